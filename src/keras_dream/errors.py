@@ -1,0 +1,110 @@
+"""The errors of keras-dream, in one tree.
+
+    DreamError                     exit code 1
+    ├── InputError (ValueError)    exit code 2: what you gave was wrong
+    │   ├── SettingError           a recipe, a preset or a run setting
+    │   ├── ObjectiveError         objective text, a layer, a channel, a class
+    │   ├── PictureError           a picture that cannot be read or dreamed
+    │   ├── NetworkError           a network that is unknown or cannot be used
+    │   ├── WeightsError           weights that are missing, damaged or foreign
+    │   └── OutputError            a place that cannot be written to
+    └── RunError (RuntimeError)    exit code 1: the run itself failed
+        ├── NonFiniteError         a gradient that is not a number
+        └── SaveError              the disk refused while writing
+
+Every message is one sentence of three parts: what must be, what was received,
+and what to try.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DreamError(Exception):
+    """Base of all errors that keras-dream raises on purpose.
+
+    Args:
+        must: What must be, as the start of a sentence without its full stop.
+        received: What was received instead; empty where nothing was.
+        attempt: What to try, beginning with a verb; empty where nothing helps.
+    """
+
+    exit_code = 1
+
+    def __init__(self, must: str, *, received: str = "", attempt: str = ""):
+        self.must = must
+        self.received = received
+        self.attempt = attempt
+        parts = [must]
+        if received:
+            parts.append(f"received {received}")
+        if attempt:
+            parts.append(attempt)
+        super().__init__("; ".join(parts) + ".")
+
+
+class InputError(DreamError, ValueError):
+    """What was given cannot be used."""
+
+    exit_code = 2
+
+
+class SettingError(InputError):
+    """A recipe, a preset or a run setting is wrong."""
+
+
+class ObjectiveError(InputError):
+    """An objective cannot be read, or names what the network does not have."""
+
+
+class PictureError(InputError):
+    """A picture cannot be read or is too small to dream."""
+
+
+class NetworkError(InputError):
+    """A network is unknown, or cannot be used as asked."""
+
+
+class WeightsError(InputError):
+    """Weights are missing, damaged, or belong to another network."""
+
+
+class OutputError(InputError):
+    """A result cannot be written where it was asked for."""
+
+
+class RunError(DreamError, RuntimeError):
+    """The run failed although what was given was right."""
+
+
+class NonFiniteError(RunError):
+    """A gradient holds infinities or is not a number."""
+
+
+class SaveError(RunError):
+    """The disk refused while a result was being written."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Returns advice that points to the nearest known name.
+
+    Args:
+        name: The name that is not known.
+        names: The names that are.
+
+    Returns:
+        A clause for `DreamError.attempt`: the nearest name, or, where none is near,
+        the names themselves as far as they fit on a line.
+    """
+    known = sorted(names)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return f"try {close[0]!r}, the nearest name"
+    shown = ", ".join(known[:12])
+    return f"try one of {shown}{', …' if len(known) > 12 else ''}" if known else ""
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """Returns the repr of a received value, cut to `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
