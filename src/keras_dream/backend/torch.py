@@ -1,0 +1,352 @@
+"""The torch backend: channels-last memory under NCHW shapes, eager, any size at once."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from keras_dream.backend import Array, Padding
+from keras_dream.errors import SettingError
+
+_SPATIAL = (2, 3)
+
+
+def make(
+    *, device: str | None = None, precision: str = "float32", threads: int | None = None
+) -> "TorchBackend":
+    """Prepares torch on a device.
+
+    Args:
+        device: A torch device name; None takes cuda, then mps, then the processor.
+        precision: "float32", "tf32" or "bfloat16".
+        threads: Threads within an operation; None leaves torch's choice.
+
+    Raises:
+        SettingError: If the device is not there.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = _device(device)
+    # TF32 is a process-wide switch of torch; float32 must mean float32.
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    return TorchBackend(chosen, precision)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        mps = torch.backends.mps.is_available()
+        return torch.device("mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise SettingError(
+            "The device must be one that torch can use here",
+            received=repr(name),
+            attempt="try cpu, or see what `dream doctor` finds",
+        ) from None
+    return device
+
+
+class TorchBackend:
+    """`Backend` on torch. Feature maps are (1, c, h, w) in channels-last memory."""
+
+    name = "torch"
+
+    def __init__(self, device: torch.device, precision: str):
+        self._device = device
+        self.device = str(device)
+        self.precision = precision
+        self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+    # -- in and out ---------------------------------------------------------------
+    def image(self, image: np.ndarray) -> Array:
+        held = torch.tensor(
+            np.ascontiguousarray(image, np.float32), device=self._device
+        )
+        # The permuted view of (h, w, c) memory is channels-last already: no copy.
+        return held.permute(2, 0, 1).unsqueeze(0)
+
+    def to_image(self, x: Array) -> np.ndarray:
+        image = x.detach()[0].permute(1, 2, 0).to("cpu", torch.float32)
+        return np.ascontiguousarray(image.numpy()).copy()
+
+    def to_float(self, x: Array) -> float:
+        return float(x)
+
+    def vector(self, values: np.ndarray) -> Array:
+        return torch.tensor(np.asarray(values, np.float32), device=self._device)
+
+    def kernel(self, values: np.ndarray) -> Array:
+        held = torch.tensor(np.asarray(values, np.float32).transpose(3, 2, 0, 1))
+        return held.to(
+            self._device, self._dtype, memory_format=torch.channels_last
+        ).contiguous(memory_format=torch.channels_last)
+
+    def depthwise_kernel(self, values: np.ndarray) -> Array:
+        h, w, channels, multiplier = values.shape
+        # Grouped convolution numbers its outputs c·m + k, as Keras does.
+        flat = np.asarray(values, np.float32).reshape(h, w, 1, channels * multiplier)
+        return self.kernel(flat)
+
+    def memory(self) -> Mapping[str, int]:
+        if self._device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            peak = torch.cuda.max_memory_allocated(self._device)
+            return {"total": total, "free": free, "peak": peak}
+        from keras_dream.backend.host import memory
+
+        return memory()
+
+    # -- linear and pooling -------------------------------------------------------
+    def conv2d(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        *,
+        stride: tuple[int, int] = (1, 1),
+        padding: Padding = (0, 0, 0, 0),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
+        relu: bool = False,
+    ) -> Array:
+        x, symmetric = _symmetric(x.to(self._dtype), padding, 0.0)
+        bias = None if bias is None else bias.to(self._dtype)
+        y = F.conv2d(x, kernel, bias, stride, symmetric, dilation, groups)
+        # In place: the convolution's gradient needs its input, not its output.
+        return F.relu_(y) if relu else y
+
+    def depthwise_conv2d(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        *,
+        stride: tuple[int, int] = (1, 1),
+        padding: Padding = (0, 0, 0, 0),
+        dilation: tuple[int, int] = (1, 1),
+    ) -> Array:
+        return self.conv2d(
+            x,
+            kernel,
+            bias,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=x.shape[1],
+        )
+
+    def max_pool(
+        self,
+        x: Array,
+        *,
+        size: tuple[int, int],
+        stride: tuple[int, int],
+        padding: Padding,
+    ) -> Array:
+        x, symmetric = _symmetric(x, padding, -math.inf)
+        return F.max_pool2d(x, size, stride, symmetric)
+
+    def average_pool(
+        self,
+        x: Array,
+        *,
+        size: tuple[int, int],
+        stride: tuple[int, int],
+        padding: Padding,
+    ) -> Array:
+        if padding[0] == padding[1] and padding[2] == padding[3]:
+            symmetric = (padding[0], padding[2])
+            return F.avg_pool2d(x, size, stride, symmetric, count_include_pad=False)
+        sums = F.avg_pool2d(F.pad(x, _order(padding)), size, stride)
+        inside = F.pad(torch.ones_like(x[:, :1]), _order(padding))
+        return sums / F.avg_pool2d(inside, size, stride)
+
+    def matmul(self, x: Array, matrix: Array) -> Array:
+        return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
+
+    # -- shape --------------------------------------------------------------------
+    def pad(
+        self, x: Array, padding: Padding, *, mode: str = "zero", value: float = 0.0
+    ) -> Array:
+        if mode == "zero":
+            return F.pad(x, _order(padding), value=value)
+        return F.pad(x, _order(padding), {"wrap": "circular"}.get(mode, mode))
+
+    def crop(self, x: Array, padding: Padding) -> Array:
+        top, bottom, left, right = padding
+        h, w = x.shape[2:]
+        return x[:, :, top : max(h - bottom, top), left : max(w - right, left)]
+
+    def concat(self, xs: Sequence[Array]) -> Array:
+        return torch.cat(list(xs), 1)
+
+    def gather(self, x: Array, channels: Sequence[int]) -> Array:
+        return x[:, list(channels)]
+
+    def channel_range(self, x: Array, start: int, stop: int) -> Array:
+        return x[:, start:stop]
+
+    def roll(self, x: Array, down: int, right: int) -> Array:
+        return torch.roll(x, (down, right), _SPATIAL)
+
+    def resample(
+        self,
+        x: Array,
+        rows: tuple[np.ndarray, np.ndarray],
+        columns: tuple[np.ndarray, np.ndarray],
+    ) -> Array:
+        for axis, (cells, weights) in zip(_SPATIAL, (rows, columns), strict=True):
+            shape = [-1 if a == axis else 1 for a in range(4)]
+            held = torch.tensor(weights, device=self._device)
+            places = torch.tensor(cells, device=self._device)
+            total: Any = 0
+            for tap in range(cells.shape[1]):
+                picked = x.index_select(axis, places[:, tap])
+                total = total + picked * held[:, tap].reshape(shape)
+            x = total
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def size(self, x: Array) -> tuple[Any, Any]:
+        return x.shape[2], x.shape[3]
+
+    def channels(self, x: Array) -> int:
+        return x.shape[1]
+
+    # -- pointwise ----------------------------------------------------------------
+    def add(self, x: Array, y: Any) -> Array:
+        return x + _operand(y)
+
+    def subtract(self, x: Array, y: Any) -> Array:
+        return x - _operand(y)
+
+    def multiply(self, x: Array, y: Any) -> Array:
+        return x * _operand(y)
+
+    def divide(self, x: Array, y: Any) -> Array:
+        return x / _operand(y)
+
+    def maximum(self, x: Array, y: Any) -> Array:
+        if isinstance(y, float | int):
+            return x.clamp_min(y)
+        # where, not maximum: torch.maximum halves the slope between equals.
+        return torch.where(_operand(y) > x, _operand(y), x)
+
+    def square(self, x: Array) -> Array:
+        return x.square()
+
+    def absolute(self, x: Array) -> Array:
+        return x.abs()
+
+    def sqrt(self, x: Array) -> Array:
+        return x.sqrt()
+
+    def clip(self, x: Array, low: float, high: float) -> Array:
+        return x.clamp(low, high)
+
+    def activation(self, x: Array, name: str, slope: float = 0.0) -> Array:
+        if name == "leaky_relu":
+            return F.leaky_relu(x, slope)
+        if name == "elu":
+            return F.elu(x, slope)
+        return _ACTIVATIONS[name](x)
+
+    # -- reductions ---------------------------------------------------------------
+    def sum(self, x: Array) -> Array:
+        return x.sum(dtype=torch.float32)
+
+    def mean(self, x: Array) -> Array:
+        return x.mean(dtype=torch.float32)
+
+    def global_mean(self, x: Array) -> Array:
+        return x.mean(_SPATIAL, keepdim=True)
+
+    def global_max(self, x: Array) -> Array:
+        size = (x.shape[2], x.shape[3])
+        return F.max_pool2d(x, size)
+
+    def is_finite(self, x: Array) -> bool:
+        return bool(torch.isfinite(x).all())
+
+    # -- spectra ------------------------------------------------------------------
+    def fft(self, x: Array) -> tuple[Array, Array]:
+        spectrum = torch.fft.rfft2(x)
+        return spectrum.real, spectrum.imag
+
+    def inverse_fft(
+        self, real: Array, imaginary: Array, size: tuple[int, int]
+    ) -> Array:
+        return torch.fft.irfft2(torch.complex(real, imaginary), s=size)
+
+    # -- calculus -----------------------------------------------------------------
+    def value_and_grad(
+        self, function: Callable[[Array, tuple[Any, ...]], Array]
+    ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
+        def step(x: Array, plan: tuple[int, ...]) -> tuple[Array, Array]:
+            x = x.detach().requires_grad_()
+            value = function(x, plan)
+            if value.requires_grad:
+                (gradient,) = torch.autograd.grad(value, x)
+            else:
+                gradient = torch.zeros_like(x)  # nothing of x reached the value
+            return value.detach(), gradient
+
+        return step
+
+    def function(
+        self, function: Callable[[Array, tuple[Any, ...]], list[Array]]
+    ) -> Callable[[Array, tuple[int, ...]], list[Array]]:
+        return torch.no_grad()(function)
+
+    # -- layers that stay Keras' own ----------------------------------------------
+    def to_keras(self, x: Array) -> Array:
+        return x.permute(0, 2, 3, 1)
+
+    def from_keras(self, x: Array) -> Array:
+        return x.permute(0, 3, 1, 2)
+
+
+def _order(padding: Padding) -> tuple[Any, ...]:
+    top, bottom, left, right = padding
+    return left, right, top, bottom
+
+
+def _symmetric(
+    x: Array, padding: Padding, value: float
+) -> tuple[Array, tuple[int, int]]:
+    """Leaves to the operation what it can pad itself, and pads the rest before it."""
+    top, bottom, left, right = padding
+    if top == bottom and left == right:
+        return x, (top, left)
+    return F.pad(x, _order(padding), value=value), (0, 0)
+
+
+def _operand(y: Any) -> Any:
+    is_vector = isinstance(y, torch.Tensor) and y.dim() == 1
+    return y[:, None, None] if is_vector else y
+
+
+_ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softplus": lambda x: F.softplus(x, threshold=float("inf")),
+    "softsign": F.softsign,
+    "softmax": lambda x: F.softmax(x, 1),
+    "exponential": torch.exp,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "selu": F.selu,
+    # Keras' definition: relu6(x + 3) / 6.
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_silu": F.hardswish,
+}

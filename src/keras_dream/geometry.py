@@ -1,0 +1,125 @@
+"""Sizes, offsets and resampling taps: whole numbers and small arrays on the host.
+
+Everything here is the same on every backend, and all randomness of a dream is here.
+"""
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Size = tuple[int, int]  # (height, width) in pixels
+Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
+Resampling = Literal["lanczos3", "linear", "linear_corners"]
+OctaveSizes = Literal["direct", "chained"]
+
+
+def octave_sizes(
+    size: Size,
+    *,
+    octaves: int,
+    octaves_above: int,
+    octave_scale: float,
+    rule: OctaveSizes,
+) -> tuple[Size, ...]:
+    """Returns the sizes of a dream's octaves, small to large.
+
+    Args:
+        size: The picture's own (height, width) in pixels.
+        octaves: How many sizes up to the picture's own, which is the last of them.
+        octaves_above: How many sizes follow beyond the picture's own.
+        octave_scale: The factor between one size and the next, above 1.
+        rule: "direct" truncates the picture's size divided by a power of the scale
+            (the Keras examples); "chained" rounds each size from the next larger one,
+            as `scipy.ndimage.zoom` does in google/deepdream.
+
+    Returns:
+        `octaves + octaves_above` sizes. A side that would vanish is 0.
+    """
+    below: list[Size] = [size]
+    for power in range(1, octaves):
+        if rule == "chained":
+            h, w = below[-1]
+            below.append((round(h * (1 / octave_scale)), round(w * (1 / octave_scale))))
+        else:
+            # The Keras example divides by the power; chained divisions would round
+            # elsewhere.
+            divisor = _power(octave_scale, power)
+            below.append((int(size[0] / divisor), int(size[1] / divisor)))
+    above = [
+        (int(size[0] * factor), int(size[1] * factor))
+        for factor in (
+            _power(octave_scale, power) for power in range(1, octaves_above + 1)
+        )
+    ]
+    return (*reversed(below), *above)
+
+
+def _power(scale: float, exponent: int) -> float:
+    # A size divided by infinity is 0 and the octave is reported as too small; a power
+    # beyond the floats must not end in a traceback.
+    try:
+        return scale**exponent
+    except OverflowError:
+        return math.inf
+
+
+def jitter_offsets(
+    seed: int, octave: int, steps: int, jitter: int
+) -> NDArray[np.int64]:
+    """Returns the shifts of an octave's steps, the same on every backend.
+
+    Args:
+        seed: The recipe's seed, 0 or more.
+        octave: The octave's number, from 0.
+        steps: How many steps the octave may take.
+        jitter: The largest shift in pixels; both ends are drawn, as in
+            google/deepdream (`randint(-jitter, jitter + 1)`).
+
+    Returns:
+        Whole numbers (steps, 2): pixels down and to the right.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, octave]))
+    return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
+
+
+def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
+    """Returns which source cells make each output cell, and with which weights.
+
+    Args:
+        n_in: Cells along the axis before.
+        n_out: Cells along the axis after.
+        method: "lanczos3" widens its kernel when it shrinks (antialiasing; the rule
+            of `keras.ops.image.scale_and_translate`); "linear" samples half-pixel
+            centres without antialiasing (`tf.image.resize`); "linear_corners" maps
+            corner to corner (`scipy.ndimage.zoom`, order 1).
+
+    Returns:
+        Source cells, int64 (n_out, k), and weights, float32 (n_out, k), each row
+        summing to 1.
+    """
+    if method == "lanczos3":
+        return _lanczos(n_in, n_out)
+    places = np.arange(n_out, dtype=np.float64)
+    if method == "linear":
+        position = (places + 0.5) * (n_in / n_out) - 0.5
+    else:
+        position = places * ((n_in - 1) / max(n_out - 1, 1))
+    first = np.floor(position).astype(np.int64)
+    share = position - first
+    cells = np.stack([first, first + 1], axis=1).clip(0, n_in - 1)
+    return cells, np.stack([1 - share, share], axis=1).astype(np.float32)
+
+
+def _lanczos(n_in: int, n_out: int, radius: int = 3) -> Taps:
+    scale = max(1.0, n_in / n_out)
+    position = (np.arange(n_out, dtype=np.float64) + 0.5) * (n_in / n_out) - 0.5
+    reach = math.ceil(radius * scale)
+    cells = np.floor(position).astype(np.int64)[:, None] + np.arange(-reach, reach + 2)
+    distance = (cells - position[:, None]) / scale
+    weights = np.sinc(distance) * np.sinc(distance / radius)
+    inside = (cells >= 0) & (cells < n_in) & (np.abs(distance) < radius)
+    weights = np.where(inside, weights, 0.0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return cells.clip(0, n_in - 1), weights.astype(np.float32)
