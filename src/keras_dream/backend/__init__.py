@@ -132,7 +132,7 @@ class Backend(Protocol):
         ...
 
     def matmul(self, x: Array, matrix: Array) -> Array:
-        """Multiplies the channels of every cell by a matrix made with `vector` (2-D)."""
+        """Multiplies every cell's channels by a matrix (in, out) from `vector`."""
         ...
 
     # -- shape --------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Backend(Protocol):
         ...
 
     def channel_range(self, x: Array, start: int, stop: int) -> Array:
-        """Picks the channels start … stop − 1, without a copy where that is possible."""
+        """Picks the channels start … stop − 1, without a copy where possible."""
         ...
 
     def roll(self, x: Array, down: int, right: int) -> Array:
@@ -262,10 +262,10 @@ class Backend(Protocol):
     def value_and_grad(
         self, function: Callable[[Array, tuple[Any, ...]], Array]
     ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
-        """Returns `g(x, plan) -> (value, d value / d x)` of `function(x, plan) -> scalar`.
+        """Returns `g(x, plan) -> (value, d value / d x)` of `function(x, plan)`.
 
         Args:
-            function: Pure; made of this protocol's operations. `plan` is a tuple of
+            function: Gives a scalar; pure; made of this protocol's operations. `plan` is a tuple of
                 whole numbers that depend on the size of the picture (paddings); inside
                 they are numbers (torch, jax) or traced scalars (tensorflow).
 
@@ -346,6 +346,6 @@ def load(
         raise SettingError(
             "The backend's library must be installed",
             received=f"{chosen!r}, which is not",
-            attempt=f"run: pip install 'keras-dream[{chosen}]', or use the backend torch",
+            attempt=f"run: pip install 'keras-dream[{chosen}]', or use torch",
         ) from None
     return module.make(device=device, precision=precision, threads=threads)

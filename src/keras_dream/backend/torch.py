@@ -1,4 +1,4 @@
-"""The torch backend: channels-last memory under NCHW shapes, eager, any size at once."""
+"""The torch backend: eager, channels-last memory under NCHW shapes, any size."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

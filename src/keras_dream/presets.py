@@ -1,0 +1,106 @@
+"""Recipes by name: the published algorithms, and our own default.
+
+Sources of the published ones: F. Chollet, Deep Learning with Python, 1st edition 2017,
+listing 8.8 ff. (`book1`); keras.io, "Deep Dream" (`kerasio`); the same book's 2nd
+edition, 2021 (`book2`); tensorflow.org, "DeepDream", the simple octave version
+(`tftut`); A. Mordvintsev, C. Olah, M. Tyka, google/deepdream, 2015 (`google2015`).
+Their images are in [-1, 1] or in grey levels; step sizes and floors stand here in
+units of [0, 1].
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from keras_dream.errors import SettingError, nearest
+from keras_dream.recipe import Recipe, layers_text
+
+_KERAS = Recipe(
+    network="inception_v3",
+    loss="l2",
+    border=2,
+    steps=20,
+    step_size=0.005,  # 0.01 of [-1, 1]
+    octaves=3,
+    octave_scale=1.4,
+    small_octaves="run",
+    normalizer="mean_abs",
+    jitter=0,
+    clamp=False,
+    detail="after",
+)
+
+_BOOK1 = _KERAS.but(
+    objective=layers_text({"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}),
+    floor=2e-7,
+    max_loss=10.0,
+    max_loss_rule="before",
+    resampling="linear_corners",
+)
+
+_KERASIO = _KERAS.but(
+    objective=layers_text({"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5}),
+    floor=2e-6,
+    max_loss=15.0,
+    max_loss_rule="after",
+    resampling="linear",
+)
+
+_BOOK2 = _KERASIO.but(
+    loss="l2_mean", steps=30, step_size=10.0, normalizer="l2", floor=4e-12
+)
+
+_TFTUT = _KERAS.but(
+    objective="mixed3 + mixed5",
+    loss="mean",
+    border=0,
+    steps=50,
+    octaves_above=2,
+    octave_scale=1.3,
+    normalizer="std",
+    floor=2e-8,
+    clamp=True,
+    detail="none",
+    resampling="linear",
+)
+
+_GOOGLE2015 = _KERAS.but(
+    network="googlenet",
+    objective="'inception_4c/output'",
+    loss="half_sum",
+    border=0,
+    steps=10,
+    step_size=1.5 / 255,
+    octaves=4,
+    octave_sizes="chained",
+    floor=0.0,
+    jitter=32,
+    clamp=True,
+    detail="before",
+    resampling="linear_corners",
+)
+
+presets: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "default": Recipe(),
+        "book1": _BOOK1,
+        "kerasio": _KERASIO,
+        "book2": _BOOK2,
+        "tftut": _TFTUT,
+        "google2015": _GOOGLE2015,
+    }
+)
+
+
+def preset(name: str) -> Recipe:
+    """Returns a preset by its name.
+
+    Raises:
+        SettingError: If there is none of that name.
+    """
+    if name not in presets:
+        raise SettingError(
+            "A preset must be one that exists",
+            received=repr(name),
+            attempt=nearest(name, presets),
+        )
+    return presets[name]
