@@ -153,7 +153,7 @@ class Recipe(_Settings):
     )
     small_octaves: Literal["skip", "run"] = Field(
         "skip",
-        description="an octave where a layer's loss has no cells: skip it, or run it as "
+        description="an octave where a layer's loss has no cells: skip it or run it as "
         "published",
     )
     normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
@@ -214,7 +214,7 @@ class RunSettings(_Settings):
 
     backend: Literal["torch", "jax", "tensorflow"] | None = Field(
         None,
-        description="array library; none takes KERAS_BACKEND, the imported Keras', or "
+        description="array library; none takes KERAS_BACKEND, the imported Keras' or "
         "torch",
     )
     device: str | None = Field(

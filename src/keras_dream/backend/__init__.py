@@ -262,7 +262,7 @@ class Backend(Protocol):
     def value_and_grad(
         self, function: Callable[[Array, tuple[Any, ...]], Array]
     ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
-        """Returns `g(x, plan) -> (value, d value / d x)` of `function(x, plan)`.
+        """Returns `g(x, plan)`: the value of `function(x, plan)` and its slope at x.
 
         Args:
             function: Gives a scalar; pure; made of this protocol's operations. `plan` is a tuple of

@@ -1,0 +1,1 @@
+"""Networks: lowered from Keras, optimised, planned, and run on a backend."""

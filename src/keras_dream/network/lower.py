@@ -1,0 +1,222 @@
+"""Lowers a Keras model to a graph of operations, exactly and unfolded.
+
+Functional, Sequential and nested models are walked node by node. A layer that has no
+rule in `keras_dream.network.rules` stays an opaque node that calls the Keras layer.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_dream.errors import NetworkError, nearest, shown
+from keras_dream.network.graph import INPUT, Graph, Node
+
+# scale and shift of images in [0, 1], per channel, and the channels' order: what
+# keras.applications' preprocess_input does to images in [0, 255], mode by mode.
+_MEAN_CAFFE = (103.939, 116.779, 123.68)  # BGR; the VGG authors' ImageNet means
+_MEAN_TORCH, _STD_TORCH = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PREPROCESSING: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
+    "tf": (2.0, -1.0, (0, 1, 2)),
+    "caffe": (255.0, -np.array(_MEAN_CAFFE), (2, 1, 0)),
+    "torch": (
+        1 / np.array(_STD_TORCH),
+        -np.array(_MEAN_TORCH) / np.array(_STD_TORCH),
+        (0, 1, 2),
+    ),
+    "0-1": (1.0, 0.0, (0, 1, 2)),
+    "0-255": (255.0, 0.0, (0, 1, 2)),
+}
+
+
+class Value(str):
+    """The name of a node's map, with what later layers must know of it.
+
+    Attributes:
+        single: The map has one cell: it comes from a global operation.
+        flat: (h, w, c) of the map that a Flatten hands on.
+        lost: It is no map that a graph can hold (a sequence, a flattened map on the
+            way to something else than a dense layer); nor is what is made of it.
+    """
+
+    single: bool = False
+    lost: bool = False
+    flat: tuple[int, int, int] | None = None
+
+
+@dataclass
+class Builder:
+    """Collects nodes and weights while a model is walked."""
+
+    nodes: list[Node] = field(default_factory=list)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
+    opaque: dict[str, Any] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self,
+        name: str,
+        op: str,
+        *inputs: Value,
+        weights: dict[str, np.ndarray | None] | None = None,
+        **attrs: Any,
+    ) -> Value:
+        """Appends a node and returns its map.
+
+        Args:
+            name: A name that no node has yet.
+            op: The operation.
+            *inputs: The maps it reads.
+            weights: Arrays by "kernel", "bias", "scale", "shift"; None is left out.
+            **attrs: Its constants.
+        """
+        self.nodes.append(Node(name, op, tuple(str(i) for i in inputs), attrs))
+        for kind, array in (weights or {}).items():
+            if array is not None:
+                self.weights[f"{name}/{kind}"] = np.asarray(array, np.float32)
+        value = Value(name)
+        value.single = op.startswith("global_") or (
+            bool(inputs) and all(i.single for i in inputs)
+        )
+        return value
+
+
+def lower(
+    model: Any, *, preprocessing: str | None = None, objective: str | None = None
+) -> Graph:
+    """Lowers a built Keras model.
+
+    Args:
+        model: A Functional, Sequential or nested `keras.Model` with one image input
+            of 3 channels.
+        preprocessing: One of `PREPROCESSING`: what turns an image in [0, 1] into what
+            the model expects. None is allowed for a model that begins with its own
+            Rescaling or Normalization, which takes grey levels.
+        objective: The network's own good objective, as text.
+
+    Returns:
+        The graph; its first node is the image in [0, 1].
+
+    Raises:
+        NetworkError: If the model cannot be walked, or its preprocessing is unknown.
+    """
+    function = _functional(model)
+    builder = Builder()
+    image = _preprocess(builder, _stated(function, preprocessing), function)
+    (output, *_) = _walk(builder, function, [image])
+    return Graph(
+        nodes=tuple(builder.nodes),
+        weights=builder.weights,
+        layers=builder.layers,
+        classifier=_classifier(builder, output),
+        objective=objective,
+        opaque=builder.opaque,
+    )
+
+
+def _functional(model: Any) -> Any:
+    """Returns the model as Keras' own graph of operations."""
+    function = getattr(model, "_functional", None) or model
+    if not hasattr(function, "_nodes_by_depth") or len(function.inputs) != 1:
+        raise NetworkError(
+            "A model must be a built Functional or Sequential model with one input",
+            received=shown(model),
+            attempt="build it with keras.Model(inputs, outputs), or call it once",
+        )
+    shape = function.inputs[0].shape
+    if len(shape) != 4 or shape[-1] != 3:
+        raise NetworkError(
+            "A model must take pictures of 3 channels, (batch, height, width, 3)",
+            received=f"an input of shape {tuple(shape)}",
+            attempt="repeat a single channel inside the model",
+        )
+    return function
+
+
+def _stated(function: Any, preprocessing: str | None) -> str:
+    if preprocessing is None:
+        first = [o for o in function.operations if type(o).__name__ != "InputLayer"][:1]
+        if [type(o).__name__ for o in first] in (["Rescaling"], ["Normalization"]):
+            return "0-255"
+    if preprocessing not in PREPROCESSING:
+        raise NetworkError(
+            f"The preprocessing must be one of {', '.join(PREPROCESSING)}",
+            received=repr(preprocessing),
+            attempt=nearest(preprocessing or "", PREPROCESSING),
+        )
+    return preprocessing
+
+
+def _preprocess(builder: Builder, mode: str, function: Any) -> Value:
+    scale, shift, order = PREPROCESSING[mode]
+    value = builder.add(INPUT, INPUT, channels=function.inputs[0].shape[-1])
+    if order != (0, 1, 2):
+        value = builder.add("input/order", "gather", value, channels=list(order))
+    if mode != "0-1":
+        weights = {"scale": np.full(3, scale), "shift": np.full(3, shift)}
+        value = builder.add("input/affine", "affine", value, weights=weights)
+    return value
+
+
+def _walk(builder: Builder, function: Any, inputs: list[Value]) -> list[Value]:
+    """Lowers every operation of a Keras function, depth by depth."""
+    values = {id(t): v for t, v in zip(function.inputs, inputs, strict=True)}
+    for _, nodes in sorted(function._nodes_by_depth.items(), reverse=True):
+        for node in nodes:
+            if node.is_input:
+                continue
+            operation = node.operation
+            given = [values[id(t)] for t in node.arguments.keras_tensors]
+            if hasattr(operation, "_nodes_by_depth") or hasattr(
+                operation, "_functional"
+            ):
+                inner = getattr(operation, "_functional", None) or operation
+                found = _walk(builder, inner, given)
+            else:
+                found = [_lower_one(builder, node, given)] * len(node.output_tensors)
+            outputs = zip(node.output_tensors, found, strict=True)
+            values.update({id(t): v for t, v in outputs})
+    return [values[id(t)] for t in function.outputs]
+
+
+def _lower_one(builder: Builder, node: Any, given: list[Value]) -> Value:
+    from keras_dream.network import rules
+
+    kind = _kind(node.operation)
+    place = f"{kind}@{builder.counts[kind]}"
+    builder.counts[kind] += 1
+    named = _is_named(node.operation) and node.operation.name not in builder.layers
+    name = node.operation.name if named else place
+    value = rules.lower_operation(builder, name, node, given)
+    if not value.lost and not value.flat:
+        builder.layers[place] = builder.layers[name] = str(value)
+    return value
+
+
+def _kind(operation: Any) -> str:
+    from keras.src.utils.naming import to_snake_case
+
+    return to_snake_case(type(operation).__name__)
+
+
+def _is_named(operation: Any) -> bool:
+    """Tells whether somebody named a layer.
+
+    Keras numbers the rest by a counter of the process: such a number means another
+    layer in the next process.
+    """
+    return re.fullmatch(rf"{_kind(operation)}(_\d+)?", operation.name) is None
+
+
+def _classifier(builder: Builder, output: Value) -> str | None:
+    """Finds the class scores: the dense layer before the output's softmax."""
+    nodes = {node.name: node for node in builder.nodes}
+    if output.lost or output.flat:
+        return None
+    node = nodes[str(output)]
+    while node.op == "activation" and node.inputs:
+        node = nodes[node.inputs[0]]
+    return node.name if node.attrs.get("dense") else None

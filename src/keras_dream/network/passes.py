@@ -1,0 +1,196 @@
+"""Graph passes: a smaller and faster graph with the same numbers.
+
+`optimise` keeps what a dream asks for and rewrites the rest: each pass is a pure
+function from a graph to a graph, and the outputs keep their names.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from keras_dream.network.graph import Graph, Node
+
+Outputs = frozenset[str]
+
+
+def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
+    """Returns a graph that computes the same maps for fewer operations.
+
+    Args:
+        graph: An exact graph.
+        outputs: Names of the nodes whose maps are asked for.
+
+    Returns:
+        A graph in which these nodes keep their names and their numbers, to rounding.
+    """
+    wanted = frozenset(outputs)
+    passes: tuple[Callable[[Graph, Outputs], Graph], ...] = (
+        truncate,
+        fold_affine,
+        exchange_average_pool,
+        fuse_relu,
+        merge_siblings,
+    )
+    for rewrite in passes:
+        graph = rewrite(graph, wanted)
+    return graph
+
+
+def truncate(graph: Graph, outputs: Outputs) -> Graph:
+    """Drops every node that no output needs."""
+    needed = set(outputs)
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            needed.update(node.inputs)
+    nodes = [node for node in graph.nodes if node.name in needed]
+    return _rebuilt(graph, nodes, dict(graph.weights))
+
+
+def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
+    """Folds a BatchNorm's scale and shift into the convolution before it.
+
+    Only where nothing else reads the convolution's own output.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    weights = dict(graph.weights)
+    readers = _readers(graph)
+    for node in graph.nodes:
+        inner = nodes.get(node.inputs[0]) if node.op == "affine" else None
+        if inner is None or not _is_private(inner, readers, outputs):
+            continue
+        if inner.op not in ("conv2d", "depthwise_conv2d"):
+            continue
+        scale = weights.pop(f"{node.name}/scale").astype(np.float64)
+        shift = weights.pop(f"{node.name}/shift").astype(np.float64)
+        kernel = weights.pop(f"{inner.name}/kernel")
+        bias = weights.pop(f"{inner.name}/bias", np.zeros(1, np.float32))
+        factor = scale.reshape(kernel.shape[2:]) if inner.op != "conv2d" else scale
+        weights[f"{node.name}/kernel"] = (kernel * factor).astype(np.float32)
+        weights[f"{node.name}/bias"] = (bias * scale + shift).astype(np.float32)
+        del nodes[inner.name]
+        nodes[node.name] = Node(node.name, inner.op, inner.inputs, inner.attrs)
+    return _rebuilt(graph, _ordered(graph, nodes), weights)
+
+
+def exchange_average_pool(graph: Graph, outputs: Outputs) -> Graph:
+    """Moves an average-pool behind the 1 × 1 convolution that follows it.
+
+    Both are linear, and a pool over the cells inside the map keeps a constant, so that
+    the bias may go first. The pool then runs on fewer channels.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    weights = dict(graph.weights)
+    readers = _readers(graph)
+    for node in graph.nodes:
+        pool = nodes.get(node.inputs[0]) if _is_pointwise(node, graph) else None
+        if pool is None or pool.op != "average_pool":
+            continue
+        kernel = weights[f"{node.name}/kernel"]
+        if not _is_private(pool, readers, outputs) or kernel.shape[3] > kernel.shape[2]:
+            continue
+        first = f"{node.name}/before-pool"
+        for kind in ("kernel", "bias"):
+            if f"{node.name}/{kind}" in weights:
+                weights[f"{first}/{kind}"] = weights.pop(f"{node.name}/{kind}")
+        # The convolution takes the pool's place in the order, and the pool its.
+        nodes[pool.name] = Node(first, "conv2d", pool.inputs, node.attrs)
+        nodes[node.name] = Node(node.name, "average_pool", (first,), pool.attrs)
+    return _rebuilt(graph, _ordered(graph, nodes), weights)
+
+
+def fuse_relu(graph: Graph, outputs: Outputs) -> Graph:
+    """Lets a convolution rectify its own result, in place."""
+    nodes = {node.name: node for node in graph.nodes}
+    weights = dict(graph.weights)
+    readers = _readers(graph)
+    for node in graph.nodes:
+        if node.op != "activation" or node.attrs["kind"] != "relu":
+            continue
+        inner = nodes.get(node.inputs[0])
+        if inner is None or not _is_private(inner, readers, outputs):
+            continue
+        if inner.op != "conv2d":
+            continue
+        for kind in ("kernel", "bias"):
+            if f"{inner.name}/{kind}" in weights:
+                weights[f"{node.name}/{kind}"] = weights.pop(f"{inner.name}/{kind}")
+        del nodes[inner.name]
+        attrs = {**inner.attrs, "relu": True}
+        nodes[node.name] = Node(node.name, "conv2d", inner.inputs, attrs)
+    return _rebuilt(graph, _ordered(graph, nodes), weights)
+
+
+def merge_siblings(graph: Graph, outputs: Outputs) -> Graph:
+    """Merges rectified 1 × 1 convolutions of one input into one convolution."""
+    families: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        if _is_pointwise(node, graph) and node.attrs.get("relu"):
+            families.setdefault(node.inputs[0], []).append(node)
+    weights = dict(graph.weights)
+    replaced: dict[str, list[Node]] = {}
+    for siblings in (family for family in families.values() if len(family) > 1):
+        merged = f"{siblings[0].name}/merged"
+        for kind in ("kernel", "bias"):
+            parts = [_array(weights, node, kind) for node in siblings]
+            weights[f"{merged}/{kind}"] = np.concatenate(parts, axis=-1)
+        nodes = [Node(merged, "conv2d", siblings[0].inputs, siblings[0].attrs)]
+        start = 0
+        for node in siblings:
+            stop = start + weights.pop(f"{node.name}/kernel").shape[3]
+            weights.pop(f"{node.name}/bias", None)
+            attrs = {"start": start, "stop": stop}
+            nodes.append(Node(node.name, "channel_range", (merged,), attrs))
+            replaced[node.name] = []
+            start = stop
+        replaced[siblings[0].name] = nodes
+    ordered = [new for node in graph.nodes for new in replaced.get(node.name, [node])]
+    return _rebuilt(graph, ordered, weights)
+
+
+def _array(weights: dict[str, np.ndarray], node: Node, kind: str) -> np.ndarray:
+    kernel = weights[f"{node.name}/kernel"]
+    if kind == "kernel":
+        return kernel
+    return weights.get(f"{node.name}/bias", np.zeros(kernel.shape[3], np.float32))
+
+
+def _is_pointwise(node: Node, graph: Graph) -> bool:
+    kernel = graph.weights.get(f"{node.name}/kernel")
+    return (
+        node.op == "conv2d"
+        and kernel is not None
+        and kernel.shape[:2] == (1, 1)
+        and list(node.attrs["stride"]) == [1, 1]
+        and node.attrs["groups"] == 1
+        and node.attrs["padding"] in ("same", "valid")
+    )
+
+
+def _readers(graph: Graph) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _is_private(node: Node, readers: dict[str, int], outputs: Outputs) -> bool:
+    """Tells whether only one node reads this one, and nobody asked for it."""
+    return readers.get(node.name, 0) == 1 and node.name not in outputs
+
+
+def _ordered(graph: Graph, nodes: dict[str, Node]) -> list[Node]:
+    return [nodes[node.name] for node in graph.nodes if node.name in nodes]
+
+
+def _rebuilt(graph: Graph, nodes: list[Node], weights: dict[str, np.ndarray]) -> Graph:
+    names = {node.name for node in nodes}
+    return Graph(
+        nodes=tuple(nodes),
+        weights={k: v for k, v in weights.items() if k.rpartition("/")[0] in names},
+        layers={k: v for k, v in graph.layers.items() if v in names},
+        classifier=graph.classifier if graph.classifier in names else None,
+        classes=graph.classes,
+        objective=graph.objective,
+        opaque={k: v for k, v in graph.opaque.items() if k in names},
+    )

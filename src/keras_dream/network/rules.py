@@ -1,0 +1,416 @@
+"""How each kind of Keras layer becomes operations: one rule a kind.
+
+A rule takes the builder, the node's name, the Keras layer and the maps it reads, and
+returns the map it makes. What has no rule stays opaque.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_dream.backend import ACTIVATIONS
+from keras_dream.network.lower import Builder, Value
+
+Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
+
+
+class OpaqueLayer:
+    """A Keras operation that is called as it is."""
+
+    def __init__(self, node: Any):
+        self._operation = node.operation
+        self._arguments = node.arguments
+        self._keys = [id(t) for t in node.arguments.keras_tensors]
+        self.channels: int = node.output_tensors[0].shape[-1]
+
+    def __call__(self, tensors: list[Any]) -> Any:
+        """Calls the operation on Keras tensors (1, h, w, c)."""
+        filled = dict(zip(self._keys, tensors, strict=True))
+        args, kwargs = self._arguments.fill_in(filled)
+        if "training" in getattr(self._operation, "_call_signature_parameters", ()):
+            kwargs["training"] = False
+        return self._operation(*args, **kwargs)
+
+    def shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """Returns the shape of the result for shapes of the inputs."""
+        import keras
+
+        tensors = [keras.KerasTensor(shape) for shape in shapes]
+        filled = dict(zip(self._keys, tensors, strict=True))
+        args, kwargs = self._arguments.fill_in(filled)
+        return tuple(self._operation.compute_output_spec(*args, **kwargs).shape)
+
+
+def lower_operation(
+    builder: Builder, name: str, node: Any, given: list[Value]
+) -> Value:
+    """Lowers one Keras node by its rule, or keeps it opaque."""
+    operation = node.operation
+    kind = type(operation).__name__
+    if any(value.lost for value in given):
+        return _lost()
+    takes_flat = kind == "Dense" or _RULES.get(kind) is _same
+    if type(operation).__module__.startswith("keras."):
+        if any(value.flat for value in given) and not takes_flat:
+            return _lost()
+        made = _RULES.get(kind, _unknown)(builder, name, operation, given)
+        if made is not None:
+            return made
+    # An opaque layer must take and give pictures: one map of (1, h, w, c) each.
+    tensors = (*node.arguments.keras_tensors, *node.output_tensors)
+    if len(node.output_tensors) > 1 or any(len(t.shape) != 4 for t in tensors):
+        return _lost()
+    builder.opaque[name] = OpaqueLayer(node)
+    return builder.add(name, "opaque", *given)
+
+
+def _unknown(*_: Any) -> None:
+    return None
+
+
+def _lost() -> Value:
+    value = Value("")
+    value.lost = True
+    return value
+
+
+def _arrays(layer: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    kernel = np.asarray(_numpy(layer.kernel))
+    return kernel, _numpy(layer.bias) if layer.use_bias else None
+
+
+def _numpy(variable: Any) -> np.ndarray:
+    from keras import ops
+
+    return ops.convert_to_numpy(variable)
+
+
+def _activated(builder: Builder, name: str, layer: Any, linear: Value) -> Value | None:
+    """Appends a layer's own activation to its linear part."""
+    activation = _activation_name(layer.activation)
+    if activation == "linear":
+        return linear
+    return builder.add(name, "activation", linear, kind=activation)
+
+
+def _activation_name(function: Any) -> str | None:
+    """Returns the name of an activation that every backend knows, else None."""
+    name = getattr(function, "__name__", None)
+    module = getattr(function, "__module__", "")
+    if not module.startswith("keras."):
+        return None
+    name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(name), name)
+    # keras.activations.gelu is the exact one unless told otherwise.
+    return name if name in (*ACTIVATIONS, "linear") else None
+
+
+def _linear_name(name: str, layer: Any) -> str:
+    return name if _activation_name(layer.activation) == "linear" else f"{name}/linear"
+
+
+def _is_plain(layer: Any) -> bool:
+    """Tells whether a layer works on channels-last maps with a known activation."""
+    known = _activation_name(getattr(layer, "activation", None))
+    no_activation = not hasattr(layer, "activation")
+    last = getattr(layer, "data_format", "channels_last") == "channels_last"
+    return last and (no_activation or known is not None) and layer.dtype == "float32"
+
+
+def _conv2d(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer) or layer.padding not in ("same", "valid"):
+        return None
+    kernel, bias = _arrays(layer)
+    linear = builder.add(
+        _linear_name(name, layer),
+        "conv2d",
+        given[0],
+        weights={"kernel": kernel, "bias": bias},
+        stride=list(layer.strides),
+        padding=layer.padding,
+        dilation=list(layer.dilation_rate),
+        groups=layer.groups,
+    )
+    return _activated(builder, name, layer, linear)
+
+
+def _depthwise(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer):
+        return None
+    kernel, bias = _arrays(layer)
+    linear = builder.add(
+        _linear_name(name, layer),
+        "depthwise_conv2d",
+        given[0],
+        weights={"kernel": kernel, "bias": bias},
+        stride=list(layer.strides),
+        padding=layer.padding,
+        dilation=list(layer.dilation_rate),
+    )
+    return _activated(builder, name, layer, linear)
+
+
+def _separable(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer):
+        return None
+    deep = builder.add(
+        f"{name}/depthwise",
+        "depthwise_conv2d",
+        given[0],
+        weights={"kernel": _numpy(layer.depthwise_kernel)},
+        stride=list(layer.strides),
+        padding=layer.padding,
+        dilation=list(layer.dilation_rate),
+    )
+    bias = _numpy(layer.bias) if layer.use_bias else None
+    linear = builder.add(
+        _linear_name(name, layer),
+        "conv2d",
+        deep,
+        weights={"kernel": _numpy(layer.pointwise_kernel), "bias": bias},
+        **_POINT,
+    )
+    return _activated(builder, name, layer, linear)
+
+
+_POINT: dict[str, Any] = {
+    "stride": [1, 1],
+    "padding": "valid",
+    "dilation": [1, 1],
+    "groups": 1,
+}
+
+
+def _dense(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+    """A dense layer is a 1 × 1 convolution, or one as large as the map it flattened."""
+    if not _is_plain(layer):
+        return None
+    matrix, bias = _arrays(layer)
+    shape = (*given[0].flat, -1) if given[0].flat else (1, 1, *matrix.shape)
+    linear = builder.add(
+        _linear_name(name, layer),
+        "conv2d",
+        given[0],
+        weights={"kernel": matrix.reshape(shape), "bias": bias},
+        dense=True,
+        **_POINT,
+    )
+    return _activated(builder, name, layer, linear)
+
+
+def _batch_norm(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if layer.axis not in (-1, 3):
+        return None
+    # Inference mode: the moving statistics. float64 keeps the folded numbers exact.
+    variance = _numpy(layer.moving_variance).astype(np.float64)
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale = scale * _numpy(layer.gamma)
+    shift = -_numpy(layer.moving_mean) * scale
+    if layer.center:
+        shift = shift + _numpy(layer.beta)
+    return builder.add(
+        name, "affine", given[0], weights={"scale": scale, "shift": shift}
+    )
+
+
+def _pool(op: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        if not _is_plain(layer):
+            return None
+        return builder.add(
+            name,
+            op,
+            given[0],
+            size=list(layer.pool_size),
+            stride=list(layer.strides),
+            padding=layer.padding,
+        )
+
+    return rule
+
+
+def _global(op: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        return builder.add(name, op, given[0]) if _is_plain(layer) else None
+
+    return rule
+
+
+def _merge(op: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        if getattr(layer, "axis", -1) not in (-1, 3) or len(given) < 2:
+            return None
+        return builder.add(name, op, *given)
+
+    return rule
+
+
+def _average(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    total = builder.add(f"{name}/sum", "add", *given)
+    return builder.add(name, "multiply", total, factor=1 / len(given))
+
+
+def _activation(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    kind = _activation_name(layer.activation)
+    if kind is None:
+        return None
+    if kind == "linear":
+        return given[0]
+    return builder.add(name, "activation", given[0], kind=kind)
+
+
+def _relu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+    kind = {None: "relu", 6: "relu6"}.get(layer.max_value)
+    if kind is None or layer.negative_slope or layer.threshold:
+        return None
+    return builder.add(name, "activation", given[0], kind=kind)
+
+
+def _leaky(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    slope = float(layer.negative_slope)
+    return builder.add(name, "activation", given[0], kind="leaky_relu", slope=slope)
+
+
+def _elu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    slope = float(layer.alpha)
+    return builder.add(name, "activation", given[0], kind="elu", slope=slope)
+
+
+def _softmax(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if layer.axis not in (-1, 3):
+        return None
+    return builder.add(name, "activation", given[0], kind="softmax")
+
+
+def _zero_padding(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer):
+        return None
+    (top, bottom), (left, right) = layer.padding
+    return builder.add(name, "pad", given[0], padding=[top, bottom, left, right])
+
+
+def _cropping(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer):
+        return None
+    (top, bottom), (left, right) = layer.cropping
+    return builder.add(name, "crop", given[0], padding=[top, bottom, left, right])
+
+
+def _rescaling(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    scale, shift = np.ravel(layer.scale), np.ravel(layer.offset)
+    if scale.size not in (1, 3) or shift.size not in (1, 3):
+        return None
+    count = max(scale.size, shift.size)
+    return _affine(
+        builder, name, given, np.resize(scale, count), np.resize(shift, count)
+    )
+
+
+def _affine(
+    builder: Builder,
+    name: str,
+    given: list[Value],
+    scale: np.ndarray,
+    shift: np.ndarray,
+) -> Value:
+    return builder.add(
+        name, "affine", given[0], weights={"scale": scale, "shift": shift}
+    )
+
+
+def _normalization(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if layer.axis not in ((-1,), (3,)) or layer.invert:
+        return None
+    mean, variance = np.ravel(_numpy(layer.mean)), np.ravel(_numpy(layer.variance))
+    # keras.layers.Normalization divides by max(sqrt(variance), epsilon = 1e-7).
+    scale = 1 / np.maximum(np.sqrt(variance), 1e-7)
+    return _affine(builder, name, given, scale, -mean * scale)
+
+
+def _flatten(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if given[0].single:
+        return given[0]
+    shape = layer.input.shape[1:]
+    if len(shape) != 3 or None in shape:
+        return None
+    flat = Value(str(given[0]))
+    flat.flat = tuple(shape)
+    return flat
+
+
+def _reshape(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    # Squeeze-and-excite: one cell, written as (1, 1, c) again.
+    one_cell = tuple(layer.target_shape)[:-1] in ((), (1, 1))
+    return given[0] if given[0].single and one_cell else None
+
+
+def _same(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    return given[0]
+
+
+_RULES: dict[str, Rule] = {
+    "Activation": _activation,
+    "ActivityRegularization": _same,
+    "AlphaDropout": _same,
+    "Add": _merge("add"),
+    "Average": _average,
+    "AveragePooling2D": _pool("average_pool"),
+    "BatchNormalization": _batch_norm,
+    "Concatenate": _merge("concat"),
+    "Conv2D": _conv2d,
+    "Cropping2D": _cropping,
+    "Dense": _dense,
+    "DepthwiseConv2D": _depthwise,
+    "Dropout": _same,
+    "ELU": _elu,
+    "Flatten": _flatten,
+    "GaussianDropout": _same,
+    "GaussianNoise": _same,
+    "GlobalAveragePooling2D": _global("global_mean"),
+    "GlobalMaxPooling2D": _global("global_max"),
+    "Identity": _same,
+    "LeakyReLU": _leaky,
+    "MaxPooling2D": _pool("max_pool"),
+    "Maximum": _merge("maximum"),
+    "Multiply": _merge("multiply"),
+    "Normalization": _normalization,
+    "ReLU": _relu,
+    "Rescaling": _rescaling,
+    "Reshape": _reshape,
+    "SeparableConv2D": _separable,
+    "Softmax": _softmax,
+    "SpatialDropout2D": _same,
+    "Subtract": _merge("subtract"),
+    "ZeroPadding2D": _zero_padding,
+}
