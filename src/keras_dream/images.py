@@ -48,9 +48,7 @@ _KEYWORD = "keras-dream"
 _EXIF_IFD, _USER_COMMENT, _COLOUR_SPACE = 0x8769, 0x9286, 0xA001  # EXIF 2.32
 _ASCII = b"ASCII\0\0\0"  # the character code of a UserComment: EXIF 2.32, table 9
 _IMAGE_DESCRIPTION, _PREDICTOR = 270, 317  # TIFF 6.0
-_MAX_CHUNKS = (
-    10_000  # a PNG of ours has one text chunk; a made-up one may have millions
-)
+_MAX_CHUNKS = 10_000  # before the pixels; a made-up PNG may have millions
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ class Picture:
     def sha256(self) -> str:
         """The sha256 of the decoded pixels, in hexadecimal.
 
-        Hashed are `{height}x{width}x{channels} {dtype}` and a newline in ASCII, and then
+        Hashed are `{height}x{width}x{channels} {dtype}` and a newline, in ASCII, then
         the values row by row, alpha being the fourth channel if there is one. Where all
         are whole numbers of 255ths, as from any 8-bit file, these are hashed as
         `uint8`; otherwise as little-endian `float32`. So equal pixels have equal
