@@ -301,7 +301,7 @@ def _from_array(array: np.ndarray) -> Picture:
         )
     values = values if values.ndim == 3 else values[..., None]
     alpha = values[..., 3].copy() if values.shape[2] == 4 else None
-    colour = np.broadcast_to(values[..., :3], (*values.shape[:2], 3))
+    colour = np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values[..., :3]
     return Picture(np.ascontiguousarray(colour), alpha)
 
 
