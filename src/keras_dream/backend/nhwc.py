@@ -1,0 +1,63 @@
+"""What the backends whose maps are (1, h, w, c) have in common."""
+
+import abc
+from typing import Any
+
+import numpy as np
+
+from keras_dream.backend import Array
+
+ROWS, COLUMNS = SPATIAL = (1, 2)
+
+
+class Nhwc(abc.ABC):
+    """The part of `Backend` that needs nothing but indices and Python's operators."""
+
+    @abc.abstractmethod
+    def _operands(self, x: Array, y: Any) -> tuple[Array, Any]:
+        """Returns two operands of one dtype; a vector takes that of the map."""
+
+    @abc.abstractmethod
+    def kernel(self, values: np.ndarray) -> Array: ...
+
+    def depthwise_kernel(self, values: np.ndarray) -> Array:
+        return self.kernel(values)
+
+    def to_float(self, x: Array) -> float:
+        return float(x)
+
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
+    def channel_range(self, x: Array, start: int, stop: int) -> Array:
+        return x[..., start:stop]
+
+    def add(self, x: Array, y: Any) -> Array:
+        x, y = self._operands(x, y)
+        return x + y
+
+    def subtract(self, x: Array, y: Any) -> Array:
+        x, y = self._operands(x, y)
+        return x - y
+
+    def multiply(self, x: Array, y: Any) -> Array:
+        x, y = self._operands(x, y)
+        return x * y
+
+    def divide(self, x: Array, y: Any) -> Array:
+        x, y = self._operands(x, y)
+        return x / y
+
+    def square(self, x: Array) -> Array:
+        return x * x
+
+    def to_keras(self, x: Array) -> Array:
+        return x
+
+    def from_keras(self, x: Array) -> Array:
+        return x
+
+
+def along(axis: int, values: Any) -> Any:
+    """Lays one value per row or per column so that it broadcasts over a map."""
+    return values.reshape([-1 if a == axis else 1 for a in range(4)])
