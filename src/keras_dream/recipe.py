@@ -25,7 +25,7 @@ MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
 LONGEST_TEXT = 10_000
 
-# Each normaliser's own floor, for images in [0, 1] (parity.md §9: the published
+# Each normaliser's own floor, for images in [0, 1] (the published
 # floors, rescaled from [-1, 1]): a maximum over the mean of |g| (book1), added to the
 # standard deviation (tftut), a maximum under the root (book2).
 FLOORS: Mapping[str, float] = {"mean_abs": 2e-7, "std": 2e-8, "l2": 4e-12, "none": 0.0}
@@ -153,8 +153,8 @@ class Recipe(_Settings):
     )
     small_octaves: Literal["skip", "run"] = Field(
         "skip",
-        description="an octave where a layer's loss has no cells: skip it or run it as "
-        "published",
+        description="an octave where a layer's loss has no cells: skip it, or run it "
+        "as published",
     )
     normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
         "mean_abs", description="what the gradient is divided by"
@@ -163,8 +163,8 @@ class Recipe(_Settings):
         None,
         ge=0,
         le=1e6,
-        description="the least divisor (mean_abs), the least sum of squares (l2) or what "
-        "is added (std); none takes the normaliser's own",
+        description="the least divisor (mean_abs), least sum of squares (l2) or what is "
+        "added (std); none takes the normaliser's own",
     )
     jitter: int = Field(
         16, ge=0, le=100_000, description="largest random shift in each step, in pixels"

@@ -45,11 +45,13 @@ class Backend(Protocol):
         device: The device's name, such as "cpu" or "cuda:0".
         precision: "float32", "tf32" or "bfloat16": how convolutions and products are
             computed. Images and losses are float32 always.
+        threads: Threads of one operation, or None where the library does not tell.
     """
 
     name: str
     device: str
     precision: str
+    threads: int | None
 
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
@@ -177,8 +179,8 @@ class Backend(Protocol):
         """
         ...
 
-    def size(self, x: Array) -> tuple[Any, Any]:
-        """Returns (height, width) of a map: numbers, or scalars inside a trace."""
+    def count(self, x: Array) -> Any:
+        """Returns how many values a map holds: a number, or a traced float scalar."""
         ...
 
     def channels(self, x: Array) -> int:
@@ -265,9 +267,10 @@ class Backend(Protocol):
         """Returns `g(x, plan)`: the value of `function(x, plan)` and its slope at x.
 
         Args:
-            function: Gives a scalar; pure; made of this protocol's operations. `plan` is a tuple of
-                whole numbers that depend on the size of the picture (paddings); inside
-                they are numbers (torch, jax) or traced scalars (tensorflow).
+            function: Gives a scalar; pure; made of this protocol's operations. `plan`
+                is a tuple of whole numbers that depend on the size of the picture
+                (paddings); inside they are numbers (torch, jax) or traced scalars
+                (tensorflow).
 
         Returns:
             A function, compiled where that pays (jax: once a size and plan;

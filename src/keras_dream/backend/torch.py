@@ -63,6 +63,7 @@ class TorchBackend:
         self._device = device
         self.device = str(device)
         self.precision = precision
+        self.threads: int | None = torch.get_num_threads()
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
 
     # -- in and out ---------------------------------------------------------------
@@ -214,8 +215,8 @@ class TorchBackend:
             x = total
         return x.contiguous(memory_format=torch.channels_last)
 
-    def size(self, x: Array) -> tuple[Any, Any]:
-        return x.shape[2], x.shape[3]
+    def count(self, x: Array) -> Any:
+        return x.numel()
 
     def channels(self, x: Array) -> int:
         return x.shape[1]

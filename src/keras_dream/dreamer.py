@@ -1,0 +1,386 @@
+"""The public verbs: a dreamer that holds a network, and `dream` for one picture."""
+
+import os
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_dream import backend as backends, engine
+from keras_dream.ascent import NormalizedAscent
+from keras_dream.canvases import Pixels
+from keras_dream.dreams import Dream, Record, processor, versions
+from keras_dream.engine import Octave, Parts, Step
+from keras_dream.errors import NetworkError, PictureError, SettingError, nearest
+from keras_dream.geometry import Size
+from keras_dream.gradients import WholeGradient
+from keras_dream.images import Picture, as_picture
+from keras_dream.network import zoo
+from keras_dream.network.weights import Progress
+from keras_dream.objectives import Class, Objective, parse
+from keras_dream.preset import preset
+from keras_dream.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    Photo = str | os.PathLike[str] | Image | np.ndarray | Picture
+
+_KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
+
+
+class Dreamer:
+    """A network loaded on a device, reusable for many dreams.
+
+    Args:
+        network: A network's name, or a built `keras.Model`.
+        weights: A weights file for a named network; None takes the shipped, cached or
+            published one.
+        preprocessing: "tf", "caffe", "torch", "0-1" or "0-255": what a `keras.Model`
+            expects; needless where it begins with its own Rescaling or Normalization.
+        run: How to compute.
+        classifier: Whether class scores will be asked for: some networks publish
+            their classifier in a file of its own.
+        progress: Told how a download goes: bytes so far, bytes in all or None.
+
+    Raises:
+        NetworkError: If the network is unknown or cannot be lowered.
+        WeightsError: If its weights cannot be had.
+        SettingError: If the backend or the device is not here.
+    """
+
+    def __init__(
+        self,
+        network: Any = "motif",
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | None = None,
+        run: RunSettings | None = None,
+        classifier: bool = False,
+        progress: Progress | None = None,
+    ):
+        self.run = run or RunSettings()
+        chosen = backends.choose(self.run.backend)
+        if "keras" not in sys.modules:
+            # Should Keras be needed, it must start on the backend that dreams.
+            os.environ.setdefault("KERAS_BACKEND", chosen)
+        self._backend = backends.load(
+            chosen,
+            device=self.run.device,
+            precision=self.run.precision,
+            threads=self.run.threads,
+        )
+        self._network = _load(
+            network,
+            weights=Path(weights) if weights is not None else None,
+            preprocessing=preprocessing,
+            classifier=classifier,
+            offline=self.run.offline,
+            progress=progress,
+        )
+        self._check_opaque()
+        self._gradients: dict[tuple[Any, ...], WholeGradient] = {}
+
+    @property
+    def network(self) -> str:
+        """The network's name."""
+        return self._network.name
+
+    @property
+    def graph(self) -> Any:
+        """The network's graph, exact and unfolded."""
+        return self._network.graph
+
+    def complete(self, recipe: Recipe) -> Recipe:
+        """Returns a recipe with this dreamer's network and the objective filled in."""
+        objective = recipe.objective or self._network.graph.objective
+        if objective is None:
+            raise NetworkError(
+                f"An objective must be given for {self.network}, which has none of its "
+                "own",
+                received="none",
+                attempt="name a layer, see `dream layers NETWORK`",
+            )
+        return recipe.but(network=self.network, objective=objective)
+
+    def octaves(
+        self, size: Size, recipe: Recipe
+    ) -> tuple[tuple[Octave, ...], tuple[str, ...]]:
+        """Returns the octaves that a dream will run, and notices on the others.
+
+        Args:
+            size: The picture's (height, width) in pixels.
+            recipe: The recipe.
+
+        Raises:
+            PictureError: If no octave is large enough for the layers.
+            NetworkError, ObjectiveError: As for `gradient`.
+        """
+        gradient = self._gradient(self.complete(recipe))
+        smallest = gradient.smallest_run()
+        if recipe.small_octaves == "skip":
+            smallest = max(smallest, gradient.smallest())
+        every = engine.octaves_of(size, recipe)
+        kept = tuple(octave for octave in every if min(octave.size) >= smallest)
+        if not kept:
+            raise PictureError(
+                f"A picture must have sides of at least {smallest} pixels for "
+                f"{self.network} and these layers",
+                received=f"{size[1]} × {size[0]} pixels",
+                attempt="try a larger picture, an earlier layer or a smaller border",
+            )
+        notices = tuple(
+            f"Octave {octave.number} of {len(every)} is skipped: at "
+            f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
+            f"layers, which need {smallest}."
+            for octave in every
+            if octave not in kept
+        )
+        return kept, notices
+
+    def steps(self, photo: "Photo", recipe: Recipe | str = "default") -> Iterator[Step]:
+        """Dreams a picture step by step; stopping is `break`.
+
+        Args:
+            photo: A path, a PIL image, a numpy array (h, w), (h, w, 3) or (h, w, 4) of
+                uint8 or of floats in [0, 1], or a `Picture`.
+            recipe: A recipe or the name of a preset. Its network gives way to this
+                dreamer's, which is what gets recorded.
+
+        Yields:
+            Every step; its `dream` is a whole result.
+
+        Raises:
+            PictureError: If the photo cannot be read or is too small.
+            ObjectiveError: If the network lacks what the objective names.
+            NonFiniteError: If a gradient is not finite.
+        """
+        yield from self._run(as_picture(photo), _recipe(recipe))
+
+    def dream(self, photo: "Photo", recipe: Recipe | str = "default") -> Dream:
+        """Dreams a picture to its end; arguments and errors as for `steps`."""
+        steps = self._run(as_picture(photo), _recipe(recipe))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stopped:
+                return stopped.value
+
+    def gradient(self, image: np.ndarray, recipe: Recipe) -> tuple[float, np.ndarray]:
+        """Returns the loss of an image and its gradient.
+
+        Args:
+            image: float32 (h, w, 3), nominally in [0, 1].
+            recipe: Its objective, loss and border are used.
+
+        Returns:
+            The loss, and d loss / d image as float32 (h, w, 3).
+
+        Raises:
+            NetworkError: If the image is too small for the layers.
+            ObjectiveError: If the network lacks what the objective names.
+        """
+        gradient = self._gradient(self.complete(recipe))
+        held = self._backend.image(image)
+        value, slope = gradient(held, (image.shape[0], image.shape[1]))
+        return self._backend.to_float(value), self._backend.to_image(slope)
+
+    def features(
+        self, image: np.ndarray, layers: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Returns layers' activations for an image.
+
+        Args:
+            image: float32 (h, w, 3), nominally in [0, 1].
+            layers: Layer names, such as "mixed4" or "conv2d@7".
+
+        Returns:
+            float32 (h, w, channels) by layer name.
+        """
+        from keras_dream.network.run import Program
+
+        nodes = [self.graph.node_of(layer) for layer in layers]
+        program = Program(self.graph, nodes, self._backend)
+        plan = self.graph.plan(image.shape[0], image.shape[1])
+        run = self._backend.function(program)
+        maps = run(self._backend.image(image), plan.values)
+        return {
+            layer: self._backend.to_image(x)
+            for layer, x in zip(layers, maps, strict=True)
+        }
+
+    def _run(self, picture: Picture, recipe: Recipe) -> Generator[Step, None, Dream]:
+        recipe = self.complete(recipe)
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        octaves, notices = self.octaves(size, recipe)
+
+        def result(
+            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
+        ) -> Dream:
+            record = self._record(picture, size, losses, notices, complete)
+            return Dream(image, picture.alpha, recipe, record)
+
+        return (
+            yield from engine.run(
+                self._backend.image(picture.pixels),
+                size,
+                octaves,
+                recipe,
+                Parts(
+                    self._backend,
+                    Pixels(),
+                    self._gradient(recipe),
+                    NormalizedAscent(recipe, self._backend),
+                ),
+                result,
+            )
+        )
+
+    def _record(
+        self,
+        picture: Picture,
+        size: Size,
+        losses: Mapping[str, Sequence[float]],
+        notices: tuple[str, ...],
+        complete: bool,
+    ) -> Record:
+        backend = self._backend
+        return Record(
+            versions=versions(backend.name),
+            processor=processor(),
+            network=self.network,
+            weights_sha256=self._network.sha256,
+            source=picture.name,
+            source_sha256=picture.sha256,
+            size=size,
+            run={
+                "backend": backend.name,
+                "device": backend.device,
+                "precision": backend.precision,
+                "threads": backend.threads,
+            },
+            losses=losses,
+            notices=notices,
+            complete=complete,
+        )
+
+    def _gradient(self, recipe: Recipe) -> WholeGradient:
+        key = (recipe.objective, recipe.loss, recipe.border)
+        if key not in self._gradients:
+            if len(self._gradients) >= _KEPT_GRADIENTS:
+                self._gradients.pop(next(iter(self._gradients)))
+            objective = parse(str(recipe.objective))
+            self._gradients[key] = WholeGradient(
+                self.graph, objective, recipe, self._backend
+            )
+        return self._gradients[key]
+
+    def _check_opaque(self) -> None:
+        if not self.graph.opaque:
+            return
+        running = sys.modules["keras"].config.backend()
+        if running != self._backend.name:
+            names = ", ".join(sorted(self.graph.opaque)[:5])
+            raise SettingError(
+                f"The backend must be {running}, on which Keras runs, for a network "
+                "with layers that only Keras can run",
+                received=f"{self._backend.name} for {names}",
+                attempt=f"set the backend to {running}",
+            )
+
+
+def dream(
+    photo: "Photo",
+    recipe: Recipe | str = "default",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    preprocessing: str | None = None,
+    **settings: Any,
+) -> Dream:
+    """Dreams one picture: a `Dreamer` for one use.
+
+    Args:
+        photo: As for `Dreamer.steps`.
+        recipe: A recipe or the name of a preset.
+        weights: As for `Dreamer`.
+        preprocessing: As for `Dreamer`.
+        **settings: Any setting of the recipe, put over it, and any run setting;
+            `layers={"mixed3": 3.0}` is another way to write an objective, and
+            `network` may be a `keras.Model`.
+
+    Returns:
+        The dream; `dream(...).save("out.png")` writes it.
+
+    Raises:
+        SettingError: If a setting is unknown or impossible.
+        DreamError: As for `Dreamer` and `Dreamer.steps`.
+    """
+    model = settings.pop("network", None)
+    if isinstance(model, str):
+        settings["network"], model = model, None
+    run = {n: settings.pop(n) for n in RunSettings.model_fields if n in settings}
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            attempt=nearest(unknown[0], names),
+        )
+    chosen = _recipe(recipe).but(**settings)
+    dreamer = Dreamer(
+        chosen.network if model is None else model,
+        weights=weights,
+        preprocessing=preprocessing,
+        run=RunSettings.of(run),
+        classifier=asks_for_class(chosen),
+    )
+    return dreamer.dream(photo, chosen)
+
+
+def asks_for_class(recipe: Recipe) -> bool:
+    """Tells whether a recipe's objective names a class score."""
+    terms = _terms(recipe)
+    return any(isinstance(term.target, Class) for term in terms)
+
+
+def work(size: Size, recipe: Recipe) -> int:
+    """Returns what a dream may cost: pixels times steps, over all octaves.
+
+    Args:
+        size: The picture's (height, width) in pixels.
+        recipe: The recipe.
+    """
+    sizes = (octave.size for octave in engine.octaves_of(size, recipe))
+    return sum(h * w for h, w in sizes) * recipe.steps
+
+
+def _terms(recipe: Recipe) -> tuple[Any, ...]:
+    empty = Objective(())
+    return (parse(recipe.objective) if recipe.objective else empty).terms
+
+
+def _recipe(recipe: Recipe | str) -> Recipe:
+    return preset(recipe) if isinstance(recipe, str) else recipe
+
+
+def _load(
+    network: Any, *, weights: Path | None, preprocessing: str | None, **options: Any
+) -> zoo.Loaded:
+    if not isinstance(network, str):
+        if weights is not None:
+            raise NetworkError(
+                "A weights file must be for a network that is given by name",
+                received=f"{weights.name} for a model",
+                attempt="load the weights into the model first",
+            )
+        return zoo.lower_model(network, preprocessing)
+    if preprocessing is not None:
+        raise NetworkError(
+            "The preprocessing must be stated only for a model of your own",
+            received=f"{preprocessing!r} for {network}",
+            attempt="leave it out: it belongs to the weights",
+        )
+    return zoo.load(network, weights=weights, **options)

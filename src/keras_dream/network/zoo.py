@@ -1,0 +1,182 @@
+"""The networks that have a name, and how each is loaded."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_dream.errors import NetworkError, nearest
+from keras_dream.network import architectures, weights as files
+from keras_dream.network.graph import Graph, load as load_graph
+from keras_dream.network.lower import lower
+
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network that can be asked for by name.
+
+    Attributes:
+        name: The name.
+        about: One line on what it is.
+        licence: Of the weights.
+        preprocessing: What its weights were trained with.
+        objective: Its own good objective.
+        build: Makes the Keras model without weights; takes whether the dense
+            classifier is wanted. None for a network that is shipped as a graph.
+        sources: Published weights files, legacy `.h5`.
+    """
+
+    name: str
+    about: str
+    licence: str
+    preprocessing: str
+    objective: str | None = None
+    build: Callable[[bool], Any] | None = None
+    sources: tuple[files.Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network ready to dream.
+
+    Attributes:
+        name: What a recipe calls it.
+        graph: Its operations and weights.
+        sha256: Of its weights file; of the arrays for a model that was handed over.
+    """
+
+    name: str
+    graph: Graph
+    sha256: str
+
+
+def entry(name: str) -> Entry:
+    """Returns the entry of a network.
+
+    Raises:
+        NetworkError: If there is none of that name; with the nearest one.
+    """
+    if name not in ZOO:
+        raise NetworkError(
+            "A network must be one that exists",
+            received=repr(name),
+            attempt=nearest(name, ZOO) + ", or see `dream networks`",
+        )
+    return ZOO[name]
+
+
+def load(
+    name: str,
+    *,
+    weights: Path | None = None,
+    classifier: bool = False,
+    offline: bool = False,
+    progress: files.Progress | None = None,
+) -> Loaded:
+    """Loads a network by name.
+
+    Args:
+        name: One of `ZOO`.
+        weights: A weights file of the user's; None takes the shipped, cached or
+            published one.
+        classifier: Whether class scores will be asked for.
+        offline: Never download.
+        progress: Told how a download goes.
+
+    Raises:
+        NetworkError: If there is no network of that name.
+        WeightsError: If its weights cannot be had or read.
+    """
+    chosen = entry(name)
+    if chosen.build is None:
+        path = weights or BUILTIN / f"{name}.safetensors"
+        sha256 = files.sha256_of(path)
+        return Loaded(name, load_graph(path), sha256)
+    path = weights or files.locate(name, chosen.sources, classifier, offline, progress)
+    model = chosen.build(files.has_classifier(path))
+    files.read_legacy(model, path)
+    graph = lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
+    return Loaded(name, graph, files.sha256_of(path))
+
+
+def lower_model(model: Any, preprocessing: str | None) -> Loaded:
+    """Lowers a model that the user built.
+
+    Args:
+        model: A `keras.Model`.
+        preprocessing: One of `PREPROCESSING`, or None where the model has its own.
+
+    Raises:
+        NetworkError: If the model cannot be lowered.
+    """
+    graph = lower(model, preprocessing=preprocessing)
+    return Loaded(f"model:{model.name}", graph, sha256_of_arrays(graph))
+
+
+def sha256_of_arrays(graph: Graph) -> str:
+    """Returns the sha256 of a graph's weights: names, shapes and float32 bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(graph.weights):
+        array = graph.weights[name]
+        digest.update(f"{name}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+_KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+# Hashes of Inception V3: keras/src/applications/inception_v3.py of Keras 3.15.
+ZOO: Mapping[str, Entry] = {
+    found.name: found
+    for found in (
+        Entry(
+            name="motif",
+            about="our own small network: motifs that we drew, offline",
+            licence="Apache-2.0",
+            preprocessing="tf",
+        ),
+        Entry(
+            name="inception_v3",
+            about="Inception V3 on ImageNet (Szegedy et al. 2015, arXiv:1512.00567)",
+            licence="Apache-2.0",
+            preprocessing="tf",
+            # F. Chollet's weights of 2017: the classic look.
+            objective="0.2*mixed2 + 3*mixed3 + 2*mixed4 + 1.5*mixed5",
+            build=architectures.inception_v3,
+            sources=(
+                files.Source(
+                    file="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                    md5="bcbd6486424b2319ff4ef7d526e38f63",
+                    url=f"{_KERAS_FILES}/inception_v3/inception_v3_weights_tf_dim_"
+                    "ordering_tf_kernels_notop.h5",
+                ),
+                files.Source(
+                    file="inception_v3_weights_tf_dim_ordering_tf_kernels.h5",
+                    md5="9a0d58056eeedaa3f26cb7ebd46da564",
+                    url=f"{_KERAS_FILES}/inception_v3/inception_v3_weights_tf_dim_"
+                    "ordering_tf_kernels.h5",
+                    classifier=True,
+                ),
+            ),
+        ),
+        Entry(
+            name="squeezenet",
+            about="SqueezeNet 1.1 on ImageNet (Iandola et al. 2016, arXiv:1602.07360)",
+            licence="BSD-2-Clause",
+            preprocessing="caffe",
+            objective="fire6 + fire8",
+            build=architectures.squeezenet,
+            sources=(
+                files.Source(
+                    file="squeezenet_v1.1_imagenet_notop.h5",
+                    md5="80b66c92d79d4310e07fb60a297bf0d1",
+                ),
+            ),
+        ),
+    )
+}
