@@ -1,0 +1,246 @@
+"""Flowers, mushrooms, leaves, branching trees and corals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .brush import Sheet, blend, colour, curve, smoothstep, turned
+
+
+def flower(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a flower: one to three rings of veined petals about a seeded heart."""
+    sheet = Sheet(rng, size)
+    hue = rng.choice([0.0, 0.08, 0.14, 0.78, 0.88, 0.95, 0.62])
+    base = colour(rng, hue, rng.uniform(0.3, 0.9), 0.85)
+    throat = colour(rng, hue + rng.normal(0, 0.08), 0.6, 0.45)
+    count = int(rng.integers(5, 15))
+    rings = int(rng.integers(1, 4))
+    r, theta = sheet.polar()
+    paint = blend(throat, base, smoothstep(0.15, 0.6, r))
+    wide = rng.uniform(1.0, 1.5) * np.pi / count
+    tip = rng.uniform(0.75, 1.0)
+    for ring in range(rings):
+        reach = 0.96 * (1 - 0.24 * ring)
+        for k in range(count):
+            a = 2 * np.pi * (k + 0.5 * ring) / count + rng.normal(0, 0.04)
+            _petal(
+                sheet,
+                a,
+                reach * rng.uniform(0.93, 1.0),
+                wide,
+                tip,
+                paint * (1 + 0.06 * ring),
+            )
+    heart = rng.uniform(0.16, 0.28)
+    seeds = np.sin(r * 55 + theta * 13) * np.sin(r * 55 - theta * 21)
+    middle = (
+        colour(rng, rng.choice([0.12, 0.08, 0.2]), 0.8, 0.7)
+        * (1 + 0.4 * seeds)[..., None]
+    )
+    sheet.lay(
+        sheet.ellipse(0, 0, heart, heart),
+        np.clip(middle, 0, 1),
+        heart,
+        0.012 * seeds,
+        gloss=0.2,
+    )
+    return sheet.finish()
+
+
+def _petal(
+    sheet: Sheet, a: float, reach: float, wide: float, tip: float, paint
+) -> None:
+    w = reach * np.tan(min(0.75, wide)) * 0.62
+    half = [
+        [0.08, 0.02],
+        [0.35 * reach, 0.55 * w],
+        [0.7 * reach, w],
+        [tip * reach, 0.6 * w],
+        [reach, 0],
+    ]
+    lower = [[x, -y] for x, y in half[-2::-1]]
+    ring = curve([*half, *lower, half[0]], 30)
+    across = -sheet.x * np.sin(a) + sheet.y * np.cos(a)
+    veins = np.cos(across / w * 13) * np.exp(-2 * np.abs(across) / w)
+    tone = (1 + 0.14 * veins)[..., None]
+    bump = 0.006 * veins - 0.06 * np.exp(-((across / (0.2 * w)) ** 2))
+    sheet.lay(
+        sheet.polygon(turned(ring, a)),
+        np.clip(paint * tone, 0, 1),
+        0.6 * w,
+        bump,
+        gloss=0.2,
+        rim=0.35,
+    )
+
+
+def leaf(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a leaf: midrib, side veins, often a toothed rim."""
+    sheet = Sheet(rng, size)
+    hue = rng.choice([0.28, 0.33, 0.22, 0.08])
+    base, tip = colour(rng, hue, 0.7, 0.5), colour(rng, hue - 0.06, 0.7, 0.6)
+    width, bend = rng.uniform(0.25, 0.5), rng.normal(0, 0.15)
+    t = np.linspace(0, 1, 60)
+    spine = np.stack([bend * (2 * t - 1) ** 2 - bend * 0.5, 0.9 - 1.85 * t], 1)
+    teeth = rng.uniform(0, 0.12) * np.abs(np.sin(t * rng.integers(12, 26)))
+    half = width * np.sin(np.pi * t ** rng.uniform(0.7, 1.0)) ** 0.8 * (1 + teeth)
+    outline = np.vstack(
+        [
+            spine + np.stack([half, -0.05 * half], 1),
+            (spine - np.stack([half, 0.05 * half], 1))[::-1],
+        ]
+    )
+    middle = bend * sheet.y**2 - bend * 0.5
+    across = np.abs(sheet.x - middle)
+    pitch = rng.uniform(18, 28)
+    wave = np.cos((sheet.y + rng.uniform(0.5, 0.9) * across) * pitch)
+    vein = smoothstep(0.75, 1.0, wave)
+    paint = blend(
+        base, tip, np.clip(0.5 - 0.5 * sheet.y + 0.5 * sheet.noise(0.7), 0, 1)
+    )
+    paint = (
+        blend(paint, paint * 1.5, 0.7 * vein) * (1 + 0.15 * sheet.noise(0.2))[..., None]
+    )
+    sheet.lay(
+        sheet.polygon(outline),
+        np.clip(paint, 0, 1),
+        0.25,
+        0.016 * wave - 0.06 * np.exp(-across * 20),
+        gloss=0.35,
+    )
+    sheet.lay(
+        sheet.stroke(spine, np.linspace(0.03, 0.006, 60)),
+        tip * 1.25,
+        0.03,
+        shadow=0.15,
+        rim=0.3,
+    )
+    return sheet.finish()
+
+
+def mushroom(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a mushroom, at times with a small one beside it."""
+    sheet = Sheet(rng, size)
+    hue = rng.choice([0.0, 0.03, 0.08, 0.1])
+    if rng.random() < 0.45:
+        side = rng.choice([-1, 1])
+        _mushroom(sheet, side * 0.55, 0.42, 0.5, hue)
+        _mushroom(sheet, -side * 0.2, -0.02, 0.85, hue)
+    else:
+        _mushroom(sheet, 0, 0, 1.0, hue)
+    return sheet.finish()
+
+
+def _mushroom(sheet: Sheet, cx: float, cy: float, k: float, hue: float) -> None:
+    rng = sheet.rng
+    stalk = colour(rng, 0.11, 0.15, 0.85)
+    lines = np.sin((sheet.x - cx) * 60 / k + 2 * sheet.noise(0.8))
+    lean = rng.normal(0, 0.06)
+    stem = curve([[lean, -0.2], [0, 0.4], [-lean, 0.92]], 20) * k + (cx, cy)
+    mask = sheet.stroke(stem, k * np.linspace(0.14, rng.uniform(0.17, 0.26), 20))
+    sheet.lay(
+        mask, stalk * (0.9 + 0.12 * lines)[..., None], 0.2 * k, 0.006 * lines, gloss=0.1
+    )
+    wide, high = rng.uniform(0.7, 0.92) * k, rng.uniform(0.6, 0.9) * k
+    x, y = cx + lean, cy + 0.0
+    r, theta = sheet.polar(x, y - 0.4 * k)
+    gills = np.sin(theta * 46)
+    under = colour(rng, 0.09, 0.3, 0.6) * (0.8 + 0.25 * gills)[..., None]
+    sheet.lay(
+        sheet.ellipse(x, y - 0.04 * k, wide * 0.95, 0.17 * k),
+        under,
+        0.04,
+        0.008 * gills,
+        gloss=0,
+        rim=0.5,
+    )
+    cap = curve(
+        [
+            [wide, 0.02 * k],
+            [wide * 0.86, -0.5 * high],
+            [wide * 0.35, -0.95 * high],
+            [-wide * 0.35, -0.95 * high],
+            [-wide * 0.86, -0.5 * high],
+            [-wide, 0.02 * k],
+            [-wide * 0.5, -0.07 * k],
+            [wide * 0.5, -0.07 * k],
+            [wide, 0.02 * k],
+        ],
+        50,
+    )
+    mask = sheet.polygon(cap + np.array([x, y]))
+    top = colour(rng, hue, 0.8, 0.65)
+    paint = (
+        blend(top * 1.15, top * 0.6, smoothstep(0.2 * k, 0.95 * k, r))
+        * (1 + 0.1 * sheet.noise(0.4))[..., None]
+    )
+    sheet.lay(mask, np.clip(paint, 0, 1), 0.45 * k, gloss=0.5)
+    if rng.random() < 0.7:
+        for _ in range(rng.integers(7, 14)):
+            a, d = rng.uniform(-np.pi, 0), np.sqrt(rng.random()) * 0.85
+            sx, sy = (
+                x + wide * d * np.cos(a) * 0.9,
+                y - 0.09 * k + high * d * np.sin(a) * 0.85,
+            )
+            size = k * rng.uniform(0.04, 0.1)
+            wart = sheet.ellipse(sx, sy, size, size * 0.75) * mask
+            sheet.lay(wart, (0.95, 0.92, 0.85), 0.06, gloss=0.1, shadow=0.25)
+
+
+def tree(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a branching tree or coral; some trees bear leaves or blossom."""
+    sheet = Sheet(rng, size)
+    coral = rng.random() < 0.4
+    paint = colour(
+        rng,
+        rng.choice([0.0, 0.04, 0.9]) if coral else 0.08,
+        0.6 if coral else 0.4,
+        0.75 if coral else 0.4,
+    )
+    bark = np.sin(sheet.x * 40 + 8 * sheet.noise(0.5))
+    tone = np.clip(paint * (1 + 0.25 * bark)[..., None], 0, 1)
+    mask = np.zeros_like(sheet.alpha)
+    tips: list = []
+    angle = -np.pi / 2 + rng.normal(0, 0.12)
+    spread = rng.uniform(0.4, 0.65)
+    limb = 0.52
+    todo = [(np.array([0.0, 0.95]), angle, limb, 0.11 if not coral else 0.09, 0)]
+    depth = 5 if sheet.n > 90 else 4
+    while todo:
+        start, a, length, width, level = todo.pop()
+        bend = rng.normal(0, 0.25)
+        way = np.array([np.cos(a), np.sin(a)])
+        turn = np.array([np.cos(a + bend), np.sin(a + bend)])
+        end = start + 0.5 * length * (way + turn)
+        line = np.stack([start, start + 0.5 * length * way, end])
+        thin = width * (0.85 if coral else 0.66)
+        mask = np.maximum(mask, sheet.stroke(line, [width, 0.5 * (width + thin), thin]))
+        if level == depth:
+            tips.append(end)
+            continue
+        for side in (-1, 1):
+            todo.append(
+                (
+                    end,
+                    a + bend + side * spread * rng.uniform(0.5, 1.3),
+                    length * rng.uniform(0.66, 0.82),
+                    thin,
+                    level + 1,
+                )
+            )
+    sheet.lay(mask, tone, 0.1, 0.01 * bark, gloss=0.5 if coral else 0.1, rim=0.5)
+    if not coral and rng.random() < 0.5:
+        _foliage(sheet, tips)
+    return sheet.finish()
+
+
+def _foliage(sheet: Sheet, tips) -> None:
+    rng = sheet.rng
+    green = colour(rng, rng.choice([0.3, 0.25, 0.08, 0.93]), 0.65, 0.55)
+    crowd = sheet.noise(0.1)
+    for x, y in tips[:: 1 + len(tips) // 24]:
+        size = rng.uniform(0.1, 0.2)
+        r = np.hypot(sheet.x - x, sheet.y - y)
+        mask = smoothstep(0.0, 0.05, size - r + 0.09 * crowd)
+        shade = green * rng.uniform(0.75, 1.2) * (1 + 0.35 * crowd)[..., None]
+        sheet.lay(mask, np.clip(shade, 0, 1), 0.12, 0.03 * crowd, gloss=0.1, rim=0.3)
