@@ -97,10 +97,11 @@ STEP = """
 import numpy as np, tensorflow as tf
 import network, pool, train
 from motifs import scene
+tf.config.run_functions_eagerly(True)  # tracing costs more than two steps
 motif, twin = network.build()
 optimiser = train.make_optimiser()
 optimiser.build(twin.trainable_variables)
-scenes = [scene(np.random.default_rng(i), 64) for i in range(4)]
+scenes = [scene(np.random.default_rng(i), 32) for i in range(2)]
 x = tf.constant(np.stack([s[0] for s in scenes]))
 y = np.stack([s[1] for s in scenes])
 deep, middle = (tf.constant(pool.cells(y, k)) for k in (16, 8))
