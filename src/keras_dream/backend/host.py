@@ -17,10 +17,11 @@ def split_device(name: str) -> tuple[str, int]:
         The kind in lower case, and the number, 0 where none was given.
 
     Raises:
-        ValueError: If what follows the colon is not a whole number from 0.
+        ValueError: If there is no kind, or if what follows the colon is not a whole
+            number from 0.
     """
     kind, _, number = name.lower().partition(":")
-    if number and not number.isdecimal():
+    if not kind or (number and not number.isdecimal()):
         raise ValueError(name)
     return {"gpu": "cuda"}.get(kind, kind), int(number or 0)
 

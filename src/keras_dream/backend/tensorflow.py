@@ -45,7 +45,8 @@ def _device(name: str | None) -> str:
     """
     present = tf.config.list_physical_devices("GPU")
     try:
-        kind, number = split_device(name or ("cuda" if present else "cpu"))
+        first = "cuda" if present else "cpu"
+        kind, number = split_device(first if name is None else name)
         chosen = {"cpu": [], "cuda": present[number : number + 1]}[kind]
         if kind == "cuda" and not chosen:
             raise ValueError(name)

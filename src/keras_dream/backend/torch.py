@@ -223,22 +223,23 @@ class TorchBackend:
 
     # -- pointwise ----------------------------------------------------------------
     def add(self, x: Array, y: Any) -> Array:
-        return x + _operand(y)
+        return x + _operand(x, y)
 
     def subtract(self, x: Array, y: Any) -> Array:
-        return x - _operand(y)
+        return x - _operand(x, y)
 
     def multiply(self, x: Array, y: Any) -> Array:
-        return x * _operand(y)
+        return x * _operand(x, y)
 
     def divide(self, x: Array, y: Any) -> Array:
-        return x / _operand(y)
+        return x / _operand(x, y)
 
     def maximum(self, x: Array, y: Any) -> Array:
         if isinstance(y, float | int):
             return x.clamp_min(y)
         # where, not maximum: torch.maximum halves the slope between equals.
-        return torch.where(_operand(y) > x, _operand(y), x)
+        y = _operand(x, y)
+        return torch.where(y > x, y, x)
 
     def square(self, x: Array) -> Array:
         return x.square()
@@ -329,9 +330,10 @@ def _symmetric(
     return F.pad(x, _order(padding), value=value), (0, 0)
 
 
-def _operand(y: Any) -> Any:
+def _operand(x: Array, y: Any) -> Any:
     is_vector = isinstance(y, torch.Tensor) and y.dim() == 1
-    return y[:, None, None] if is_vector else y
+    # A float32 vector must not widen a bfloat16 map.
+    return y.to(x.dtype)[:, None, None] if is_vector else y
 
 
 _ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -340,7 +342,9 @@ _ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": F.silu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
-    "softplus": lambda x: F.softplus(x, threshold=float("inf")),
+    # Linear beyond torch's threshold of 20, where float32 sees no difference; without
+    # a threshold exp overflows from 89.
+    "softplus": F.softplus,
     "softsign": F.softsign,
     "softmax": lambda x: F.softmax(x, 1),
     "exponential": torch.exp,
