@@ -70,10 +70,14 @@ class _Settings(BaseModel):
         """Builds the settings from JSON text.
 
         Raises:
-            SettingError: If the text is no JSON object, or as for `of`.
+            SettingError: If the text is no JSON object, if a name comes twice, or as
+                for `of`.
         """
+        values: Any
         try:
-            values = json.loads(text)
+            values = json.loads(text, object_pairs_hook=_once)
+        except SettingError:
+            raise
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
@@ -163,8 +167,8 @@ class Recipe(_Settings):
         None,
         ge=0,
         le=1e6,
-        description="the least divisor (mean_abs), least sum of squares (l2) or what is "
-        "added (std); none takes the normaliser's own",
+        description="the least divisor (mean_abs), least sum of squares (l2) or what "
+        "is added (std); none takes the normaliser's own",
     )
     jitter: int = Field(
         16, ge=0, le=100_000, description="largest random shift in each step, in pixels"
@@ -296,6 +300,20 @@ def translate(error: ValidationError, model: type[BaseModel]) -> SettingError:
         attempt=nearest(received, known)
         if known and isinstance(received, str)
         else f"try {_default_text(field)}",
+    )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Builds a JSON object, refusing a name that comes twice."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    names = [name for name, _ in pairs]
+    twice = next(name for name in names if names.count(name) > 1)
+    raise SettingError(
+        "A setting must be given once",
+        received=f"{shown(twice)} more than once",
+        attempt="keep one of them",
     )
 
 
