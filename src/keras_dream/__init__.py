@@ -49,6 +49,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        try:
+            return metadata.version("keras-dream")
+        except metadata.PackageNotFoundError:
+            return "unknown"  # a checkout that is not installed
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # A module may have a public name for its own: the name wins, once it is asked for.

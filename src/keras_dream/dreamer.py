@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,9 @@ class Dreamer:
         )
         return kept, notices
 
-    def steps(self, photo: "Photo", recipe: Recipe | str = "default") -> Iterator[Step]:
+    def steps(
+        self, photo: "Photo", recipe: Recipe | str = "default"
+    ) -> Generator[Step, None, Dream]:
         """Dreams a picture step by step; stopping is `break`.
 
         Args:
@@ -152,12 +154,15 @@ class Dreamer:
         Yields:
             Every step; its `dream` is a whole result.
 
+        Returns:
+            The finished dream, as the generator's value.
+
         Raises:
             PictureError: If the photo cannot be read or is too small.
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: If a gradient is not finite.
         """
-        yield from self._run(as_picture(photo), _recipe(recipe))
+        return (yield from self._run(as_picture(photo), _recipe(recipe)))
 
     def dream(self, photo: "Photo", recipe: Recipe | str = "default") -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
@@ -167,6 +172,11 @@ class Dreamer:
                 next(steps)
             except StopIteration as stopped:
                 return stopped.value
+
+    def record(self, picture: Picture) -> Record:
+        """Returns the record of a dream of a picture as it is before the first step."""
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        return self._record(picture, size, {}, (), False)
 
     def gradient(self, image: np.ndarray, recipe: Recipe) -> tuple[float, np.ndarray]:
         """Returns the loss of an image and its gradient.

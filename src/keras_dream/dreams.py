@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.images import save_picture
+from keras_dream.images import encode_picture, save_picture
 from keras_dream.recipe import Recipe, canonical_json
 
 # The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.
@@ -99,12 +99,28 @@ class Dream:
             OutputError: If the place or the suffix cannot be used.
             SaveError: If the disk refuses.
         """
-        kept = {
+        kept = self._notes() if notes else None
+        save_picture(path, self.image, alpha=self.alpha, notes=kept)
+        return Path(path)
+
+    def encode(self, suffix: str = ".png", *, notes: bool = True) -> bytes:
+        """Returns the bytes of the file that `save` would write.
+
+        Args:
+            suffix: Of the format, as for `save`.
+            notes: As for `save`.
+
+        Raises:
+            OutputError: If the suffix is unknown or the format too small.
+        """
+        kept = self._notes() if notes else None
+        return encode_picture(self.image, suffix, alpha=self.alpha, notes=kept)
+
+    def _notes(self) -> dict[str, str]:
+        return {
             "recipe": self.recipe.json_text(),
             "record": canonical_json(self.record.data()),
         }
-        save_picture(path, self.image, alpha=self.alpha, notes=kept if notes else None)
-        return Path(path)
 
 
 def versions(backend: str) -> dict[str, str]:
