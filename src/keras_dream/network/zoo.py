@@ -104,6 +104,25 @@ def load(
     return Loaded(name, graph, files.sha256_of(path))
 
 
+def outline(name: str, weights: Path | None = None) -> Graph:
+    """Returns a network's graph for looking at, not for dreaming.
+
+    Without a weights file its weights may be random, and nothing is downloaded.
+
+    Args:
+        name: One of `ZOO`.
+        weights: A weights file of the user's, or None.
+
+    Raises:
+        NetworkError: If there is no network of that name.
+        WeightsError: If the file is not for it.
+    """
+    chosen = entry(name)
+    if chosen.build is None or weights is not None:
+        return load(name, weights=weights).graph
+    return lower(chosen.build(False), preprocessing=chosen.preprocessing)
+
+
 def lower_model(model: Any, preprocessing: str | None) -> Loaded:
     """Lowers a model that the user built.
 
