@@ -1,0 +1,58 @@
+"""The command line as cyclopts reads it: which commands there are."""
+
+from cyclopts import App, Group
+
+from keras_dream.cli import doctor, dreaming, looking, replaying
+
+_EXAMPLES = """Examples:
+
+dream sky.jpg
+dream sky.jpg -o out.png --octaves 5 --steps 30
+
+dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
+
+dream sky.jpg --preset book1
+
+dream other.jpg --recipe sky-dream.png
+
+A photo that is called like a command is written ./networks."""
+
+_COMMANDS = {
+    "networks": looking.networks,
+    "layers": looking.layers,
+    "presets": looking.presets,
+    "show": replaying.show,
+    "replay": replaying.replay,
+    "doctor": doctor.doctor,
+}
+
+COMMANDS = tuple(_COMMANDS)
+"""The names of the commands."""
+
+
+def _version() -> str:
+    import keras_dream
+
+    return str(keras_dream.__version__)
+
+
+def _app() -> App:
+    app = App(
+        name="dream",
+        help="DeepDream: dream a photo, or ask with a command.",
+        help_epilogue=_EXAMPLES,
+        help_format="plaintext",
+        version=_version,
+        default_command=dreaming.dream,
+        group_commands=Group("Commands", sort_key=9),
+        print_error=False,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+    for name, command in _COMMANDS.items():
+        app.command(command, name=name)
+    return app
+
+
+app = _app()
+"""Reads a command line and runs it."""

@@ -1,0 +1,294 @@
+"""`dream PHOTO`, and how any dream is run from the shell."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from keras_dream.cli.faults import near
+from keras_dream.cli.interrupts import STOPPED, Interrupts
+from keras_dream.cli.streams import say
+from keras_dream.cli.telling import Start, Teller, teller
+from keras_dream.errors import (
+    InputError,
+    OutputError,
+    PictureError,
+    WeightsError,
+    shown,
+)
+from keras_dream.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from keras_dream.dreams import Dream, Record
+    from keras_dream.engine import Step
+
+FILES = Group("Photo and result", sort_key=1)
+TELLING = Group("Telling", sort_key=2)
+RECIPE = Group("Recipe: what decides the dream", sort_key=3)
+RUN = Group("Run settings: how it is computed", sort_key=4)
+
+MOST_WORK = 2_000_000_000
+"""Pixels times steps that run without `--yes`: the default recipe on a photo of 48
+megapixels, or about an hour with Inception V3 on two cores, which make 600,000 pixels a
+second of it (design: 400 × 600 pixels in 0.4 s)."""
+
+MOST_PIXELS = 64_000_000
+"""The largest octave that runs without `--yes`: more than any camera of a phone takes.
+A gradient holds the maps of every layer at once, hundreds of bytes or more a pixel."""
+
+Yes = Annotated[bool, Parameter(negative=(), group=FILES)]
+Quiet = Annotated[bool, Parameter(negative=(), group=TELLING)]
+Json = Annotated[bool, Parameter(negative=(), group=TELLING)]
+Out = Annotated[str | None, Parameter(alias="-o", group=FILES)]
+File = Annotated[str | None, Parameter(group=FILES)]
+RecipeFlags = Annotated[Recipe | None, Parameter(name="*", group=RECIPE)]
+RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
+
+
+def dream(
+    photo: Annotated[str, Parameter(group=FILES)],
+    /,
+    *,
+    out: Out = None,
+    weights: File = None,
+    notes: Annotated[bool, Parameter(group=FILES)] = True,
+    yes: Yes = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    preset: Annotated[str, Parameter(group=RECIPE)] = "default",
+    recipe: Annotated[str | None, Parameter(group=RECIPE)] = None,
+    flags: RecipeFlags = None,
+    run: RunFlags = None,
+) -> int:
+    """Dream a photo.
+
+    Args:
+        photo: The photo: PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP.
+        out: Where the result goes: .png, .jpg, .webp or .tif; otherwise beside the
+            photo, as PHOTO-dream.png.
+        weights: A weights file for the network.
+        notes: Keep recipe and record in the result's metadata.
+        yes: Begin even what may take hours.
+        quiet: Tell nothing but the path of the result.
+        json: Tell in JSON events on standard output, one a line.
+        preset: The recipe to begin with, see `dream presets`.
+        recipe: A recipe in a .json file or in a dreamed picture; it goes over the
+            preset, and flags go over both.
+        flags: Every setting of the recipe.
+        run: Every run setting.
+    """
+    from keras_dream.preset import preset as preset_of
+    from keras_dream.replay import read_recipe
+
+    chosen = preset_of(preset)
+    if recipe is not None:
+        chosen = read_recipe(recipe).over(chosen)
+    if flags is not None:
+        chosen = flags.over(chosen)
+    job = Job(photo, chosen, run or RunSettings(), out, weights, notes, yes)
+    return carry_out(job, teller(quiet=quiet, json=json)).exit_code
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to dream.
+
+    Attributes:
+        photo: Its path.
+        recipe: What decides the dream.
+        run: How it is computed.
+        out: Where the result goes; None for beside the photo.
+        weights: A weights file for the network, or None.
+        notes: Whether recipe and record ride along.
+        yes: Whether long work was agreed to.
+        most_steps: After how many steps to stop, or None.
+        before: Asked before the first step, with a record that has no losses yet, for
+            what a person should know.
+    """
+
+    photo: str
+    recipe: Recipe
+    run: RunSettings
+    out: str | None = None
+    weights: str | None = None
+    notes: bool = True
+    yes: bool = False
+    most_steps: int | None = None
+    before: "Callable[[Record], Sequence[str]] | None" = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        dream: The dream; None if it was stopped before its first step.
+        path: Where it was saved.
+        stopped: Whether a person stopped it.
+    """
+
+    dream: "Dream | None"
+    path: Path
+    stopped: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """130 if stopped, else 0."""
+        return STOPPED if self.stopped else 0
+
+
+def carry_out(job: Job, told: Teller) -> Outcome:
+    """Dreams a picture, tells how it goes, and saves the result.
+
+    Ctrl-C saves what there is.
+
+    Args:
+        job: What to dream.
+        told: Who tells.
+
+    Raises:
+        DreamError: For whatever hinders it; nothing is left behind.
+    """
+    path = _checked(job)
+    with told, Interrupts() as interrupts:
+        outcome = _dream(job, path, told, interrupts)
+        if outcome.dream is not None:
+            outcome.dream.save(path, notes=job.notes)
+            told.saved(path, complete=outcome.dream.record.complete)
+    if outcome.stopped and outcome.dream is None:
+        say("dream: Stopped before the first step; nothing is saved.")
+    elif outcome.stopped:
+        say(f"dream: Stopped; what there is was saved as {shown(str(path))}.")
+    return outcome
+
+
+def _checked(job: Job) -> Path:
+    """Makes sure of everything that is cheap to look at; returns the result's path."""
+    from keras_dream.files import check_file, check_output, default_output
+    from keras_dream.images import SUFFIXES
+    from keras_dream.network import zoo
+    from keras_dream.objectives import parse
+
+    photo = _check_photo(job.photo)
+    if job.recipe.objective is not None:
+        parse(job.recipe.objective)
+    zoo.entry(job.recipe.network)
+    if job.weights is not None:
+        check_file(job.weights, "A weights file", error=WeightsError)
+    path = check_output(job.out or default_output(photo), SUFFIXES)
+    if path.exists() and path.samefile(photo):
+        raise OutputError(
+            "A result must not replace its own photo",
+            received=shown(str(path)),
+            attempt="try another name",
+        )
+    return path
+
+
+def _check_photo(photo: str) -> Path:
+    """Makes sure that the photo is a file: it may be a mistyped command, too."""
+    from keras_dream.cli.app import COMMANDS
+    from keras_dream.files import check_file
+
+    try:
+        return check_file(photo, "A picture", error=PictureError)
+    except PictureError as error:
+        close = near(photo, COMMANDS)
+        if not close or Path(photo).exists():
+            raise
+        raise PictureError(
+            "A picture must be a file that can be read",
+            received=f"{shown(photo)}, which does not exist",
+            attempt=f"if you meant the command, try `dream {close}`",
+        ) from error
+
+
+def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcome:
+    """Loads the network and dreams; a signal before the first step leaves nothing."""
+    from keras_dream.dreamer import Dreamer, asks_for_class
+    from keras_dream.images import read_picture
+
+    try:
+        picture = read_picture(job.photo)
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        if not job.yes:
+            _check_work(size, job.recipe)
+        told.loading(job.recipe.network)
+        dreamer = Dreamer(
+            job.recipe.network,
+            weights=job.weights,
+            run=job.run,
+            classifier=asks_for_class(job.recipe),
+            progress=told.download,
+        )
+        octaves, notices = dreamer.octaves(size, job.recipe)
+        more = job.before(dreamer.record(picture)) if job.before else ()
+        for notice in (*notices, *more):
+            told.notice(notice)
+        told.started(
+            Start(job.photo, path, dreamer.network, size, octaves, job.recipe.steps)
+        )
+        steps = dreamer.steps(picture, job.recipe)
+    except KeyboardInterrupt:
+        interrupts.hold()
+        return Outcome(None, path, stopped=True)
+    return _climb(steps, job, path, told, interrupts)
+
+
+def _climb(
+    steps: "Generator[Step, None, Dream]",
+    job: Job,
+    path: Path,
+    told: Teller,
+    interrupts: Interrupts,
+) -> Outcome:
+    """Makes the steps; a signal ends them, and the last one's dream is the result."""
+    last: Step | None = None
+    dream: Dream | None = None
+    count = 0
+    try:
+        while dream is None:
+            interrupts.check()
+            if job.most_steps is not None and last and count >= job.most_steps:
+                dream = last.dream
+                break
+            try:
+                last = next(steps)
+            except StopIteration as ended:
+                dream = ended.value
+            else:
+                count += 1
+                told.step(last)
+        interrupts.hold()
+    except KeyboardInterrupt:
+        # Signals after the first are swallowed: what follows must come to its end.
+        interrupts.hold()
+        if dream is None and last is not None:
+            dream = last.dream
+        return Outcome(dream, path, stopped=True)
+    return Outcome(dream, path)
+
+
+def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
+    """Asks for `--yes` where a dream would take very long or very much memory."""
+    from keras_dream.dreamer import work
+    from keras_dream.engine import octaves_of
+
+    pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
+    if pixels > MOST_PIXELS:
+        raise InputError(
+            f"An octave of more than {MOST_PIXELS:,} pixels must be agreed to with "
+            "--yes",
+            received=f"a recipe whose largest has {pixels:,} pixels",
+            attempt="try fewer octaves_above, a smaller picture, or --yes",
+        )
+    predicted = work(size, recipe)
+    if predicted > MOST_WORK:
+        raise InputError(
+            f"Work of more than {MOST_WORK:,} pixels times steps must be agreed to "
+            "with --yes",
+            received=f"a recipe of {predicted:,}",
+            attempt="try fewer steps, a smaller picture, or --yes",
+        )

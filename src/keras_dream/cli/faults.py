@@ -1,0 +1,140 @@
+"""One sentence for whatever goes wrong: the command line itself, and the machine."""
+
+import difflib
+import errno
+from collections.abc import Iterable
+
+from cyclopts.exceptions import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+    ValidationError,
+)
+from pydantic import ValidationError as InvalidSettings
+
+from keras_dream.errors import DreamError, InputError, RunError, shown
+from keras_dream.recipe import Recipe, RunSettings, translate
+
+_HELP = "see `dream --help`"
+
+# What the array libraries say when memory is out; none has a class of its own for it
+# that can be named without importing the library.
+_MEMORY_CLASSES = ("OutOfMemoryError", "ResourceExhaustedError")
+_MEMORY_WORDS = ("can't allocate memory", "out of memory", "resource_exhausted")
+
+
+def of_command_line(error: CycloptsError) -> DreamError:
+    """Returns our sentence for a command line that cannot be read."""
+    if isinstance(error, ValidationError):
+        return _of_settings(error)
+    if isinstance(error, UnknownOptionError):
+        return _unknown_flag(error)
+    if isinstance(error, MissingArgumentError):
+        return _missing(error)
+    if isinstance(error, CoercionError):
+        name = error.argument.name if error.argument else "a flag"
+        return InputError(
+            f"`{name}` must be true or false",
+            received=shown(error.token.value if error.token else ""),
+            attempt="give the flag alone, or with no- before its name",
+        )
+    if isinstance(error, RepeatArgumentError):
+        return InputError(
+            "A flag must be given once",
+            received=f"{error.token.keyword or error.token.value} more than once",
+            attempt="keep one of them",
+        )
+    if isinstance(error, UnusedCliTokensError):
+        return InputError(
+            "A command must have no more than its arguments",
+            received=f"{shown((error.unused_tokens or [''])[0])} as one too many",
+            attempt=f"put quotes around names with spaces, or {_HELP}",
+        )
+    return InputError(
+        "The command line must be one that can be read",
+        received=shown(" ".join(error.root_input_tokens or [])),
+        attempt=_HELP,
+    )
+
+
+def of_machine(failure: Exception) -> DreamError | None:
+    """Returns our sentence for a failure of the machine; None for a bug of ours."""
+    if is_out_of_memory(failure):
+        return RunError(
+            "There must be memory enough for the largest octave",
+            received=f"none left ({shown(_first_line(failure), 60)})",
+            attempt="try a smaller picture, an earlier layer, fewer octaves_above or "
+            "--precision bfloat16",
+        )
+    if isinstance(failure, OSError):
+        where = f" for {shown(str(failure.filename))}" if failure.filename else ""
+        return RunError(
+            "The system must do what a dream needs",
+            received=f"{(failure.strerror or _first_line(failure)).lower()!r}{where}",
+            attempt="see `dream doctor`",
+        )
+    if isinstance(failure, ImportError):
+        return RunError(
+            "The installation must be whole",
+            received=shown(_first_line(failure)),
+            attempt="install keras-dream again, then see `dream doctor`",
+        )
+    return None
+
+
+def is_out_of_memory(failure: BaseException) -> bool:
+    """Tells whether memory is out, on the host or on a device."""
+    if isinstance(failure, MemoryError) or type(failure).__name__ in _MEMORY_CLASSES:
+        return True
+    if isinstance(failure, OSError):
+        return failure.errno == errno.ENOMEM
+    text = str(failure).lower()
+    is_runtime = isinstance(failure, RuntimeError)
+    return is_runtime and any(words in text for words in _MEMORY_WORDS)
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Returns the one of `names` that a mistyped name must have meant, or ""."""
+    return next(iter(difflib.get_close_matches(name, sorted(names), 1, 0.6)), "")
+
+
+def _of_settings(error: ValidationError) -> DreamError:
+    cause = error.__cause__
+    if not isinstance(cause, InvalidSettings):
+        return InputError(
+            "The command line must be one that can be read",
+            received=shown(error.exception_message),
+            attempt=_HELP,
+        )
+    name = str((cause.errors()[0]["loc"] or ("",))[0])
+    return translate(cause, RunSettings if name in RunSettings.model_fields else Recipe)
+
+
+def _unknown_flag(error: UnknownOptionError) -> DreamError:
+    given = (error.token.keyword or error.token.value).split("=", 1)[0]
+    known = [name for argument in error.argument_collection for name in argument.names]
+    close = near(given, (name for name in known if name.startswith("-")))
+    return InputError(
+        "A flag must be one that exists",
+        received=shown(given),
+        attempt=f"try {close!r}, the nearest name" if close else _HELP,
+    )
+
+
+def _missing(error: MissingArgumentError) -> DreamError:
+    argument = error.argument
+    name = error.keyword or (argument.name if argument else "an argument")
+    if name.startswith("-"):
+        return InputError(
+            f"`{name}` must have a value",
+            received="none",
+            attempt=f"add one, or {_HELP}",
+        )
+    return InputError(f"{name} must be given", received="nothing", attempt=_HELP)
+
+
+def _first_line(failure: BaseException) -> str:
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[0]

@@ -1,0 +1,161 @@
+"""Saved dreams: what they are made of, and making them again."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from keras_dream.cli.dreaming import (
+    File,
+    Job,
+    Json,
+    Out,
+    Quiet,
+    RunFlags,
+    Yes,
+    carry_out,
+)
+from keras_dream.cli.streams import give, plain, table
+from keras_dream.cli.telling import teller
+from keras_dream.errors import SettingError
+from keras_dream.recipe import RunSettings
+
+if TYPE_CHECKING:
+    from keras_dream.dreams import Record
+    from keras_dream.replay import Saved
+
+
+def show(
+    picture: str, /, *, json: Annotated[bool, Parameter(negative=())] = False
+) -> int:
+    """Show the recipe and the record of a saved dream.
+
+    Args:
+        picture: A picture that keras-dream saved.
+        json: Print both as one JSON object.
+    """
+    from keras_dream.recipe import canonical_json
+    from keras_dream.replay import read_saved
+
+    saved = read_saved(picture)
+    recipe, record = saved.recipe.model_dump(mode="json"), saved.record.data()
+    if json:
+        give(canonical_json({"recipe": recipe, "record": record}))
+        return 0
+    rows = [(name, _text(value)) for name, value in recipe.items()]
+    give(table(("recipe", ""), rows))
+    give("")
+    give(table(("record", ""), list(_record_rows(saved.record))))
+    return 0
+
+
+def replay(
+    picture: str,
+    /,
+    *,
+    source: File = None,
+    out: Out = None,
+    weights: File = None,
+    yes: Yes = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    run: RunFlags = None,
+) -> int:
+    """Make a saved dream again, and tell whether it is the same.
+
+    The recorded run settings are applied. The same versions, processor, weights and run
+    settings give the same pixels and the same file; anything else a dream alike.
+
+    Args:
+        picture: A picture that keras-dream saved.
+        source: The photo it was made of; otherwise it is looked for beside the picture.
+        out: Where the result goes; otherwise beside the picture.
+        weights: A weights file for the network.
+        yes: Begin even what may take hours.
+        quiet: Tell nothing but the path of the result.
+        json: Tell in JSON events on standard output, one a line.
+        run: Run settings that go over the recorded ones.
+    """
+    from keras_dream.files import default_output
+    from keras_dream.replay import differences, find_source, is_equal, read_saved
+
+    saved = read_saved(picture)
+    settings, notices = _run_settings(saved, run)
+    found = find_source(saved, source)
+    told = teller(quiet=quiet, json=json)
+    different: tuple[str, ...] = ()
+
+    def compare(now: "Record") -> list[str]:
+        nonlocal different
+        different = differences(saved.record, now)
+        return [*notices, _expectation(different)]
+
+    job = Job(
+        photo=str(found),
+        recipe=saved.recipe,
+        run=settings,
+        out=out or str(default_output(picture, saved.path.suffix)),
+        weights=weights,
+        yes=yes,
+        most_steps=saved.steps_made,
+        before=compare,
+    )
+    outcome = carry_out(job, told)
+    if outcome.dream is not None and not outcome.stopped:
+        told.compared(is_equal(outcome.dream, saved), expected=not different)
+    return outcome.exit_code
+
+
+def _run_settings(
+    saved: "Saved", flags: RunSettings | None
+) -> tuple[RunSettings, tuple[str, ...]]:
+    """Returns the recorded run settings as far as this machine has them."""
+    from keras_dream import backend
+    from keras_dream.replay import recorded_run
+
+    recorded, notices = recorded_run(saved.record)
+    settings = flags.over(recorded) if flags is not None else recorded
+    try:
+        backend.load(settings.backend, device=settings.device)
+    except SettingError as error:
+        here = flags or RunSettings()
+        if here.model_fields_set & {"backend", "device"}:
+            raise  # asked for by name, not by the record
+        settings = settings.but(backend=None, device=None, threads=None)
+        notices = (*notices, f"The recorded run settings are not here: {error}")
+    return settings, notices
+
+
+def _expectation(different: tuple[str, ...]) -> str:
+    if different:
+        return f"An equal picture cannot be expected: {', '.join(different)}."
+    return (
+        "An equal picture can be expected: versions, processor, weights and run "
+        "settings are the recorded ones."
+    )
+
+
+def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
+    yield "source", plain(record.source) or "a picture without a name"
+    yield "source_sha256", plain(record.source_sha256)
+    yield "size", f"{record.size[1]} × {record.size[0]} pixels"
+    yield "network", plain(record.network)
+    yield "weights_sha256", plain(record.weights_sha256)
+    for name, value in (*record.run.items(), *record.versions.items()):
+        yield plain(name), _text(value)
+    yield "processor", plain(record.processor)
+    for octave, losses in record.losses.items():
+        if losses:
+            yield (
+                f"octave {plain(octave)}",
+                f"loss {losses[0]:.4g} to {losses[-1]:.4g}, {len(losses)} kept",
+            )
+    for notice in record.notices:
+        yield "notice", plain(notice)
+    yield "complete", "yes" if record.complete else "no, it was stopped"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else plain(str(value))

@@ -1,0 +1,225 @@
+"""Making a saved dream again: its recipe, its record, its source, and the comparison.
+
+A saved picture is a stranger's until proven otherwise. Its recipe and its record are
+validated; its source is looked for by its plain name beside it, and nowhere else.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from keras_dream.dreams import Dream, Record
+from keras_dream.errors import PictureError, SettingError, shown
+from keras_dream.files import check_file, read_bounded
+from keras_dream.images import SUFFIXES, Picture, as_picture, read_notes, read_picture
+from keras_dream.recipe import Recipe, RunSettings
+
+LONGEST_RECIPE = 64_000  # bytes of a recipe file, as many as a picture's notes may have
+
+MOST_RECORDED_THREADS = 256
+"""More threads than this are not started on a stranger's word: each takes megabytes of
+stack, and few machines have as many processors."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a saved picture tells of its dream.
+
+    Attributes:
+        path: The picture.
+        recipe: What decided the dream.
+        record: What happened.
+    """
+
+    path: Path
+    recipe: Recipe
+    record: Record
+
+    @property
+    def steps_made(self) -> int | None:
+        """After how many steps it was stopped; None if it ran to its end."""
+        made = sum(map(len, self.record.losses.values()))
+        return None if self.record.complete or not made else made
+
+
+def read_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """Reads a recipe from a JSON file or from a dreamed picture.
+
+    Args:
+        path: A picture by one of its suffixes, or else JSON.
+
+    Raises:
+        SettingError: If there is no such file, or the recipe is impossible.
+        PictureError: If a picture cannot be read or holds no recipe.
+    """
+    if Path(path).suffix.lower() in SUFFIXES:
+        return Recipe.read(_notes(Path(path))["recipe"])
+    text = read_bounded(path, LONGEST_RECIPE, "A recipe", error=SettingError)
+    return Recipe.read(text)
+
+
+def read_saved(path: str | os.PathLike[str]) -> Saved:
+    """Reads recipe and record of a dreamed picture.
+
+    Raises:
+        PictureError: If it cannot be read, or holds none of ours.
+        SettingError: If the recipe is impossible.
+    """
+    path = Path(path)
+    notes = _notes(path)
+    return Saved(path, Recipe.read(notes["recipe"]), _record(path, notes))
+
+
+def recorded_run(record: Record) -> tuple[RunSettings, tuple[str, ...]]:
+    """Returns the run settings of a record, and notices on what is not taken over.
+
+    Raises:
+        SettingError: If they are impossible.
+    """
+    given = dict(record.run)
+    notices: list[str] = []
+    threads = given.get("threads")
+    if isinstance(threads, int) and threads > MOST_RECORDED_THREADS:
+        given["threads"] = None
+        notices.append(f"The recorded {threads} threads are not started.")
+    # What a record keeps is how the dream was computed, never whether to go online.
+    given.pop("offline", None)
+    return RunSettings.of(given), tuple(notices)
+
+
+def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Path:
+    """Returns the photo that a dream was made of.
+
+    Args:
+        saved: The dream.
+        given: A photo named by the user; None looks beside the picture, by name.
+
+    Raises:
+        PictureError: If there is none, or it has other pixels than the recorded ones.
+    """
+    name = saved.record.source
+    if given is not None:
+        path = check_file(given, "A source", error=PictureError)
+    else:
+        path = saved.path.parent / _plain_name(name)
+        if not name or not path.is_file():
+            raise PictureError(
+                "The source of a dream must be beside it or given with --source",
+                received=f"none called {shown(name)} in {shown(str(path.parent))}"
+                if name
+                else "a dream of a picture without a name",
+                attempt="add --source PHOTO",
+            )
+    if read_picture(path).sha256 != saved.record.source_sha256:
+        raise PictureError(
+            "The source of a dream must have the recorded pixels",
+            received=f"{shown(str(path))}, which has others",
+            attempt=f"give the right one with --source, or dream this one with "
+            f"`dream PHOTO --recipe {saved.path.name}`",
+        )
+    return path
+
+
+def differences(before: Record, now: Record) -> tuple[str, ...]:
+    """Tells in which respects two dreams of one recipe were computed differently.
+
+    Where there are none, equal pixels and an equal file can be expected.
+    """
+    return tuple(_differences(before, now))
+
+
+def is_equal(dream: Dream, saved: Saved) -> bool:
+    """Tells whether a dream made again is the saved one.
+
+    A PNG must be the same file, byte for byte; of other formats, the pixels that the
+    same encoding gives must be the same.
+    """
+    suffix = saved.path.suffix.lower()
+    data = dream.encode(suffix)
+    if suffix == ".png":
+        return data == saved.path.read_bytes()
+    return _decoded(data).sha256 == read_picture(saved.path).sha256
+
+
+def _decoded(data: bytes) -> Picture:
+    import io
+
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return as_picture(image)
+
+
+def _notes(path: Path) -> dict[str, str]:
+    """Returns a picture's notes, which hold a recipe at least."""
+    notes = read_notes(path)
+    if not notes or "recipe" not in notes:
+        raise PictureError(
+            "A picture must hold the recipe of its dream",
+            received=f"{shown(str(path))}, which holds none",
+            attempt="try one that keras-dream saved",
+        )
+    return notes
+
+
+def _record(path: Path, notes: Mapping[str, str]) -> Record:
+    try:
+        data = _with_numbers(json.loads(notes["record"]))
+        return TypeAdapter(Record).validate_python(data)
+    except (KeyError, ValueError, RecursionError, ValidationError):
+        raise PictureError(
+            "A picture must hold the record of its dream",
+            received=f"{shown(str(path))}, whose record is missing or broken",
+            attempt=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
+            f"{path.name}`",
+        ) from None
+
+
+def _with_numbers(data: Any) -> Any:
+    """Returns a record's data with a number for every loss that was none."""
+    losses = data.get("losses") if isinstance(data, dict) else None
+    if not isinstance(losses, dict) or not all(map(_is_list, losses.values())):
+        raise ValueError("losses")
+    numbers = {
+        octave: [math.nan if loss is None else loss for loss in found]
+        for octave, found in losses.items()
+    }
+    return {**data, "losses": numbers}
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _plain_name(name: str) -> str:
+    """Returns a recorded file name, refusing one that leads elsewhere."""
+    if any(part in name for part in ("/", "\\", ":", "\0")) or name in (".", ".."):
+        raise PictureError(
+            "The recorded source must be a name without folders",
+            received=shown(name),
+            attempt="give the photo with --source PHOTO",
+        )
+    return name
+
+
+def _differences(before: Record, now: Record) -> Iterator[str]:
+    for name in sorted({*before.versions, *now.versions}):
+        was, runs = before.versions.get(name), now.versions.get(name)
+        if was != runs:
+            yield f"{name} {runs or 'absent'} instead of {was or 'absent'}"
+    if before.processor != now.processor:
+        yield f"the processor {now.processor} instead of {before.processor}"
+    if before.weights_sha256 != now.weights_sha256:
+        yield (
+            f"weights {now.weights_sha256[:12]} instead of {before.weights_sha256[:12]}"
+        )
+    for name in sorted({*before.run, *now.run}):
+        was, runs = before.run.get(name), now.run.get(name)
+        if was != runs:
+            yield f"{name} {runs} instead of {was}"
