@@ -4,16 +4,16 @@ from cyclopts import App, Group
 
 from keras_dream.cli import doctor, dreaming, looking, replaying
 
+_USAGE = """Usage: dream PHOTO [OPTIONS]
+       dream COMMAND [OPTIONS]"""
+
 _EXAMPLES = """Examples:
-
-dream sky.jpg
-dream sky.jpg -o out.png --octaves 5 --steps 30
-
-dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
-
-dream sky.jpg --preset book1
-
-dream other.jpg --recipe sky-dream.png
+  dream sky.jpg
+  dream sky.jpg -o out.png --octaves 5 --steps 30
+  dream sky.jpg --preset book1 --steps 10
+  dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
+  dream other.jpg --recipe sky-dream.png
+  dream replay sky-dream.png
 
 A photo that is called like a command is written ./networks."""
 
@@ -39,6 +39,7 @@ def _version() -> str:
 def _app() -> App:
     app = App(
         name="dream",
+        usage=_USAGE,
         help="DeepDream: dream a photo, or ask with a command.",
         help_epilogue=_EXAMPLES,
         help_format="plaintext",
@@ -50,7 +51,7 @@ def _app() -> App:
         result_action="return_value",
     )
     for name, command in _COMMANDS.items():
-        app.command(command, name=name)
+        app.command(command, name=name, usage=None, help_epilogue="")
     return app
 
 

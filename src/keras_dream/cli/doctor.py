@@ -29,8 +29,8 @@ class Finding(NamedTuple):
 def doctor() -> int:
     """Tell whether everything that a dream needs is here.
 
-    Backends, device, memory, threads, weights, write access, versions; the exit code
-    is 1 if anything is wrong.
+    Backends, device, memory, threads, weights, write access, versions.
+    The exit code is 1 if anything is wrong.
     """
     found = [*_versions(), *_backends(), *_networks(), *_folders()]
     give(table(("what", "state", "found"), [tuple(map(plain, row)) for row in found]))

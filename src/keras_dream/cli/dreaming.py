@@ -38,11 +38,14 @@ MOST_PIXELS = 64_000_000
 """The largest octave that runs without `--yes`: more than any camera of a phone takes.
 A gradient holds the maps of every layer at once, hundreds of bytes or more a pixel."""
 
-Yes = Annotated[bool, Parameter(negative=(), group=FILES)]
-Quiet = Annotated[bool, Parameter(negative=(), group=TELLING)]
-Json = Annotated[bool, Parameter(negative=(), group=TELLING)]
-Out = Annotated[str | None, Parameter(alias="-o", group=FILES)]
-File = Annotated[str | None, Parameter(group=FILES)]
+_SWITCH = Parameter(negative=(), show_default=False)
+
+Switch = Annotated[bool, _SWITCH]
+Yes = Annotated[bool, _SWITCH, Parameter(group=FILES)]
+Quiet = Annotated[bool, _SWITCH, Parameter(group=TELLING)]
+Json = Annotated[bool, _SWITCH, Parameter(group=TELLING)]
+Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
+File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
 RecipeFlags = Annotated[Recipe | None, Parameter(name="*", group=RECIPE)]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
 
@@ -57,27 +60,25 @@ def dream(
     yes: Yes = False,
     quiet: Quiet = False,
     json: Json = False,
-    preset: Annotated[str, Parameter(group=RECIPE)] = "default",
-    recipe: Annotated[str | None, Parameter(group=RECIPE)] = None,
+    preset: Annotated[str, Parameter(group=RECIPE, metavar="NAME")] = "default",
+    recipe: Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")] = None,
     flags: RecipeFlags = None,
     run: RunFlags = None,
 ) -> int:
     """Dream a photo.
 
     Args:
-        photo: The photo: PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP.
-        out: Where the result goes: .png, .jpg, .webp or .tif; otherwise beside the
-            photo, as PHOTO-dream.png.
-        weights: A weights file for the network.
-        notes: Keep recipe and record in the result's metadata.
-        yes: Begin even what may take hours.
-        quiet: Tell nothing but the path of the result.
-        json: Tell in JSON events on standard output, one a line.
-        preset: The recipe to begin with, see `dream presets`.
-        recipe: A recipe in a .json file or in a dreamed picture; it goes over the
-            preset, and flags go over both.
-        flags: Every setting of the recipe.
-        run: Every run setting.
+        photo: a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file
+        out: the result, .png, .jpg, .webp or .tif; else PHOTO-dream.png
+        weights: a weights file for the network
+        notes: keep recipe and record in the result's metadata
+        yes: begin even what may take hours
+        quiet: tell nothing but the path of the result
+        json: tell in JSON on standard output, one event a line
+        preset: the recipe to begin with, see `dream presets`
+        recipe: a .json file or a dreamed picture, over the preset; flags go over both
+        flags: every setting of the recipe
+        run: every run setting
     """
     from keras_dream.preset import preset as preset_of
     from keras_dream.replay import read_recipe

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from keras_dream.cli.dreaming import Switch
 from keras_dream.cli.streams import give, plain, table
 
 if TYPE_CHECKING:
     from keras_dream.network.zoo import Entry
+
+Weights = Annotated[str | None, Parameter(metavar="FILE")]
 
 
 def networks() -> int:
@@ -27,16 +30,16 @@ def networks() -> int:
     return 0
 
 
-def layers(network: str, /, *, weights: str | None = None) -> int:
+def layers(network: str, /, *, weights: Weights = None) -> int:
     """List the layers of a network.
 
-    Channels, stride and receptive field in pixels, and the side of the smallest picture
-    that a layer can be dreamed in. A layer that sees the whole picture has an infinite
-    field.
+    Channels, stride and receptive field in pixels, and the side of the
+    smallest picture that a layer can be dreamed in. A layer that sees the
+    whole picture has an infinite field.
 
     Args:
-        network: The network's name.
-        weights: A weights file for it; nothing is downloaded without one.
+        network: the network's name
+        weights: a weights file for it; without one nothing is downloaded
     """
     from keras_dream import backend
     from keras_dream.network.passes import truncate
@@ -68,13 +71,13 @@ def presets(
     name: str | None = None,
     /,
     *,
-    schema: Annotated[bool, Parameter(negative=())] = False,
+    schema: Switch = False,
 ) -> int:
     """List the presets, or print one of them as JSON.
 
     Args:
-        name: The preset to print; what `dream PHOTO --recipe FILE.json` reads.
-        schema: Print the JSON schema of recipes instead.
+        name: the preset to print, as `dream PHOTO --recipe FILE.json` reads it
+        schema: print the JSON schema of recipes instead
     """
     from keras_dream.preset import preset, presets as every
     from keras_dream.recipe import Recipe
@@ -107,8 +110,9 @@ def _weights(entry: "Entry") -> tuple[str, str]:
 
     path = find(entry.sources)
     if entry.build is None:
-        shipped = BUILTIN / f"{entry.name}.safetensors"
-        path = shipped if shipped.is_file() else None
+        path = BUILTIN / f"{entry.name}.safetensors"
+        if not path.is_file():
+            return "missing", "-"
     if path is not None:
         return "here", f"{path.stat().st_size / 1e6:.1f}"
     if any(source.url for source in entry.sources):

@@ -1,9 +1,7 @@
 """Saved dreams: what they are made of, and making them again."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from keras_dream.cli.dreaming import (
     File,
@@ -12,6 +10,7 @@ from keras_dream.cli.dreaming import (
     Out,
     Quiet,
     RunFlags,
+    Switch,
     Yes,
     carry_out,
 )
@@ -25,14 +24,12 @@ if TYPE_CHECKING:
     from keras_dream.replay import Saved
 
 
-def show(
-    picture: str, /, *, json: Annotated[bool, Parameter(negative=())] = False
-) -> int:
+def show(picture: str, /, *, json: Switch = False) -> int:
     """Show the recipe and the record of a saved dream.
 
     Args:
-        picture: A picture that keras-dream saved.
-        json: Print both as one JSON object.
+        picture: a picture that keras-dream saved
+        json: print both as one JSON object
     """
     from keras_dream.recipe import canonical_json
     from keras_dream.replay import read_saved
@@ -63,18 +60,18 @@ def replay(
 ) -> int:
     """Make a saved dream again, and tell whether it is the same.
 
-    The recorded run settings are applied. The same versions, processor, weights and run
-    settings give the same pixels and the same file; anything else a dream alike.
+    The recorded run settings are applied. The same versions, processor,
+    weights and run settings give the same file; others a dream alike.
 
     Args:
-        picture: A picture that keras-dream saved.
-        source: The photo it was made of; otherwise it is looked for beside the picture.
-        out: Where the result goes; otherwise beside the picture.
-        weights: A weights file for the network.
-        yes: Begin even what may take hours.
-        quiet: Tell nothing but the path of the result.
-        json: Tell in JSON events on standard output, one a line.
-        run: Run settings that go over the recorded ones.
+        picture: a picture that keras-dream saved
+        source: the photo it was made of; else looked for beside the picture
+        out: where the result goes; else beside the picture
+        weights: a weights file for the network
+        yes: begin even what may take hours
+        quiet: tell nothing but the path of the result
+        json: tell in JSON on standard output, one event a line
+        run: run settings that go over the recorded ones
     """
     from keras_dream.files import default_output
     from keras_dream.replay import differences, find_source, is_equal, read_saved
