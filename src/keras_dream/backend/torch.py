@@ -1,8 +1,15 @@
 """The torch backend: eager, channels-last memory under NCHW shapes, any size."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+# A network is hundreds of short operations, and GNU OpenMP's threads spin between
+# them for 300,000 rounds: on a machine with other work to do, a step then takes ten
+# times as long. A thousand rounds cost nothing on an idle one (benchmarks/README.md).
+# It counts only where torch was not imported before.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import numpy as np
 import torch
