@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_dream.errors import NetworkError, nearest, shown
 from keras_dream.network.graph import INPUT, Graph, Node
+from keras_dream.network.opaque import OpaqueLayer
 
 # scale and shift of images in [0, 1], per channel, and the channels' order: what
 # keras.applications' preprocess_input does to images in [0, 255], mode by mode.
@@ -183,16 +184,41 @@ def _walk(builder: Builder, function: Any, inputs: list[Value]) -> list[Value]:
 
 
 def _lower_one(builder: Builder, node: Any, given: list[Value]) -> Value:
-    from keras_dream.network import rules
-
     kind = _kind(node.operation)
     place = f"{kind}@{builder.counts[kind]}"
     builder.counts[kind] += 1
     named = _is_named(node.operation) and node.operation.name not in builder.layers
     name = node.operation.name if named else place
-    value = rules.lower_operation(builder, name, node, given)
+    value = _lower_operation(builder, name, node, given)
     if not value.lost and not value.flat:
         builder.layers[place] = builder.layers[name] = str(value)
+    return value
+
+
+def _lower_operation(
+    builder: Builder, name: str, node: Any, given: list[Value]
+) -> Value:
+    """Lowers one Keras node by its rule, or keeps it opaque."""
+    from keras_dream.network import rules
+
+    rule = rules.rule_of(node.operation)
+    takes_flat = rule in (rules.dense, rules.same)
+    if any(value.lost or (value.flat and not takes_flat) for value in given):
+        return _lost()
+    made = None if rule is None else rule(builder, name, node.operation, given)
+    if made is not None:
+        return made
+    # An opaque layer must take and give pictures: one map of (1, h, w, c) each.
+    tensors = (*node.arguments.keras_tensors, *node.output_tensors)
+    if len(node.output_tensors) > 1 or any(len(t.shape) != 4 for t in tensors):
+        return _lost()
+    builder.opaque[name] = OpaqueLayer(node)
+    return builder.add(name, "opaque", *given)
+
+
+def _lost() -> Value:
+    value = Value("")
+    value.lost = True
     return value
 
 

@@ -60,9 +60,13 @@ def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
             continue
         if inner.op not in ("conv2d", "depthwise_conv2d"):
             continue
-        scale = weights.pop(f"{node.name}/scale").astype(np.float64)
-        shift = weights.pop(f"{node.name}/shift").astype(np.float64)
         kernel = weights.pop(f"{inner.name}/kernel")
+        # A scalar (of a Rescaling) stands for every channel.
+        count = kernel.shape[3] * (1 if inner.op == "conv2d" else kernel.shape[2])
+        scale, shift = (
+            np.resize(weights.pop(f"{node.name}/{kind}"), count).astype(np.float64)
+            for kind in ("scale", "shift")
+        )
         bias = weights.pop(f"{inner.name}/bias", np.zeros(1, np.float32))
         factor = scale.reshape(kernel.shape[2:]) if inner.op != "conv2d" else scale
         weights[f"{node.name}/kernel"] = (kernel * factor).astype(np.float32)

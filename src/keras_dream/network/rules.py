@@ -15,75 +15,17 @@ from keras_dream.network.lower import Builder, Value
 Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
 
 
-class OpaqueLayer:
-    """A Keras operation that is called as it is."""
-
-    def __init__(self, node: Any):
-        self._operation = node.operation
-        self._arguments = node.arguments
-        self._keys = [id(t) for t in node.arguments.keras_tensors]
-        self.channels: int = node.output_tensors[0].shape[-1]
-
-    def __call__(self, tensors: list[Any]) -> Any:
-        """Calls the operation on Keras tensors (1, h, w, c)."""
-        filled = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = self._arguments.fill_in(filled)
-        if "training" in getattr(self._operation, "_call_signature_parameters", ()):
-            kwargs["training"] = False
-        return self._operation(*args, **kwargs)
-
-    def shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """Returns the shape of the result for shapes of the inputs."""
-        import keras
-
-        tensors = [keras.KerasTensor(shape) for shape in shapes]
-        filled = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = self._arguments.fill_in(filled)
-        return tuple(self._operation.compute_output_spec(*args, **kwargs).shape)
-
-
-def lower_operation(
-    builder: Builder, name: str, node: Any, given: list[Value]
-) -> Value:
-    """Lowers one Keras node by its rule, or keeps it opaque."""
-    operation = node.operation
-    kind = type(operation).__name__
-    if any(value.lost for value in given):
-        return _lost()
-    takes_flat = kind == "Dense" or _RULES.get(kind) is _same
-    if type(operation).__module__.startswith("keras."):
-        if any(value.flat for value in given) and not takes_flat:
-            return _lost()
-        made = _RULES.get(kind, _unknown)(builder, name, operation, given)
-        if made is not None:
-            return made
-    # An opaque layer must take and give pictures: one map of (1, h, w, c) each.
-    tensors = (*node.arguments.keras_tensors, *node.output_tensors)
-    if len(node.output_tensors) > 1 or any(len(t.shape) != 4 for t in tensors):
-        return _lost()
-    builder.opaque[name] = OpaqueLayer(node)
-    return builder.add(name, "opaque", *given)
-
-
-def _unknown(*_: Any) -> None:
-    return None
-
-
-def _lost() -> Value:
-    value = Value("")
-    value.lost = True
-    return value
-
-
 def _arrays(layer: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    kernel = np.asarray(_numpy(layer.kernel))
+    kernel = _numpy(layer.kernel)
     return kernel, _numpy(layer.bias) if layer.use_bias else None
 
 
 def _numpy(variable: Any) -> np.ndarray:
-    from keras import ops
-
-    return ops.convert_to_numpy(variable)
+    # Not keras.ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
+    value = getattr(variable, "value", variable)
+    if hasattr(value, "detach"):
+        value = value.detach().float().cpu().numpy()
+    return np.asarray(value)
 
 
 def _activated(builder: Builder, name: str, layer: Any, linear: Value) -> Value | None:
@@ -91,7 +33,16 @@ def _activated(builder: Builder, name: str, layer: Any, linear: Value) -> Value 
     activation = _activation_name(layer.activation)
     if activation == "linear":
         return linear
-    return builder.add(name, "activation", linear, kind=activation)
+    return _named_activation(builder, name, linear, activation)
+
+
+# By name, these have the slope of their function's default (keras.activations).
+_SLOPES = {"elu": 1.0, "leaky_relu": 0.2}
+
+
+def _named_activation(builder: Builder, name: str, x: Value, kind: str | None) -> Value:
+    slope = {"slope": _SLOPES[kind]} if kind in _SLOPES else {}
+    return builder.add(name, "activation", x, kind=kind, **slope)
 
 
 def _activation_name(function: Any) -> str | None:
@@ -187,7 +138,7 @@ _POINT: dict[str, Any] = {
 }
 
 
-def _dense(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+def dense(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
     """A dense layer is a 1 × 1 convolution, or one as large as the map it flattened."""
     if not _is_plain(layer):
         return None
@@ -273,7 +224,7 @@ def _activation(
         return None
     if kind == "linear":
         return given[0]
-    return builder.add(name, "activation", given[0], kind=kind)
+    return _named_activation(builder, name, given[0], kind)
 
 
 def _relu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
@@ -375,14 +326,19 @@ def _reshape(
     return given[0] if given[0].single and one_cell else None
 
 
-def _same(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+def same(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    """A layer that does nothing while a network only looks."""
     return given[0]
 
 
+# What `keras.ops` merges maps with: operations of the layers' names and meaning. Others
+# share nothing but the name with a layer (`Average`, `Reshape`).
+_OPERATORS = ("Add", "Concatenate", "Maximum", "Multiply", "Subtract")
+
 _RULES: dict[str, Rule] = {
     "Activation": _activation,
-    "ActivityRegularization": _same,
-    "AlphaDropout": _same,
+    "ActivityRegularization": same,
+    "AlphaDropout": same,
     "Add": _merge("add"),
     "Average": _average,
     "AveragePooling2D": _pool("average_pool"),
@@ -390,16 +346,16 @@ _RULES: dict[str, Rule] = {
     "Concatenate": _merge("concat"),
     "Conv2D": _conv2d,
     "Cropping2D": _cropping,
-    "Dense": _dense,
+    "Dense": dense,
     "DepthwiseConv2D": _depthwise,
-    "Dropout": _same,
+    "Dropout": same,
     "ELU": _elu,
     "Flatten": _flatten,
-    "GaussianDropout": _same,
-    "GaussianNoise": _same,
+    "GaussianDropout": same,
+    "GaussianNoise": same,
     "GlobalAveragePooling2D": _global("global_mean"),
     "GlobalMaxPooling2D": _global("global_max"),
-    "Identity": _same,
+    "Identity": same,
     "LeakyReLU": _leaky,
     "MaxPooling2D": _pool("max_pool"),
     "Maximum": _merge("maximum"),
@@ -410,7 +366,15 @@ _RULES: dict[str, Rule] = {
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
     "Softmax": _softmax,
-    "SpatialDropout2D": _same,
+    "SpatialDropout2D": same,
     "Subtract": _merge("subtract"),
     "ZeroPadding2D": _zero_padding,
 }
+
+
+def rule_of(operation: Any) -> Rule | None:
+    """Returns the rule of a Keras layer, or of a bare operation that merges maps."""
+    kind, ours = type(operation).__name__, type(operation).__module__
+    is_layer = hasattr(operation, "call_signature_parameters")
+    known = ours.startswith("keras.") and (is_layer or kind in _OPERATORS)
+    return _RULES.get(kind) if known else None
