@@ -1,15 +1,88 @@
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 # Before anything imports keras: the suite runs on one backend, torch unless told.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import numpy as np
 import pytest
 
 from keras_dream.backend import Backend, load
+from keras_dream.images import save_picture
+from keras_dream.network import graph as graphs, zoo
 
 
 @pytest.fixture(scope="session")
 def backend() -> Backend:
     """The backend that this run of the suite is about."""
     return load(os.environ["KERAS_BACKEND"], threads=2)
+
+
+@pytest.fixture(scope="session")
+def inception() -> Any:
+    """Inception V3 with random weights that keep every layer's activations alive."""
+    import keras
+    from reference import randomise
+
+    model = keras.applications.InceptionV3(weights=None, include_top=False)
+    return randomise(model, seed=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of shipped networks whose `motif` is two small random convolutions."""
+    random = np.random.default_rng(7)
+    conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+    pool = {"size": [2, 2], "stride": [2, 2], "padding": "valid"}
+    graph = graphs.Graph(
+        nodes=(
+            graphs.Node("input", "input", (), {"channels": 3}),
+            graphs.Node("near", "conv2d", ("input",), {**conv, "relu": True}),
+            graphs.Node("pool", "max_pool", ("near",), pool),
+            graphs.Node("far", "conv2d", ("pool",), {**conv, "padding": "valid"}),
+        ),
+        weights={
+            "near/kernel": random.normal(size=(3, 3, 3, 4)).astype(np.float32),
+            "far/kernel": random.normal(size=(3, 3, 4, 5)).astype(np.float32),
+        },
+        layers={"near": "near", "conv2d@0": "near", "pool": "pool", "far": "far"},
+        objective="far",
+    )
+    folder = tmp_path_factory.mktemp("builtin")
+    graphs.save(graph, folder / "motif.safetensors")
+    return folder
+
+
+@pytest.fixture
+def motif(tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts the tiny network in the place of the shipped one; returns its file."""
+    monkeypatch.setattr(zoo, "BUILTIN", tiny_network)
+    return tiny_network / "motif.safetensors"
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small photo, alone in a folder of its own, which is the current one."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    image = np.random.default_rng(3).random((40, 60, 3), np.float32)
+    save_picture(folder / "photo.png", image)
+    return Path("photo.png")
+
+
+@pytest.fixture
+def dream(motif: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs `dream` on the tiny network: (exit code, standard output, error)."""
+    from keras_dream.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
