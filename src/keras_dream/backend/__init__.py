@@ -156,8 +156,8 @@ class Backend(Protocol):
         """Picks channels by their numbers."""
         ...
 
-    def channel_range(self, x: Array, start: int, stop: int) -> Array:
-        """Picks the channels start … stop − 1, without a copy where possible."""
+    def split(self, x: Array, counts: Sequence[int]) -> list[Array]:
+        """Parts the channels into consecutive groups of these sizes."""
         ...
 
     def roll(self, x: Array, down: int, right: int) -> Array:

@@ -1,6 +1,7 @@
 """What the backends whose maps are (1, h, w, c) have in common."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ class Nhwc(abc.ABC):
     def channels(self, x: Array) -> int:
         return x.shape[3]
 
-    def channel_range(self, x: Array, start: int, stop: int) -> Array:
-        return x[..., start:stop]
+    def split(self, x: Array, counts: Sequence[int]) -> list[Array]:
+        ends = np.cumsum(counts).tolist()
+        starts = [0, *ends[:-1]]
+        return [x[..., a:b] for a, b in zip(starts, ends, strict=True)]
 
     def add(self, x: Array, y: Any) -> Array:
         x, y = self._operands(x, y)

@@ -305,8 +305,8 @@ def _channels(node: Node, given: list[int], graph: Graph) -> int:
         return sum(given)
     if node.op == "gather":
         return len(node.attrs["channels"])
-    if node.op == "channel_range":
-        return node.attrs["stop"] - node.attrs["start"]
+    if node.op == "part":
+        return node.attrs["channels"]
     if node.op == "opaque":
         return graph.opaque[node.name].channels
     return max(given)

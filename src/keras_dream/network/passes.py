@@ -28,6 +28,7 @@ def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
         truncate,
         fold_affine,
         exchange_average_pool,
+        exchange_max_pool,
         fuse_relu,
         merge_siblings,
     )
@@ -102,13 +103,37 @@ def exchange_average_pool(graph: Graph, outputs: Outputs) -> Graph:
     return _rebuilt(graph, _ordered(graph, nodes), weights)
 
 
+def exchange_max_pool(graph: Graph, outputs: Outputs) -> Graph:
+    """Moves a rectifier behind the max-pool that follows it.
+
+    The largest of rectified values is the rectified largest, and where it is positive
+    the same cell wins; where it is not, no slope passes either way. The rectifier then
+    runs on the smaller map.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    readers = _readers(graph)
+    for node in graph.nodes:
+        relu = nodes.get(node.inputs[0]) if node.op == "max_pool" else None
+        if relu is None or not _is_relu(relu):
+            continue
+        if _is_private(relu, readers, outputs):
+            first = f"{node.name}/before-relu"
+            nodes[relu.name] = Node(first, "max_pool", relu.inputs, node.attrs)
+            nodes[node.name] = Node(node.name, "activation", (first,), relu.attrs)
+    return _rebuilt(graph, _ordered(graph, nodes), dict(graph.weights))
+
+
+def _is_relu(node: Node) -> bool:
+    return node.op == "activation" and node.attrs["kind"] == "relu"
+
+
 def fuse_relu(graph: Graph, outputs: Outputs) -> Graph:
     """Lets a convolution rectify its own result, in place."""
     nodes = {node.name: node for node in graph.nodes}
     weights = dict(graph.weights)
     readers = _readers(graph)
     for node in graph.nodes:
-        if node.op != "activation" or node.attrs["kind"] != "relu":
+        if not _is_relu(node):
             continue
         inner = nodes.get(node.inputs[0])
         if inner is None or not _is_private(inner, readers, outputs):
@@ -137,15 +162,16 @@ def merge_siblings(graph: Graph, outputs: Outputs) -> Graph:
         for kind in ("kernel", "bias"):
             parts = [_array(weights, node, kind) for node in siblings]
             weights[f"{merged}/{kind}"] = np.concatenate(parts, axis=-1)
-        nodes = [Node(merged, "conv2d", siblings[0].inputs, siblings[0].attrs)]
-        start = 0
-        for node in siblings:
-            stop = start + weights.pop(f"{node.name}/kernel").shape[3]
-            weights.pop(f"{node.name}/bias", None)
-            attrs = {"start": start, "stop": stop}
-            nodes.append(Node(node.name, "channel_range", (merged,), attrs))
+        counts = [weights[f"{node.name}/kernel"].shape[3] for node in siblings]
+        parts = f"{merged}/parts"
+        nodes = [
+            Node(merged, "conv2d", siblings[0].inputs, siblings[0].attrs),
+            Node(parts, "split", (merged,), {"counts": counts}),
+        ]
+        for index, (node, count) in enumerate(zip(siblings, counts, strict=True)):
+            attrs = {"index": index, "channels": count}
+            nodes.append(Node(node.name, "part", (parts,), attrs))
             replaced[node.name] = []
-            start = stop
         replaced[siblings[0].name] = nodes
     ordered = [new for node in graph.nodes for new in replaced.get(node.name, [node])]
     return _rebuilt(graph, ordered, weights)

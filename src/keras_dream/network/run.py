@@ -120,9 +120,6 @@ _SIMPLE: dict[str, Callable[[Backend, Any], Operation]] = {
         lambda xs, _: b.activation(xs[0], a["kind"], a.get("slope", 0.0))
     ),
     "add": lambda b, a: _folded(b.add),
-    "channel_range": lambda b, a: (
-        lambda xs, _: b.channel_range(xs[0], a["start"], a["stop"])
-    ),
     "concat": lambda b, a: lambda xs, _: b.concat(xs),
     "crop": lambda b, a: lambda xs, padding: b.crop(xs[0], padding),
     "gather": lambda b, a: lambda xs, _: b.gather(xs[0], a["channels"]),
@@ -134,6 +131,8 @@ _SIMPLE: dict[str, Callable[[Backend, Any], Operation]] = {
         if "factor" in a
         else _folded(b.multiply)
     ),
+    "part": lambda b, a: lambda xs, _: xs[0][a["index"]],
     "pad": lambda b, a: lambda xs, padding: b.pad(xs[0], padding),
+    "split": lambda b, a: lambda xs, _: b.split(xs[0], a["counts"]),
     "subtract": lambda b, a: _folded(b.subtract),
 }
