@@ -1,0 +1,256 @@
+"""One gradient step, side by side: ours, the published way, and Keras as it comes.
+
+    python benchmarks/step.py [--rounds 15] [--size 400x600] [--threads 2] [--only ours]
+
+Inception V3 with random weights, the layers and the loss of `book1`. Every contender
+is a process of its own (a process has one Keras backend), warmed up and then asked for
+one step in turn, round after round, so that all of them see the same noise of the
+machine. Printed: medians, ratios of medians, and the bound that the machine's own
+matrix product sets.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+LAYERS = {"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}
+BORDER = 2
+WARM_UP = 3
+
+CONTENDERS = {
+    "ours, torch": ("torch", "ours"),
+    "ours, jax": ("jax", "ours"),
+    "ours, tensorflow": ("tensorflow", "ours"),
+    "published, tf.function": ("tensorflow", "published"),
+    "published, tf.function + XLA": ("tensorflow", "published_xla"),
+    "Keras on jax, jit": ("jax", "keras_jax"),
+    "Keras on torch, eager": ("torch", "keras_torch"),
+    "sgemm": ("torch", "sgemm"),
+}
+GOALS = (  # a, b, the ratio a / b to reach
+    ("ours, torch", "published, tf.function", 0.60),
+    ("ours, torch", "published, tf.function + XLA", 0.75),
+    ("ours, jax", "Keras on jax, jit", 0.75),
+    ("ours, tensorflow", "published, tf.function", 1.00),
+)
+SGEMM = 2048  # rows and columns: large enough for the peak, small enough to be quick
+
+
+def picture(size):
+    import numpy as np
+
+    return np.random.default_rng(0).random((*size, 3), dtype=np.float32)
+
+
+def model():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inception = keras.applications.InceptionV3(weights=None, include_top=False)
+    inception.trainable = False
+    return inception
+
+
+def features():
+    import keras
+
+    inception = model()
+    outputs = [inception.get_layer(name).output for name in LAYERS]
+    return keras.Model(inception.input, outputs)
+
+
+def published_loss(maps):
+    """The loss of the 2017 recipe, in Keras operations."""
+    from keras import ops
+
+    total = 0.0
+    for activation, weight in zip(maps, LAYERS.values(), strict=True):
+        inside = activation[:, BORDER:-BORDER, BORDER:-BORDER]
+        count = ops.cast(ops.prod(ops.shape(activation)), "float32")
+        total += weight * ops.sum(ops.square(inside)) / count
+    return total
+
+
+def ours(size, threads):
+    import keras_dream as kd
+
+    run = kd.RunSettings(backend=os.environ["KERAS_BACKEND"], threads=threads)
+    dreamer = kd.Dreamer(model(), preprocessing="tf", run=run)
+    recipe = dreamer.complete(kd.Recipe(layers=LAYERS, loss="l2", border=BORDER))
+    image, backend = picture(size), dreamer._backend
+    gradient, held = dreamer._gradient(recipe), backend.image(image)
+
+    def step():
+        value, slope = gradient(held, size)
+        backend.to_float(backend.add(value, backend.mean(slope)))
+
+    print(json.dumps({"flop": 2 * gradient._graph.flops(*size)}), flush=True)
+    return step
+
+
+def published(size, threads, *, xla=False):
+    import tensorflow as tf
+
+    extractor = features()
+    image = tf.constant(picture(size)[None] * 2 - 1)
+
+    @tf.function(jit_compile=xla)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = published_loss(extractor(x, training=False))
+        return loss, tape.gradient(loss, x)
+
+    return lambda: [part.numpy() for part in gradient(image)]
+
+
+def published_xla(size, threads):
+    return published(size, threads, xla=True)
+
+
+def keras_jax(size, threads):
+    import jax
+
+    extractor = features()
+    image = picture(size)[None] * 2 - 1
+    weights = (
+        [v.value for v in extractor.trainable_variables],
+        [v.value for v in extractor.non_trainable_variables],
+    )
+
+    def loss(x, weights):
+        maps, _ = extractor.stateless_call(*weights, x, training=False)
+        return published_loss(maps)
+
+    gradient = jax.jit(jax.value_and_grad(loss))
+    return lambda: jax.block_until_ready(gradient(image, weights))
+
+
+def keras_torch(size, threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    extractor = features()
+    image = torch.tensor(picture(size)[None] * 2 - 1)
+
+    def step():
+        x = image.clone().requires_grad_()
+        loss = published_loss(extractor(x, training=False))
+        (slope,) = torch.autograd.grad(loss, x)
+        return float(loss + slope.mean())
+
+    return step
+
+
+def sgemm(size, threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    a, b = torch.rand(SGEMM, SGEMM), torch.rand(SGEMM, SGEMM)
+    return lambda: torch.mm(a, b)
+
+
+def serve(name, size, threads):
+    """Times one step for every line read."""
+    make: Callable = globals()[CONTENDERS[name][1]]
+    began = time.perf_counter()
+    step = make(size, threads)
+    step()
+    print(json.dumps({"ready": time.perf_counter() - began}), flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        step()
+        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+
+
+class Worker:
+    """A contender in its own process."""
+
+    def __init__(self, name, arguments):
+        self.facts = {}
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": CONTENDERS[name][0],
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "OMP_NUM_THREADS": str(arguments.threads),
+            "TF_NUM_INTRAOP_THREADS": str(arguments.threads),
+        }
+        command = [sys.executable, __file__, "--worker", name, "--size", arguments.size]
+        command += ["--threads", str(arguments.threads)]
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.read("ready")
+
+    def read(self, key):
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                self.facts.update(json.loads(line))
+                if key in self.facts:
+                    return self.facts.pop(key) if key == "seconds" else None
+        raise SystemExit("a contender ended early")
+
+    def time(self):
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self.read("seconds")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--size", default="400x600")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", metavar="WORD", help="contenders whose name holds this")
+    parser.add_argument("--worker")
+    arguments = parser.parse_args()
+    height, width = map(int, arguments.size.split("x"))
+    if arguments.worker:
+        serve(arguments.worker, (height, width), arguments.threads)
+        return
+    names = [n for n in CONTENDERS if arguments.only in n or n == "sgemm"]
+    workers = {name: Worker(name, arguments) for name in names}
+    times = {name: [] for name in names}
+    for number in range(WARM_UP + arguments.rounds):
+        for name, worker in workers.items():
+            seconds = worker.time()
+            if number >= WARM_UP:
+                times[name].append(seconds)
+    report(times, workers, arguments)
+
+
+def report(times, workers, arguments):
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    rate = 2 * SGEMM**3 / medians["sgemm"]
+    print(f"{arguments.size}, {arguments.threads} threads, {arguments.rounds} rounds")
+    print(f"\n{'':32}{'median s':>10}{'min':>8}{'max':>8}{'ready s':>9}")
+    for name, values in times.items():
+        ready = workers[name].facts["ready"]
+        low, high = min(values), max(values)
+        print(f"{name:32}{medians[name]:10.3f}{low:8.3f}{high:8.3f}{ready:9.1f}")
+    print(f"\nsgemm {rate / 1e9:.0f} GFLOP/s")
+    for name in (n for n in medians if n.startswith("ours")):
+        flop = workers[name].facts["flop"]
+        bound = flop / rate
+        share = bound / medians[name]
+        print(f"{name}: {flop / 1e9:.1f} GFLOP, bound {bound:.3f} s, {share:.2f} of it")
+    print()
+    for ours_name, other, goal in GOALS:
+        if ours_name in medians and other in medians:
+            ratio = medians[ours_name] / medians[other]
+            print(f"{ours_name} / {other}: {ratio:.2f} (goal: at most {goal:.2f})")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+    main()
