@@ -65,7 +65,8 @@ _TFTUT = _KERAS.but(
 
 _GOOGLE2015 = _KERAS.but(
     network="googlenet",
-    objective="'inception_4c/output'",
+    # inception_4c/output; Keras takes no slash in a layer's name.
+    objective="inception_4c_output",
     loss="half_sum",
     border=0,
     steps=10,
