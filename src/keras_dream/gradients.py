@@ -50,7 +50,7 @@ class WholeGradient:
     ):
         goals = [_resolve(graph, term.weight, term.target) for term in objective.terms]
         nodes = list(dict.fromkeys(goal.node for goal in goals))
-        self._graph = optimise(graph, nodes)
+        self._graph = optimise(graph, nodes, merge=backend.merges)
         self._border = recipe.border
         # A class score has no border: the mean over all positions is its definition.
         self._layers = [goal.node for goal in goals if not goal.is_class]

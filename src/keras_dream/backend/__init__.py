@@ -45,6 +45,8 @@ class Backend(Protocol):
         device: The device's name, such as "cpu" or "cuda:0".
         precision: "float32", "tf32" or "bfloat16": how convolutions and products are
             computed. Images and losses are float32 always.
+        merges: Whether one wide 1 × 1 convolution is faster than several narrow ones
+            and the split behind it.
         threads: Threads of one operation, or None where the library does not tell.
     """
 
@@ -52,6 +54,7 @@ class Backend(Protocol):
     device: str
     precision: str
     threads: int | None
+    merges: bool
 
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:

@@ -83,6 +83,7 @@ class TorchBackend:
     """`Backend` on torch. Feature maps are (1, c, h, w) in channels-last memory."""
 
     name = "torch"
+    merges = True
 
     def __init__(self, device: torch.device, precision: str):
         self._device = device

@@ -13,12 +13,13 @@ from keras_dream.network.graph import Graph, Node
 Outputs = frozenset[str]
 
 
-def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
+def optimise(graph: Graph, outputs: Iterable[str], *, merge: bool = True) -> Graph:
     """Returns a graph that computes the same maps for fewer operations.
 
     Args:
         graph: An exact graph.
         outputs: Names of the nodes whose maps are asked for.
+        merge: Whether sibling convolutions are merged, which pays on some backends.
 
     Returns:
         A graph in which these nodes keep their names and their numbers, to rounding.
@@ -30,7 +31,7 @@ def optimise(graph: Graph, outputs: Iterable[str]) -> Graph:
         exchange_average_pool,
         exchange_max_pool,
         fuse_relu,
-        merge_siblings,
+        *([merge_siblings] if merge else []),
     )
     for rewrite in passes:
         graph = rewrite(graph, wanted)
@@ -172,6 +173,8 @@ def merge_siblings(graph: Graph, outputs: Outputs) -> Graph:
             attrs = {"index": index, "channels": count}
             nodes.append(Node(node.name, "part", (parts,), attrs))
             replaced[node.name] = []
+            for kind in ("kernel", "bias"):
+                weights.pop(f"{node.name}/{kind}", None)
         replaced[siblings[0].name] = nodes
     ordered = [new for node in graph.nodes for new in replaced.get(node.name, [node])]
     return _rebuilt(graph, ordered, weights)
