@@ -104,7 +104,7 @@ class Lines(Teller):
             say(
                 f"Octave {step.octave} of {step.octaves}, {width} × {height} pixels: "
                 f"step {step.iteration} of {step.iterations}, loss {step.loss:.4g}, "
-                f"about {_clock(self._work.seconds_left())} left."
+                f"{self._work.left()}."
             )
 
     def saved(self, path: Path, *, complete: bool) -> None:
@@ -171,7 +171,7 @@ class Bar(Teller):
             completed=self._work.done,
             description=f"Octave {step.octave}/{step.octaves}  "
             f"step {step.iteration}/{step.iterations}  loss {step.loss:.4g}",
-            more=f"{_clock(self._work.seconds_left())} left",
+            more=self._work.left(),
         )
 
     def saved(self, path: Path, *, complete: bool) -> None:
@@ -240,9 +240,9 @@ class Work:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total = self.done = self._steps = 0
+        self.total = self.done = self._steps = self._first = 0
         self._clock = clock
-        self._began = clock()
+        self._began = self._paced = clock()
         self._before: dict[int, int] = {}
 
     def start(self, start: Start) -> None:
@@ -257,13 +257,19 @@ class Work:
         pixels = step.size[0] * step.size[1]
         self.done = self._before.get(step.octave, 0) + pixels * step.iteration
         self._steps += 1
+        if self._steps == 1:
+            self._paced, self._first = self._clock(), self.done
 
-    def seconds_left(self) -> float:
-        """Returns the time that the rest takes at the pace so far."""
-        if not self.done:
-            return 0.0
-        spent = self._clock() - self._began
-        return spent * (self.total - self.done) / self.done
+    def left(self) -> str:
+        """Returns how long the rest takes, at the pace since the first step.
+
+        That one prepares and compiles, and tells nothing about the others.
+        """
+        if self.done <= self._first:
+            return "time not known yet"
+        spent = self._clock() - self._paced
+        rest = spent * (self.total - self.done) / (self.done - self._first)
+        return f"about {_clock(rest)} left"
 
     def summary(self) -> str:
         """Returns a sentence on what was done."""
