@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,10 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+def _here() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
 def test_help_and_version_load_nothing_heavy() -> None:
     pages = [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
     code = f"""
@@ -42,7 +45,8 @@ codes = [main(page) for page in {pages!r}]
 heavy = ("numpy", "keras", "torch", "jax", "tensorflow", "PIL", "h5py")
 sys.exit(str((codes, [name for name in heavy if name in sys.modules])))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr.strip() == str(([0] * len(pages), []))
 
 
@@ -63,7 +67,7 @@ def test_a_photo_becomes_a_dream_beside_it(dream: Dream, photo: Path) -> None:
     assert code == 0
     assert out == "photo-dream.png\n"
     assert "Octave 2 of 2, 60 × 40 pixels: step 1 of 2, loss" in err
-    assert set(os.listdir()) == {"photo.png", "photo-dream.png"}
+    assert set(_here()) == {"photo.png", "photo-dream.png"}
     assert read_picture("photo-dream.png").pixels.shape == (40, 60, 3)
     assert read_saved("photo-dream.png").record.complete
     assert dream(photo, *FAST)[1] == "photo-dream-2.png\n"
@@ -163,7 +167,7 @@ def test_much_work_asks_for_yes(
     assert (code, out) == (2, "")
     assert "--yes" in err
     assert sum(character.isdigit() for character in err) > 15  # both are named
-    assert os.listdir() == ["photo.png"]
+    assert _here() == ["photo.png"]
 
 
 # -- stopping -----------------------------------------------------------------------
@@ -210,7 +214,7 @@ def test_a_signal_before_the_first_step_saves_nothing(
     code, out, err = dream(photo, *FAST)
     assert (code, out) == (130, "")
     assert err.endswith("dream: Stopped before the first step; nothing is saved.\n")
-    assert os.listdir() == ["photo.png"]
+    assert _here() == ["photo.png"]
 
 
 def test_a_second_signal_does_not_spoil_the_saving(
@@ -230,7 +234,7 @@ def test_a_second_signal_does_not_spoil_the_saving(
     code, out, _ = dream(photo, *FAST)
     assert (code, out) == (130, "photo-dream.png\n")
     assert read_saved("photo-dream.png").record.losses
-    assert set(os.listdir()) == {"photo.png", "photo-dream.png"}
+    assert set(_here()) == {"photo.png", "photo-dream.png"}
 
 
 def test_a_real_ctrl_c_ends_a_real_process(photo: Path, tiny_network: Path) -> None:
@@ -250,7 +254,7 @@ def test_a_real_ctrl_c_ends_a_real_process(photo: Path, tiny_network: Path) -> N
     assert process.returncode == 130, err
     last = json.loads(out.splitlines()[-1])
     assert last == {"event": "saved", "path": "photo-dream.png", "complete": False}
-    assert set(os.listdir()) == {"photo.png", "photo-dream.png"}
+    assert set(_here()) == {"photo.png", "photo-dream.png"}
 
 
 # -- the commands -------------------------------------------------------------------
@@ -330,7 +334,9 @@ def test_a_reader_who_goes_away_hinders_nothing(
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-c", START, tiny_network, photo, "--steps", "1"]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(write)
     assert done.returncode == 0, done.stderr
     assert "Error" not in done.stderr
@@ -345,6 +351,7 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr.startswith("dream: Standard output must take the result;")
@@ -373,14 +380,14 @@ def test_the_time_left_follows_the_pace_after_the_first_step() -> None:
 
     now = [0.0]
     octaves = [SimpleNamespace(number=1, size=(10, 10))]
-    start = telling.Start("a", Path("b"), "n", (10, 10), octaves, 4)  # pyright: ignore
+    start = telling.Start("a", Path("b"), "n", (10, 10), octaves, 4)  # pyright: ignore[reportArgumentType]
     work = telling.Work(clock=lambda: now[0])
     work.start(start)
     left = []
     for iteration, at in enumerate((100.0, 102.0, 104.0, 106.0), start=1):
         now[0] = at
         step = SimpleNamespace(octave=1, size=(10, 10), iteration=iteration)
-        work.step(step)  # pyright: ignore
+        work.step(step)  # pyright: ignore[reportArgumentType]
         left.append(work.left())
     assert left[0] == "time not known yet"
     assert left[1:] == ["about 4 s left", "about 2 s left", "about 0 s left"]
@@ -416,7 +423,6 @@ def test_a_terminal_gets_a_bar_that_fits(photo: Path, tiny_network: Path) -> Non
     assert b"\x1b[" in told
     assert b"Octave 4/4  step 30/30" in told
     assert told.endswith(b" s.\r\n")
-    assert time.monotonic()  # it ended
 
 
 # -- what the machine does ----------------------------------------------------------
@@ -448,7 +454,7 @@ def test_failures_of_the_machine_are_one_sentence(
     code, out, err = dream(photo, "--quiet")
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert words in err
-    assert os.listdir() == ["photo.png"]
+    assert _here() == ["photo.png"]
 
 
 def test_a_bug_of_ours_shows_its_trace(

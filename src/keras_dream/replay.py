@@ -209,6 +209,9 @@ def _plain_name(name: str) -> str:
 
 
 def _differences(before: Record, now: Record) -> Iterator[str]:
+    if before.source != now.source:
+        # Its name is in the record, and so in the file.
+        yield f"a source called {now.source} instead of {before.source}"
     for name in sorted({*before.versions, *now.versions}):
         was, runs = before.versions.get(name), now.versions.get(name)
         if was != runs:
