@@ -170,6 +170,21 @@ def test_much_work_asks_for_yes(
     assert _here() == ["photo.png"]
 
 
+def test_more_memory_than_there_is_asks_for_yes(
+    dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 40 × 60 cells of 3 and 4 channels, 20 × 30 of 4, 18 × 28 of 5, as float32.
+    needed = 4 * (40 * 60 * (3 + 4) + 20 * 30 * 4 + 18 * 28 * 5)
+    for total, expected in ((needed, 0), (needed - 1, 2)):
+        monkeypatch.setattr(
+            "keras_dream.backend.torch.TorchBackend.memory",
+            lambda _, total=total: {"total": total},
+        )
+        code, _, err = dream(photo, *FAST)
+        assert (code, "--yes" in err) == (expected, expected == 2)
+    assert dream(photo, *FAST, "--yes")[0] == 0
+
+
 # -- stopping -----------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from keras_dream.gradients import WholeGradient
 from keras_dream.images import Picture, as_picture
 from keras_dream.network import zoo
 from keras_dream.network.weights import Progress
-from keras_dream.objectives import Class, Objective, parse
+from keras_dream.objectives import Class, parse
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
 
@@ -172,6 +172,15 @@ class Dreamer:
                 next(steps)
             except StopIteration as stopped:
                 return stopped.value
+
+    def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
+        """Returns the bytes that a dream's largest step holds, and the device's own.
+
+        The first counts the maps of every layer; the second is None where untold.
+        """
+        octaves, _ = self.octaves(size, recipe)
+        needed = self._gradient(self.complete(recipe)).memory(octaves[-1].size)
+        return needed, self._backend.memory().get("total")
 
     def record(self, picture: Picture) -> Record:
         """Returns the record of a dream of a picture as it is before the first step."""
@@ -352,7 +361,7 @@ def dream(
 
 def asks_for_class(recipe: Recipe) -> bool:
     """Tells whether a recipe's objective names a class score."""
-    terms = _terms(recipe)
+    terms = parse(recipe.objective).terms if recipe.objective else ()
     return any(isinstance(term.target, Class) for term in terms)
 
 
@@ -365,11 +374,6 @@ def work(size: Size, recipe: Recipe) -> int:
     """
     sizes = (octave.size for octave in engine.octaves_of(size, recipe))
     return sum(h * w for h, w in sizes) * recipe.steps
-
-
-def _terms(recipe: Recipe) -> tuple[Any, ...]:
-    empty = Objective(())
-    return (parse(recipe.objective) if recipe.objective else empty).terms
 
 
 def _recipe(recipe: Recipe | str) -> Recipe:

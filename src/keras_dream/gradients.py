@@ -80,6 +80,10 @@ class WholeGradient:
         sizes = self._plan(size).sizes
         return all(min(sizes[name]) > 2 * self._border for name in self._layers)
 
+    def memory(self, size: Size) -> int:
+        """Returns the bytes of all the maps that a step holds at this size."""
+        return self._graph.activation_bytes(*size)
+
     def _plan(self, size: Size) -> Plan:
         if size not in self._plans:
             self._plans[size] = self._graph.plan(*size)

@@ -225,6 +225,8 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
             progress=told.download,
         )
         octaves, notices = dreamer.octaves(size, job.recipe)
+        if not job.yes:
+            _check_memory(*dreamer.memory(size, job.recipe))
         more = job.before(dreamer.record(picture)) if job.before else ()
         for notice in (*notices, *more):
             told.notice(notice)
@@ -292,4 +294,15 @@ def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
             "with --yes",
             received=f"a recipe of {predicted:,}",
             attempt="try fewer steps, a smaller picture, or --yes",
+        )
+
+
+def _check_memory(needed: int, total: int | None) -> None:
+    """Asks for `--yes` where the system would kill the process rather than fail."""
+    if total is not None and needed > total:
+        raise InputError(
+            f"A dream that needs more memory than the {total / 1e9:.1f} GB of this "
+            "device must be agreed to with --yes",
+            received=f"one of about {needed / 1e9:.1f} GB",
+            attempt="try a smaller picture, an earlier layer, or a smaller network",
         )
