@@ -73,7 +73,7 @@ class _Settings(BaseModel):
             SettingError: If the text is no JSON object, if a name comes twice, or as
                 for `of`.
         """
-        values: Any
+        values: Any = None
         try:
             values = json.loads(text, object_pairs_hook=_once)
         except SettingError:
@@ -116,89 +116,107 @@ class Recipe(_Settings):
     The defaults are those of the preset `default`, our own best-looking dream.
     """
 
-    schema_number: Literal[1] = Field(1, description="version of the recipe's form")
-    network: str = Field("motif", description="the network to dream with")
+    schema_number: Literal[1] = Field(
+        default=1, description="version of the recipe's form"
+    )
+    network: str = Field(default="motif", description="the network to dream with")
     objective: str | None = Field(
-        None,
+        default=None,
         description="what is maximised, such as '0.2*mixed2 + 3*mixed3' or "
         "'class:eye'; none takes the network's own",
     )
     loss: Literal["l2", "l2_mean", "mean", "half_sum"] = Field(
-        "l2_mean",
+        default="l2_mean",
         description="how a layer's activations become its loss: squares inside the "
         "border over the full size, mean of squares, mean, or half the sum of squares",
     )
     border: int = Field(
-        0,
+        default=0,
         ge=0,
         le=1000,
         description="cells cut off each side of a layer before its loss",
     )
-    steps: int = Field(20, ge=0, le=MOST_STEPS, description="steps in each octave")
+    steps: int = Field(
+        default=20, ge=0, le=MOST_STEPS, description="steps in each octave"
+    )
     step_size: _Real = Field(
-        0.012, gt=0, le=1e6, description="how far a step goes, in units of [0, 1]"
+        default=0.012,
+        gt=0,
+        le=1e6,
+        description="how far a step goes, in units of [0, 1]",
     )
     octaves: int = Field(
-        4, ge=1, le=MOST_OCTAVES, description="sizes up to the picture's own, the last"
+        default=4,
+        ge=1,
+        le=MOST_OCTAVES,
+        description="sizes up to the picture's own, the last",
     )
     octaves_above: int = Field(
-        0,
+        default=0,
         ge=0,
         le=MOST_OCTAVES_ABOVE,
         description="sizes beyond the picture's own; the result is resized back",
     )
     octave_scale: _Real = Field(
-        1.4, gt=1, le=16, description="factor from one octave's size to the next"
+        default=1.4,
+        gt=1,
+        le=16,
+        description="factor from one octave's size to the next",
     )
     octave_sizes: Literal["direct", "chained"] = Field(
-        "direct",
+        default="direct",
         description="sizes truncated from the picture's own, or each rounded from the "
         "next",
     )
     small_octaves: Literal["skip", "run"] = Field(
-        "skip",
+        default="skip",
         description="an octave where a layer's loss has no cells: skip it, or run it "
         "as published",
     )
     normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
-        "mean_abs", description="what the gradient is divided by"
+        default="mean_abs", description="what the gradient is divided by"
     )
     floor: _Real | None = Field(
-        None,
+        default=None,
         ge=0,
         le=1e6,
         description="the least divisor (mean_abs), least sum of squares (l2) or what "
         "is added (std); none takes the normaliser's own",
     )
     jitter: int = Field(
-        16, ge=0, le=100_000, description="largest random shift in each step, in pixels"
+        default=16,
+        ge=0,
+        le=100_000,
+        description="largest random shift in each step, in pixels",
     )
     clamp: bool = Field(
-        True, description="keep the image within [0, 1] after each step"
+        default=True, description="keep the image within [0, 1] after each step"
     )
     max_loss: _Real | None = Field(
-        None, ge=-1e30, le=1e30, description="a loss above this ends the octave"
+        default=None, ge=-1e30, le=1e30, description="a loss above this ends the octave"
     )
     max_loss_rule: Literal["before", "after"] = Field(
-        "before",
+        default="before",
         description="whether the last step of such an octave is left out or made",
     )
     detail: Literal["after", "before", "none"] = Field(
-        "before",
+        default="before",
         description="when the detail lost in shrinking is put back: after an octave's "
         "ascent, before it, or not at all",
     )
     resampling: Literal["lanczos3", "linear", "linear_corners"] = Field(
-        "lanczos3", description="how pictures are resized"
+        default="lanczos3", description="how pictures are resized"
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the random shifts")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="seed of the random shifts"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _read_layers(cls, values: Any) -> Any:
         """Takes `layers={name: weight}` as another way to write an objective."""
         if not isinstance(values, dict) or "layers" not in values:
-            return values
+            return cast("Any", values)
         given = cast("dict[str, Any]", values)
         layers = given["layers"]
         if given.get("objective") is not None or not isinstance(layers, Mapping):
@@ -217,20 +235,24 @@ class RunSettings(_Settings):
     """How a dream is computed; never part of the recipe, kept in the record."""
 
     backend: Literal["torch", "jax", "tensorflow"] | None = Field(
-        None,
+        default=None,
         description="array library; none takes KERAS_BACKEND, the imported Keras' or "
         "torch",
     )
     device: str | None = Field(
-        None, description="such as cpu or cuda; none takes the fastest there is"
+        default=None, description="such as cpu or cuda; none takes the fastest there is"
     )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
-        "float32", description="how the network computes; images are float32 always"
+        default="float32",
+        description="how the network computes; images are float32 always",
     )
     threads: int | None = Field(
-        None, ge=1, le=4096, description="threads of an operation; none leaves it open"
+        default=None,
+        ge=1,
+        le=4096,
+        description="threads of an operation; none leaves it open",
     )
-    offline: bool = Field(False, description="never download anything")
+    offline: bool = Field(default=False, description="never download anything")
 
 
 class Setting(NamedTuple):
