@@ -122,7 +122,8 @@ def _total(
 
 def _loss(backend: Backend, x: Array, recipe: Recipe) -> Array:
     """One layer's loss , after the sources named in `preset`."""
-    inside = backend.crop(x, (recipe.border,) * 4) if recipe.border else x
+    cells = recipe.border
+    inside = backend.crop(x, (cells, cells, cells, cells)) if cells else x
     if recipe.loss == "mean":
         return backend.mean(inside)
     squares = backend.square(inside)

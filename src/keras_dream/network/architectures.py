@@ -7,7 +7,9 @@ def inception_v3(classifier: bool) -> Any:
     """Returns keras.applications' Inception V3 without weights."""
     import keras
 
-    return keras.applications.InceptionV3(weights=None, include_top=classifier)
+    # Keras takes None for random weights, which its annotations do not tell.
+    nothing: Any = None
+    return keras.applications.InceptionV3(weights=nothing, include_top=classifier)
 
 
 def squeezenet(classifier: bool) -> Any:

@@ -6,6 +6,7 @@ rule in `keras_dream.network.rules` stays an opaque node that calls the Keras la
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +63,7 @@ class Builder:
         name: str,
         op: str,
         *inputs: Value,
-        weights: dict[str, np.ndarray | None] | None = None,
+        weights: Mapping[str, np.ndarray | None] | None = None,
         **attrs: Any,
     ) -> Value:
         """Appends a node and returns its map.

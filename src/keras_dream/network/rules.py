@@ -41,7 +41,7 @@ _SLOPES = {"elu": 1.0, "leaky_relu": 0.2}
 
 
 def _named_activation(builder: Builder, name: str, x: Value, kind: str | None) -> Value:
-    slope = {"slope": _SLOPES[kind]} if kind in _SLOPES else {}
+    slope: dict[str, Any] = {"slope": _SLOPES[kind]} if kind in _SLOPES else {}
     return builder.add(name, "activation", x, kind=kind, **slope)
 
 
