@@ -7,9 +7,11 @@ two models.
 
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -285,8 +287,14 @@ def layers_text(layers: Mapping[Any, Any]) -> str:
     """
     if not layers:
         raise ValueError("layers")
-    terms = (f"{float(weight)!r}*{name}" for name, weight in layers.items())
-    return " + ".join(terms)
+    text = ""
+    for name, weight in layers.items():
+        if not isinstance(weight, str | Real) or not math.isfinite(float(weight)):
+            raise ValueError("layers")
+        sign = "-" if float(weight) < 0 else "+" if text else ""
+        gap = " " if text else ""
+        text += f"{gap}{sign}{gap}{abs(float(weight))!r}*{name}"
+    return text
 
 
 def translate(error: ValidationError, model: type[BaseModel]) -> SettingError:

@@ -158,8 +158,12 @@ def _preprocess(builder: Builder, mode: str, function: Any) -> Value:
     if order != (0, 1, 2):
         value = builder.add("input/order", "gather", value, channels=list(order))
     if mode != "0-1":
-        weights = {"scale": np.full(3, scale), "shift": np.full(3, shift)}
-        value = builder.add("input/affine", "affine", value, weights=weights)
+        value = builder.add(
+            "input/affine",
+            "affine",
+            value,
+            weights={"scale": np.full(3, scale), "shift": np.full(3, shift)},
+        )
     return value
 
 

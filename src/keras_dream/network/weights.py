@@ -274,7 +274,7 @@ def _layers(file: Any, path: Path) -> list[tuple[str, list[np.ndarray]]]:
     found: list[tuple[str, list[np.ndarray]]] = []
     try:
         for name in _names(file.attrs["layer_names"]):
-            group = file[name]
+            group = _followed(file, name, path)
             arrays = [
                 _array(group, part, path)
                 for part in _names(group.attrs["weight_names"])
@@ -290,12 +290,22 @@ def _names(values: Any) -> list[str]:
     return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
 
 
+def _followed(group: Any, name: str, path: Path) -> Any:
+    """Returns what a name leads to, if no link on the way leads anywhere else."""
+    import h5py
+
+    for part in filter(None, name.split("/")):
+        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+            raise _damaged(path, f"whose {name} is missing or a link")
+        group = group[part]
+    return group
+
+
 def _array(group: Any, name: str, path: Path) -> np.ndarray:
     import h5py
 
-    link = group.get(name, getlink=True)
-    data = group[name]
-    plain = isinstance(link, h5py.HardLink) and isinstance(data, h5py.Dataset)
+    data = _followed(group, name, path)
+    plain = isinstance(data, h5py.Dataset)
     # External and virtual data sets read other files of the host (CVE-2026-1669,
     # CVE-2026-12480); a forged shape allocates without bound (CVE-2026-12570).
     if not plain or data.external or data.is_virtual or data.nbytes > LARGEST_ARRAY:
