@@ -119,11 +119,25 @@ class Slope:
 def features(model, image):
     """Returns a model's outputs for an image, as arrays without the batch axis."""
     x = ops.convert_to_tensor(np.asarray(image, np.float32)[None])
-    found = model(x, training=False)
+    call = model if os.environ["KERAS_BACKEND"] != "jax" else _compiled(model)
+    found = call(x, training=False)
     found = found if isinstance(found, list) else [found]
     # Not ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
     found = [y.detach() if hasattr(y, "detach") else y for y in found]
     return [np.asarray(y[0]) for y in found]
+
+
+def _compiled(model):
+    """One program, where every operation alone would be one."""
+    import jax
+
+    def call(x, training):
+        trained = [v.value for v in model.trainable_variables]
+        others = [v.value for v in model.non_trainable_variables]
+        program = jax.jit(lambda *held: model.stateless_call(*held, training=False)[0])
+        return program(trained, others, x)
+
+    return call
 
 
 def off(found, expected):

@@ -1,0 +1,118 @@
+"""What the package offers, and what importing it costs."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_dream
+
+SOURCE = Path(keras_dream.__file__)
+HEAVY = ("numpy", "keras", "torch", "jax", "tensorflow", "PIL", "pydantic", "h5py")
+
+
+def python(code, **environment):
+    run = subprocess.run(
+        [sys.executable, "-W", "error::ImportWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(SOURCE.parents[1]), **environment},
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def typed_block():
+    """Returns {name: module} of the block that only type checkers read."""
+    tree = ast.parse(SOURCE.read_text("utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    return {
+        alias.asname or alias.name: node.module.removeprefix("keras_dream.")
+        for node in block.body
+        for alias in node.names
+    }
+
+
+def test_the_three_lists_agree():
+    names = keras_dream.__all__
+    assert list(names) == sorted(names, key=str) or set(names)
+    assert len(set(names)) == len(names)
+    assert set(names) == set(keras_dream._HOMES)
+    assert typed_block() == keras_dream._HOMES
+
+
+@pytest.mark.parametrize("name", keras_dream.__all__)
+def test_every_name_is_there(name):
+    value = getattr(keras_dream, name)
+    home = importlib.import_module(f"keras_dream.{keras_dream._HOMES[name]}")
+    assert value is getattr(home, name)
+    assert name in dir(keras_dream)
+
+
+def test_other_names_are_not():
+    with pytest.raises(AttributeError, match="nothing_at_all"):
+        _ = keras_dream.nothing_at_all
+
+
+def functions(owner):
+    for name, value in vars(owner).items():
+        if name.startswith("_") and name != "__init__":
+            continue
+        if inspect.isclass(value) and value.__module__ == owner.__name__:
+            yield from functions_of_class(value)
+        elif inspect.isfunction(value) and value.__module__ == owner.__name__:
+            yield value
+
+
+def functions_of_class(owner):
+    for name, value in vars(owner).items():
+        public = name == "__init__" or name[0] != "_"
+        # A Protocol's __init__ is typing's own.
+        if inspect.isfunction(value) and public and value.__module__ != "typing":
+            yield value
+
+
+LIGHT = [
+    "keras_dream." + ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+    for path in sorted(SOURCE.parent.rglob("*.py"))
+    if path.name not in ("__init__.py", "__main__.py") and path.parent.name != "backend"
+]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_every_public_function_is_annotated(module):
+    for function in functions(importlib.import_module(module)):
+        parameters = inspect.signature(function).parameters.values()
+        for parameter in parameters:
+            if parameter.name not in ("self", "cls"):
+                missing = parameter.annotation is inspect.Parameter.empty
+                assert not missing, f"{function.__qualname__}: {parameter.name}"
+        if function.__name__ != "__init__":
+            assert "return" in function.__annotations__, function.__qualname__
+
+
+def test_the_import_loads_nothing_heavy():
+    code = f"import sys, keras_dream; print(*(m for m in {HEAVY} if m in sys.modules))"
+    assert python(code) == ""
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "tensorflow"])
+@pytest.mark.parametrize("order", ["keras, keras_dream", "keras_dream, keras"])
+def test_imports_in_either_order(name, order):
+    """A plain `import keras` decides the backend, and ours follows it."""
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    code = (
+        f"import {order}\nfrom keras_dream.backend import choose\n"
+        "from keras_dream import Dreamer, dream\n"
+        "print(choose(), keras.config.backend())"
+    )
+    found = python(code, KERAS_BACKEND=name, TF_CPP_MIN_LOG_LEVEL="3")
+    assert found.splitlines()[-1] == f"{name} {name}"
