@@ -6,6 +6,7 @@ Printed: medians of whole processes, in turn, and what keras-dream adds.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -35,13 +36,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--photo", default=str(ROOT / "examples" / "sky.jpg"))
     arguments = parser.parse_args()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     times = {name: [] for name in PROGRAMS}
     for number in range(arguments.rounds + 1):  # the first one warms the disk's cache
         for name, program in PROGRAMS.items():
             command = [sys.executable, *program]
             command += [arguments.photo] if name.startswith("first") else []
             began = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                command, check=True, stdout=subprocess.DEVNULL, env=environment
+            )
             if number:
                 times[name].append(time.perf_counter() - began)
     print(f"{'':24}{'median s':>10}{'min':>8}{'max':>8}")

@@ -280,6 +280,7 @@ class Dreamer:
                 "precision": backend.precision,
                 "threads": backend.threads,
             },
+            steps=sum(map(len, losses.values())),
             losses=losses,
             notices=notices,
             complete=complete,

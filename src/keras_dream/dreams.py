@@ -30,6 +30,7 @@ class Record:
         source_sha256: Of the photo's decoded pixels.
         size: (height, width) of the photo in pixels.
         run: Run settings as they were resolved.
+        steps: How many steps were made in all.
         losses: The loss before each move, octave by octave, keyed by octave number.
         notices: What a person should know, such as octaves that were skipped.
         complete: Whether the dream ran to its end.
@@ -43,6 +44,7 @@ class Record:
     source_sha256: str
     size: tuple[int, int]
     run: Mapping[str, Any]
+    steps: int
     losses: Mapping[str, Sequence[float]]
     notices: tuple[str, ...] = ()
     complete: bool = True

@@ -44,8 +44,7 @@ class Saved:
     @property
     def steps_made(self) -> int | None:
         """After how many steps it was stopped; None if it ran to its end."""
-        made = sum(map(len, self.record.losses.values()))
-        return None if self.record.complete or not made else made
+        return None if self.record.complete else self.record.steps or None
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:

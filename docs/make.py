@@ -1,0 +1,39 @@
+"""Writes the parts of the documentation that are read from the code.
+
+python docs/make.py
+
+A test compares what it would write with what is there.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HEAD = """# Settings
+
+Written by `docs/make.py` from the declarations in `keras_dream.recipe`. As a flag a
+setting is written with dashes (`--step-size 0.01`), in Python and in JSON as it stands.
+`none` is accepted where a setting may be absent.
+"""
+
+
+def settings_page() -> str:
+    """Returns the page of all settings."""
+    from keras_dream.recipe import Recipe, RunSettings, settings
+
+    parts = [HEAD]
+    for title, model in (("Recipe", Recipe), ("Run settings", RunSettings)):
+        parts.append(f"\n## {title}\n\n| setting | values | default | what it is |\n")
+        parts.append("|---|---|---|---|\n")
+        for name, what, default, text in settings(model):
+            cells = (f"`{name}`", what.replace(" | ", ", "), default, text)
+            parts.append("| " + " | ".join(cells) + " |\n")
+    return "".join(parts)
+
+
+PAGES = {"settings.md": settings_page}
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent / "src"))
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")

@@ -1,0 +1,90 @@
+"""README and docs show what is true: their lines are run as they stand."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from keras_dream import cli
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+SIZE = (192, 128)  # of the photos in the examples here: every line in seconds
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def dream_lines():
+    """Returns the README's `dream` commands in their order, without comments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line.split("&&")[-1].strip() for line in lines]
+    return [shlex.split(c, comments=True) for c in commands if c.startswith("dream")]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder with the photos that the README speaks of, and no way out."""
+    sky = Image.open(ROOT / "examples" / "sky.jpg").resize(SIZE)
+    (tmp_path / "examples").mkdir()
+    for name in ("examples/sky.jpg", "photo.jpg", "other.jpg"):
+        sky.save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")
+    monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("KERAS_DREAM_WEIGHTS", raising=False)
+    return tmp_path
+
+
+def test_shell_lines_run(desk, capsys):
+    commands = dream_lines()
+    assert len(commands) >= 10
+    for _, *arguments in commands:
+        downloads = "inception_v3" in arguments or "book1" in arguments
+        code = cli.main(arguments)
+        told = capsys.readouterr()
+        assert code == (2 if downloads else 0), (arguments, told.err)
+        if downloads:
+            assert "weights of inception_v3 must be on this machine" in told.err
+
+
+def test_python_blocks_run(desk):
+    names = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert Path("out.png").is_file()
+    assert Path("early.png").is_file()
+    assert names["gradient"].shape == (64, 96, 3)
+    assert names["loss"] > 0
+
+
+def test_linked_files_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_first_commands_install_and_test():
+    first, second = blocks("sh")[:2]
+    assert first == "pip install . && dream examples/sky.jpg\n"
+    assert second == "pip install '.[test]' && pytest\n"
+
+
+def test_generated_pages_are_current():
+    spec = importlib.util.spec_from_file_location("make", ROOT / "docs" / "make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    for name, page in make.PAGES.items():
+        assert (ROOT / "docs" / name).read_text("utf-8") == page(), name
+
+
+def test_changelog_starts_with_the_version():
+    version = re.search(
+        r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == version[1]
