@@ -158,6 +158,8 @@ def _download(name: str, source: Source, progress: Progress | None) -> Path:
         _verify_download(name, part, source)
         part.replace(target)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
         raise WeightsError(
             f"The weights of {name} must be downloadable from {source.url}",
             received=shown(str(getattr(error, "reason", error))),
