@@ -22,7 +22,7 @@ import tensorflow as tf
 
 import network
 from motifs import CLASSES
-from motifs.brush import noise
+from motifs.brush import noise, smoothstep
 
 HERE = Path(__file__).resolve().parent
 
@@ -55,7 +55,7 @@ def sources(width: int) -> dict[str, np.ndarray]:
             picture, (width, height), interpolation=cv2.INTER_AREA
         )
     rng = np.random.default_rng(3)
-    cloud = np.clip(0.5 + 0.9 * noise(rng, width, 0.85, 2.0)[:height, :, None], 0, 1)
+    cloud = smoothstep(-0.1, 0.5, noise(rng, width, 0.6, 2.0)[:height, :, None])
     sky = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     blue = (
         np.float32([0.25, 0.45, 0.8]) * (1 - sky) + np.float32([0.6, 0.75, 0.9]) * sky
@@ -67,22 +67,24 @@ def sources(width: int) -> dict[str, np.ndarray]:
 def make_gradient(twin: keras.Model, objective: str):
     """Return `picture (1, h, w, 3) -> gradient` of an objective's text.
 
-    Terms are joined by `+`; a term is `class:NAME`, averaged over positions, or a
-    layer's name, its mean square, each with an optional weight and `*` before it.
+    Terms are joined by `+` and `-`; a term is `class:NAME`, averaged over positions,
+    or a layer's name, its mean square, each with an optional weight and `*` before it.
     """
     terms = []
-    for term in objective.replace(" ", "").split("+"):
-        weight, _, name = term.rpartition("*")
-        terms.append((float(weight or 1), name))
+    text = objective.replace(" ", "").replace("-", "+-").removeprefix("+")
+    for term in text.split("+"):
+        weight, _, name = term.removeprefix("-").rpartition("*")
+        sign = -1 if term.startswith("-") else 1
+        terms.append((sign * float(weight or 1), name))
     layers = [n for _, n in terms if not n.startswith("class:")]
-    outputs = [twin.outputs[0], *[twin.get_layer(n).output for n in layers]]
+    outputs = [*twin.outputs, *[twin.get_layer(n).output for n in layers]]
     probe = keras.Model(twin.inputs, outputs)
 
     @tf.function(reduce_retracing=True)
     def gradient(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            logits, *values = probe(2 * x - 1, training=False)
+            logits, _, *values = probe(2 * x - 1, training=False)
             score = 0.0
             for weight, name in terms:
                 if name.startswith("class:"):

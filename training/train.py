@@ -43,7 +43,7 @@ AUXILIARY = 0.4  # weight of the classifier at `mixed3`
 WHOLE = 0.3  # weight of the classifier of the whole picture
 KEEP = 240  # steps between checkpoints; a multiple of REPLAYS
 PLAIN = 0.15  # share of the run without an attack
-RAMP = 0.35  # share of the run at which the attack has its full strength
+RAMP = 0.45  # share of the run at which the attack has its full strength
 
 
 class Plan(NamedTuple):
@@ -184,7 +184,7 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--eps", type=float, default=1.5)
+    parser.add_argument("--eps", type=float, default=2.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run", default="motif", help="folder below training/runs")
     args = parser.parse_args()
