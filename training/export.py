@@ -73,6 +73,7 @@ def main() -> None:
     if not worst < TOLERANCE:
         partial.unlink()
         raise SystemExit(f"the saved network is off by {worst:.3f} deviations")
+    partial.chmod(0o644)  # safetensors writes for its owner alone; a wheel keeps that
     partial.replace(args.out)
     size = args.out.stat().st_size / 1e6
     print(f"{args.out}: {size:.2f} MB, logits within {worst:.4f} deviations")
