@@ -211,7 +211,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--size", default="400x600")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", default="", metavar="WORD", help="contenders whose name holds this")
+    parser.add_argument("--only", default="", metavar="WORD", help="whose name has")
     parser.add_argument("--worker")
     arguments = parser.parse_args()
     height, width = map(int, arguments.size.split("x"))

@@ -9,7 +9,8 @@ import small_models
 from reference import off, picture
 
 import keras_dream as kd
-from keras_dream.dreamer import asks_for_class, work
+from keras_dream.dreamer import asks_for_class
+from keras_dream.engine import work
 from keras_dream.errors import (
     NetworkError,
     ObjectiveError,

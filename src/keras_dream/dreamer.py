@@ -366,17 +366,6 @@ def asks_for_class(recipe: Recipe) -> bool:
     return any(isinstance(term.target, Class) for term in terms)
 
 
-def work(size: Size, recipe: Recipe) -> int:
-    """Returns what a dream may cost: pixels times steps, over all octaves.
-
-    Args:
-        size: The picture's (height, width) in pixels.
-        recipe: The recipe.
-    """
-    sizes = (octave.size for octave in engine.octaves_of(size, recipe))
-    return sum(h * w for h, w in sizes) * recipe.steps
-
-
 def _recipe(recipe: Recipe | str) -> Recipe:
     return preset(recipe) if isinstance(recipe, str) else recipe
 

@@ -91,6 +91,17 @@ def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
     return tuple(Octave(number, size) for number, size in enumerate(sizes, start=1))
 
 
+def work(size: Size, recipe: Recipe) -> int:
+    """Returns what a dream may cost: pixels times steps, over all octaves.
+
+    Args:
+        size: The picture's (height, width) in pixels.
+        recipe: The recipe.
+    """
+    sizes = (octave.size for octave in octaves_of(size, recipe))
+    return sum(h * w for h, w in sizes) * recipe.steps
+
+
 def run(
     original: Array,
     size: Size,

@@ -21,7 +21,7 @@ from keras_dream.errors import SettingError, nearest, shown
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
 # published algorithms comes near them. What is possible but long is the budget's
-# affair (`keras_dream.dreamer.work`).
+# affair (`keras_dream.engine.work`).
 MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
@@ -142,7 +142,7 @@ class Recipe(_Settings):
         default=20, ge=0, le=MOST_STEPS, description="steps in each octave"
     )
     step_size: _Real = Field(
-        default=0.012,
+        default=0.008,
         gt=0,
         le=1e6,
         description="how far a step goes, in units of [0, 1]",

@@ -69,7 +69,10 @@ def imports(path, top_only=False):
 def test_imports_point_down(module):
     for name, line in imports(modules()[module]):
         parts = name.split(".")
-        if parts[0] != "keras_dream" or name == "keras_dream.__version__":
+        if parts[0] != "keras_dream" or name in (
+            "keras_dream",
+            "keras_dream.__version__",
+        ):
             continue
         assert parts[1] in FLOORS, f"{module}:{line} imports {name}, which has no floor"
         same_package = parts[1] == module.split(".")[0]

@@ -276,8 +276,7 @@ def _climb(
 
 def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
     """Asks for `--yes` where a dream would take very long or very much memory."""
-    from keras_dream.dreamer import work
-    from keras_dream.engine import octaves_of
+    from keras_dream.engine import octaves_of, work
 
     pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
     if pixels > MOST_PIXELS:
