@@ -34,12 +34,13 @@ def block():
         Node("pool", "max_pool", ("relu",), pool),
         Node("mixed", "concat", ("wide", "pool")),
         Node("mean", "average_pool", ("mixed",), pool),
+        Node("whole", "global_mean", ("mean",)),
     )
     weights = {
         "stem/kernel": generator.normal(size=(3, 3, 3, 8)).astype(np.float32),
         "wide/kernel": generator.normal(size=(3, 3, 8, 16)).astype(np.float32),
     }
-    return Graph(nodes=nodes, weights=weights, layers={"mean": "mean"})
+    return Graph(nodes=nodes, weights=weights, layers={"mean": "mean", "whole": "whole"})
 
 
 class Watch(TorchDispatchMode):
@@ -64,7 +65,7 @@ class Watch(TorchDispatchMode):
 @pytest.fixture
 def gradient(backend):
     recipe = Recipe(loss="l2_mean")
-    return WholeGradient(block(), parse("mean"), recipe, backend)
+    return WholeGradient(block(), parse("mean + whole"), recipe, backend)
 
 
 def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):

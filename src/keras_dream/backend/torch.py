@@ -291,10 +291,11 @@ class TorchBackend:
         return x.sum(dtype=torch.float32)
 
     def mean(self, x: Array) -> Array:
-        return x.mean(dtype=torch.float32)
+        # Not x.mean(): its slope comes back in another layout and is copied from there.
+        return x.sum(dtype=torch.float32) / x.numel()
 
     def global_mean(self, x: Array) -> Array:
-        return x.mean(_SPATIAL, keepdim=True)
+        return x.sum(_SPATIAL, keepdim=True) / (x.shape[2] * x.shape[3])
 
     def global_max(self, x: Array) -> Array:
         size = (x.shape[2], x.shape[3])
