@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,20 @@ def test_pyright():
         version = None
     if version is None or version.returncode != 0:
         pytest.skip("pyright cannot run: it fetches node and itself from the network")
-    made = run("pyright", "--pythonpath", sys.executable)
-    assert made.returncode == 0, made.stdout[-3000:]
+    made = run("pyright", "--outputjson", "--pythonpath", sys.executable)
+    # The file of a backend that is not installed cannot be checked: pyright takes its
+    # `import jax` for the file itself.
+    unchecked = {
+        ROOT / "src" / "keras_dream" / "backend" / f"{name}.py"
+        for name in ("jax", "tensorflow")
+        if importlib.util.find_spec(name) is None
+    }
+    wrong = [
+        found
+        for found in json.loads(made.stdout)["generalDiagnostics"]
+        if found["severity"] == "error" and Path(found["file"]) not in unchecked
+    ]
+    assert not wrong, json.dumps(wrong, indent=1)[:3000]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
