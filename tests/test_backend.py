@@ -186,7 +186,7 @@ def test_a_backend_tells_what_it_is(backend):
 
 
 @on_every_backend
-@pytest.mark.parametrize("device", ["toaster", "cuda:99", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["toaster", "cuda:99", "cuda:x", "meta", ""])
 def test_a_device_that_is_not_there_gets_a_sentence(backend, device):
     with pytest.raises(SettingError, match="The device must be"):
         load(backend.name, device=device)
@@ -483,6 +483,21 @@ def test_roll(backend, shift):
 
 
 @on_every_backend
+def test_new_shifts_compile_nothing(backend):
+    """Every step of a dream has another shift."""
+    if backend.name != "jax":
+        pytest.skip("the others compile no shifts")
+    from keras_dream.backend.jax import _roll
+
+    x = backend.image(random(5, 6, 3))
+    backend.roll(x, 1, 2)
+    before = _roll._cache_size()
+    for shift in range(5):
+        backend.roll(x, shift, -shift)
+    assert _roll._cache_size() == before
+
+
+@on_every_backend
 @pytest.mark.parametrize("method", ["lanczos3", "linear", "linear_corners"])
 @pytest.mark.parametrize("size", [(13, 18), (6, 5), (9, 11), (1, 1)])
 def test_resample(backend, method, size):
@@ -502,9 +517,8 @@ def test_resample(backend, method, size):
 
 
 @on_every_backend
-def test_count_and_channels(backend):
+def test_count(backend):
     x = backend.image(random(5, 6, 7))
-    assert backend.channels(x) == 7
     assert float(backend.count(x)) == 210
     inside = backend.value_and_grad(
         lambda x, plan: backend.divide(backend.sum(x), backend.count(x))
@@ -552,12 +566,10 @@ def test_the_slope_between_equals_belongs_to_the_first_operand(backend):
 @on_every_backend
 @pytest.mark.parametrize(
     ("name", "reference"),
-    [("square", np.square), ("absolute", np.abs), ("sqrt", np.sqrt)],
+    [("square", np.square), ("absolute", np.abs)],
 )
 def test_powers(backend, name, reference):
-    x = random(4, 5, 3)
-    x = np.abs(x) + 0.1 if name == "sqrt" else x
-    check(backend, getattr(backend, name), reference, x)
+    check(backend, getattr(backend, name), reference, random(4, 5, 3))
 
 
 @on_every_backend

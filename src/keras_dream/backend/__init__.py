@@ -186,10 +186,6 @@ class Backend(Protocol):
         """Returns how many values a map holds: a number, or a traced float scalar."""
         ...
 
-    def channels(self, x: Array) -> int:
-        """Returns the number of channels of a map."""
-        ...
-
     # -- pointwise ----------------------------------------------------------------
     def add(self, x: Array, y: Any) -> Array:
         """Adds maps, maps of 1 × 1 (broadcast), vectors (per channel) or numbers."""
@@ -217,10 +213,6 @@ class Backend(Protocol):
 
     def absolute(self, x: Array) -> Array:
         """Takes absolute values."""
-        ...
-
-    def sqrt(self, x: Array) -> Array:
-        """Takes square roots."""
         ...
 
     def clip(self, x: Array, low: float, high: float) -> Array:

@@ -29,9 +29,6 @@ class Nhwc(abc.ABC):
     def to_float(self, x: Array) -> float:
         return float(x)
 
-    def channels(self, x: Array) -> int:
-        return x.shape[3]
-
     def split(self, x: Array, counts: Sequence[int]) -> list[Array]:
         ends = np.cumsum(counts).tolist()
         starts = [0, *ends[:-1]]

@@ -269,9 +269,6 @@ class TensorFlowBackend(Nhwc):
     def absolute(self, x: Array) -> Array:
         return tf.abs(x)
 
-    def sqrt(self, x: Array) -> Array:
-        return tf.sqrt(x)
-
     def clip(self, x: Array, low: float, high: float) -> Array:
         return tf.clip_by_value(x, low, high)
 

@@ -69,7 +69,8 @@ def _device(name: str | None) -> torch.device:
         return torch.device("mps" if mps else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        # Its value is asked for, because torch's "meta" device computes none.
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError):
         raise SettingError(
             "The device must be one that torch can use here",
@@ -244,9 +245,6 @@ class TorchBackend:
     def count(self, x: Array) -> Any:
         return x.numel()
 
-    def channels(self, x: Array) -> int:
-        return x.shape[1]
-
     # -- pointwise ----------------------------------------------------------------
     def add(self, x: Array, y: Any) -> Array:
         return x + _operand(x, y)
@@ -272,9 +270,6 @@ class TorchBackend:
 
     def absolute(self, x: Array) -> Array:
         return x.abs()
-
-    def sqrt(self, x: Array) -> Array:
-        return x.sqrt()
 
     def clip(self, x: Array, low: float, high: float) -> Array:
         return x.clamp(low, high)
