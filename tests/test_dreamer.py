@@ -2,6 +2,10 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ import keras_dream as kd
 from keras_dream.dreamer import asks_for_class
 from keras_dream.engine import work
 from keras_dream.errors import (
+    InputError,
     NetworkError,
     ObjectiveError,
     PictureError,
@@ -221,6 +226,55 @@ def test_pictures_too_small(smooth):
         smooth.dream(picture(3, 3), kd.Recipe(objective="second"))
     with pytest.raises(ObjectiveError, match="'second'"):
         smooth.dream(picture(40, 40), kd.Recipe(objective="secnd"))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros(10, np.float32),
+        np.zeros((20, 20), np.float32),
+        np.zeros((20, 20, 4), np.float32),
+        np.zeros((0, 20, 3), np.float32),
+        np.zeros((20, 20, 3), np.uint8),
+        [[[0.0, 0.0, 0.0]]],
+    ],
+    ids=["row", "grey", "alpha", "empty", "8-bit", "list"],
+)
+def test_images_of_another_shape(image, smooth):
+    recipe = kd.Recipe(objective="first")
+    for look in (smooth.gradient, lambda x, _: smooth.features(x, ["first"])):
+        with pytest.raises(InputError, match="array of floats"):
+            look(image, recipe)
+
+
+def test_a_border_tells_the_size_that_it_needs(smooth):
+    recipe = kd.Recipe(objective="second", border=1000, octaves=1, steps=1)
+    with pytest.raises(PictureError, match=r"at least (\d+) pixels") as error:
+        smooth.dream(np.zeros((30, 30, 3), np.float32), recipe)
+    needed = int(re.search(r"at least (\d+)", str(error.value)).group(1))
+    assert smooth.octaves((needed, needed), recipe)
+    with pytest.raises(PictureError):
+        smooth.octaves((needed - 1, needed), recipe)
+
+
+def test_one_dreamers_backend_is_not_the_next_ones():
+    """Unless Keras runs, which cannot change it."""
+    code = (
+        "import os, keras_dream as kd\n"
+        "kd.Dreamer(run=kd.RunSettings(backend='torch'))\n"
+        "print('KERAS_BACKEND' in os.environ)\n"
+        "kd.Dreamer()\n"
+        "print(os.environ['KERAS_BACKEND'])"
+    )
+    clean = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**clean, "PYTHONPATH": str(Path(kd.__file__).parents[1])},
+    )
+    assert run.stdout.split() == ["False", "torch"]
 
 
 def test_what_a_dream_may_cost():

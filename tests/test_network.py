@@ -1,5 +1,8 @@
 """Graphs without Keras' help: passes one by one, sizes, reach, files, errors."""
 
+import copy
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -182,12 +185,56 @@ def test_lookups_tell_the_nearest():
     assert graph.class_number("3") == 3
     with pytest.raises(ObjectiveError, match="number below 5"):
         graph.class_number("5")
+    for odd in ("²", "9" * 5000):
+        with pytest.raises(ObjectiveError, match="number below 5"):
+            graph.class_number(odd)
     with pytest.raises(ObjectiveError, match="dense classifier"):
         lowered(small_models.pools).class_number("1")
     named = Graph(graph.nodes, graph.weights, graph.layers, graph.classifier, ("eye",))
     assert named.class_number("eye") == 0
     with pytest.raises(ObjectiveError, match="eye"):
         named.class_number("eyes")
+
+
+@pytest.mark.parametrize("mode", ["tf", "0-1"])
+def test_a_layer_may_be_called_input(mode, backend):
+    def build():
+        image = keras.Input((None, None, 3))
+        x = layers.Conv2D(4, 3, name="input")(image)
+        x = layers.BatchNormalization(name="norm")(x)
+        return keras.Model(image, layers.Conv2D(2, 3, name="last")(x))
+
+    graph, photo = lower(small_models.made(build), preprocessing=mode), picture(9, 8)
+    nodes = [graph.node_of(name) for name in ("input", "last")]
+    expected = maps(graph, nodes, photo, backend)
+    found = maps(passes.optimise(graph, nodes), nodes, photo, backend)
+    assert [m.shape for m in expected] == [(7, 6, 4), (5, 4, 2)]
+    assert all(off(a, b) < 1e-5 for a, b in zip(found, expected, strict=True))
+
+
+def test_maps_that_do_not_meet_get_a_sentence():
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    y = layers.UpSampling2D(2)(layers.MaxPooling2D(2)(x))
+    model = keras.Model(image, layers.Concatenate(name="both")([x, y]))
+    graph = lower(model, preprocessing="tf")
+    assert graph.plan(8, 6).sizes["both"] == (8, 6)
+    with pytest.raises(NetworkError, match="sides that fit both"):
+        graph.plan(8, 7)
+
+
+def test_a_picture_too_small_for_an_opaque_layer():
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(4, 5, dtype="float64", name="deep"),
+        ]
+    )
+    graph = lower(model, preprocessing="tf")
+    assert "deep" in graph.opaque
+    assert graph.smallest() == 5
+    with pytest.raises(NetworkError, match="large enough for deep"):
+        graph.plan(4, 9)
 
 
 def test_lower_refuses_what_is_no_picture_model():
@@ -272,6 +319,119 @@ def test_load_refuses_strangers(tmp_path):
         save_file({"a": np.zeros(2, np.float32)}, path, metadata=header)
         with pytest.raises(WeightsError, match="keras-dream wrote"):
             load(path)
+
+
+CONV = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+SOUND = {
+    "format": "1",
+    "nodes": [
+        ["input", "input", [], {"channels": 3}],
+        ["a", "affine", ["input"], {}],
+        ["c", "conv2d", ["a"], CONV],
+        ["r", "activation", ["c"], {"kind": "relu"}],
+        ["p", "max_pool", ["r"], {"size": [2, 2], "stride": [2, 2], "padding": "same"}],
+        ["g", "gather", ["p"], {"channels": [0, 3]}],
+        ["j", "concat", ["g", "p"], {}],
+    ],
+    "layers": {"c": "c"},
+    "classifier": None,
+    "classes": [],
+    "objective": "c",
+}
+ARRAYS = {
+    "a/scale": np.ones(3, np.float32),
+    "a/shift": np.zeros(1, np.float32),
+    "c/kernel": np.ones((3, 3, 3, 4), np.float32),
+}
+
+
+def written(path, changes, arrays):
+    """Writes SOUND with what lies at some paths replaced."""
+    from safetensors.numpy import save_file
+
+    header = copy.deepcopy(SOUND)
+    for (*way, last), value in changes.items():
+        place = header
+        for step in way:
+            place = place[step]
+        place[last] = value
+    save_file(arrays, path, metadata={"keras-dream": json.dumps(header)})
+    return path
+
+
+def test_load_takes_a_sound_header(tmp_path):
+    graph = load(written(tmp_path / "g.safetensors", {}, ARRAYS))
+    assert graph.channels()["j"] == 6
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("layers",), None),
+        (("layers",), {"c": "nothing"}),
+        (("layers",), {"c": ["c"]}),
+        (("classifier",), "nothing"),
+        (("classes",), 3),
+        (("classes",), [1]),
+        (("objective",), 3),
+        (("objective",), "3 * * c"),
+        (("nodes",), []),
+        (("nodes",), {"a": 1}),
+        (("nodes", 0, 3, "channels"), 1),
+        (("nodes", 1, 0), "input"),
+        (("nodes", 1, 0), ["a"]),
+        (("nodes", 1, 1), "input"),
+        (("nodes", 1, 1), "opaque"),
+        (("nodes", 1, 2), ["p"]),
+        (("nodes", 1, 2), []),
+        (("nodes", 1, 3), None),
+        (("nodes", 2, 3), {}),
+        (("nodes", 2, 3, "stride"), [0, 1]),
+        (("nodes", 2, 3, "stride"), [1e300, 1]),
+        (("nodes", 2, 3, "stride"), 2),
+        (("nodes", 2, 3, "padding"), [0, 0, 10**12, 0]),
+        (("nodes", 2, 3, "groups"), 3),
+        (("nodes", 2, 3, "relu"), "yes"),
+        (("nodes", 3, 3, "kind"), "explode"),
+        (("nodes", 3, 3, "stride"), [1, 1]),
+        (("nodes", 3, 3, "padding"), [0, 0, 10**12, 0]),
+        (("nodes", 3, 3, "slope"), "steep"),
+        (("nodes", 4, 3, "size"), [10**9, 1]),
+        (("nodes", 4, 3, "size"), [True, 1]),
+        (("nodes", 5, 3, "channels"), [4]),
+        (("nodes", 5, 3, "channels"), []),
+        (("nodes", 6, 1), "add"),
+    ],
+)
+def test_load_refuses_forged_headers(way, value, tmp_path):
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(written(tmp_path / "g.safetensors", {way: value}, ARRAYS))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a/scale", np.ones(2, np.float32)),
+        ("c/kernel", np.ones((3, 3, 4, 4), np.float32)),
+        ("c/kernel", np.ones((3, 3, 3), np.float32)),
+        ("c/kernel", np.full((3, 3, 3, 4), np.nan, np.float32)),
+        ("c/bias", np.ones(5, np.float32)),
+        ("a/shift", None),
+    ],
+)
+def test_load_refuses_forged_weights(name, value, tmp_path):
+    arrays = {k: a for k, a in {**ARRAYS, name: value}.items() if a is not None}
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(written(tmp_path / "g.safetensors", {}, arrays))
+
+
+def test_load_refuses_a_header_without_a_bottom(tmp_path):
+    from safetensors.numpy import save_file
+
+    header = {"keras-dream": "[" * 100_000}
+    save_file(ARRAYS, tmp_path / "g.safetensors", metadata=header)
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(tmp_path / "g.safetensors")
 
 
 def test_plans_hold_four_numbers_for_what_depends_on_the_size():

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from keras_dream.errors import PictureError, shown
+from keras_dream.errors import InputError, PictureError, shown
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
 """What is read. Pillow knows some forty formats more, among them EPS, for which it runs
@@ -217,3 +217,22 @@ def check_range(values: np.ndarray, what: str) -> np.ndarray:
             attempt="scale it first (8-bit values belong in uint8)",
         )
     return values
+
+
+def check_image(image: np.ndarray) -> None:
+    """Makes sure that an image has the shape of one.
+
+    Args:
+        image: Should be floats (height, width, 3).
+
+    Raises:
+        InputError: It is no array, has another shape, or is of whole numbers.
+    """
+    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
+    known = shape is not None and len(shape) == 3 and shape[2] == 3 and 0 not in shape
+    if not known or not np.issubdtype(dtype, np.floating):
+        raise InputError(
+            "an image must be an array of floats of the shape (height, width, 3)",
+            received=type(image).__name__ if shape is None else f"{dtype} {shape}",
+            attempt="convert it with keras_dream.images.as_picture first",
+        )

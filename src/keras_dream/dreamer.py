@@ -11,6 +11,7 @@ import numpy as np
 from keras_dream import backend as backends, engine
 from keras_dream.ascent import NormalizedAscent
 from keras_dream.canvases import Pixels
+from keras_dream.decoding import check_image
 from keras_dream.dreams import Dream, Record, processor, versions
 from keras_dream.engine import Octave, Parts, Step
 from keras_dream.errors import NetworkError, PictureError, SettingError, nearest
@@ -63,9 +64,9 @@ class Dreamer:
     ):
         self.run = run or RunSettings()
         chosen = backends.choose(self.run.backend)
-        if "keras" not in sys.modules:
-            # Should Keras be needed, it must start on the backend that dreams.
-            os.environ.setdefault("KERAS_BACKEND", chosen)
+        # One dreamer's own backend is not every later one's, unless Keras must run.
+        if self.run.backend is None or zoo.needs_keras(network):
+            backends.lead_keras(chosen)
         self._backend = backends.load(
             chosen,
             device=self.run.device,
@@ -131,6 +132,8 @@ class Dreamer:
                 received=f"{size[1]} × {size[0]} pixels",
                 attempt="try a larger picture, an earlier layer or a smaller border",
             )
+        for octave in kept:
+            gradient.check(octave.size)
         notices = tuple(
             f"Octave {octave.number} of {len(every)} is skipped: at "
             f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
@@ -198,10 +201,12 @@ class Dreamer:
             The loss, and d loss / d image as float32 (h, w, 3).
 
         Raises:
+            InputError: If the image has another shape.
             NetworkError: If the image is too small for the layers.
             ObjectiveError: If the network lacks what the objective names.
         """
         gradient = self._gradient(self.complete(recipe))
+        check_image(image)
         held = self._backend.image(image)
         value, slope = gradient(held, (image.shape[0], image.shape[1]))
         return self._backend.to_float(value), self._backend.to_image(slope)
@@ -217,9 +222,15 @@ class Dreamer:
 
         Returns:
             float32 (h, w, channels) by layer name.
+
+        Raises:
+            InputError: If the image has another shape.
+            NetworkError: If the image is too small for the layers.
+            ObjectiveError: If there is no such layer.
         """
         from keras_dream.network.run import Program
 
+        check_image(image)
         nodes = [self.graph.node_of(layer) for layer in layers]
         program = Program(self.graph, nodes, self._backend)
         plan = self.graph.plan(image.shape[0], image.shape[1])
@@ -291,9 +302,8 @@ class Dreamer:
         if key not in self._gradients:
             if len(self._gradients) >= _KEPT_GRADIENTS:
                 self._gradients.pop(next(iter(self._gradients)))
-            objective = parse(str(recipe.objective))
             self._gradients[key] = WholeGradient(
-                self.graph, objective, recipe, self._backend
+                self.graph, parse(str(recipe.objective)), recipe, self._backend
             )
         return self._gradients[key]
 

@@ -75,10 +75,13 @@ class WholeGradient:
         """Returns the side of the smallest square that can be run at all."""
         return self._graph.smallest()
 
-    def has_cells(self, size: Size) -> bool:
-        """Tells whether every layer keeps a cell inside the border at this size."""
-        sizes = self._plan(size).sizes
-        return all(min(sizes[name]) > 2 * self._border for name in self._layers)
+    def check(self, size: Size) -> None:
+        """Makes sure that the network can be run at a size.
+
+        Raises:
+            NetworkError: If it cannot.
+        """
+        self._plan(size)
 
     def memory(self, size: Size) -> int:
         """Returns the bytes of all the maps that a step holds at this size."""
@@ -121,7 +124,7 @@ def _total(
 
 
 def _loss(backend: Backend, x: Array, recipe: Recipe) -> Array:
-    """One layer's loss , after the sources named in `preset`."""
+    """One layer's loss, after the sources named in `preset`."""
     cells = recipe.border
     inside = backend.crop(x, (cells, cells, cells, cells)) if cells else x
     if recipe.loss == "mean":

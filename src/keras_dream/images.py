@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from keras_dream.decoding import (
     MAX_PIXELS,
+    check_image,
     check_range,
     decode,
     opened,
@@ -259,12 +260,7 @@ def read_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:
 
 def _check_image(image: np.ndarray, alpha: np.ndarray | None, suffix: str) -> None:
     """Refuses a wrong shape, and a side too long for the format."""
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise InputError(
-            "an image must have the shape (height, width, 3)",
-            received=shown(image.shape),
-            attempt="convert it with as_picture first",
-        )
+    check_image(image)
     if alpha is not None and alpha.shape != image.shape[:2]:
         raise InputError(
             f"alpha must have the shape of its image, {image.shape[:2]}",

@@ -317,6 +317,16 @@ def _imported_keras() -> str | None:
     return config.backend() if config is not None else None
 
 
+def lead_keras(name: str) -> None:
+    """Makes Keras start on a backend, should it be imported from here on.
+
+    Args:
+        name: One of `NAMES`.
+    """
+    if "keras" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", name)
+
+
 def load(
     name: str | None = None,
     *,

@@ -2,7 +2,6 @@
 
 import json as json_text
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,8 +44,7 @@ def layers(network: str, /, *, weights: Weights = None) -> int:
     from keras_dream.network.passes import truncate
     from keras_dream.network.zoo import outline
 
-    # Should Keras be needed to build the network, it must start on an installed one.
-    os.environ.setdefault("KERAS_BACKEND", backend.choose())
+    backend.lead_keras(backend.choose())
     graph = outline(network, Path(weights) if weights is not None else None)
     reach, channels = graph.reach(), graph.channels()
 

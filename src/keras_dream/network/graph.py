@@ -17,7 +17,7 @@ import numpy as np
 from keras_dream.errors import NetworkError, ObjectiveError, WeightsError, nearest
 
 INPUT = "input"
-LARGEST_SMALLEST = 4096  # pixels; no known network needs a larger picture than this
+LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
 FORMAT = "1"
 
 # Operations that make one cell out of the whole map.
@@ -115,7 +115,8 @@ class Graph:
         if name in self.classes:
             return self.classes.index(name)
         count = self.channels()[self.classifier]
-        if name.isdigit() and int(name) < count:
+        # Not isdigit, which knows "²"; and int refuses thousands of digits.
+        if name.isdecimal() and len(name) < 10 and int(name) < count:
             return int(name)
         raise ObjectiveError(
             "A class must be one of the network's"
@@ -271,6 +272,13 @@ def _resolve(
         return _opaque_size(node, given, graph), (0, 0, 0, 0)
     # Maps of 1 × 1 are broadcast against the others.
     h, w = max(s[0] for s in given), max(s[1] for s in given)
+    if not {*given} <= {(h, w), (1, 1)}:
+        raise NetworkError(
+            f"A picture must have sides that fit {node.name}, which joins maps of one "
+            "size",
+            received=f"{picture[1]} × {picture[0]} pixels",
+            attempt="try sides that are multiples of 32",
+        )
     padding = _padding(node, (h, w), graph)
     top, bottom, left, right = padding
     if node.op == "crop":
@@ -289,7 +297,11 @@ def _opaque_size(
 ) -> tuple[int, int]:
     channels = graph.channels()
     shapes = [(1, *s, channels[i]) for s, i in zip(given, node.inputs, strict=True)]
-    shape = graph.opaque[node.name].shape(shapes)
+    try:
+        shape = graph.opaque[node.name].shape(shapes)
+    # A picture too small for somebody's layer makes it raise whatever it likes.
+    except Exception:  # noqa: BLE001
+        return (0, 0)
     return (shape[1], shape[2])
 
 
@@ -351,24 +363,28 @@ def load(path: Path) -> Graph:
     """
     from safetensors import SafetensorError, safe_open
 
+    from keras_dream.network.check import check
+
     try:
         with safe_open(path, "numpy") as file:
             header = json.loads((file.metadata() or {})["keras-dream"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        nodes = tuple(
-            Node(n, op, tuple(i), attrs) for n, op, i, attrs in header["nodes"]
+        nodes = (Node(n, op, tuple(i), attrs) for n, op, i, attrs in header["nodes"])
+        graph = Graph(
+            nodes=tuple(nodes),
+            weights={name: array.astype(np.float32) for name, array in arrays.items()},
+            layers=header["layers"],
+            classifier=header["classifier"],
+            classes=tuple(header["classes"]),
+            objective=header["objective"],
         )
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        check(graph)
+    # What is forged fails where it is first used as what it is not.
+    except (OSError, SafetensorError, ArithmeticError, AttributeError, LookupError,
+            RecursionError, TypeError, ValueError):  # fmt: skip
         raise WeightsError(
             "A network file must be one that keras-dream wrote",
             received=f"{path.name}, which cannot be read as one",
             attempt="write it again",
         ) from None
-    return Graph(
-        nodes=nodes,
-        weights={name: array.astype(np.float32) for name, array in arrays.items()},
-        layers=header["layers"],
-        classifier=header["classifier"],
-        classes=tuple(header["classes"]),
-        objective=header["objective"],
-    )
+    return graph

@@ -194,7 +194,8 @@ def _lower_one(builder: Builder, node: Any, given: list[Value]) -> Value:
     builder.counts[kind] += 1
     named = _is_named(node.operation) and node.operation.name not in builder.layers
     name = node.operation.name if named else place
-    value = _lower_operation(builder, name, node, given)
+    # The image's own node is called "input", as a layer may be, too.
+    value = _lower_operation(builder, place if name == INPUT else name, node, given)
     if not value.lost and not value.flat:
         builder.layers[place] = builder.layers[name] = str(value)
     return value

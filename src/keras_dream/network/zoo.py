@@ -70,6 +70,11 @@ def entry(name: str) -> Entry:
     return ZOO[name]
 
 
+def needs_keras(network: Any) -> bool:
+    """Tells whether Keras must run to load what `Dreamer` was given."""
+    return isinstance(network, str) and network in ZOO and bool(ZOO[network].build)
+
+
 def load(
     name: str,
     *,
