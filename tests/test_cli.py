@@ -232,6 +232,19 @@ def test_a_signal_before_the_first_step_saves_nothing(
     assert _here() == ["photo.png"]
 
 
+def test_a_signal_before_anything_is_heard_is_told_too(
+    dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(name: str) -> Recipe:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_dream.preset.preset", stopped)
+    told = (130, "", "dream: Stopped; nothing is saved.\n")
+    assert dream(photo, *FAST) == told
+    assert dream("presets", "book1") == told
+    assert _here() == ["photo.png"]
+
+
 def test_a_second_signal_does_not_spoil_the_saving(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

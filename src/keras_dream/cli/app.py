@@ -48,6 +48,7 @@ def _app() -> App:
         group_commands=Group("Commands", sort_key=9),
         print_error=False,
         exit_on_error=False,
+        suppress_keyboard_interrupt=False,  # `main` tells of it
         result_action="return_value",
     )
     for name, command in _COMMANDS.items():
