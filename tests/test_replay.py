@@ -70,6 +70,17 @@ def test_the_default_name_replaces_nothing(dream: Dream, photo: Path) -> None:
     assert dream("replay", "photo-dream.png")[1] == "photo-dream-dream.png\n"
 
 
+def test_the_saved_dream_is_not_replaced_before_it_is_compared(
+    dream: Dream, photo: Path
+) -> None:
+    dream(photo, *FAST)
+    saved = Path("photo-dream.png").read_bytes()
+    code, out, err = dream("replay", "photo-dream.png", "-o", "./photo-dream.png")
+    assert (code, out) == (2, "")
+    assert "must not replace the saved one" in err
+    assert Path("photo-dream.png").read_bytes() == saved
+
+
 def test_a_stopped_dream_is_made_again_as_far_as_it_came(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Saved dreams: what they are made of, and making them again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dream.cli.dreaming import (
@@ -16,7 +17,7 @@ from keras_dream.cli.dreaming import (
 )
 from keras_dream.cli.streams import give, plain, table
 from keras_dream.cli.telling import teller
-from keras_dream.errors import SettingError
+from keras_dream.errors import OutputError, SettingError, shown
 from keras_dream.recipe import RunSettings
 
 if TYPE_CHECKING:
@@ -73,7 +74,6 @@ def replay(
         json: tell in JSON on standard output, one event a line
         run: run settings that go over the recorded ones
     """
-    from keras_dream.files import default_output
     from keras_dream.replay import differences, find_source, is_equal, read_saved
 
     saved = read_saved(picture)
@@ -91,7 +91,7 @@ def replay(
         photo=str(found),
         recipe=saved.recipe,
         run=settings,
-        out=out or str(default_output(picture, saved.path.suffix)),
+        out=str(_result(saved, out)),
         weights=weights,
         yes=yes,
         most_steps=saved.steps_made,
@@ -101,6 +101,22 @@ def replay(
     if outcome.dream is not None and not outcome.stopped:
         told.compared(is_equal(outcome.dream, saved), expected=not different)
     return outcome.exit_code
+
+
+def _result(saved: "Saved", out: str | None) -> Path:
+    """Returns where a dream made again goes: not onto what it is compared with."""
+    from keras_dream.files import default_output
+
+    if out is None:
+        return default_output(saved.path, saved.path.suffix)
+    path = Path(out)
+    if path.exists() and path.samefile(saved.path):
+        raise OutputError(
+            "A dream made again must not replace the saved one",
+            received=shown(out),
+            attempt="try another name",
+        )
+    return path
 
 
 def _run_settings(
