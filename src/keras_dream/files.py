@@ -115,13 +115,14 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
             trial.open("xb").close()
         finally:
             trial.unlink(missing_ok=True)
-    except FileNotFoundError:
-        raise OutputError(
-            "the folder of a result must exist and take files",
-            received=where,
-            attempt=f"create {shown(str(folder))} first, or try another folder",
-        ) from None
     except OSError as failure:
+        # A folder that is there, such as /proc, may say "no such file" as well.
+        if isinstance(failure, FileNotFoundError) and not folder.exists():
+            raise OutputError(
+                "the folder of a result must exist and take files",
+                received=where,
+                attempt=f"create {shown(str(folder))} first, or try another folder",
+            ) from None
         raise OutputError(
             "the folder of a result must take files",
             received=f"{where} ({_reason(failure)})",
