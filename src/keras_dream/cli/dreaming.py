@@ -178,7 +178,7 @@ def _checked(job: Job) -> Path:
     zoo.entry(job.recipe.network)
     if job.weights is not None:
         check_file(job.weights, "A weights file", error=WeightsError)
-    path = check_output(job.out or default_output(photo), SUFFIXES)
+    path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
     if path.exists() and path.samefile(photo):
         raise OutputError(
             "A result must not replace its own photo",

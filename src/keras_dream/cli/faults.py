@@ -48,11 +48,7 @@ def of_command_line(error: CycloptsError) -> DreamError:
             attempt="keep one of them",
         )
     if isinstance(error, UnusedCliTokensError):
-        return InputError(
-            "A command must have no more than its arguments",
-            received=f"{shown((error.unused_tokens or [''])[0])} as one too many",
-            attempt=f"put quotes around names with spaces, or {_HELP}",
-        )
+        return _too_many(error)
     return InputError(
         "The command line must be one that can be read",
         received=shown(" ".join(error.root_input_tokens or [])),
@@ -121,6 +117,21 @@ def _unknown_flag(error: UnknownOptionError) -> DreamError:
         "A flag must be one that exists",
         received=shown(given),
         attempt=f"try {close!r}, the nearest name" if close else _HELP,
+    )
+
+
+def _too_many(error: UnusedCliTokensError) -> DreamError:
+    """Returns the sentence on an argument too many: behind a mistyped command, too."""
+    from keras_dream.cli.app import COMMANDS
+
+    first = next(iter(error.root_input_tokens or ()), "")
+    close = "" if first in COMMANDS else near(first, COMMANDS)
+    return InputError(
+        "A command must have no more than its arguments",
+        received=f"{shown((error.unused_tokens or [''])[0])} as one too many",
+        attempt=f"if you meant the command, try `dream {close}`"
+        if close
+        else f"put quotes around names with spaces, or {_HELP}",
     )
 
 
