@@ -93,6 +93,10 @@ CHANGES = {
     "fewer": lambda f: f.attrs.__setitem__("layer_names", [b"one", b"two"]),
     "no names": lambda f: f.attrs.__delitem__("layer_names"),
     "whole model": lambda f: f.attrs.__setitem__("model_config", "{}"),
+    "no list of names": lambda f: f.attrs.__setitem__("layer_names", 3),
+    "layer that is an array": replace(
+        "three/three", lambda f, n: f.__setitem__(n, np.ones(4, "f4"))
+    ),
     "group": replace("one/one/w1:0", lambda f, n: f.create_group(n)),
     "soft link": replace(
         "one/one/w1:0", lambda f, n: f.__setitem__(n, h5py.SoftLink("/two/two/w0:0"))
@@ -229,7 +233,15 @@ def server():
             if self.path == "/none":
                 self.send_error(404)
                 return
+            if self.path == "/noise":
+                self.wfile.write(b"no HTTP at all\r\n\r\n")
+                return
             self.send_response(200)
+            if self.path == "/chunks":
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"zz\r\n")
+                return
             self.send_header("Content-Length", str(len(GOOD)))
             self.end_headers()
             body = GOOD[: len(GOOD) // 2] if self.path == "/short" else GOOD
@@ -273,7 +285,7 @@ def test_a_wrong_hash_is_kept_aside(places, server):
     assert weights.find([source]) is None
 
 
-@pytest.mark.parametrize("what", ["short", "none", "nobody"])
+@pytest.mark.parametrize("what", ["short", "none", "nobody", "noise", "chunks"])
 def test_failed_downloads_leave_nothing(what, places, server):
     url = "http://127.0.0.1:9/x" if what == "nobody" else f"{server}/{what}"
     with pytest.raises(WeightsError, match="downloadable") as error:

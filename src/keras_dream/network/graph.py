@@ -91,7 +91,9 @@ class Graph:
             ObjectiveError: If there is no such layer; with the nearest name.
         """
         if layer not in self.layers:
-            named = [name for name in self.layers if "@" not in name]
+            # A layer that goes by its class's name is known by its ordinal only.
+            first = f"{layer}@0"
+            named = [n for n in self.layers if "@" not in n or n == first]
             raise ObjectiveError(
                 "A layer must be one of the network's",
                 received=repr(layer),

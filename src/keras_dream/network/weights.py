@@ -1,11 +1,13 @@
 """Weights: found, downloaded once with their hash, and read into Keras models."""
 
+import contextlib
 import hashlib
+import http.client
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,12 +159,19 @@ def _download(name: str, source: Source, progress: Progress | None) -> Path:
         _fetch(str(source.url), part, progress)
         _verify_download(name, part, source)
         part.replace(target)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (
+        urllib.error.URLError,
+        ConnectionError,
+        TimeoutError,
+        http.client.HTTPException,
+    ) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection
         raise WeightsError(
             f"The weights of {name} must be downloadable from {source.url}",
-            received=shown(str(getattr(error, "reason", error))),
+            received=shown(
+                str(getattr(error, "reason", error) or type(error).__name__)
+            ),
             attempt="check the connection, or give the file with --weights FILE",
         ) from None
     except OSError as error:
@@ -182,15 +191,23 @@ def _fetch(url: str, path: Path, progress: Progress | None) -> None:
         path.open("wb") as file,
     ):
         length = answer.headers.get("Content-Length")
-        total = int(length) if length else None
+        total = int(length) if length and length.isdecimal() else None
         done = 0
-        while chunk := answer.read(CHUNK):
+        while chunk := _read(answer):
             file.write(chunk)
             done += len(chunk)
             if progress is not None:
                 progress(done, total)
         if total is not None and done != total:
             raise ConnectionError(f"it ended after {done} of {total} bytes")
+
+
+def _read(answer: Any) -> bytes:
+    try:
+        return answer.read(CHUNK)
+    # TLS' errors are OSErrors, too, and not those of the cache's disk.
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionError(str(error) or type(error).__name__) from None
 
 
 def _verify_download(name: str, path: Path, source: Source) -> None:
@@ -217,14 +234,21 @@ def sha256_of(path: Path) -> str:
     return sha256_file(check_file(path, "A weights file", error=WeightsError))
 
 
-def _opened(path: Path) -> Any:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Opens an HDF5 file; whatever its damage makes h5py raise becomes one sentence."""
     import h5py
 
     check_file(path, "A weights file", error=WeightsError)
     try:
-        return h5py.File(path, "r")
-    except OSError:
-        raise _damaged(path, "no HDF5 file, or a truncated one") from None
+        with h5py.File(path, "r") as file:
+            yield file
+    except WeightsError:
+        raise
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
+        raise _damaged(
+            path, "which is no HDF5 file laid out as one, or is damaged"
+        ) from None
 
 
 def _damaged(path: Path, what: str) -> WeightsError:
@@ -242,7 +266,7 @@ def has_classifier(path: Path) -> bool:
         WeightsError: If the file cannot be read.
     """
     with _opened(path) as file:
-        return any(name == "predictions" for name, _ in _layers(file, path))
+        return "predictions" in _names(file.attrs["layer_names"])
 
 
 def read_legacy(model: Any, path: Path) -> None:
@@ -274,17 +298,13 @@ def read_legacy(model: Any, path: Path) -> None:
 def _layers(file: Any, path: Path) -> list[tuple[str, list[np.ndarray]]]:
     """Returns the layers that have weights, in the file's order."""
     found: list[tuple[str, list[np.ndarray]]] = []
-    try:
-        for name in _names(file.attrs["layer_names"]):
-            group = _followed(file, name, path)
-            arrays = [
-                _array(group, part, path)
-                for part in _names(group.attrs["weight_names"])
-            ]
-            if arrays:
-                found.append((name, arrays))
-    except (KeyError, OSError, RuntimeError, ValueError):
-        raise _damaged(path, "which is not laid out as one, or is damaged") from None
+    for name in _names(file.attrs["layer_names"]):
+        group = _followed(file, name, path)
+        arrays = [
+            _array(group, part, path) for part in _names(group.attrs["weight_names"])
+        ]
+        if arrays:
+            found.append((name, arrays))
     return found
 
 
