@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from keras_dream.errors import SettingError
+from keras_dream.objectives import Class, Layer, parse
 from keras_dream.preset import preset, presets
 from keras_dream.recipe import (
     FLOORS,
@@ -119,9 +120,24 @@ def test_layers_are_another_way_to_write_an_objective():
         Recipe.of({"layers": {"mixed2": 1}, "objective": "mixed3"})
 
 
-def test_layers_take_negative_weights():
-    from keras_dream.objectives import parse
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("a-b", Layer("a-b")),
+        ("conv 1", Layer("conv 1")),
+        ("3d", Layer("3d")),
+        ("mixed4:11, 40-47", Layer("mixed4", None, (11, *range(40, 48)))),
+        ("conv2d@7:1", Layer("conv2d", 7, (1,))),
+        ("'a-b':2", Layer("a-b", None, (2,))),
+        ("class:eye", Class("eye")),
+    ],
+)
+def test_layers_may_have_odd_names(name, target):
+    (term,) = parse(layers_text({name: 2})).terms
+    assert term.target == target
 
+
+def test_layers_take_negative_weights():
     text = layers_text({"mixed2": 0.5, "mixed3": -2})
     weights = [term.weight for term in parse(text).terms]
     assert weights == [0.5, -2.0]

@@ -8,6 +8,7 @@ two models.
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,8 @@ LONGEST_TEXT = 10_000
 # standard deviation (tftut), a maximum under the root (book2).
 FLOORS: Mapping[str, float] = {"mean_abs": 2e-7, "std": 2e-8, "l2": 4e-12, "none": 0.0}
 
+# What needs no quotes in an objective; see `keras_dream.objectives`.
+_TARGET = re.compile(r"('|class:).*|[^\W\d][\w./]*(@\d+)?(:[-\d,\s]+)?")
 _Real = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -283,7 +286,7 @@ def layers_text(layers: Mapping[Any, Any]) -> str:
     """Returns objective text for a dictionary of layer weights.
 
     Args:
-        layers: Layer names, or targets such as "mixed4:11", to numbers.
+        layers: Layer names, odd ones too, or targets such as "mixed4:11", to numbers.
     """
     if not layers:
         raise ValueError("layers")
@@ -293,7 +296,8 @@ def layers_text(layers: Mapping[Any, Any]) -> str:
             raise ValueError("layers")
         sign = "-" if float(weight) < 0 else "+" if text else ""
         gap = " " if text else ""
-        text += f"{gap}{sign}{gap}{abs(float(weight))!r}*{name}"
+        target = name if _TARGET.fullmatch(str(name)) else f"'{name}'"
+        text += f"{gap}{sign}{gap}{abs(float(weight))!r}*{target}"
     return text
 
 
