@@ -73,6 +73,18 @@ def test_a_photo_becomes_a_dream_beside_it(dream: Dream, photo: Path) -> None:
     assert dream(photo, *FAST)[1] == "photo-dream-2.png\n"
 
 
+def test_a_name_that_was_free_at_the_start_replaces_nothing(
+    dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loading(self: telling.Lines, network: str) -> None:
+        Path("photo-dream.png").write_text("of a run at the same time")
+
+    monkeypatch.setattr(telling.Lines, "loading", loading)
+    code, out, _ = dream(photo, *FAST)
+    assert (code, out) == (0, "photo-dream-2.png\n")
+    assert Path("photo-dream.png").read_text() == "of a run at the same time"
+
+
 def test_a_file_of_progress_holds_no_escape_sequences(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

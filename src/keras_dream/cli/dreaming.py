@@ -1,7 +1,7 @@
 """`dream PHOTO`, and how any dream is run from the shell."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,16 +152,21 @@ def carry_out(job: Job, told: Teller) -> Outcome:
     Raises:
         DreamError: For whatever hinders it; nothing is left behind.
     """
+    from keras_dream.files import default_output
+
     path = _checked(job)
     with told, Interrupts() as interrupts:
         outcome = _dream(job, path, told, interrupts)
         if outcome.dream is not None:
-            outcome.dream.save(path, notes=job.notes)
-            told.saved(path, complete=outcome.dream.record.complete)
+            if job.out is None and path.exists():
+                # A run at the same time was the first to take the free name.
+                outcome = replace(outcome, path=default_output(job.photo))
+            outcome.dream.save(outcome.path, notes=job.notes)
+            told.saved(outcome.path, complete=outcome.dream.record.complete)
     if outcome.stopped and outcome.dream is None:
         say("dream: Stopped before the first step; nothing is saved.")
     elif outcome.stopped:
-        say(f"dream: Stopped; what there is was saved as {shown(str(path))}.")
+        say(f"dream: Stopped; what there is was saved as {shown(str(outcome.path))}.")
     return outcome
 
 
