@@ -320,6 +320,13 @@ def test_layers(dream: Dream) -> None:
     ]
 
 
+def test_layers_names_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["layers", "motif"]) == 0
+    *_, gap, title, names = capsys.readouterr().out.splitlines()
+    assert (gap, "class:NAME" in title) == ("", True)
+    assert "eye" in names.split(", ")
+
+
 def test_presets(dream: Dream, photo: Path) -> None:
     table = dream("presets")[1]
     assert [line.split()[0] for line in table.splitlines()] == ["preset", *presets]

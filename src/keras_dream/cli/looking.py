@@ -30,7 +30,7 @@ def networks() -> int:
 
 
 def layers(network: str, /, *, weights: Weights = None) -> int:
-    """List the layers of a network.
+    """List the layers of a network, and its classes where they have names.
 
     Channels, stride and receptive field in pixels, and the side of the
     smallest picture that a layer can be dreamed in. A layer that sees the
@@ -62,6 +62,9 @@ def layers(network: str, /, *, weights: Weights = None) -> int:
         for node, name in _names(graph.layers).items()
     ]
     give(table(("layer", "channels", "stride", "field", "smallest"), rows))
+    if graph.classes:
+        names = ", ".join(map(plain, graph.classes))
+        give(f"\nclasses, each an objective such as class:NAME\n{names}")
     return 0
 
 
