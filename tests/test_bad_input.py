@@ -63,6 +63,10 @@ def refuse(dream: Dream, photo: Path) -> Callable[..., None]:
         (("photo.png", "-x"), ("'-x'",)),
         (("photo.png", "--steps"), ("--steps", "none")),
         (("photo.png", "-o"), ("-o", "none")),
+        (
+            ("photo.png", "--objective", "-1*far", "--steps", "1"),
+            ("'-1*far'", "'--objective=-1*far'"),
+        ),
         (("photo.png", "--steps", "1", "--steps", "2"), ("--steps", "once")),
         (("photo.png", "--clamp=maybe"), ("--clamp", "'maybe'")),
         (("photo.png", "--quiet=maybe"), ("--quiet", "'maybe'")),

@@ -139,10 +139,16 @@ def _missing(error: MissingArgumentError) -> DreamError:
     argument = error.argument
     name = error.keyword or (argument.name if argument else "an argument")
     if name.startswith("-"):
+        given = [*(error.root_input_tokens or ()), ""]
+        value = given[given.index(name) + 1] if name in given else ""
         return InputError(
             f"`{name}` must have a value",
-            received="none",
-            attempt=f"add one, or {_HELP}",
+            received=f"{shown(value, 40)}, which begins like a flag"
+            if value.startswith("-")
+            else "none",
+            attempt=f"write {shown(f'{name}={value}', 60)} if it is meant, or {_HELP}"
+            if value.startswith("-")
+            else f"add one, or {_HELP}",
         )
     return InputError(f"{name} must be given", received="nothing", attempt=_HELP)
 
