@@ -219,6 +219,8 @@ def test_offline_is_one_sentence(how, places, monkeypatch):
     monkeypatch.delenv("KERAS_DREAM_OFFLINE", raising=False)
     with pytest.raises(WeightsError, match="given as a file"):
         weights.locate("net", [Source("a.h5", "0")])
+    with pytest.raises(WeightsError, match="received none with classes in"):
+        weights.locate("net", [Source("a.h5", "0")], classifier=True)
 
 
 # -- downloading -----------------------------------------------------------------------

@@ -106,7 +106,8 @@ def locate(
             f"The weights of {name} must be on this machine"
             if offline
             else f"The weights of {name} must be given as a file",
-            received=f"none called {names} in {searched}",
+            received=f"none {f'called {names}' if names else 'with classes'} in "
+            f"{searched}",
             attempt="go online once, or give the file with --weights FILE"
             if fitting
             else "give the file with --weights FILE",
