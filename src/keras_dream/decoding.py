@@ -84,7 +84,7 @@ def opened(path: Path, max_pixels: int | None) -> Iterator[Image.Image]:
                 raise PictureError(
                     f"a picture must have at most {max_pixels:,} pixels",
                     received=f"{shown(path.name)}, which has more",
-                    attempt="make it smaller first, or raise the limit if you trust it",
+                    attempt="make it smaller first",
                 ) from None
         yield stack.enter_context(image)
 
