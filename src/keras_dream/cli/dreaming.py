@@ -157,12 +157,13 @@ def carry_out(job: Job, told: Teller) -> Outcome:
     path = _checked(job)
     with told, Interrupts() as interrupts:
         outcome = _dream(job, path, told, interrupts)
-        if outcome.dream is not None:
+        dream = outcome.dream
+        if dream is not None:
             if job.out is None and path.exists():
                 # A run at the same time was the first to take the free name.
                 outcome = replace(outcome, path=default_output(job.photo))
-            outcome.dream.save(outcome.path, notes=job.notes)
-            told.saved(outcome.path, complete=outcome.dream.record.complete)
+            dream.save(outcome.path, notes=job.notes)
+            told.saved(outcome.path, complete=dream.record.complete)
     if outcome.stopped and outcome.dream is None:
         say("dream: Stopped before the first step; nothing is saved.")
     elif outcome.stopped:
