@@ -104,7 +104,7 @@ def test_command_lines(
         ("--step-size", "-1", ("`step_size`", "above 0")),
         ("--max-loss", "-inf", ("`max_loss`", "finite")),
         ("--loss", "l3", ("`loss`", "'l3'", "l2")),
-        ("--seed", "-1", ("`seed`", "from 0")),
+        ("--seed", "-1", ("`seed`", "from 0 below 9223372036854775808")),
         ("--threads", "0", ("`threads`", "from 1")),
         ("--backend", "touch", ("`backend`", "'touch'", "'torch'")),
         ("--device", "abacus", ("device", "'abacus'", "cpu")),

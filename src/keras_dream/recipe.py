@@ -384,8 +384,9 @@ def _what(field: FieldInfo) -> str:
     signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     for sign, word in signs.items():
         for bound in field.metadata:
-            if getattr(bound, sign, None) is not None:
-                text += f" {word} {getattr(bound, sign):g}"
+            limit = getattr(bound, sign, None)
+            if limit is not None:
+                text += f" {word} {limit if isinstance(limit, int) else f'{limit:g}'}"
     if not _is_optional(field):
         return text
     return f"{text} | none" if choices else f"{text}, or none"
