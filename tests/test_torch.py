@@ -40,7 +40,9 @@ def block():
         "stem/kernel": generator.normal(size=(3, 3, 3, 8)).astype(np.float32),
         "wide/kernel": generator.normal(size=(3, 3, 8, 16)).astype(np.float32),
     }
-    return Graph(nodes=nodes, weights=weights, layers={"mean": "mean", "whole": "whole"})
+    return Graph(
+        nodes=nodes, weights=weights, layers={"mean": "mean", "whole": "whole"}
+    )
 
 
 class Watch(TorchDispatchMode):
