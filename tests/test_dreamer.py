@@ -22,6 +22,7 @@ from keras_dream.errors import (
     PictureError,
     SettingError,
 )
+from keras_dream.images import as_picture
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +276,31 @@ def test_one_dreamers_backend_is_not_the_next_ones():
         env={**clean, "PYTHONPATH": str(Path(kd.__file__).parents[1])},
     )
     assert run.stdout.split() == ["False", "torch"]
+
+
+def test_the_weights_of_opaque_layers_are_recorded():
+    import keras
+    from keras import layers
+
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(4, 3, name="first"),
+            layers.GroupNormalization(2, name="groups"),
+        ]
+    )
+
+    def sha256():
+        dreamer = kd.Dreamer(model, preprocessing="tf")
+        assert "groups" in dreamer.graph.opaque
+        picture = as_picture(np.zeros((9, 9, 3), np.float32))
+        return dreamer.record(picture).weights_sha256
+
+    before = sha256()
+    assert sha256() == before
+    for variable in model.get_layer("groups").weights:
+        variable.assign(variable + 1)
+    assert sha256() != before
 
 
 def test_what_a_dream_may_cost():

@@ -83,6 +83,9 @@ def parse(text: str) -> Objective:
     Args:
         text: Such as "0.2*mixed2 + 3*mixed3" or "class:eye".
 
+    Returns:
+        The objective; whether a network has its layers is not known here.
+
     Raises:
         ObjectiveError: If the text breaks the grammar; the message tells where.
     """

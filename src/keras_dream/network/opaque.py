@@ -21,6 +21,11 @@ class OpaqueLayer:
             kwargs["training"] = False
         return self._operation(*args, **kwargs)
 
+    @property
+    def weights(self) -> list[Any]:
+        """The layer's own Keras variables, of which the graph holds no arrays."""
+        return list(getattr(self._operation, "weights", ()))
+
     def shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
         """Returns the shape of the result for shapes of the inputs."""
         import keras

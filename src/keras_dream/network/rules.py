@@ -16,11 +16,12 @@ Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
 
 
 def _arrays(layer: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    kernel = _numpy(layer.kernel)
-    return kernel, _numpy(layer.bias) if layer.use_bias else None
+    kernel = to_numpy(layer.kernel)
+    return kernel, to_numpy(layer.bias) if layer.use_bias else None
 
 
-def _numpy(variable: Any) -> np.ndarray:
+def to_numpy(variable: Any) -> np.ndarray:
+    """Returns a Keras variable's value."""
     # Not keras.ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
     value = getattr(variable, "value", variable)
     if hasattr(value, "detach"):
@@ -114,17 +115,17 @@ def _separable(
         f"{name}/depthwise",
         "depthwise_conv2d",
         given[0],
-        weights={"kernel": _numpy(layer.depthwise_kernel)},
+        weights={"kernel": to_numpy(layer.depthwise_kernel)},
         stride=list(layer.strides),
         padding=layer.padding,
         dilation=list(layer.dilation_rate),
     )
-    bias = _numpy(layer.bias) if layer.use_bias else None
+    bias = to_numpy(layer.bias) if layer.use_bias else None
     linear = builder.add(
         _linear_name(name, layer),
         "conv2d",
         deep,
-        weights={"kernel": _numpy(layer.pointwise_kernel), "bias": bias},
+        weights={"kernel": to_numpy(layer.pointwise_kernel), "bias": bias},
         **_POINT,
     )
     return _activated(builder, name, layer, linear)
@@ -161,13 +162,13 @@ def _batch_norm(
     if layer.axis not in (-1, 3):
         return None
     # Inference mode: the moving statistics. float64 keeps the folded numbers exact.
-    variance = _numpy(layer.moving_variance).astype(np.float64)
+    variance = to_numpy(layer.moving_variance).astype(np.float64)
     scale = 1 / np.sqrt(variance + layer.epsilon)
     if layer.scale:
-        scale = scale * _numpy(layer.gamma)
-    shift = -_numpy(layer.moving_mean) * scale
+        scale = scale * to_numpy(layer.gamma)
+    shift = -to_numpy(layer.moving_mean) * scale
     if layer.center:
-        shift = shift + _numpy(layer.beta)
+        shift = shift + to_numpy(layer.beta)
     return builder.add(
         name, "affine", given[0], weights={"scale": scale, "shift": shift}
     )
@@ -299,7 +300,7 @@ def _normalization(
 ) -> Value | None:
     if layer.axis not in ((-1,), (3,)) or layer.invert:
         return None
-    mean, variance = np.ravel(_numpy(layer.mean)), np.ravel(_numpy(layer.variance))
+    mean, variance = np.ravel(to_numpy(layer.mean)), np.ravel(to_numpy(layer.variance))
     # keras.layers.Normalization divides by max(sqrt(variance), epsilon = 1e-7).
     scale = 1 / np.maximum(np.sqrt(variance), 1e-7)
     return _affine(builder, name, given, scale, -mean * scale)

@@ -143,10 +143,20 @@ def lower_model(model: Any, preprocessing: str | None) -> Loaded:
 
 
 def sha256_of_arrays(graph: Graph) -> str:
-    """Returns the sha256 of a graph's weights: names, shapes and float32 bytes."""
+    """Returns the sha256 of a graph's weights: names, shapes and float32 bytes.
+
+    Args:
+        graph: The graph; the weights of its opaque layers count, too.
+    """
+    from keras_dream.network.rules import to_numpy
+
+    arrays = dict(graph.weights)
+    for name, layer in graph.opaque.items():
+        for place, variable in enumerate(layer.weights):
+            arrays[f"{name}/opaque/{place}"] = to_numpy(variable)
     digest = hashlib.sha256()
-    for name in sorted(graph.weights):
-        array = graph.weights[name]
+    for name in sorted(arrays):
+        array = arrays[name]
         digest.update(f"{name}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array, "<f4").tobytes())
     return digest.hexdigest()
