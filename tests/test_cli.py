@@ -13,6 +13,7 @@ import pytest
 
 from keras_dream.cli import main, streams, telling
 from keras_dream.cli.app import COMMANDS
+from keras_dream.cli.interrupts import SIGNALS
 from keras_dream.images import read_notes, read_picture
 from keras_dream.preset import presets
 from keras_dream.recipe import Recipe, RunSettings
@@ -217,7 +218,7 @@ def _signal_at(
     monkeypatch.setattr(telling.Lines, method, told)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_what_there_is(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:

@@ -1,9 +1,18 @@
-"""Stopping: Ctrl-C and SIGTERM, once heard and then held off while a dream is saved."""
+"""Stopping: Ctrl-C, heard once and then held off while a dream is saved.
+
+SIGTERM and SIGHUP, a terminal that closes, stop a dream in the same way.
+"""
 
 import signal
 import threading
 from types import FrameType
 from typing import Any, Self
+
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
 
 STOPPED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
@@ -27,7 +36,7 @@ class Interrupts:
     def __enter__(self) -> Self:
         # Python takes signals in its first thread only.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._hear)
         return self
