@@ -53,6 +53,9 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     Args:
         path: A picture by one of its suffixes, or else JSON.
 
+    Returns:
+        The recipe, validated.
+
     Raises:
         SettingError: If there is no such file, or the recipe is impossible.
         PictureError: If a picture cannot be read or holds no recipe.
@@ -65,6 +68,12 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
 
 def read_saved(path: str | os.PathLike[str]) -> Saved:
     """Reads recipe and record of a dreamed picture.
+
+    Args:
+        path: The picture.
+
+    Returns:
+        Both, validated; nothing else of them is to be trusted.
 
     Raises:
         PictureError: If it cannot be read, or holds none of ours.
@@ -129,6 +138,10 @@ def differences(before: Record, now: Record) -> tuple[str, ...]:
     """Tells in which respects two dreams of one recipe were computed differently.
 
     Where there are none, equal pixels and an equal file can be expected.
+
+    Args:
+        before: The saved dream's record.
+        now: The record of the dream made again.
     """
     return tuple(_differences(before, now))
 
