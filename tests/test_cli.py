@@ -136,7 +136,7 @@ def test_flags_go_over_the_file_and_the_file_over_the_preset(
     assert code == 0, err
     made = read_recipe("photo-dream.png")
     tutorial = presets["tftut"]
-    assert (made.normalizer, made.octaves) == (tutorial.normalizer, tutorial.octaves)
+    assert (made.normaliser, made.octaves) == (tutorial.normaliser, tutorial.octaves)
     assert (made.steps, made.jitter, made.objective) == (2, 4, "near")
     assert (made.clamp, made.floor, made.octaves_above) == (False, None, 0)
 

@@ -9,7 +9,7 @@ from parity.standin import StandIn, dream
 from reference import picture
 
 from keras_dream import Dreamer, engine, presets
-from keras_dream.ascent import NormalizedAscent
+from keras_dream.ascent import NormalisedAscent
 from keras_dream.canvases import Pixels
 from keras_dream.engine import Parts
 from keras_dream.errors import NonFiniteError
@@ -29,7 +29,7 @@ def steps_of(image, recipe, backend, gradient=None, octaves=None):
             backend,
             Pixels(),
             gradient or StandIn().on(backend),
-            NormalizedAscent(recipe, backend),
+            NormalisedAscent(recipe, backend),
         ),
         lambda image, losses, complete: (image, losses, complete),
     )
@@ -210,7 +210,7 @@ def test_a_step_costs_nothing_until_it_is_looked_at(backend):
     image = picture(50, 44)
     recipe = QUICK.but(octaves=1)
     parts = Parts(
-        backend, Pixels(), StandIn().on(backend), NormalizedAscent(recipe, backend)
+        backend, Pixels(), StandIn().on(backend), NormalisedAscent(recipe, backend)
     )
     octaves = engine.octaves_of((50, 44), recipe)
     began = time.perf_counter()

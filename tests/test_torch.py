@@ -85,12 +85,17 @@ def test_the_watch_sees_a_layout_copy():
     assert watch.found
 
 
+def with_graphs():
+    """Returns the tensors that hold a graph, whoever made them."""
+    gc.collect()
+    return {id(o) for o in gc.get_objects() if type(o) is torch.Tensor and o.grad_fn}
+
+
 def test_a_step_leaves_no_graph_behind(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
+    before = with_graphs()
     value, slope = gradient(image, (33, 47))
     assert value.grad_fn is None
     assert slope.grad_fn is None
     assert not image.requires_grad
-    gc.collect()
-    held = [o for o in gc.get_objects() if type(o) is torch.Tensor and o.grad_fn]
-    assert held == []
+    assert with_graphs() <= before

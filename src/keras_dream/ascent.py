@@ -20,19 +20,19 @@ class Ascent(Protocol):
         ...
 
 
-class NormalizedAscent:
+class NormalisedAscent:
     """A step of fixed length along the gradient: normalised, then scaled.
 
     Args:
-        recipe: Its `normalizer`, `floor` and `step_size` are used.
+        recipe: Its `normaliser`, `floor` and `step_size` are used.
         backend: Where it is computed.
     """
 
     def __init__(self, recipe: Recipe, backend: Backend):
         self._backend = backend
-        self._kind = recipe.normalizer
+        self._kind = recipe.normaliser
         given = recipe.floor
-        self._floor = FLOORS[recipe.normalizer] if given is None else given
+        self._floor = FLOORS[recipe.normaliser] if given is None else given
         self._step_size = recipe.step_size
 
     def start(self) -> State:

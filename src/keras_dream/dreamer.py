@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_dream import backend as backends, engine
-from keras_dream.ascent import NormalizedAscent
+from keras_dream.ascent import NormalisedAscent
 from keras_dream.canvases import Pixels
 from keras_dream.decoding import check_image
 from keras_dream.dreams import Dream, Record, processor, versions
@@ -262,7 +262,7 @@ class Dreamer:
                     self._backend,
                     Pixels(),
                     self._gradient(recipe),
-                    NormalizedAscent(recipe, self._backend),
+                    NormalisedAscent(recipe, self._backend),
                 ),
                 result,
             )

@@ -23,7 +23,7 @@ _KERAS = Recipe(
     octaves=3,
     octave_scale=1.4,
     small_octaves="run",
-    normalizer="mean_abs",
+    normaliser="mean_abs",
     jitter=0,
     clamp=False,
     detail="after",
@@ -46,7 +46,7 @@ _KERASIO = _KERAS.but(
 )
 
 _BOOK2 = _KERASIO.but(
-    loss="l2_mean", steps=30, step_size=10.0, normalizer="l2", floor=4e-12
+    loss="l2_mean", steps=30, step_size=10.0, normaliser="l2", floor=4e-12
 )
 
 _TFTUT = _KERAS.but(
@@ -56,7 +56,7 @@ _TFTUT = _KERAS.but(
     steps=50,
     octaves_above=2,
     octave_scale=1.3,
-    normalizer="std",
+    normaliser="std",
     floor=2e-8,
     clamp=True,
     detail="none",

@@ -178,7 +178,7 @@ class Recipe(_Settings):
         description="an octave where a layer's loss has no cells: skip it, or run it "
         "as published",
     )
-    normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
+    normaliser: Literal["mean_abs", "std", "l2", "none"] = Field(
         default="mean_abs", description="what the gradient is divided by"
     )
     floor: _Real | None = Field(

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from keras_dream import engine
-from keras_dream.ascent import NormalizedAscent
+from keras_dream.ascent import NormalisedAscent
 from keras_dream.canvases import Pixels
 from keras_dream.engine import Parts
 from keras_dream.geometry import jitter_offsets
@@ -75,7 +75,7 @@ def dream(image, recipe, gradient, backend):
     """Runs the engine and returns (the image, its steps)."""
     size = image.shape[:2]
     octaves = engine.octaves_of(size, recipe)
-    ascent = NormalizedAscent(recipe, backend)
+    ascent = NormalisedAscent(recipe, backend)
     steps = engine.run(
         backend.image(image),
         size,

@@ -235,7 +235,7 @@ def test_presets_are_the_published_ones():
         found = (
             recipe.steps,
             recipe.step_size,
-            recipe.normalizer,
+            recipe.normaliser,
             recipe.floor,
             recipe.max_loss,
             recipe.max_loss_rule,
