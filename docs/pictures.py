@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation: `python docs/pictures.py`.
 
-They are dreamed by this project from pictures of this project. Gradient ascent is
-chaotic: another machine makes them alike, not equal.
+They are dreamed by this project; the cat is `chelsea` of scikit-image (CC0). Gradient
+ascent is chaotic: another machine makes them alike, not equal.
 """
 
 import sys
@@ -11,7 +11,17 @@ import numpy as np
 
 HERE = Path(__file__).parent
 SKY = HERE.parent / "examples" / "sky.jpg"
-GAP = 12  # pixels between the two halves
+GAP = 12  # pixels between pictures
+LOOKS = (("owl", "butterfly", "beetle"), ("honeycomb", "fur", "mushroom"))
+
+
+def joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
+    """Returns pictures side by side (axis 1) or one below the other (axis 0)."""
+    shape = list(pictures[0].shape)
+    shape[axis] = GAP
+    gap = np.ones(shape, np.float32)
+    parts = [part for picture in pictures for part in (gap, picture)][1:]
+    return np.concatenate(parts, axis=axis)
 
 
 def before_after() -> np.ndarray:
@@ -19,9 +29,21 @@ def before_after() -> np.ndarray:
     import keras_dream as kd
     from keras_dream.images import read_picture
 
-    sky = read_picture(SKY).pixels
-    gap = np.ones((sky.shape[0], GAP, 3), np.float32)
-    return np.concatenate([sky, gap, kd.dream(SKY).image], axis=1)
+    return joined([read_picture(SKY).pixels, kd.dream(SKY).image], 1)
+
+
+def looks() -> np.ndarray:
+    """Returns the cat as six classes of `motif` see it, float32 (height, width, 3)."""
+    from skimage import data
+
+    import keras_dream as kd
+
+    dreamer, cat = kd.Dreamer("motif"), data.chelsea()
+    rows = [
+        [dreamer.dream(cat, kd.Recipe(objective=f"class:{c}")).image for c in classes]
+        for classes in LOOKS
+    ]
+    return joined([joined(row, 1) for row in rows], 0)
 
 
 if __name__ == "__main__":
@@ -29,3 +51,4 @@ if __name__ == "__main__":
     from keras_dream.images import save_picture
 
     save_picture(HERE / "before-after.jpg", before_after())
+    save_picture(HERE / "looks.jpg", looks())
