@@ -235,3 +235,14 @@ def test_anything_else_is_one_sentence(values):
 
 def test_floors_are_the_published_ones_in_these_units():
     assert FLOORS == {"mean_abs": 2e-7, "std": 2e-8, "l2": 4e-12, "none": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"stepz": 1}, "'stepz'"), ({"steps": "x"}, "'x'"), ({"floor": math.nan}, "nan")],
+)
+def test_a_recipe_built_in_python_refuses_in_one_sentence(wrong, told):
+    with pytest.raises(SettingError) as refused:
+        Recipe(**wrong)
+    assert f"received {told}" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -39,9 +39,19 @@ _Real = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Settings(BaseModel):
-    """What recipes and run settings have in common."""
+    """What recipes and run settings have in common.
+
+    Raises:
+        SettingError: If a name is unknown or a value impossible; one sentence.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
+
+    def __init__(self, **values: Any):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _translated(error, type(self)) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -60,23 +70,16 @@ class _Settings(BaseModel):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Builds the settings from names and values.
-
-        Raises:
-            SettingError: If a name is unknown or a value impossible; one sentence.
-        """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise translate(error, cls) from None
+        """Builds the settings from names and values."""
+        return cls(**values)
 
     @classmethod
     def read(cls, text: str) -> Self:
         """Builds the settings from JSON text.
 
         Raises:
-            SettingError: If the text is no JSON object, if a name comes twice, or as
-                for `of`.
+            SettingError: If the text is no JSON object, if a name comes twice, or if
+                one is unknown or its value impossible.
         """
         values: Any = None
         try:
@@ -97,7 +100,7 @@ class _Settings(BaseModel):
         """Returns a copy with some settings changed, validated.
 
         Raises:
-            SettingError: As for `of`.
+            SettingError: If a setting is unknown or impossible.
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
         if "layers" in changes:
@@ -301,13 +304,8 @@ def layers_text(layers: Mapping[Any, Any]) -> str:
     return text
 
 
-def translate(error: ValidationError, model: type[BaseModel]) -> SettingError:
-    """Turns a validation error into one sentence of ours.
-
-    Args:
-        error: What pydantic found; its first finding is told.
-        model: The model that refused.
-    """
+def _translated(error: ValidationError, model: type[BaseModel]) -> SettingError:
+    """Turns the first of a model's validation errors into one sentence of ours."""
     first = error.errors()[0]
     names = [str(part) for part in first["loc"]]
     name = names[0] if names else "layers"

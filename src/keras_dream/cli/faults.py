@@ -16,7 +16,6 @@ from cyclopts.exceptions import (
 from pydantic import ValidationError as InvalidSettings
 
 from keras_dream.errors import DreamError, InputError, RunError, shown
-from keras_dream.recipe import Recipe, RunSettings, translate
 
 _HELP = "see `dream --help`"
 
@@ -99,14 +98,16 @@ def near(name: str, names: Iterable[str]) -> str:
 
 def _of_settings(error: ValidationError) -> DreamError:
     cause = error.__cause__
-    if not isinstance(cause, InvalidSettings):
-        return InputError(
-            "The command line must be one that can be read",
-            received=shown(error.exception_message),
-            attempt=_HELP,
-        )
-    name = str((cause.errors()[0]["loc"] or ("",))[0])
-    return translate(cause, RunSettings if name in RunSettings.model_fields else Recipe)
+    # pydantic wraps what the recipe or the run settings said themselves.
+    first = cause.errors()[0] if isinstance(cause, InvalidSettings) else {}
+    said = first.get("ctx", {}).get("error")
+    if isinstance(said, DreamError):
+        return said
+    return InputError(
+        "The command line must be one that can be read",
+        received=shown(error.exception_message),
+        attempt=_HELP,
+    )
 
 
 def _unknown_flag(error: UnknownOptionError) -> DreamError:
