@@ -111,7 +111,7 @@ def test_real_limit_on_the_file_size(tmp_path: Path):
         "write_atomically(sys.argv[1], bytes(1_000_000))\n",
         path,
     )
-    assert "SaveError: the disk must have room for 1,000,000 bytes" in done.stderr
+    assert "SaveError: The disk must have room for 1,000,000 bytes" in done.stderr
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.png"]
 

@@ -655,7 +655,7 @@ def test_what_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         save_picture(tmp_path / "a.gif", image)
     with pytest.raises(InputError, match="shape"):
         save_picture(tmp_path / "a.png", image[..., 0])
-    with pytest.raises(InputError, match="alpha"):
+    with pytest.raises(InputError, match="Alpha must"):
         save_picture(tmp_path / "a.png", image, alpha=image[:3, :, 0])
     with pytest.raises(InputError, match="finite"):
         save_picture(tmp_path / "a.png", image * np.nan)

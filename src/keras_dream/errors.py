@@ -40,7 +40,8 @@ class DreamError(Exception):
             parts.append(f"received {received}")
         if attempt:
             parts.append(attempt)
-        super().__init__("; ".join(parts) + ".")
+        text = "; ".join(parts) + "."
+        super().__init__(text[:1].upper() + text[1:])
 
 
 class InputError(DreamError, ValueError):

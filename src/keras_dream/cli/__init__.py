@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_dream.cli.interrupts import STOPPED
-from keras_dream.cli.streams import give, say, sentence
+from keras_dream.cli.streams import give, plain, say
 from keras_dream.errors import DreamError
 
 
@@ -59,12 +59,12 @@ def _run(given: list[str]) -> int:
 
 def _fail(error: DreamError, given: list[str]) -> int:
     """Tells an error in the form that was asked for; returns its exit code."""
-    say(f"dream: {sentence(error)}")
+    say(f"dream: {plain(str(error))}")
     if "--json" in given:
         from keras_dream.cli.telling import event
 
         try:
-            give(event("error", sentence=sentence(error), exit_code=error.exit_code))
+            give(event("error", sentence=plain(str(error)), exit_code=error.exit_code))
         except DreamError:
             return 1
     return error.exit_code

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from keras_dream.errors import DreamError, RunError
+from keras_dream.errors import RunError
 
 
 def say(text: str) -> None:
@@ -33,12 +33,6 @@ def give(text: str) -> None:
             received=repr((failure.strerror or str(failure)).lower()),
             attempt="free some space or send it elsewhere",
         ) from None
-
-
-def sentence(error: DreamError) -> str:
-    """Returns an error's sentence on one line, beginning with a capital letter."""
-    text = plain(str(error))
-    return text[:1].upper() + text[1:]
 
 
 def plain(text: str) -> str:
