@@ -19,6 +19,7 @@ from keras_dream.geometry import Size
 from keras_dream.gradients import WholeGradient
 from keras_dream.images import Picture, as_picture
 from keras_dream.network import zoo
+from keras_dream.network.graph import Graph
 from keras_dream.network.weights import Progress
 from keras_dream.objectives import Class, parse
 from keras_dream.preset import preset
@@ -90,7 +91,7 @@ class Dreamer:
         return self._network.name
 
     @property
-    def graph(self) -> Any:
+    def graph(self) -> Graph:
         """The network's graph, exact and unfolded."""
         return self._network.graph
 
@@ -187,8 +188,7 @@ class Dreamer:
 
     def record(self, picture: Picture) -> Record:
         """Returns the record of a dream of a picture as it is before the first step."""
-        size = (picture.pixels.shape[0], picture.pixels.shape[1])
-        return self._record(picture, size, {}, (), False)
+        return self._record(picture, {}, (), False)
 
     def gradient(self, image: np.ndarray, recipe: Recipe) -> tuple[float, np.ndarray]:
         """Returns the loss of an image and its gradient.
@@ -249,7 +249,7 @@ class Dreamer:
         def result(
             image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
         ) -> Dream:
-            record = self._record(picture, size, losses, notices, complete)
+            record = self._record(picture, losses, notices, complete)
             return Dream(image, picture.alpha, recipe, record)
 
         return (
@@ -271,7 +271,6 @@ class Dreamer:
     def _record(
         self,
         picture: Picture,
-        size: Size,
         losses: Mapping[str, Sequence[float]],
         notices: tuple[str, ...],
         complete: bool,
@@ -284,7 +283,7 @@ class Dreamer:
             weights_sha256=self._network.sha256,
             source=picture.name,
             source_sha256=picture.sha256,
-            size=size,
+            size=(picture.pixels.shape[0], picture.pixels.shape[1]),
             run={
                 "backend": backend.name,
                 "device": backend.device,

@@ -245,21 +245,13 @@ class _Growth:
 
     def leave(self, place: int, image: Array) -> Array:
         """Returns the image that an octave ends with."""
-        if self._recipe.detail != "after" or place == 0:
-            return image
-        before = self._resized(self._bases[place - 1], place - 1, place)
-        lost = self._backend.subtract(self._bases[place], before)
-        return self._backend.add(image, lost)
+        return image if place == 0 else self._regain(image, place - 1, place)
 
     def finish(self, place: int, image: Array) -> np.ndarray:
         """Returns the whole picture for an image inside an octave."""
         image, last = self.leave(place, image), len(self._sizes) - 1
         if place < last:
-            image = self._move(image, place, last)
-            if self._recipe.detail == "after":
-                before = self._resized(self._bases[place], place, last)
-                lost = self._backend.subtract(self._bases[last], before)
-                image = self._backend.add(image, lost)
+            image = self._regain(self._move(image, place, last), place, last)
         return self.whole(last, image)
 
     def whole(self, place: int, image: Array) -> np.ndarray:
@@ -276,6 +268,14 @@ class _Growth:
             return self._resized(image, start, end)
         made = self._backend.subtract(image, self._bases[start])
         return self._backend.add(self._bases[end], self._resized(made, start, end))
+
+    def _regain(self, image: Array, start: int, end: int) -> Array:
+        """Puts back, after an ascent, what the original lost at the smaller size."""
+        if self._recipe.detail != "after":
+            return image
+        before = self._resized(self._bases[start], start, end)
+        lost = self._backend.subtract(self._bases[end], before)
+        return self._backend.add(image, lost)
 
     def _shrink(self, original: Array) -> list[Array]:
         """Returns the original at every octave's size."""

@@ -95,9 +95,7 @@ def exchange_average_pool(graph: Graph, outputs: Outputs) -> Graph:
         if not _is_private(pool, readers, outputs) or kernel.shape[3] > kernel.shape[2]:
             continue
         first = f"{node.name}/before-pool"
-        for kind in ("kernel", "bias"):
-            if f"{node.name}/{kind}" in weights:
-                weights[f"{first}/{kind}"] = weights.pop(f"{node.name}/{kind}")
+        _rename(weights, node.name, first)
         # The convolution takes the pool's place in the order, and the pool its.
         nodes[pool.name] = Node(first, "conv2d", pool.inputs, node.attrs)
         nodes[node.name] = Node(node.name, "average_pool", (first,), pool.attrs)
@@ -141,9 +139,7 @@ def fuse_relu(graph: Graph, outputs: Outputs) -> Graph:
             continue
         if inner.op != "conv2d":
             continue
-        for kind in ("kernel", "bias"):
-            if f"{inner.name}/{kind}" in weights:
-                weights[f"{node.name}/{kind}"] = weights.pop(f"{inner.name}/{kind}")
+        _rename(weights, inner.name, node.name)
         del nodes[inner.name]
         attrs = {**inner.attrs, "relu": True}
         nodes[node.name] = Node(node.name, "conv2d", inner.inputs, attrs)
@@ -178,6 +174,13 @@ def merge_siblings(graph: Graph, outputs: Outputs) -> Graph:
         replaced[siblings[0].name] = nodes
     ordered = [new for node in graph.nodes for new in replaced.get(node.name, [node])]
     return _rebuilt(graph, ordered, weights)
+
+
+def _rename(weights: dict[str, np.ndarray], old: str, new: str) -> None:
+    """Hands a convolution's kernel and bias to another node."""
+    for kind in ("kernel", "bias"):
+        if f"{old}/{kind}" in weights:
+            weights[f"{new}/{kind}"] = weights.pop(f"{old}/{kind}")
 
 
 def _array(weights: dict[str, np.ndarray], node: Node, kind: str) -> np.ndarray:

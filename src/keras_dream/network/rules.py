@@ -169,9 +169,7 @@ def _batch_norm(
     shift = -to_numpy(layer.moving_mean) * scale
     if layer.center:
         shift = shift + to_numpy(layer.beta)
-    return builder.add(
-        name, "affine", given[0], weights={"scale": scale, "shift": shift}
-    )
+    return _affine(builder, name, given, scale, shift)
 
 
 def _pool(op: str) -> Rule:
@@ -235,14 +233,12 @@ def _relu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value 
     return builder.add(name, "activation", given[0], kind=kind)
 
 
-def _leaky(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
-    slope = float(layer.negative_slope)
-    return builder.add(name, "activation", given[0], kind="leaky_relu", slope=slope)
+def _sloped(kind: str, attribute: str) -> Rule:
+    def rule(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+        slope = float(getattr(layer, attribute))
+        return builder.add(name, "activation", given[0], kind=kind, slope=slope)
 
-
-def _elu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
-    slope = float(layer.alpha)
-    return builder.add(name, "activation", given[0], kind="elu", slope=slope)
+    return rule
 
 
 def _softmax(
@@ -253,22 +249,16 @@ def _softmax(
     return builder.add(name, "activation", given[0], kind="softmax")
 
 
-def _zero_padding(
-    builder: Builder, name: str, layer: Any, given: list[Value]
-) -> Value | None:
-    if not _is_plain(layer):
-        return None
-    (top, bottom), (left, right) = layer.padding
-    return builder.add(name, "pad", given[0], padding=[top, bottom, left, right])
+def _sided(op: str, attribute: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        if not _is_plain(layer):
+            return None
+        (top, bottom), (left, right) = getattr(layer, attribute)
+        return builder.add(name, op, given[0], padding=[top, bottom, left, right])
 
-
-def _cropping(
-    builder: Builder, name: str, layer: Any, given: list[Value]
-) -> Value | None:
-    if not _is_plain(layer):
-        return None
-    (top, bottom), (left, right) = layer.cropping
-    return builder.add(name, "crop", given[0], padding=[top, bottom, left, right])
+    return rule
 
 
 def _rescaling(
@@ -346,18 +336,18 @@ _RULES: dict[str, Rule] = {
     "BatchNormalization": _batch_norm,
     "Concatenate": _merge("concat"),
     "Conv2D": _conv2d,
-    "Cropping2D": _cropping,
+    "Cropping2D": _sided("crop", "cropping"),
     "Dense": dense,
     "DepthwiseConv2D": _depthwise,
     "Dropout": same,
-    "ELU": _elu,
+    "ELU": _sloped("elu", "alpha"),
     "Flatten": _flatten,
     "GaussianDropout": same,
     "GaussianNoise": same,
     "GlobalAveragePooling2D": _global("global_mean"),
     "GlobalMaxPooling2D": _global("global_max"),
     "Identity": same,
-    "LeakyReLU": _leaky,
+    "LeakyReLU": _sloped("leaky_relu", "negative_slope"),
     "MaxPooling2D": _pool("max_pool"),
     "Maximum": _merge("maximum"),
     "Multiply": _merge("multiply"),
@@ -369,7 +359,7 @@ _RULES: dict[str, Rule] = {
     "Softmax": _softmax,
     "SpatialDropout2D": same,
     "Subtract": _merge("subtract"),
-    "ZeroPadding2D": _zero_padding,
+    "ZeroPadding2D": _sided("pad", "padding"),
 }
 
 

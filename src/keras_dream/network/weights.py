@@ -121,8 +121,7 @@ def _verify(path: Path, source: Source) -> None:
     manifest = _manifest()
     if manifest.get(source.file) == sha256:
         return
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, "md5").hexdigest()
+    md5 = _md5(path)
     if md5 != source.md5:
         raise WeightsError(
             f"The weights file {path} must have the published md5 {source.md5}",
@@ -130,6 +129,11 @@ def _verify(path: Path, source: Source) -> None:
             attempt="move the file away and fetch it again",
         )
     _remember(source.file, sha256)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _manifest() -> dict[str, str]:
@@ -212,8 +216,7 @@ def _read(answer: Any) -> bytes:
 
 
 def _verify_download(name: str, path: Path, source: Source) -> None:
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, "md5").hexdigest()
+    md5 = _md5(path)
     if md5 == source.md5:
         _remember(source.file, sha256_of(path))
         return
