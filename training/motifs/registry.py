@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import birds, built, eyes, heads, insects, patterns, plants, sea
+from . import birds, built, eyes, heads, insects, molluscs, patterns, plants, sea
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -35,7 +35,7 @@ MOTIFS: dict[str, Motif] = {
     "bird": Motif(birds.bird, 0.5),
     "butterfly": Motif(insects.butterfly, ANY),
     "beetle": Motif(insects.beetle, ANY),
-    "octopus": Motif(sea.octopus, ANY),
+    "octopus": Motif(molluscs.octopus, ANY),
     "snake": Motif(sea.snake, ANY),
     "mushroom": Motif(plants.mushroom, LEAN),
     "leaf": Motif(plants.leaf, ANY),
