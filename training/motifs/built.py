@@ -7,18 +7,37 @@ import numpy as np
 from .brush import Sheet, blend, colour, curve, smoothstep
 
 
-def masonry(sheet: Sheet, paint, pitch: float):
-    """Return `(paint, bump)` of stones in courses."""
-    row = np.floor(sheet.y / pitch)
-    u = sheet.x / (2 * pitch) + 0.5 * (row % 2)
-    fy = sheet.y / pitch - row
-    fx = u - np.floor(u)
+def masonry(sheet: Sheet, paint, pitch: float, x=None, y=None):
+    """Return `(paint, bump)` of stones in courses, along `x` and `y` if given."""
+    x = sheet.x if x is None else x
+    y = (sheet.y if y is None else y) / pitch
+    row = np.floor(y)
+    u = x / (2 * pitch) + 0.5 * (row % 2)
+    fy = y - row
+    column = np.floor(u)
+    fx = u - column
     joint = np.minimum(np.minimum(fx, 1 - fx) * 2, np.minimum(fy, 1 - fy))
-    number = np.sin(row * 12.9898 + np.floor(u) * 78.233) * 43758.5453
+    number = np.sin(row * 12.9898 + column * 78.233) * 43758.5453
     tint = number - np.floor(number)
-    stone = smoothstep(0.02, 0.14, joint)
-    tone = (0.6 + 0.4 * stone) * (0.85 + 0.3 * tint) * (1 + 0.15 * sheet.noise(0.3))
-    return np.clip(np.asarray(paint) * tone[..., None], 0, 1), 0.15 * pitch * stone
+    stone = smoothstep(0.02, 0.16, joint)
+    grain = sheet.noise(0.3)
+    tone = (0.5 + 0.5 * stone) * (0.8 + 0.4 * tint) * (1 + 0.2 * grain)
+    warm = 1 + (tint - 0.5)[..., None] * np.float32([0.16, 0.0, -0.2])
+    paint = np.clip(np.asarray(paint) * warm * tone[..., None], 0, 1)
+    return paint.astype(np.float32), pitch * (0.18 * stone + 0.05 * grain)
+
+
+def shingles(u, v):
+    """Return `(tone, bump)` of round-ended tiles; one tile is 1 wide and 1 deep."""
+    row = np.floor(v)
+    fv = v - row
+    fu = (u + 0.5 * (row % 2)) % 1 - 0.5
+    round_end = np.sqrt(np.maximum(0, 1 - (2 * fu) ** 2))
+    lip = smoothstep(0.0, 0.25, 0.62 + 0.38 * round_end - fv)
+    number = np.sin(row * 39.35 + np.floor(u + 0.5 * (row % 2)) * 11.13) * 4375.85
+    tint = number - np.floor(number)
+    tone = (0.4 + 0.6 * lip) * (0.65 + 0.5 * fv) * (0.85 + 0.3 * tint)
+    return tone, lip * (0.35 * round_end + 0.65 * fv)
 
 
 def arches(rng: np.random.Generator, size: int) -> np.ndarray:

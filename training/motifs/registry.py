@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import birds, built, eyes, heads, insects, molluscs, patterns, plants, sea
+from . import birds, built, corals, eyes, fractals, heads, insects, molluscs, patterns, plants, sea, towers
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -40,13 +40,16 @@ MOTIFS: dict[str, Motif] = {
     "mushroom": Motif(plants.mushroom, LEAN),
     "leaf": Motif(plants.leaf, ANY),
     "tree": Motif(plants.tree, LEAN),
+    "fractal": Motif(fractals.fractal, ANY),
     "fur": Motif(patterns.fur, ANY),
     "mandala": Motif(patterns.mandala, ANY),
     "honeycomb": Motif(patterns.honeycomb, ANY),
     "arches": Motif(built.arches, 0.25),
     "pagoda": Motif(built.pagoda, 0.25),
     "wheel": Motif(built.wheel, ANY),
+    "coral": Motif(corals.coral, 0.6),
     "waves": Motif(sea.waves, LEAN),
+    "tower": Motif(towers.tower, 0.25),
 }
 
 BACKGROUND = len(MOTIFS)  # its number in a label map
