@@ -7,7 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import birds, built, corals, eyes, fractals, heads, insects, molluscs, patterns, plants, sea, towers
+from . import (
+    birds,
+    built,
+    corals,
+    eyes,
+    fractals,
+    heads,
+    insects,
+    molluscs,
+    patterns,
+    plants,
+    sea,
+    towers,
+)
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
