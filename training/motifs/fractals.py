@@ -29,7 +29,6 @@ JULIAS = (
     (0.355 + 0.355j, 1.05),
     (-0.54 + 0.54j, 1.2),
     (0.37 - 0.1j, 1.05),
-    (-0.162 + 1.04j, 1.2),
     (-0.835 - 0.2321j, 1.2),
 )
 # Places where the Mandelbrot set winds (Misiurewicz points, found by Newton's method).
@@ -123,7 +122,7 @@ def _worth(found, half: float, steps: int) -> float:
     count, distance, _ = found
     inside = (count >= steps).mean()
     near = (distance < 0.05 * half).mean() - inside
-    return -abs(near - 0.35) - 1.5 * inside
+    return -abs(near - 0.4) - 1.5 * inside
 
 
 def _julia(sheet: Sheet, palette: np.ndarray) -> None:
@@ -192,9 +191,8 @@ def _relief(sheet: Sheet, palette, found, half: float, steps: int) -> None:
     height = rise * log + 0.012 * fine * clear
     height = cv2.GaussianBlur(height.astype(np.float32), (0, 0), 0.9)
     r, _ = sheet.polar()
-    mask = smoothstep(
-        0.0, 0.05, 0.97 - r - 0.04 * sheet.noise(0.8) - 0.04 * bands * clear
-    )
+    ragged = 0.04 * sheet.noise(0.8) + 0.04 * bands * clear
+    mask = smoothstep(0.0, 0.05, 0.97 - r - ragged)
     if half > 0.9:  # all of it is in view: its own outline, with a halo
         mask = np.minimum(mask, smoothstep(0.4, 0.34, d * (1 - inside)))
     sheet.lay(mask, paint, 0.12, height, gloss=rng.uniform(0.15, 0.45), rim=0.5)
@@ -245,9 +243,8 @@ def _romanesco(sheet: Sheet, palette: np.ndarray) -> None:
         size = size * 0.5
     r, _ = sheet.polar()
     paint = _look_up(palette, tone + rng.random() + 0.25 * r)
-    pale = _look_up(palette, 0.5) * 0.2 + (0.55, 0.75, 0.3)
     if rng.random() < 0.4:  # as it grows
-        paint = blend(paint, pale, 0.75)
+        paint = blend(paint, (0.6, 0.8, 0.33), 0.75)
     paint = np.clip(paint * np.asarray(shade)[..., None] * 1.15, 0, 1)
     mask = smoothstep(0.0, 0.04, 0.95 + 0.05 * cone - r)
     sheet.lay(mask, paint, 0.2, height, gloss=rng.uniform(0.1, 0.4), rim=0.4)
