@@ -1,0 +1,195 @@
+"""What heads wear: fur that follows a direction field, coats, lidded eyes, feathers."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .brush import Sheet, blend, colour, smoothstep, turned
+from .eyes import iris
+
+
+def hill(sheet: Sheet, cx, cy, rx, ry, angle: float = 0.0) -> np.ndarray:
+    """Return a Gaussian hill of height 1."""
+    dx, dy = sheet.x - cx, sheet.y - cy
+    c, s = np.cos(angle), np.sin(angle)
+    return np.exp(-(((dx * c + dy * s) / rx) ** 2) - ((dy * c - dx * s) / ry) ** 2)
+
+
+class Fur:
+    """Strands along a direction field, for paint, relief and ragged edges."""
+
+    def __init__(self, sheet: Sheet, ux, uy, length: float = 0.2, wave: float = 0.5):
+        self.sheet = sheet
+        n = sheet.n
+        self.gx, self.gy = np.meshgrid(*[np.arange(n, dtype=np.float32)] * 2)
+        norm = np.hypot(ux, uy) + 1e-3
+        turn = wave * sheet.noise(0.9)
+        c, s = np.cos(turn), np.sin(turn)
+        self.ux = ((ux * c - uy * s) / norm).astype(np.float32)
+        self.uy = ((ux * s + uy * c) / norm).astype(np.float32)
+        self.length = length
+        self.strands = self._drawn_out(0.0045, length)
+        self.locks = self._drawn_out(0.016, 1.6 * length)
+
+    def _sample(self, field, reach) -> np.ndarray:
+        """Return the field as it is `reach` pixels upstream."""
+        field = np.ascontiguousarray(field, np.float32)
+        x, y = self.gx - self.ux * reach, self.gy - self.uy * reach
+        return cv2.remap(field, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT)
+
+    def _drawn_out(self, grain: float, length: float) -> np.ndarray:
+        n = self.sheet.n
+        field = self.sheet.rng.standard_normal((n, n)).astype(np.float32)
+        field = cv2.GaussianBlur(field, (0, 0), max(0.7, grain * n))
+        # Each pass doubles the length over which the grain is smeared.
+        for k in range(5):
+            field = 0.5 * (field + self._sample(field, length * n / 2 / 2 ** (5 - k)))
+        return np.clip(field / (2 * field.std()), -1, 1)
+
+    def ragged(self, field, amount: float = 0.5) -> np.ndarray:
+        """Return a mask or a pattern whose edges are drawn out into tufts."""
+        reach = amount * self.length * (0.7 * self.locks + 0.6 * self.strands)
+        return self._sample(field, reach * self.sheet.n / 2)
+
+    def dress(self, paint, streak: float = 0.4):
+        """Return `(paint, bump)`: a colour or a picture, covered in strands."""
+        tone = 1 + streak * self.strands + 0.5 * streak * self.locks
+        paint = np.asarray(paint, np.float32)
+        warm = np.array([1.0, 0.97, 0.9], np.float32)  # light hairs are warmer
+        lit = paint * tone[..., None] + 0.1 * np.maximum(self.strands, 0)[..., None] * (
+            warm * paint.mean(-1, keepdims=True) ** 0.5
+        )
+        return np.clip(lit, 0, 1), 0.012 * self.strands + 0.022 * self.locks
+
+
+def dog_coat(sheet: Sheet, fur: Fur, muzzle, blaze, crown) -> np.ndarray:
+    """Return the paint of a dog's coat; the arguments are fields in [0, 1]."""
+    rng = sheet.rng
+    hue = rng.uniform(0.05, 0.1)
+    base = colour(rng, hue, rng.uniform(0.3, 0.65), rng.uniform(0.45, 0.85))
+    dark = colour(rng, hue, 0.3, 0.17)
+    pale = colour(rng, 0.1, 0.12, 0.93)
+    cloud = sheet.noise(0.8)
+    kind = rng.integers(7)
+    if kind == 0:  # shepherd: a dark mask
+        t = np.maximum(muzzle, 0.7 * crown) + 0.25 * cloud
+        paint = blend(base, dark, smoothstep(0.35, 0.75, t))
+    elif kind == 1:  # collie: dark, with a blaze and a white muzzle
+        paint = blend(rng.choice([base, dark]), pale, smoothstep(0.4, 0.6, blaze))
+    elif kind == 2:  # black and tan
+        paint = blend(dark * 1.2, base, smoothstep(0.4, 0.65, muzzle + 0.2 * cloud))
+    elif kind == 3:  # husky: a pale face under a dark crown
+        t = crown + 0.35 * cloud - 0.3 * muzzle
+        paint = blend(pale, blend(base, dark, 0.6), smoothstep(0.3, 0.55, t))
+    elif kind == 4:  # spots
+        spots = smoothstep(0.12, 0.25, sheet.noise(0.95, 0.45))
+        paint = blend(pale, rng.choice([dark, base]), spots)
+    elif kind == 5:  # merle
+        grey = colour(rng, 0.6, 0.12, 0.62)
+        paint = blend(grey, dark, smoothstep(0.05, 0.2, sheet.noise(0.6)))
+        paint = blend(paint, pale, smoothstep(0.45, 0.6, blaze))
+    else:
+        paint = blend(base, pale, 0.7 * smoothstep(0.3, 0.9, muzzle))
+        paint = blend(paint, base * 0.6, 0.6 * crown)
+    paint = np.broadcast_to(paint, (*sheet.x.shape, 3))
+    return fur.ragged(paint, 0.6)
+
+
+def cat_coat(sheet: Sheet, fur: Fur, muzzle, blaze, phase) -> np.ndarray:
+    """Return the paint of a cat's coat; `phase` runs across its tabby stripes."""
+    rng = sheet.rng
+    hue = rng.uniform(0.05, 0.11)
+    base = colour(rng, hue, rng.uniform(0.2, 0.7), rng.uniform(0.5, 0.85))
+    dark = colour(rng, hue, 0.4, 0.14)
+    pale = colour(rng, 0.1, 0.1, 0.94)
+    kind = rng.random()
+    if kind < 0.5:  # tabby
+        stripes = np.sin(phase + 2.2 * sheet.noise(0.85)) + 0.4 * sheet.noise(0.6)
+        t = smoothstep(0.05, 0.55, stripes) * (1 - 0.8 * muzzle)
+        paint = blend(base, base * 0.25 if rng.random() < 0.6 else dark, 0.9 * t)
+        paint = blend(paint, pale, smoothstep(0.45, 0.8, muzzle))
+    elif kind < 0.7:  # calico
+        paint = blend(pale, base, smoothstep(0.0, 0.1, sheet.noise(0.95)))
+        patch = smoothstep(0.12, 0.22, sheet.noise(0.95))
+        paint = blend(paint, dark, patch)
+    elif kind < 0.82:  # tuxedo
+        paint = blend(dark * 1.3, pale, smoothstep(0.4, 0.6, blaze))
+    elif kind < 0.92:  # colourpoint: a dark mask on cream
+        cream = blend(pale, base, 0.3)
+        paint = blend(cream, dark * 1.5, smoothstep(0.15, 0.8, muzzle))
+    else:
+        paint = blend(base, pale, 0.6 * muzzle)
+    paint = np.broadcast_to(paint, (*sheet.x.shape, 3))
+    return fur.ragged(paint, 0.5)
+
+
+def lidded(sheet: Sheet, at, radius, pair, tilt, opened=(0.8, 0.7), slit=False) -> None:
+    """Draw an eye between dark lids; `opened` is how far, up and down, in radii."""
+    cx, cy = at
+    t = np.linspace(-1, 1, 18)
+    arch = (1 - t**2) ** 0.75
+    upper = np.stack([1.25 * t, -opened[0] * arch], 1)
+    lower = np.stack([1.25 * t, opened[1] * arch], 1)[::-1]
+    almond = np.vstack([upper, lower]) * radius
+    rim = sheet.polygon(turned(almond * 1.22, tilt, cx, cy))
+    sheet.lay(rim, (0.07, 0.05, 0.045), 0.06, gloss=0.4, rim=0.1, shadow=0.5)
+    before = sheet.rgb.copy()
+    iris(sheet, cx, cy, radius * 1.02, pair, slit)
+    down = (sheet.y - cy) / radius
+    shade = 1 - 0.45 * smoothstep(-0.2, -opened[0], down)
+    keep = sheet.polygon(turned(almond, tilt, cx, cy))
+    sheet.rgb = blend(before, sheet.rgb * shade[..., None], keep)
+    # The catch light is what makes an eye look alive.
+    glint = sheet.ellipse(
+        cx - 0.3 * radius, cy - 0.35 * radius, 0.2 * radius, 0.17 * radius
+    )
+    sheet.tint(glint, (1, 1, 1))
+
+
+def dots(sheet: Sheet, points, radius: float) -> None:
+    """Draw the dark dots that whiskers grow from."""
+    mask = np.zeros_like(sheet.alpha)
+    for x, y in points:
+        np.maximum(mask, sheet.ellipse(x, y, radius, radius), mask)
+    sheet.tint(0.8 * mask, (0.05, 0.03, 0.03))
+
+
+def whiskers(sheet: Sheet, roots, length: float, paint=(0.96, 0.96, 0.93)) -> None:
+    """Draw a fan of whiskers; each root is (x, y, angle)."""
+    rng = sheet.rng
+    mask = np.zeros_like(sheet.alpha)  # one mask: laying each would cost much more
+    for x, y, angle in roots:
+        far = length * rng.uniform(0.8, 1.1)
+        line = np.array([[0, 0], [0.5 * far, -0.03], [far, 0.03]])
+        line = turned(line, angle, x, y)
+        mask = np.maximum(mask, sheet.stroke(line, [0.012, 0.01, 0.004]))
+    sheet.lay(mask, paint, 0, rim=0, shadow=0.2)
+
+
+def plumage(sheet: Sheet, along, across, pitch: float, base, mark, kind: int):
+    """Return `(paint, bump)` of overlapping feathers: barred, streaked or spotted."""
+    rng = sheet.rng
+    along = along + 0.2 * pitch * sheet.noise(0.8)
+    across = across + 0.15 * pitch * sheet.noise(0.8)
+    row = np.floor(along / pitch)
+    cell = across / (0.9 * pitch) + 0.5 * (row % 2)
+    u = cell - np.floor(cell) - 0.5
+    # A feather's tip is round, so its rim falls back towards its sides.
+    v = (along / pitch - row + 1.3 * u**2) % 1.0
+    barbs = np.sin(38 * np.abs(u) + 16 * v)
+    if kind == 0:
+        t = smoothstep(-0.1, 0.5, np.sin(v * 2 * np.pi * 1.5 + 2.5 * u**2 - 1))
+    elif kind == 1:
+        t = smoothstep(0.16, 0.06, np.abs(u) * (0.6 + v))
+    elif kind == 2:
+        t = smoothstep(0.3, 0.18, np.hypot(u, 0.8 * (v - 0.6)))
+    else:
+        t = smoothstep(0.2, 0.5, sheet.noise(0.6)) * 0.7
+    rim = smoothstep(0.78, 0.98, v)
+    pale = smoothstep(0.6, 0.8, v) * (1 - rim)
+    shaft = smoothstep(0.07, 0.02, np.abs(u))
+    tone = 1 + 0.16 * barbs + 0.25 * pale - 0.5 * rim + 0.2 * shaft
+    tone = tone * (1 + 0.2 * sheet.noise(0.5))
+    paint = blend(base, mark, t * rng.uniform(0.75, 1.0)) * tone[..., None]
+    return np.clip(paint, 0, 1), -0.3 * pitch * rim + 0.03 * pitch * barbs
