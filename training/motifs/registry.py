@@ -18,6 +18,7 @@ from . import (
     molluscs,
     patterns,
     plants,
+    reptiles,
     sea,
     towers,
 )
@@ -49,7 +50,7 @@ MOTIFS: dict[str, Motif] = {
     "butterfly": Motif(insects.butterfly, ANY),
     "beetle": Motif(insects.beetle, ANY),
     "octopus": Motif(molluscs.octopus, ANY),
-    "snake": Motif(sea.snake, ANY),
+    "snake": Motif(reptiles.snake, ANY),
     "mushroom": Motif(plants.mushroom, LEAN),
     "leaf": Motif(plants.leaf, ANY),
     "tree": Motif(plants.tree, LEAN),

@@ -1,10 +1,10 @@
-"""Fish, scales, shells, the arms of an octopus, snakes, waves."""
+"""Fish, scales, shells, waves."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .brush import Sheet, blend, colour, curve, smoothstep, turned
+from .brush import Sheet, blend, colour, curve, smoothstep
 
 
 def scale_rows(sheet: Sheet, pitch: float, angle: float = 0.0):
@@ -170,86 +170,6 @@ def shell(rng: np.random.Generator, size: int) -> np.ndarray:
     height = (0.32 * tube + 0.025 * ribs * tube) * np.minimum(r, 1)
     sheet.lay(mask, paint, 0.1, height, gloss=0.4, rim=0.4)
     return sheet.finish()
-
-
-def snake(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a snake: winding or coiled, patterned with diamonds or bands."""
-    sheet = Sheet(rng, size)
-    hue = rng.choice([0.08, 0.12, 0.3, 0.38, 0.02])
-    base, mark = colour(rng, hue, 0.6, 0.6), colour(rng, hue, 0.7, 0.2)
-    n = 64
-    t = np.linspace(0, 1, n)
-    thick = rng.uniform(0.1, 0.15)
-    if rng.random() < 0.5:
-        a = rng.uniform(9, 13) * (1 - t) + 1
-        r = 0.2 + 0.62 * (1 - t)
-        path = np.stack([r * np.cos(a), r * np.sin(a)], 1)
-    else:
-        sway = rng.uniform(0.35, 0.55)
-        path = np.stack([1.6 * t - 0.85, sway * np.sin(t * rng.uniform(7, 11))], 1)
-        path = turned(path, rng.uniform(0, 6.28))
-    width = thick * np.minimum(1, 0.15 + 3 * t)
-    width[-6:] *= np.linspace(1, 0.7, 6)
-    tone, height, _ = scale_rows(sheet, 0.07)
-    every = int(rng.integers(4, 7))
-    diamonds = rng.random() < 0.6
-    # In pieces from tail to head, so that later coils lie upon earlier ones.
-    for i in range(0, n - 2, 3):
-        piece, w = path[i : i + 5], width[i : i + 5]
-        sheet.lay(
-            sheet.stroke(piece, w),
-            base * tone[..., None],
-            0.12,
-            0.5 * height,
-            gloss=0.4,
-            rim=0.3,
-            shadow=0.12,
-        )
-        if (i // 3) % (every // 2) == 0:
-            c = piece[len(piece) // 2]
-            r = w[0] * (0.7 if diamonds else 1.0)
-            spot = sheet.ellipse(
-                *c, r * 0.7, r, np.arctan2(*(piece[-1] - piece[0])[::-1])
-            )
-            sheet.tint(spot * 0.85, mark * tone[..., None])
-    _snake_head(sheet, path, thick, base, mark)
-    return sheet.finish()
-
-
-def _snake_head(sheet: Sheet, path, thick, base, mark) -> None:
-    way = path[-1] - path[-4]
-    a = np.arctan2(way[1], way[0])
-    x, y = path[-1]
-    k = thick / 0.12
-    tongue = np.array([[0.2, 0], [0.32, 0], [0.38, 0.03]]) * k
-    for fork in (1, -1):
-        sheet.lay(
-            sheet.stroke(turned(tongue * (1, fork), a, x, y), 0.012),
-            (0.7, 0.05, 0.1),
-            0.01,
-        )
-    outline = (
-        np.array(
-            [
-                [-0.1, -0.08],
-                [0.02, -0.16],
-                [0.16, -0.1],
-                [0.25, 0],
-                [0.16, 0.1],
-                [0.02, 0.16],
-                [-0.1, 0.08],
-                [-0.1, -0.08],
-            ]
-        )
-        * k
-    )
-    sheet.lay(
-        sheet.polygon(turned(curve(outline, 30), a, x, y)), base * 1.1, 0.14, gloss=0.5
-    )
-    for side in (-1, 1):
-        cx, cy = turned(np.array([[0.09, side * 0.09]]) * k, a, x, y)[0]
-        sheet.lay(sheet.ellipse(cx, cy, 0.035 * k, 0.035 * k), (0.9, 0.75, 0.2), 0.03)
-        sheet.tint(sheet.ellipse(cx, cy, 0.012 * k, 0.028 * k, a), (0, 0, 0))
 
 
 def waves(rng: np.random.Generator, size: int) -> np.ndarray:
