@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from .brush import Sheet, blend, colour, curve, smoothstep
+
+
+def region(sheet: Sheet, points) -> Sheet:
+    """Return the part of the sheet about some points, where fields cost less."""
+    points = np.asarray(points)
+    margin = 0.13  # room for the shadow
+    low = np.floor((points.min(0) - margin + 1) * sheet.n / 2).astype(int)
+    high = np.ceil((points.max(0) + margin + 1) * sheet.n / 2).astype(int)
+    low = np.clip(low, 0, sheet.n - 2)
+    box = slice(low[1], high[1]), slice(low[0], high[0])
+    part = copy.copy(sheet)
+    for name in ("x", "y", "rgb", "alpha"):  # views: what is laid lands on the sheet
+        setattr(part, name, getattr(sheet, name)[box])
+    part.noise = lambda *shape: sheet.noise(*shape)[box]
+    part.polygon = lambda points: sheet.polygon(points)[box]
+    part.stroke = lambda points, widths: sheet.stroke(points, widths)[box]
+    return part
 
 
 def masonry(sheet: Sheet, paint, pitch: float, x=None, y=None):
@@ -116,81 +135,136 @@ def _arch(sheet: Sheet, cx, base, wide, height, stone, pointed) -> None:
 
 
 def pagoda(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a pagoda: storeys under upturned tiled roofs, with a spire."""
+    """Draw a pagoda: lit storeys under wide upturned tiled roofs, with a gilt spire."""
     sheet = Sheet(rng, size)
-    roof = colour(rng, rng.choice([0.0, 0.45, 0.58, 0.1, 0.3]), 0.6, 0.45)
-    wall = colour(rng, rng.choice([0.02, 0.08, 0.1]), 0.5, 0.7)
-    storeys = int(rng.integers(3, 6))
-    height = 1.5 / storeys
-    width = rng.uniform(0.62, 0.85)
-    taper = rng.uniform(0.72, 0.86)
-    spire = sheet.stroke([[0, -0.98], [0, -0.5]], [0.012, 0.05])
-    sheet.lay(spire, colour(rng, 0.13, 0.7, 0.8), 0.05, gloss=0.8)
-    for ball in (-0.86, -0.78):
-        sheet.lay(
-            sheet.ellipse(0, ball, 0.05, 0.035),
-            colour(rng, 0.13, 0.7, 0.8),
-            0.05,
-            gloss=0.8,
-        )
-    for k in reversed(range(storeys)):
-        w = width * taper**k
-        floor = 0.96 - k * height
-        _storey(sheet, w * 0.68, floor, height, wall)
-        _roof(sheet, w, floor - height * 0.55, height * 0.62, roof)
+    roof = colour(rng, rng.choice([0.0, 0.45, 0.58, 0.1, 0.3, 0.8]), 0.7, 0.6)
+    wall = colour(rng, rng.choice([0.02, 0.05, 0.1]), 0.65, 0.6)
+    gold = colour(rng, 0.125, 0.72, 0.95, 0.02)
+    storeys = int(rng.choice([2, 3, 3, 4]))
+    taper = rng.uniform(0.8, 0.92)
+    top = rng.uniform(-0.8, -0.68)
+    share = rng.uniform(0.88, 1.0) ** np.arange(storeys)
+    heights = share / share.sum() * (0.86 - top)
+    _platform(sheet, wall, gold)
+    rod = sheet.stroke([[0, -0.98], [0, top + 0.1]], [0.014, 0.045])
+    sheet.lay(rod, gold, 0.05, gloss=0.8)
+    for y in np.linspace(-0.9, top - 0.02, 3):
+        wide = 0.05 + 0.25 * (y + 0.9)
+        sheet.lay(sheet.ellipse(0, y, wide, 0.032), gold, 0.05, gloss=0.9)
+    lift = rng.uniform(0.12, 0.26)
+    floors = 0.86 - np.concatenate([[0], np.cumsum(heights)])
+    # From the ground up: each storey stands on the roof beneath it.
+    for k in range(storeys):
+        w = 0.86 * taper**k
+        height = heights[k]
+        _storey(sheet, w * 0.74, floors[k] + 0.04, height, wall, gold)
+        last = k == storeys - 1
+        _roof(sheet, w, floors[k] - 0.46 * height, height, lift, roof, gold, last)
     return sheet.finish()
 
 
-def _storey(sheet: Sheet, w, floor, height, wall) -> None:
-    top = floor - height * 0.75
-    boards = 0.9 + 0.1 * np.sin(sheet.x * 70)
-    box = [[-w, top], [w, top], [w, floor], [-w, floor]]
-    sheet.lay(sheet.polygon(box), wall * boards[..., None], 0.05, gloss=0.05)
-    count = 5
-    for k in range(count):
-        x = -w + 2 * w * (k + 0.5) / count
-        h = w / count * 0.55
-        window = [
-            [x - h, top + 0.4 * height],
-            [x + h, top + 0.4 * height],
-            [x + h, floor - 0.02],
-            [x - h, floor - 0.02],
-        ]
-        glow = (0.95, 0.7, 0.3) if sheet.rng.random() < 0.25 else (0.08, 0.06, 0.08)
-        sheet.lay(sheet.polygon(window), glow, 0, gloss=0, rim=0.5, shadow=0)
-    for x in (-w, -w / 3, w / 3, w):
-        sheet.lay(
-            sheet.stroke([[x, top], [x, floor]], 0.02), wall * 0.55, 0.02, shadow=0.15
-        )
+def _rectangle(x0, y0, x1, y1) -> list[list[float]]:
+    return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
 
 
-def _roof(sheet: Sheet, w, eave, height, paint) -> None:
-    lift = height * sheet.rng.uniform(0.25, 0.45)
-    upper = curve(
-        [
-            [-w * 1.12, eave - lift],
-            [-w * 0.8, eave - 0.18 * height],
-            [-w * 0.5, eave - height],
-        ],
-        14,
-    )
-    lower = curve(
-        [
-            [w * 1.12, eave - lift],
-            [w * 0.75, eave + 0.08 * height],
-            [0, eave + 0.14 * height],
-            [-w * 0.75, eave + 0.08 * height],
-            [-w * 1.12, eave - lift],
-        ],
-        30,
-    )
+def _platform(sheet: Sheet, wall, gold) -> None:
+    """Lay a stone terrace with steps."""
+    stone = blend(wall, (0.75, 0.72, 0.66), 0.75)
+    sheet = region(sheet, _rectangle(-0.97, 0.82, 0.97, 0.98))
+    paint, bump = masonry(sheet, stone, 0.06)
+    for wide, top in ((0.97, 0.87), (0.9, 0.82)):
+        box = sheet.polygon(_rectangle(-wide, top, wide, 0.98))
+        sheet.lay(box, paint, 0.03, bump, gloss=0.1)
+    steps = 0.75 + 0.35 * np.sin(sheet.y * 120)
+    flight = sheet.polygon([[-0.16, 0.82], [0.16, 0.82], [0.24, 0.98], [-0.24, 0.98]])
+    sheet.lay(flight, np.clip(stone * steps[..., None] * 1.2, 0, 1), 0.02)
+
+
+def _storey(sheet: Sheet, w, floor, height, wall, gold) -> None:
+    """Lay a wall of lit lattice windows between columns, and a railing before it."""
+    rng = sheet.rng
+    top = floor - 0.62 * height
+    sheet = region(sheet, _rectangle(-w * 1.12, top, w * 1.12, floor))
+    bays = int(rng.choice([3, 5]))
+    u = (sheet.x + w) / (2 * w) * bays
+    fu = u % 1 - 0.5
+    v = (sheet.y - top) / (floor - top)
+    glow = colour(rng, 0.11, 0.6, 1.0, 0.03)
+    lamp = np.exp(-4 * fu**2 - 6 * (v - 0.5) ** 2)
+    light = blend(glow * (0.55, 0.3, 0.2), np.clip(glow * 1.4, 0, 1), lamp)
+    pitch = rng.uniform(7, 11)
+    x, y = sheet.x, sheet.y
+    if rng.random() < 0.5:
+        x, y = x + y, x - y
+    lattice = np.minimum(np.abs((x * pitch) % 1 - 0.5), np.abs((y * pitch) % 1 - 0.5))
+    pane = light * smoothstep(0.04, 0.14, lattice)[..., None]
+    frame = smoothstep(0.3, 0.36, np.abs(fu)) + smoothstep(0.2, 0.1, v)
+    paint = blend(pane, wall * 0.9, np.clip(frame, 0, 1))
+    column = np.sqrt(np.maximum(0, 1 - (2 * (0.5 - np.abs(fu)) / 0.22) ** 2))
+    paint = np.where(column[..., None] > 0, wall * 1.25, paint)
+    paint = np.where((np.abs(v - 0.12) < 0.05)[..., None], gold, paint)
+    box = sheet.polygon(_rectangle(-w, top, w, floor))
+    sheet.lay(box, paint.astype(np.float32), 0.02, 0.05 * column, gloss=0.35)
+    _railing(sheet, w * 1.12, floor, 0.2 * height, wall, gold)
+
+
+def _railing(sheet: Sheet, w, floor, high, wall, gold) -> None:
+    top = floor - high
+    v = (sheet.y - top) / high
+    posts = np.abs((sheet.x / (2 * w) * 12) % 1 - 0.5) > 0.3
+    bars = (v < 0.28) | (v > 0.8) | posts
+    mask = sheet.polygon(_rectangle(-w, top, w, floor)) * bars
+    paint = blend(wall * 1.15, gold, (v < 0.28).astype(np.float32))
+    sheet.lay(mask, paint, 0.02, gloss=0.4, rim=0.3, shadow=0.6)
+
+
+def _roof(sheet: Sheet, w, eave, height, lift, paint, gold, last) -> None:
+    """Lay a roof of ribbed tiles that swings up to its corners, with gilt edges."""
+    crest = eave - (0.62 if last else 0.5) * height
+    reach, neck = 1.13 * w, (0.14 if last else 0.58) * w
+    tip = eave - lift * (0.5 + w * 0.5)
+    side = [[-reach, tip], [-0.8 * reach, eave - 0.2 * height], [-neck, crest]]
+    upper = curve(side, 16)
+    lower = curve([[reach, tip], [0.72 * w, eave], [0, eave + 0.03]], 16)
+    lower = np.vstack([lower, (lower * (-1, 1))[::-1]])
     outline = np.vstack([upper, (upper * (-1, 1))[::-1], lower])
-    tiles = np.sin(sheet.x * 55 / (0.4 + w)) + 0.5 * np.sin(sheet.y * 90)
-    tone = np.clip(paint * (1 + 0.25 * tiles)[..., None], 0, 1)
-    sheet.lay(
-        sheet.polygon(outline), tone, 0.12, 0.01 * tiles, gloss=0.3, rim=0.6, shadow=0.5
-    )
-    sheet.lay(sheet.stroke(lower, 0.016), paint * 1.6, 0.02, gloss=0.3, shadow=0.3)
+    sheet = region(sheet, np.vstack([outline, outline + np.float32([0, 0.1])]))
+    # Tile rows run from the crest down and fan out towards the corners.
+    v = (sheet.y - crest) / (eave - crest)
+    fan = sheet.x / (neck + (0.95 * w - neck) * np.clip(v, 0, 1.2) ** 1.3)
+    count = max(7, int(15 * w))
+    ridge = np.abs(np.sin(fan * count * np.pi / 2))
+    rows = (v + 0.35 * (1 - fan**2)) * height / 0.085
+    step = rows - np.floor(rows)
+    tone = (0.35 + 0.65 * ridge) * (0.7 + 0.45 * step) * (0.75 + 0.4 * v)
+    tone = tone * (1.25 + 0.2 * sheet.noise(0.4))
+    tiles = np.clip(np.asarray(paint) * tone[..., None], 0, 1)
+    bump = 0.035 * ridge + 0.02 * step
+    body = sheet.polygon(outline)
+    sheet.lay(body, tiles, 0.1, bump, gloss=0.35, rim=0.6, shadow=0.7)
+    _gilding(sheet, upper, lower, w, count, gold, paint)
+
+
+def _gilding(sheet: Sheet, upper, lower, w, count, gold, paint) -> None:
+    """Lay the eave's band of round tile ends, the hips, corner curls and lanterns."""
+    beads = 0.5 + 0.5 * np.cos(sheet.x * count * np.pi * 1.1 / w)
+    band = blend(np.asarray(paint) * 0.5, gold, smoothstep(0.25, 0.6, beads))
+    edge = sheet.stroke(lower, 0.032)
+    sheet.lay(edge, band, 0.03, 0.02 * beads, gloss=0.6, rim=0.25, shadow=0.5)
+    mirror = upper * np.float32([-1, 1])
+    hips = np.maximum(sheet.stroke(upper, 0.022), sheet.stroke(mirror, 0.022))
+    crest = sheet.stroke([upper[-1], mirror[-1]], 0.028)
+    sheet.lay(np.maximum(hips, crest), gold, 0.03, gloss=0.8, rim=0.3, shadow=0.3)
+    x, y = upper[0]
+    curl = sheet.stroke([[x + 0.02, y + 0.01], [x - 0.005, y - 0.05]], [0.035, 0.014])
+    curl = np.maximum(curl, curl[:, ::-1])
+    sheet.lay(curl, gold, 0.04, gloss=0.9, shadow=0)
+    red = colour(sheet.rng, 0.01, 0.85, 0.95, 0.02)
+    ball = sheet.ellipse(x + 0.08, y + 0.13, 0.055, 0.062)
+    ball = np.maximum(ball, ball[:, ::-1])
+    ribs = 0.85 + 0.25 * np.cos((sheet.y - y) * 140)
+    paint = np.clip(red * ribs[..., None], 0, 1)
+    sheet.lay(ball, paint, 0.07, gloss=0.7, rim=0.4, shadow=0.3)
 
 
 def wheel(rng: np.random.Generator, size: int) -> np.ndarray:

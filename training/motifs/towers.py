@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 
 from .brush import Sheet, blend, colour, curve, smoothstep
-from .built import masonry, shingles
+from .built import masonry, region, shingles
 
 BASE = 0.98  # y of the ground
 CAPS = {
@@ -46,20 +44,6 @@ def tower(rng: np.random.Generator, size: int) -> np.ndarray:
     return sheet.finish()
 
 
-def _view(sheet: Sheet, points) -> tuple[Sheet, tuple[slice, slice]]:
-    """Return the part of the sheet about some points: fields cost less there."""
-    points = np.asarray(points)
-    margin = 0.13  # room for the shadow
-    low = ((points.min(0) - margin + 1) * sheet.n / 2).astype(int).clip(0, sheet.n - 2)
-    high = ((points.max(0) + margin + 1) * sheet.n / 2).astype(int) + 1
-    box = slice(low[1], high[1]), slice(low[0], high[0])
-    view = copy.copy(sheet)
-    for name in ("x", "y", "rgb", "alpha"):
-        setattr(view, name, getattr(sheet, name)[box])
-    view.noise = lambda smooth=0.5, zoom=1.0: sheet.noise(smooth, zoom)[box]
-    return view, box
-
-
 class _Round:
     """A body of revolution: mask, angle about its axis, and height of its bulge."""
 
@@ -68,9 +52,9 @@ class _Round:
         middle = np.float32([cx, 0])
         left, right = p * (-1, 1) + middle, p + middle
         outline = np.vstack([left, right[::-1]])
-        sheet, box = _view(sheet, outline)
+        sheet = region(sheet, outline)
         self.sheet = sheet
-        self.mask = sheet.polygon(outline)[box]
+        self.mask = sheet.polygon(outline)
         axis = sheet.y[:, 0]
         wide = np.maximum(np.interp(axis, p[:, 1], p[:, 0]), 0.01)[:, None]
         u = np.clip((sheet.x - cx) / wide, -1, 1).astype(np.float32)
@@ -157,8 +141,8 @@ def _windows(sheet: Sheet, cx, w, eave, stone) -> None:
 
 def _window(sheet: Sheet, x, y, half, high, stone, glow) -> None:
     frame = _arch(x, y, 1.4 * half, high + 0.4 * half)
-    sheet, box = _view(sheet, frame)
-    sheet.lay(sheet.polygon(frame)[box], np.clip(stone * 1.3, 0, 1), 0.03, shadow=0.3)
+    sheet = region(sheet, frame)
+    sheet.lay(sheet.polygon(frame), np.clip(stone * 1.3, 0, 1), 0.03, shadow=0.3)
     bars = np.abs(sheet.x - x) < 0.11 * half
     bars |= np.abs(((sheet.y - y) / high * 1.5) % 1 - 0.5) < 0.07
     if glow is None:
@@ -169,7 +153,7 @@ def _window(sheet: Sheet, x, y, half, high, stone, glow) -> None:
         near = np.exp(-(((sheet.y - y - 0.2 * high) / high) ** 2) * 1.5)
         pane = blend(glow * (0.9, 0.5, 0.3), np.clip(glow * 1.5, 0, 1), near) * 1.25
     pane = np.where(bars[..., None], pane * 0.25, pane).astype(np.float32)
-    mask = sheet.polygon(_arch(x, y, half, high))[box]
+    mask = sheet.polygon(_arch(x, y, half, high))
     sheet.lay(mask, pane, 0, gloss=0, rim=0.5, shadow=0)
 
 
@@ -284,7 +268,7 @@ def _lantern(sheet: Sheet, cx, w, top, eave, stone, roof) -> None:
 def _curtain(sheet: Sheet, stone, top) -> None:
     """Lay a battlemented wall with a gate in front of the towers' feet."""
     rng = sheet.rng
-    wall, _ = _view(sheet, [[-0.97, top], [0.97, BASE]])
+    wall = region(sheet, [[-0.97, top], [0.97, BASE]])
     notch = 0.08 * (np.sin(wall.x * rng.uniform(18, 24)) > 0)
     mask = ((wall.y > top + notch) & (wall.y < BASE) & (np.abs(wall.x) < 0.97)) * 1.0
     paint, bump = masonry(wall, np.clip(stone * 0.9, 0, 1), rng.uniform(0.08, 0.11))
