@@ -1,10 +1,13 @@
-"""Flowers, mushrooms, leaves, branching trees and corals."""
+"""Flowers, mushrooms and leaves."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .brush import Sheet, blend, colour, curve, smoothstep, turned
+from .trees import tree
+
+__all__ = ("flower", "leaf", "mushroom", "tree")
 
 
 def flower(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -185,62 +188,3 @@ def _mushroom(sheet: Sheet, cx: float, cy: float, k: float, hue: float) -> None:
             size = k * rng.uniform(0.04, 0.1)
             wart = sheet.ellipse(sx, sy, size, size * 0.75) * mask
             sheet.lay(wart, (0.95, 0.92, 0.85), 0.06, gloss=0.1, shadow=0.25)
-
-
-def tree(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a branching tree or coral; some trees bear leaves or blossom."""
-    sheet = Sheet(rng, size)
-    coral = rng.random() < 0.4
-    paint = colour(
-        rng,
-        rng.choice([0.0, 0.04, 0.9]) if coral else 0.08,
-        0.6 if coral else 0.4,
-        0.75 if coral else 0.4,
-    )
-    bark = np.sin(sheet.x * 40 + 8 * sheet.noise(0.5))
-    tone = np.clip(paint * (1 + 0.25 * bark)[..., None], 0, 1)
-    mask = np.zeros_like(sheet.alpha)
-    tips: list = []
-    angle = -np.pi / 2 + rng.normal(0, 0.12)
-    spread = rng.uniform(0.4, 0.65)
-    limb = 0.52
-    todo = [(np.array([0.0, 0.95]), angle, limb, 0.11 if not coral else 0.09, 0)]
-    depth = 5 if sheet.n > 90 else 4
-    while todo:
-        start, a, length, width, level = todo.pop()
-        bend = rng.normal(0, 0.25)
-        way = np.array([np.cos(a), np.sin(a)])
-        turn = np.array([np.cos(a + bend), np.sin(a + bend)])
-        end = start + 0.5 * length * (way + turn)
-        line = np.stack([start, start + 0.5 * length * way, end])
-        thin = width * (0.85 if coral else 0.66)
-        mask = np.maximum(mask, sheet.stroke(line, [width, 0.5 * (width + thin), thin]))
-        if level == depth:
-            tips.append(end)
-            continue
-        for side in (-1, 1):
-            todo.append(
-                (
-                    end,
-                    a + bend + side * spread * rng.uniform(0.5, 1.3),
-                    length * rng.uniform(0.66, 0.82),
-                    thin,
-                    level + 1,
-                )
-            )
-    sheet.lay(mask, tone, 0.1, 0.01 * bark, gloss=0.5 if coral else 0.1, rim=0.5)
-    if not coral and rng.random() < 0.5:
-        _foliage(sheet, tips)
-    return sheet.finish()
-
-
-def _foliage(sheet: Sheet, tips) -> None:
-    rng = sheet.rng
-    green = colour(rng, rng.choice([0.3, 0.25, 0.08, 0.93]), 0.65, 0.55)
-    crowd = sheet.noise(0.1)
-    for x, y in tips[:: 1 + len(tips) // 24]:
-        size = rng.uniform(0.1, 0.2)
-        r = np.hypot(sheet.x - x, sheet.y - y)
-        mask = smoothstep(0.0, 0.05, size - r + 0.09 * crowd)
-        shade = green * rng.uniform(0.75, 1.2) * (1 + 0.35 * crowd)[..., None]
-        sheet.lay(mask, np.clip(shade, 0, 1), 0.12, 0.03 * crowd, gloss=0.1, rim=0.3)
