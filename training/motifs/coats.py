@@ -5,8 +5,18 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .brush import Sheet, blend, colour, smoothstep, turned
-from .eyes import iris
+from .brush import Sheet, blend, colour, curve, smoothstep, turned
+
+INK = (0.05, 0.03, 0.03)
+
+
+def mirrored(half, rng, amount: float = 0.015) -> np.ndarray:
+    """Return the closed outline whose right half goes from the top down."""
+    half = np.asarray(half, np.float32)
+    half = half + rng.normal(0, amount, half.shape)
+    half[[0, -1], 0] = 0
+    whole = np.vstack([half, half[-2:0:-1] * (-1, 1), half[:1]])
+    return curve(whole, 60)
 
 
 def hill(sheet: Sheet, cx, cy, rx, ry, angle: float = 0.0) -> np.ndarray:
@@ -56,10 +66,9 @@ class Fur:
         """Return `(paint, bump)`: a colour or a picture, covered in strands."""
         tone = 1 + streak * self.strands + 0.5 * streak * self.locks
         paint = np.asarray(paint, np.float32)
-        warm = np.array([1.0, 0.97, 0.9], np.float32)  # light hairs are warmer
-        lit = paint * tone[..., None] + 0.1 * np.maximum(self.strands, 0)[..., None] * (
-            warm * paint.mean(-1, keepdims=True) ** 0.5
-        )
+        warm = np.array([0.1, 0.097, 0.09], np.float32)  # light hairs are warmer
+        shine = np.maximum(self.strands, 0) * np.sqrt(paint[..., 1])
+        lit = paint * tone[..., None] + shine[..., None] * warm
         return np.clip(lit, 0, 1), 0.012 * self.strands + 0.022 * self.locks
 
 
@@ -124,6 +133,46 @@ def cat_coat(sheet: Sheet, fur: Fur, muzzle, blaze, phase) -> np.ndarray:
     return fur.ragged(paint, 0.5)
 
 
+def stain(sheet: Sheet, mask, paint) -> None:
+    """Colour what is there already, as `Sheet.tint`, but in the mask's box alone."""
+    rows, columns = np.flatnonzero(mask.max(1) > 0), np.flatnonzero(mask.max(0) > 0)
+    if not rows.size:
+        return
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    a = (mask[box] * sheet.alpha[box])[..., None]
+    sheet.rgb[box] = sheet.rgb[box] * (1 - a) + np.asarray(paint, np.float32) * a
+
+
+def orb(sheet: Sheet, at, radius: float, pair, keep, slit: bool = False) -> None:
+    """Draw an eyeball inside the mask `keep`: fibres, pupil, shade, catch lights.
+
+    It works in its own small box, for it is in every head, mostly twice.
+    """
+    rng = sheet.rng
+    cx, cy = at
+    low = [int((v - radius * 1.1 + 1) * sheet.n / 2) for v in (cy, cx)]
+    side = int(radius * 1.1 * sheet.n) + 2
+    box = tuple(slice(max(0, v), v + side) for v in low)
+    dx, dy = (sheet.x[box] - cx) / radius, (sheet.y[box] - cy) / radius
+    r, theta = np.hypot(dx, dy), np.arctan2(dy, dx)
+    inner, outer, opening = pair
+    wobble = sheet.noise(0.5)[box]
+    fibres = np.sin(theta * rng.integers(18, 32) + 3 * wobble + 2 * r)
+    ring = np.exp(-(((r - opening - 0.12) / 0.1) ** 2))
+    paint = blend(inner, outer, smoothstep(0.35, 0.95, r)) * (1 + 0.3 * ring)[..., None]
+    paint = paint * (1 + 0.35 * fibres * smoothstep(0.2, 0.6, r))[..., None]
+    # A ball: dark towards its rim, brighter where the light comes through it.
+    glow = 0.9 - 0.45 * (dx * sheet.light[0] + dy * sheet.light[1])
+    paint = paint * (glow * (1 - 0.8 * smoothstep(0.75, 1.02, r)))[..., None]
+    pupil = np.hypot(dx / (0.36 if slit else 1), dy / (1.5 if slit else 1)) / opening
+    paint = paint * smoothstep(0.92, 1.08, pupil)[..., None]
+    lamp = np.hypot(dx + 0.32, (dy + 0.36) * 1.2)
+    sky = 0.35 * smoothstep(0.6, 0.1, np.hypot(dx - 0.25, dy - 0.4))
+    shine = np.maximum(smoothstep(0.26, 0.18, lamp), sky * smoothstep(0.5, 0.6, r))
+    paint = np.clip(blend(paint, (1, 1, 1), shine), 0, 1)
+    sheet.rgb[box] = blend(sheet.rgb[box], paint, keep[box])
+
+
 def lidded(sheet: Sheet, at, radius, pair, tilt, opened=(0.8, 0.7), slit=False) -> None:
     """Draw an eye between dark lids; `opened` is how far, up and down, in radii."""
     cx, cy = at
@@ -134,17 +183,12 @@ def lidded(sheet: Sheet, at, radius, pair, tilt, opened=(0.8, 0.7), slit=False) 
     almond = np.vstack([upper, lower]) * radius
     rim = sheet.polygon(turned(almond * 1.22, tilt, cx, cy))
     sheet.lay(rim, (0.07, 0.05, 0.045), 0.06, gloss=0.4, rim=0.1, shadow=0.5)
-    before = sheet.rgb.copy()
-    iris(sheet, cx, cy, radius * 1.02, pair, slit)
-    down = (sheet.y - cy) / radius
-    shade = 1 - 0.45 * smoothstep(-0.2, -opened[0], down)
     keep = sheet.polygon(turned(almond, tilt, cx, cy))
-    sheet.rgb = blend(before, sheet.rgb * shade[..., None], keep)
-    # The catch light is what makes an eye look alive.
-    glint = sheet.ellipse(
-        cx - 0.3 * radius, cy - 0.35 * radius, 0.2 * radius, 0.17 * radius
-    )
-    sheet.tint(glint, (1, 1, 1))
+    shade = 1 - 0.45 * smoothstep(-0.2, -opened[0], (sheet.y - cy) / radius)
+    orb(sheet, at, 1.02 * radius, pair, keep, slit)
+    stain(sheet, keep * (1 - shade) * 0.9, INK)
+    at = cx - 0.3 * radius, cy - 0.35 * radius
+    stain(sheet, keep * sheet.ellipse(*at, 0.2 * radius, 0.17 * radius), (1, 1, 1))
 
 
 def dots(sheet: Sheet, points, radius: float) -> None:
@@ -152,7 +196,7 @@ def dots(sheet: Sheet, points, radius: float) -> None:
     mask = np.zeros_like(sheet.alpha)
     for x, y in points:
         np.maximum(mask, sheet.ellipse(x, y, radius, radius), mask)
-    sheet.tint(0.8 * mask, (0.05, 0.03, 0.03))
+    stain(sheet, 0.8 * mask, (0.05, 0.03, 0.03))
 
 
 def whiskers(sheet: Sheet, roots, length: float, paint=(0.96, 0.96, 0.93)) -> None:
@@ -193,3 +237,30 @@ def plumage(sheet: Sheet, along, across, pitch: float, base, mark, kind: int):
     tone = tone * (1 + 0.2 * sheet.noise(0.5))
     paint = blend(base, mark, t * rng.uniform(0.75, 1.0)) * tone[..., None]
     return np.clip(paint, 0, 1), -0.3 * pitch * rim + 0.03 * pitch * barbs
+
+
+def pricked(sheet: Sheet, fur: Fur, paint, folded=False, base=(0.1, 0.6)) -> None:
+    """Lay pricked ears with hair inside; folded ones have tips that hang forward."""
+    rng = sheet.rng
+    tip = rng.uniform(0.9, 0.98)
+    inner, outer = base
+    peak = base[1] - rng.uniform(0.08, 0.22)
+    skin, bump = fur.dress(paint)
+    pink = blend(colour(rng, 0.02, 0.4, 0.6), paint, 0.25)
+    pink, _ = fur.dress(pink, 0.5)
+    for side in (-1, 1):
+        ear = [[inner, -0.6], [peak - 0.16, -tip + 0.13], [peak, -tip]]
+        ear += [[peak + 0.01, -tip], [peak + 0.11, -tip + 0.22], [outer, -0.25]]
+        ear = curve(ear, 24)
+        whole = fur.ragged(sheet.polygon(ear * (side, 1)), 0.15)
+        sheet.lay(whole, skin, 0.14, bump, gloss=0.1)
+        middle = ear.mean(0)
+        hollow = sheet.polygon(
+            ((ear - middle) * 0.66 + middle + np.array([0, 0.03])) * (side, 1)
+        )
+        sheet.lay(fur.ragged(hollow, 0.3), pink, 0, bump, gloss=0.05, rim=0.6, shadow=0)
+        if folded:
+            flap = [[peak - 0.2, -0.84], [peak, -0.9], [peak + 0.2, -0.8]]
+            flap = curve([*flap, [peak + 0.06, -0.5], [peak - 0.2, -0.84]], 20)
+            cover = fur.ragged(sheet.polygon(flap * (side, 1)), 0.25)
+            sheet.lay(cover, skin, 0.1, bump, gloss=0.1, shadow=0.5)

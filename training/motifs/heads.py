@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from .brush import Sheet, blend, colour, curve, smoothstep
-from .coats import Fur, cat_coat, dog_coat, dots, hill, lidded, plumage, whiskers
-from .eyes import gaze, iris
+from .coats import (
+    INK,
+    Fur,
+    cat_coat,
+    dog_coat,
+    dots,
+    hill,
+    lidded,
+    mirrored,
+    orb,
+    plumage,
+    pricked,
+    stain,
+    whiskers,
+)
+from .eyes import gaze
 from .profiles import cat_profile, dog_profile
-
-INK = (0.05, 0.03, 0.03)
-
-
-def _mirrored(half, rng, amount: float = 0.015) -> np.ndarray:
-    """Return the closed outline whose right half goes from the top down."""
-    half = np.asarray(half, np.float32)
-    half = half + rng.normal(0, amount, half.shape)
-    half[[0, -1], 0] = 0
-    whole = np.vstack([half, half[-2:0:-1] * (-1, 1), half[:1]])
-    return curve(whole, 60)
 
 
 def _outward(sheet: Sheet, cy: float):
@@ -33,10 +36,10 @@ def _ruff(sheet: Sheet, fur: Fur, paint, top: float, width: float) -> None:
         [0, top],
         [0.5 * width, top],
         [width, 0.55],
-        [width * 1.05, 0.98],
-        [0, 0.98],
+        [width * 1.05, 1.1],
+        [0, 1.1],
     ]
-    mask = fur.ragged(sheet.polygon(_mirrored(half, sheet.rng, 0.03)), 0.8)
+    mask = fur.ragged(sheet.polygon(mirrored(half, sheet.rng, 0.03)), 0.8)
     skin, bump = fur.dress(paint * 0.85, 0.5)
     sheet.lay(mask, skin, 0.4, bump, gloss=0.05, rim=0.3)
 
@@ -54,15 +57,15 @@ def dog(rng: np.random.Generator, size: int) -> np.ndarray:
     crown = smoothstep(0.0, -0.6, sheet.y + 0.25 * np.abs(sheet.x))
     coat = dog_coat(sheet, fur, muzzle, blaze, crown)
     skin, bump = fur.dress(coat)
-    if rng.random() < 0.7:
+    if rng.random() < 0.85:
         _ruff(sheet, fur, coat, 0.2, rng.uniform(0.6, 0.9))
     drop = rng.random() < 0.6
     if not drop:
-        _pricked(sheet, fur, coat * rng.uniform(0.7, 1.0), rng.random() < 0.35)
+        pricked(sheet, fur, coat * rng.uniform(0.7, 1.0), rng.random() < 0.35)
     wide, low = rng.uniform(0.5, 0.62), rng.uniform(0.26, 0.36)
     half = [[0, -0.78], [0.34, -0.74], [wide, -0.4], [wide, -0.02], [low + 0.1, 0.42]]
     half += [[low, 0.72], [0, 0.86]]
-    mask = fur.ragged(sheet.polygon(_mirrored(half, rng)), 0.35)
+    mask = fur.ragged(sheet.polygon(mirrored(half, rng)), 0.35)
     sheet.lay(mask, skin, 0.45, bump + _dog_relief(sheet), gloss=0.08, rim=0.35)
     if drop:
         _hanging(sheet, fur, coat * rng.uniform(0.55, 0.95), wide)
@@ -100,7 +103,7 @@ def _dog_muzzle(sheet: Sheet, fur: Fur, coat, width: float) -> None:
     if rng.random() < 0.5:
         _panting(sheet, fur, coat, width)
     bridge = [[0, -0.1], [0.14, -0.04], [0.17, 0.2], [width * 0.8, 0.36], [0, 0.5]]
-    mask = fur.ragged(sheet.polygon(_mirrored(bridge, rng)), 0.2)
+    mask = fur.ragged(sheet.polygon(mirrored(bridge, rng)), 0.2)
     sheet.lay(mask, skin, 0.25, bump, gloss=0.12, rim=0.12, shadow=0.25)
     for side in (-1, 1):
         lip = sheet.ellipse(side * width * 0.5, 0.5, width * 0.6, 0.22, side * 0.35)
@@ -110,7 +113,7 @@ def _dog_muzzle(sheet: Sheet, fur: Fur, coat, width: float) -> None:
         line = [[0, 0.42], [0, 0.6], [side * 0.12, 0.7], [side * width * 0.95, 0.6]]
         lip = sheet.stroke(curve(line, 12), np.linspace(0.022, 0.014, 12))
         np.maximum(lips, lip, lips)
-    sheet.tint(lips, INK)
+    stain(sheet, lips, INK)
     spots = [(0.14 + 0.075 * (k % 3), 0.46 + 0.075 * (k // 3)) for k in range(6)]
     dots(sheet, [(side * x, y) for x, y in spots for side in (-1, 1)], 0.015)
     _dog_nose(sheet)
@@ -134,14 +137,14 @@ def _dog_nose(sheet: Sheet) -> None:
     rng = sheet.rng
     wide = rng.uniform(0.17, 0.22)
     half = [[0, 0.17], [wide * 0.7, 0.17], [wide, 0.26], [wide * 0.6, 0.36], [0, 0.46]]
-    mask = sheet.polygon(_mirrored(half, rng, 0.006))
+    mask = sheet.polygon(mirrored(half, rng, 0.006))
     tone = colour(rng, 0.03, 0.3, 0.14) * (1 + 0.4 * sheet.noise(0.1))[..., None]
     sheet.lay(mask, tone, 0.14, 0.008 * sheet.noise(0.1), gloss=0.5, rim=0.2)
     for side in (-1, 1):
         hole = sheet.ellipse(side * wide * 0.5, 0.31, 0.055, 0.036, side * 0.7)
-        sheet.tint(hole, (0.01, 0.01, 0.01))
+        stain(sheet, hole, (0.01, 0.01, 0.01))
     shine = 0.75 * hill(sheet, -0.03, 0.215, 0.1, 0.028) * mask
-    sheet.tint(shine, (0.92, 0.95, 1.0))
+    stain(sheet, shine, (0.92, 0.95, 1.0))
 
 
 def _hanging(sheet: Sheet, fur: Fur, paint, wide: float) -> None:
@@ -168,33 +171,6 @@ def _hanging(sheet: Sheet, fur: Fur, paint, wide: float) -> None:
         sheet.lay(flap, skin, 0.2, bump, gloss=0.12, rim=0.4, shadow=0.5)
 
 
-def _pricked(sheet: Sheet, fur: Fur, paint, folded=False, base=(0.1, 0.6)) -> None:
-    """Lay pricked ears with hair inside; folded ones have tips that hang forward."""
-    rng = sheet.rng
-    tip = rng.uniform(0.9, 0.98)
-    inner, outer = base
-    peak = base[1] - rng.uniform(0.08, 0.22)
-    skin, bump = fur.dress(paint)
-    pink = blend(colour(rng, 0.02, 0.4, 0.6), paint, 0.25)
-    pink, _ = fur.dress(pink, 0.5)
-    for side in (-1, 1):
-        ear = [[inner, -0.6], [peak - 0.16, -tip + 0.13], [peak, -tip]]
-        ear += [[peak + 0.01, -tip], [peak + 0.11, -tip + 0.22], [outer, -0.25]]
-        ear = curve(ear, 24)
-        whole = fur.ragged(sheet.polygon(ear * (side, 1)), 0.15)
-        sheet.lay(whole, skin, 0.14, bump, gloss=0.1)
-        middle = ear.mean(0)
-        hollow = sheet.polygon(
-            ((ear - middle) * 0.66 + middle + np.array([0, 0.03])) * (side, 1)
-        )
-        sheet.lay(fur.ragged(hollow, 0.3), pink, 0, bump, gloss=0.05, rim=0.6, shadow=0)
-        if folded:
-            flap = [[peak - 0.2, -0.84], [peak, -0.9], [peak + 0.2, -0.8]]
-            flap = curve([*flap, [peak + 0.06, -0.5], [peak - 0.2, -0.84]], 20)
-            cover = fur.ragged(sheet.polygon(flap * (side, 1)), 0.25)
-            sheet.lay(cover, skin, 0.1, bump, gloss=0.1, shadow=0.5)
-
-
 def cat(rng: np.random.Generator, size: int) -> np.ndarray:
     """Draw a cat's head, from the front or from the side."""
     if rng.random() < 0.5:
@@ -207,13 +183,13 @@ def cat(rng: np.random.Generator, size: int) -> np.ndarray:
     phase = rng.uniform(13, 19) * np.abs(theta + 0.5 * np.pi)
     coat = cat_coat(sheet, fur, muzzle, blaze, phase)
     skin, bump = fur.dress(coat)
-    if rng.random() < 0.6:
+    if rng.random() < 0.8:
         _ruff(sheet, fur, coat, 0.3, rng.uniform(0.6, 0.92))
-    _pricked(sheet, fur, coat * 0.85, base=(0.12, 0.74))
+    pricked(sheet, fur, coat * 0.85, base=(0.12, 0.74))
     wide = rng.uniform(0.72, 0.82)
     half = [[0, -0.6], [0.38, -0.58], [wide - 0.1, -0.24], [wide, 0.16]]
     half += [[wide - 0.18, 0.5], [0.3, 0.72], [0, 0.76]]
-    mask = fur.ragged(sheet.polygon(_mirrored(half, rng)), rng.uniform(0.4, 0.9))
+    mask = fur.ragged(sheet.polygon(mirrored(half, rng)), rng.uniform(0.4, 0.9))
     sheet.lay(mask, skin, 0.45, bump + _cat_relief(sheet), gloss=0.08, rim=0.3)
     hue = rng.choice([0.12, 0.2, 0.33, 0.52])
     pair, slit = gaze(rng, hue), rng.random() < 0.75
@@ -250,12 +226,12 @@ def _cat_mouth(sheet: Sheet, fur: Fur, coat) -> None:
     for side in (-1, 1):
         line = [[0, 0.34], [0, 0.48], [side * 0.1, 0.58], [side * 0.26, 0.52]]
         np.maximum(lips, sheet.stroke(curve(line, 12), 0.014), lips)
-    sheet.tint(lips, INK)
+    stain(sheet, lips, INK)
     spots = [(0.14 + 0.07 * (k % 3), 0.41 + 0.06 * (k // 3)) for k in range(6)]
     dots(sheet, [(side * x, y) for x, y in spots for side in (-1, 1)], 0.013)
     wide = rng.uniform(0.1, 0.13)
     half = [[0, 0.23], [wide * 0.8, 0.22], [wide, 0.26], [wide * 0.4, 0.34], [0, 0.38]]
-    nose = sheet.polygon(_mirrored(half, rng, 0.004))
+    nose = sheet.polygon(mirrored(half, rng, 0.004))
     sheet.lay(nose, colour(rng, 0.98, 0.45, 0.72), 0.07, gloss=0.5, rim=0.4)
     roots = []
     for k in range(4):
@@ -270,11 +246,11 @@ class _Owl:
     def __init__(self, rng: np.random.Generator):
         self.name = rng.choice(["horned", "tawny", "snowy", "barn", "ringed"])
         tones = {
-            "horned": (0.07, 0.5, 0.5, 0.08),
-            "tawny": (0.06, 0.5, 0.42, 0.02),
-            "snowy": (0.11, 0.06, 0.93, 0.14),
-            "barn": (0.09, 0.55, 0.72, 0.03),
-            "ringed": (0.09, 0.15, 0.55, 0.14),
+            "horned": (0.07, 0.5, 0.55, 0.08),
+            "tawny": (0.05, 0.7, 0.6, 0.02),
+            "snowy": (0.11, 0.05, 0.97, 0.14),
+            "barn": (0.1, 0.6, 0.8, 0.03),
+            "ringed": (0.6, 0.1, 0.6, 0.14),
         }
         hue, saturation, value, eye = tones[self.name]
         self.base = colour(rng, hue, saturation, value, 0.03)
@@ -292,9 +268,9 @@ def owl(rng: np.random.Generator, size: int) -> np.ndarray:
     sheet = Sheet(rng, size)
     species = _Owl(rng)
     whole = rng.random() < 0.5
-    scale, cy = (rng.uniform(0.6, 0.68), -0.32) if whole else (0.98, -0.04)
+    scale, cy = (rng.uniform(0.66, 0.74), -0.28) if whole else (0.98, -0.04)
     if whole:
-        _owl_body(sheet, species, rng.uniform(0.6, 0.75))
+        _owl_body(sheet, species, rng.uniform(0.66, 0.8))
     else:
         _owl_shoulders(sheet, species)
     r, theta = sheet.polar(0, cy)
@@ -331,9 +307,7 @@ def _owl_body(sheet: Sheet, species: _Owl, wide: float) -> None:
     bow = sheet.y + 0.25 * sheet.x**2
     breast = plumage(sheet, bow, sheet.x, pitch, light, species.mark, species.kind)
     half = [[0, -0.4], [wide * 0.9, -0.2], [wide, 0.3], [wide * 0.7, 0.8], [0, 0.98]]
-    sheet.lay(
-        sheet.polygon(_mirrored(half, rng)), breast[0], 0.5, breast[1], gloss=0.06
-    )
+    sheet.lay(sheet.polygon(mirrored(half, rng)), breast[0], 0.5, breast[1], gloss=0.06)
     for side in (-1, 1):
         slope = 0.35 * side
         along = sheet.y - slope * sheet.x
@@ -343,9 +317,10 @@ def _owl_body(sheet: Sheet, species: _Owl, wide: float) -> None:
         wing += [[wide * 0.75, 0.98], [wide * 0.62, 0.4], [wide * 0.7, -0.3]]
         mask = sheet.polygon(curve(wing, 30) * (side, 1))
         sheet.lay(mask, paint, 0.2, bump, gloss=0.1, rim=0.5, shadow=0.5)
+    horn = colour(rng, 0.12, 0.5, 0.6)
     for x in (-0.3, -0.2, -0.1, 0.12, 0.22, 0.32):
         toe = sheet.ellipse(x, 0.88, 0.045, 0.1)
-        sheet.lay(toe, colour(rng, 0.12, 0.5, 0.6), 0.05, gloss=0.4)
+        sheet.lay(toe, horn, 0.05, gloss=0.4)
 
 
 def _owl_shoulders(sheet: Sheet, species: _Owl) -> None:
@@ -354,7 +329,7 @@ def _owl_shoulders(sheet: Sheet, species: _Owl) -> None:
     args = 0.17, species.base * 0.85, species.mark, species.kind
     paint, bump = plumage(sheet, bow, sheet.x, *args)
     half = [[0, 0.1], [0.7, 0.2], [0.94, 0.5], [0.98, 1.0], [0, 1.0]]
-    outline = _mirrored(half, sheet.rng, 0.01)
+    outline = mirrored(half, sheet.rng, 0.01)
     sheet.lay(sheet.polygon(outline), paint, 0.3, bump, gloss=0.06, rim=0.3)
 
 
@@ -390,7 +365,8 @@ def _owl_face(sheet: Sheet, species: _Owl, cy: float, scale: float) -> None:
     for side in (-1, 1):
         at = side * gap, cy
         sheet.lay(sheet.ellipse(*at, 1.2 * radius, 1.2 * radius), INK, 0.05, gloss=0.3)
-        iris(sheet, *at, radius, species.pair)
+        keep = sheet.ellipse(*at, radius, radius)
+        orb(sheet, at, radius, species.pair, keep)
     _owl_brows(sheet, species, cy, scale)
 
 
@@ -409,10 +385,10 @@ def _owl_brows(sheet: Sheet, species: _Owl, cy: float, scale: float) -> None:
             mask = fur.ragged(sheet.polygon(brow), 0.7)
             sheet.lay(mask, paint, 0.08 * scale, bump, gloss=0.05, rim=0.2)
     half = [[0, -0.02], [0.1, 0.06], [0.11, 0.2], [0.04, 0.4], [0, 0.48]]
-    beak = _mirrored(half, rng, 0.008) * scale + np.array([0, cy])
+    beak = mirrored(half, rng, 0.008) * scale + np.array([0, cy])
     horn = colour(rng, 0.12, 0.5, 0.6)
     tone = blend(horn, horn * 0.3, smoothstep(0.15, 0.45, (sheet.y - cy) / scale))
     sheet.lay(sheet.polygon(beak), tone, 0.12 * scale, gloss=0.7, shadow=0.5)
     for side in (-1, 1):
         hole = sheet.ellipse(side * 0.05 * scale, cy + 0.12 * scale, 0.02, 0.014)
-        sheet.tint(hole, INK)
+        stain(sheet, hole, INK)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .brush import Sheet, blend, colour, curve, smoothstep
-from .coats import Fur, cat_coat, dog_coat, dots, hill, lidded, whiskers
+from .coats import INK, Fur, cat_coat, dog_coat, dots, hill, lidded, stain, whiskers
 from .eyes import gaze
-
-INK = (0.05, 0.03, 0.03)
 
 
 def _closed(points, rng, amount: float = 0.012, count: int = 60) -> np.ndarray:
@@ -48,7 +46,7 @@ def dog_profile(rng: np.random.Generator, size: int) -> np.ndarray:
         head[:, 0] < -0.14, (head[:, 0] + 0.14) * long - 0.14, head[:, 0]
     )
     head[:-2, 1] += dip
-    head[0, 1] = 1.0
+    head[0, 1] = 1.1
     outline = _closed(head, rng, 0.01)
     mask = fur.ragged(sheet.polygon(outline), 0.3)
     relief = _dog_side_relief(sheet, dip)
@@ -62,10 +60,10 @@ def dog_profile(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 _DOG = (
-    (1.0, 1.0), (0.92, 0.4), (0.72, 0.06), (0.68, -0.34), (0.4, -0.62), (0.08, -0.62),
+    (1.05, 1.1), (0.92, 0.4), (0.72, 0.06), (0.68, -0.34), (0.4, -0.62), (0.08, -0.62),
     (-0.16, -0.42), (-0.28, -0.27), (-0.56, -0.25), (-0.84, -0.26), (-0.97, -0.14),
     (-0.95, 0.06), (-0.84, 0.2), (-0.6, 0.3), (-0.3, 0.4), (-0.1, 0.56), (-0.22, 0.8),
-    (-0.3, 1.0),
+    (-0.3, 1.1),
 )  # fmt: skip
 
 
@@ -94,8 +92,10 @@ def _open_jaw(sheet: Sheet, fur: Fur, coat, dip: float, long: float) -> None:
     mask = sheet.polygon(_closed(jaw, rng) + np.array([0, dip]))
     sheet.lay(fur.ragged(mask, 0.25), skin, 0.15, bump, gloss=0.1)
     throat = [[0, 0.12], [far + 0.08, 0.1], [far + 0.08, 0.16 + gape], [-0.2, 0.36]]
-    sheet.tint(
-        sheet.polygon(_closed(throat, rng) + np.array([0, dip])), (0.16, 0.04, 0.04)
+    stain(
+        sheet,
+        sheet.polygon(_closed(throat, rng) + np.array([0, dip])),
+        (0.16, 0.04, 0.04),
     )
     tongue = [[-0.1, 0.2], [far + 0.1, 0.08 + gape], [far - 0.02, 0.3 + gape]]
     tongue += [[far + 0.1, 0.42 + gape], [far + 0.16, 0.24 + gape], [-0.2, 0.34]]
@@ -116,7 +116,7 @@ def _dog_side_face(sheet: Sheet, dip: float, long: float, opened: bool) -> None:
         lip = sheet.stroke(
             curve(line, 20) + np.array([0, dip]), np.linspace(0.018, 0.028, 20)
         )
-        sheet.tint(lip, INK)
+        stain(sheet, lip, INK)
     spots = [(-0.78 + 0.085 * (k % 4), 0.07 * (k // 4) + 0.01 * k) for k in range(8)]
     spots = [((x + 0.14) * long - 0.14, y + dip - 0.06) for x, y in spots]
     dots(sheet, spots, 0.015)
@@ -126,8 +126,8 @@ def _dog_side_face(sheet: Sheet, dip: float, long: float, opened: bool) -> None:
     mask = sheet.polygon(_closed(nose, rng, 0.006, 30) + np.array([0, dip]))
     tone = colour(rng, 0.03, 0.3, 0.13) * (1 + 0.4 * sheet.noise(0.1))[..., None]
     sheet.lay(mask, tone, 0.1, gloss=0.6, rim=0.2)
-    sheet.tint(sheet.ellipse(x + 0.01, dip - 0.12, 0.045, 0.028, -0.5), (0, 0, 0))
-    sheet.tint(0.8 * mask * hill(sheet, x + 0.04, dip - 0.21, 0.07, 0.022), (1, 1, 1))
+    stain(sheet, sheet.ellipse(x + 0.01, dip - 0.12, 0.045, 0.028, -0.5), (0, 0, 0))
+    stain(sheet, 0.8 * mask * hill(sheet, x + 0.04, dip - 0.21, 0.07, 0.022), (1, 1, 1))
     inner, outer, _ = gaze(rng, rng.uniform(0.04, 0.1) if rng.random() < 0.8 else 0.57)
     pair = inner, outer * 0.6, rng.uniform(0.5, 0.62)
     at = (0.0, dip - 0.3)
@@ -166,9 +166,9 @@ def _ear_down(sheet: Sheet, fur: Fur, paint, dip: float) -> None:
 
 
 _CAT = (
-    (0.98, 1.0), (0.92, 0.45), (0.76, -0.1), (0.4, -0.42), (-0.06, -0.46),
+    (1.05, 1.1), (0.92, 0.45), (0.76, -0.1), (0.4, -0.42), (-0.06, -0.46),
     (-0.4, -0.26), (-0.58, -0.02), (-0.76, 0.12), (-0.78, 0.26), (-0.68, 0.44),
-    (-0.46, 0.56), (-0.2, 0.64), (-0.3, 0.84), (-0.34, 1.0),
+    (-0.46, 0.56), (-0.2, 0.64), (-0.3, 0.84), (-0.34, 1.1),
 )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _cat_side_mouth(sheet: Sheet, fur: Fur, coat) -> None:
     pad = fur.ragged(sheet.ellipse(-0.58, 0.28, 0.19, 0.14, 0.25), 0.15)
     sheet.lay(pad, skin, 0.16, bump, gloss=0.1, rim=0.3)
     line = curve([[-0.76, 0.26], [-0.66, 0.38], [-0.5, 0.42], [-0.36, 0.38]], 14)
-    sheet.tint(sheet.stroke(line, 0.015), INK)
+    stain(sheet, sheet.stroke(line, 0.015), INK)
     spots = [(-0.64 + 0.07 * (k % 3), 0.26 + 0.06 * (k // 3)) for k in range(6)]
     dots(sheet, spots, 0.013)
     nose = [[-0.7, 0.07], [-0.79, 0.1], [-0.82, 0.17], [-0.76, 0.23], [-0.69, 0.16]]
