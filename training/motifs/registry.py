@@ -21,6 +21,7 @@ from . import (
     reptiles,
     sea,
     towers,
+    waves,
 )
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -62,7 +63,7 @@ MOTIFS: dict[str, Motif] = {
     "pagoda": Motif(built.pagoda, 0.25),
     "wheel": Motif(built.wheel, ANY),
     "coral": Motif(corals.coral, 0.6),
-    "waves": Motif(sea.waves, LEAN),
+    "waves": Motif(waves.waves, LEAN),
     "tower": Motif(towers.tower, 0.25),
 }
 

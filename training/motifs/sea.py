@@ -1,4 +1,4 @@
-"""Fish, scales, shells, waves."""
+"""Fish, scales, shells."""
 
 from __future__ import annotations
 
@@ -169,42 +169,4 @@ def shell(rng: np.random.Generator, size: int) -> np.ndarray:
     paint = blend(a, b, 0.75 * bands) * (0.35 + 0.65 * tube)[..., None]
     height = (0.32 * tube + 0.025 * ribs * tube) * np.minimum(r, 1)
     sheet.lay(mask, paint, 0.1, height, gloss=0.4, rim=0.4)
-    return sheet.finish()
-
-
-def waves(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw rows of curling waves with foam along their crests."""
-    sheet = Sheet(rng, size)
-    deep, shallow = colour(rng, 0.6, 0.75, 0.4), colour(rng, 0.52, 0.55, 0.75)
-    rows = int(rng.integers(3, 6))
-    for k in range(rows + 1):
-        level = -0.75 + 1.7 * k / rows
-        u = (
-            sheet.x * rng.uniform(1.1, 1.9)
-            + rng.uniform(0, 2)
-            + 0.12 * sheet.noise(0.95)
-        )
-        f = u - np.floor(u)
-        # A cnoidal crest: it rises slowly and breaks steeply.
-        crest = f**1.8 * smoothstep(1.0, 0.86, f)
-        top = level - 0.42 * crest + 0.03 * sheet.noise(0.8)
-        r = np.hypot(sheet.x, sheet.y)
-        body = smoothstep(0.0, 0.02, sheet.y - top) * smoothstep(1.0, 0.95, r)
-        depth = sheet.y - top
-        streaks = np.sin(depth * 42 + 4 * f + 2 * sheet.noise(0.9))
-        paint = blend(shallow, deep, smoothstep(0.0, 0.45, depth))
-        paint = paint * (1 + 0.18 * streaks)[..., None]
-        foam = smoothstep(0.09, 0.02, depth + 0.05 * sheet.noise(0.3)) * smoothstep(
-            0.2, 0.6, f
-        )
-        paint = blend(paint, (0.95, 0.97, 0.97), foam)
-        sheet.lay(
-            body,
-            np.clip(paint, 0, 1),
-            0.1,
-            0.01 * streaks + 0.02 * foam,
-            gloss=0.4,
-            rim=0.3,
-            shadow=0.4,
-        )
     return sheet.finish()
