@@ -4,77 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .brush import Sheet, blend, colour, curve, smoothstep, turned
+from .brush import Sheet, blend, colour, curve, smoothstep
+from .flowers import flower
 from .trees import tree
 
 __all__ = ("flower", "leaf", "mushroom", "tree")
-
-
-def flower(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a flower: one to three rings of veined petals about a seeded heart."""
-    sheet = Sheet(rng, size)
-    hue = rng.choice([0.0, 0.08, 0.14, 0.78, 0.88, 0.95, 0.62])
-    base = colour(rng, hue, rng.uniform(0.3, 0.9), 0.85)
-    throat = colour(rng, hue + rng.normal(0, 0.08), 0.6, 0.45)
-    count = int(rng.integers(5, 15))
-    rings = int(rng.integers(1, 4))
-    r, theta = sheet.polar()
-    paint = blend(throat, base, smoothstep(0.15, 0.6, r))
-    wide = rng.uniform(1.0, 1.5) * np.pi / count
-    tip = rng.uniform(0.75, 1.0)
-    for ring in range(rings):
-        reach = 0.96 * (1 - 0.24 * ring)
-        for k in range(count):
-            a = 2 * np.pi * (k + 0.5 * ring) / count + rng.normal(0, 0.04)
-            _petal(
-                sheet,
-                a,
-                reach * rng.uniform(0.93, 1.0),
-                wide,
-                tip,
-                paint * (1 + 0.06 * ring),
-            )
-    heart = rng.uniform(0.16, 0.28)
-    seeds = np.sin(r * 55 + theta * 13) * np.sin(r * 55 - theta * 21)
-    middle = (
-        colour(rng, rng.choice([0.12, 0.08, 0.2]), 0.8, 0.7)
-        * (1 + 0.4 * seeds)[..., None]
-    )
-    sheet.lay(
-        sheet.ellipse(0, 0, heart, heart),
-        np.clip(middle, 0, 1),
-        heart,
-        0.012 * seeds,
-        gloss=0.2,
-    )
-    return sheet.finish()
-
-
-def _petal(
-    sheet: Sheet, a: float, reach: float, wide: float, tip: float, paint
-) -> None:
-    w = reach * np.tan(min(0.75, wide)) * 0.62
-    half = [
-        [0.08, 0.02],
-        [0.35 * reach, 0.55 * w],
-        [0.7 * reach, w],
-        [tip * reach, 0.6 * w],
-        [reach, 0],
-    ]
-    lower = [[x, -y] for x, y in half[-2::-1]]
-    ring = curve([*half, *lower, half[0]], 30)
-    across = -sheet.x * np.sin(a) + sheet.y * np.cos(a)
-    veins = np.cos(across / w * 13) * np.exp(-2 * np.abs(across) / w)
-    tone = (1 + 0.14 * veins)[..., None]
-    bump = 0.006 * veins - 0.06 * np.exp(-((across / (0.2 * w)) ** 2))
-    sheet.lay(
-        sheet.polygon(turned(ring, a)),
-        np.clip(paint * tone, 0, 1),
-        0.6 * w,
-        bump,
-        gloss=0.2,
-        rim=0.35,
-    )
 
 
 def leaf(rng: np.random.Generator, size: int) -> np.ndarray:
