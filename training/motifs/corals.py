@@ -27,7 +27,7 @@ def coral(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def polyps(sheet: Sheet, pitch: float) -> tuple[np.ndarray, np.ndarray]:
     """Return `(ring, pit)`, the raised rims and dark mouths of polyps in rows."""
-    warp = 0.35 * pitch
+    warp = 1.1 * pitch  # rows must not look ruled
     u = (sheet.x + warp * sheet.noise(0.9)) / pitch
     v = (sheet.y + warp * sheet.noise(0.9)) / (0.87 * pitch)
     row = np.floor(v)
@@ -78,9 +78,9 @@ def _thicket(sheet: Sheet, flesh, pale) -> None:
         for i in range(3):
             # Every layer starts elsewhere, so that branches stand in gaps.
             place = (i + (0.2, 0.7, 0.45)[k % 3] + rng.normal(0, 0.1)) / 3
-            lean = 1.8 * place - 0.9
+            lean = 1.5 * place - 0.75
             length = (1.85 - 0.95 * front) * rng.uniform(0.85, 1.05)
-            length *= 1 - 0.2 * abs(lean)
+            length *= 1 - 0.25 * abs(lean)
             root = (0.5 * np.sin(lean), 0.88)
             _horn(sheet, body, ends, root, lean, length, thick * (0.85 + 0.2 * front))
         ends = cv2.GaussianBlur(ends, (0, 0), 0.02 * sheet.n)
@@ -114,17 +114,19 @@ def _brain(sheet: Sheet, flesh, pale) -> None:
     r, theta = sheet.polar()
     lobes = 0.05 * np.sin(rng.integers(2, 5) * theta + rng.uniform(0, 6))
     mask = smoothstep(0.97, 0.93, r + lobes + 0.05 * sheet.noise(0.95))
-    maze = labyrinth(sheet, rng.uniform(5, 8))
+    maze = labyrinth(sheet, rng.uniform(5.5, 8.5))
     ridge = smoothstep(-0.95, 0.9, cv2.GaussianBlur(maze, (0, 0), 0.008 * sheet.n))
     seam = smoothstep(0.9, 1.0, ridge)
     comb = np.sin(70 * maze + 9 * sheet.noise(0.3)) * smoothstep(0.9, 0.2, np.abs(maze))
     valley = colour(rng, rng.choice(HUES), 0.85, 0.3)
-    grain = 1 + 0.2 * sheet.noise(0.2) + 0.12 * comb
+    ring, pit = polyps(sheet, 0.06)
+    crowd = 0.16 * (ring - pit) * ridge
+    grain = 1 + 0.2 * sheet.noise(0.2) + 0.12 * comb + crowd
     paint = blend(valley, flesh, ridge)
     paint = blend(paint, pale, 0.75 * smoothstep(0.6, 1.0, ridge) * (1 - 0.45 * seam))
     paint = np.clip(paint * grain[..., None], 0, 1)
     dome = 0.75 * np.sqrt(np.maximum(0.05, 1.1 - r * r))
-    bump = dome + 0.085 * ridge - 0.015 * seam + 0.004 * comb
+    bump = dome + 0.085 * ridge - 0.015 * seam + 0.004 * comb + 0.03 * crowd
     sheet.lay(mask, paint, 0, bump, gloss=0.5, rim=0.5)
 
 
@@ -204,22 +206,23 @@ def _anemone(sheet: Sheet, flesh, pale) -> None:
     stripes = 0.8 + 0.2 * np.sin(30 * sheet.polar()[0] + 5 * sheet.noise(0.6))
     bulb = colour(rng, rng.choice(HUES), 0.6, 0.95)
     sheet.lay(sheet.ellipse(0, 0, 0.75, 0.75), flesh * 0.3, 0.3)
-    rings = ((1.02, 14), (0.96, 11), (0.76, 11), (0.58, 8), (0.4, 6))
+    rings = ((1.06, 15), (1.0, 12), (0.8, 10), (0.52, 7))
     thick = rng.uniform(0.085, 0.105)
-    bend = rng.normal(0, 0.5)
+    bend = rng.normal(0, 0.7)
     for k, (reach, count) in enumerate(rings):
         arms, ends = np.zeros_like(sheet.alpha), np.zeros_like(sheet.alpha)
         for i in range(count):
             a = 2 * np.pi * (i + rng.uniform(0.2, 0.8)) / count
             t = np.linspace(0.12, 1, 9)
-            way = a + (bend + rng.normal(0, 0.25)) * t**2
+            sway = 0.22 * np.sin(6 * t + rng.uniform(0, 6))
+            way = a + (bend + rng.normal(0, 0.25)) * t**2 + sway * t
             r = (reach - 0.1) * t * rng.uniform(0.88, 1.0)
             path = np.stack([r * np.cos(way), r * np.sin(way)], 1)
-            np.maximum(arms, sheet.stroke(path, thick * (1.05 - 0.3 * t)), out=arms)
-            tip = sheet.ellipse(*path[-1], 0.9 * thick, 0.9 * thick)
+            np.maximum(arms, sheet.stroke(path, thick * (1.1 - 0.42 * t)), out=arms)
+            tip = sheet.ellipse(*path[-1], 0.78 * thick, 0.78 * thick)
             np.maximum(ends, tip, out=ends)
-        tone = (0.6 + 0.4 * k / 4) * stripes
-        paint = blend(flesh, pale, stripes - 0.5) * tone[..., None]
+        tone = (0.62 + 0.38 * k / 3) * stripes
+        paint = blend(flesh, pale, 1.2 * stripes - 0.7) * tone[..., None]
         sheet.lay(arms, np.clip(paint, 0, 1), 0.09, gloss=0.4, rim=0.65, shadow=0.8)
         sheet.lay(ends, blend(bulb, pale, 0.5), 0.1, gloss=0.6, shadow=0.3)
     sheet.lay(sheet.ellipse(0, 0, 0.15, 0.12), pale, 0.1, gloss=0.5)
