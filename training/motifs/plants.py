@@ -6,53 +6,10 @@ import numpy as np
 
 from .brush import Sheet, blend, colour, curve, smoothstep
 from .flowers import flower
+from .leaves import leaf
 from .trees import tree
 
 __all__ = ("flower", "leaf", "mushroom", "tree")
-
-
-def leaf(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a leaf: midrib, side veins, often a toothed rim."""
-    sheet = Sheet(rng, size)
-    hue = rng.choice([0.28, 0.33, 0.22, 0.08])
-    base, tip = colour(rng, hue, 0.7, 0.5), colour(rng, hue - 0.06, 0.7, 0.6)
-    width, bend = rng.uniform(0.25, 0.5), rng.normal(0, 0.15)
-    t = np.linspace(0, 1, 60)
-    spine = np.stack([bend * (2 * t - 1) ** 2 - bend * 0.5, 0.9 - 1.85 * t], 1)
-    teeth = rng.uniform(0, 0.12) * np.abs(np.sin(t * rng.integers(12, 26)))
-    half = width * np.sin(np.pi * t ** rng.uniform(0.7, 1.0)) ** 0.8 * (1 + teeth)
-    outline = np.vstack(
-        [
-            spine + np.stack([half, -0.05 * half], 1),
-            (spine - np.stack([half, 0.05 * half], 1))[::-1],
-        ]
-    )
-    middle = bend * sheet.y**2 - bend * 0.5
-    across = np.abs(sheet.x - middle)
-    pitch = rng.uniform(18, 28)
-    wave = np.cos((sheet.y + rng.uniform(0.5, 0.9) * across) * pitch)
-    vein = smoothstep(0.75, 1.0, wave)
-    paint = blend(
-        base, tip, np.clip(0.5 - 0.5 * sheet.y + 0.5 * sheet.noise(0.7), 0, 1)
-    )
-    paint = (
-        blend(paint, paint * 1.5, 0.7 * vein) * (1 + 0.15 * sheet.noise(0.2))[..., None]
-    )
-    sheet.lay(
-        sheet.polygon(outline),
-        np.clip(paint, 0, 1),
-        0.25,
-        0.016 * wave - 0.06 * np.exp(-across * 20),
-        gloss=0.35,
-    )
-    sheet.lay(
-        sheet.stroke(spine, np.linspace(0.03, 0.006, 60)),
-        tip * 1.25,
-        0.03,
-        shadow=0.15,
-        rim=0.3,
-    )
-    return sheet.finish()
 
 
 def mushroom(rng: np.random.Generator, size: int) -> np.ndarray:
