@@ -23,6 +23,7 @@ from . import (
     sea,
     towers,
     waves,
+    wheels,
 )
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -63,7 +64,7 @@ MOTIFS: dict[str, Motif] = {
     "honeycomb": Motif(patterns.honeycomb, ANY),
     "arches": Motif(built.arches, 0.25),
     "pagoda": Motif(built.pagoda, 0.25),
-    "wheel": Motif(built.wheel, ANY),
+    "wheel": Motif(wheels.wheel, ANY),
     "coral": Motif(corals.coral, 0.6),
     "waves": Motif(waves.waves, LEAN),
     "tower": Motif(towers.tower, 0.25),
