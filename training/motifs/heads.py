@@ -32,16 +32,10 @@ def _outward(sheet: Sheet, cy: float):
 
 def _ruff(sheet: Sheet, fur: Fur, paint, top: float, width: float) -> None:
     """Lay the neck, to the lower edge of the sheet."""
-    half = [
-        [0, top],
-        [0.5 * width, top],
-        [width, 0.55],
-        [width * 1.05, 1.1],
-        [0, 1.1],
-    ]
+    half = [[0, top], [0.5 * width, top], [width, 0.45], [width, 0.8]]
+    half += [[0.55 * width, 0.95], [0, 0.98]]
     mask = fur.ragged(sheet.polygon(mirrored(half, sheet.rng, 0.03)), 0.8)
-    skin, bump = fur.dress(paint * 0.85, 0.5)
-    sheet.lay(mask, skin, 0.4, bump, gloss=0.05, rim=0.3)
+    fur.cover(mask, paint * 0.85, 0.4, 0.5, rim=0.3)
 
 
 def dog(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -58,11 +52,12 @@ def dog(rng: np.random.Generator, size: int) -> np.ndarray:
     coat = dog_coat(sheet, fur, muzzle, blaze, crown)
     skin, bump = fur.dress(coat)
     if rng.random() < 0.85:
-        _ruff(sheet, fur, coat, 0.2, rng.uniform(0.6, 0.9))
+        _ruff(sheet, fur, coat, 0.1, rng.uniform(0.74, 0.96))
     drop = rng.random() < 0.6
     if not drop:
         pricked(sheet, fur, coat * rng.uniform(0.7, 1.0), rng.random() < 0.35)
-    wide, low = rng.uniform(0.5, 0.62), rng.uniform(0.26, 0.36)
+    wide = rng.uniform(0.56, 0.68) - 0.05 * (not drop)
+    low = rng.uniform(0.32, 0.41)
     half = [[0, -0.78], [0.34, -0.74], [wide, -0.4], [wide, -0.02], [low + 0.1, 0.42]]
     half += [[low, 0.72], [0, 0.86]]
     mask = fur.ragged(sheet.polygon(mirrored(half, rng)), 0.35)
@@ -99,15 +94,15 @@ def _dog_eyes(sheet: Sheet) -> None:
 def _dog_muzzle(sheet: Sheet, fur: Fur, coat, width: float) -> None:
     """Lay jaw, tongue, bridge, the two lips, whisker dots, mouth and nose."""
     rng = sheet.rng
-    skin, bump = fur.dress(np.clip(coat * 1.05, 0, 1), 0.3)
+    coat = np.minimum(coat * 1.05, 1)
     if rng.random() < 0.5:
         _panting(sheet, fur, coat, width)
     bridge = [[0, -0.1], [0.14, -0.04], [0.17, 0.2], [width * 0.8, 0.36], [0, 0.5]]
     mask = fur.ragged(sheet.polygon(mirrored(bridge, rng)), 0.2)
-    sheet.lay(mask, skin, 0.25, bump, gloss=0.12, rim=0.12, shadow=0.25)
+    fur.cover(mask, coat, 0.25, rim=0.12, shadow=0.25)
     for side in (-1, 1):
         lip = sheet.ellipse(side * width * 0.5, 0.5, width * 0.6, 0.22, side * 0.35)
-        sheet.lay(fur.ragged(lip, 0.2), skin, 0.24, bump, gloss=0.12, rim=0.4)
+        fur.cover(fur.ragged(lip, 0.2), coat, 0.24, rim=0.4)
     lips = np.zeros_like(sheet.alpha)
     for side in (-1, 1):
         line = [[0, 0.42], [0, 0.6], [side * 0.12, 0.7], [side * width * 0.95, 0.6]]
@@ -121,10 +116,9 @@ def _dog_muzzle(sheet: Sheet, fur: Fur, coat, width: float) -> None:
 
 def _panting(sheet: Sheet, fur: Fur, coat, width: float) -> None:
     rng = sheet.rng
-    skin, bump = fur.dress(coat * 0.9, 0.3)
     deep = rng.uniform(0.82, 0.92)
     jaw = sheet.ellipse(0, deep - 0.2, width * 0.75, 0.26)
-    sheet.lay(fur.ragged(jaw, 0.3), skin, 0.2, bump, gloss=0.1)
+    fur.cover(fur.ragged(jaw, 0.3), coat * 0.9, 0.2)
     sheet.lay(sheet.ellipse(0, deep - 0.24, width * 0.58, 0.2), INK, 0, shadow=0)
     tongue = sheet.ellipse(0, deep - 0.14, width * 0.42, 0.24)
     groove = -0.03 * hill(sheet, 0, deep - 0.1, 0.03, 0.3)
@@ -135,7 +129,7 @@ def _panting(sheet: Sheet, fur: Fur, coat, width: float) -> None:
 def _dog_nose(sheet: Sheet) -> None:
     """Lay the wet nose: leathery grain, nostrils, a broad highlight."""
     rng = sheet.rng
-    wide = rng.uniform(0.17, 0.22)
+    wide = rng.uniform(0.19, 0.24)
     half = [[0, 0.17], [wide * 0.7, 0.17], [wide, 0.26], [wide * 0.6, 0.36], [0, 0.46]]
     mask = sheet.polygon(mirrored(half, rng, 0.006))
     tone = colour(rng, 0.03, 0.3, 0.14) * (1 + 0.4 * sheet.noise(0.1))[..., None]
@@ -150,9 +144,8 @@ def _dog_nose(sheet: Sheet) -> None:
 def _hanging(sheet: Sheet, fur: Fur, paint, wide: float) -> None:
     """Lay hanging ears: short flaps or long wavy ones."""
     rng = sheet.rng
-    low, far = rng.uniform(0.1, 0.65), rng.uniform(0.2, 0.36)
+    low, far = rng.uniform(0.1, 0.65), rng.uniform(0.22, 0.32)
     side_fur = Fur(sheet, 0.5 * sheet.x, 1 + 0 * sheet.y, fur.length * 1.2, 0.7)
-    skin, bump = side_fur.dress(paint, 0.45)
     outline = np.array(
         [
             [wide - 0.3, -0.72],
@@ -168,7 +161,7 @@ def _hanging(sheet: Sheet, fur: Fur, paint, wide: float) -> None:
     outline = curve(np.vstack([outline, outline[:1]]), 36)
     for side in (-1, 1):
         flap = side_fur.ragged(sheet.polygon(outline * (side, 1)), 0.5)
-        sheet.lay(flap, skin, 0.2, bump, gloss=0.12, rim=0.4, shadow=0.5)
+        side_fur.cover(flap, paint, 0.2, 0.45, rim=0.4, shadow=0.5)
 
 
 def cat(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -216,12 +209,12 @@ def _cat_relief(sheet: Sheet) -> np.ndarray:
 def _cat_mouth(sheet: Sheet, fur: Fur, coat) -> None:
     """Lay chin, the two pads, nose, mouth and whiskers."""
     rng = sheet.rng
-    skin, bump = fur.dress(np.clip(coat * 1.12 + 0.04, 0, 1), 0.25)
+    coat = np.clip(coat * 1.12 + 0.04, 0, 1)
     chin = sheet.ellipse(0, 0.62, 0.18, 0.13)
-    sheet.lay(fur.ragged(chin, 0.2), skin, 0.14, bump, gloss=0.08, rim=0.3)
+    fur.cover(fur.ragged(chin, 0.2), coat, 0.14, 0.25, rim=0.3)
     for side in (-1, 1):
         pad = sheet.ellipse(side * 0.15, 0.44, 0.2, 0.155, side * 0.15)
-        sheet.lay(fur.ragged(pad, 0.15), skin, 0.16, bump, gloss=0.1, rim=0.3)
+        fur.cover(fur.ragged(pad, 0.15), coat, 0.16, 0.25, rim=0.3)
     lips = np.zeros_like(sheet.alpha)
     for side in (-1, 1):
         line = [[0, 0.34], [0, 0.48], [side * 0.1, 0.58], [side * 0.26, 0.52]]
@@ -328,7 +321,7 @@ def _owl_shoulders(sheet: Sheet, species: _Owl) -> None:
     bow = sheet.y + 0.3 * sheet.x**2
     args = 0.17, species.base * 0.85, species.mark, species.kind
     paint, bump = plumage(sheet, bow, sheet.x, *args)
-    half = [[0, 0.1], [0.7, 0.2], [0.94, 0.5], [0.98, 1.0], [0, 1.0]]
+    half = [[0, 0.1], [0.7, 0.2], [0.93, 0.45], [0.9, 0.8], [0.55, 0.96], [0, 0.99]]
     outline = mirrored(half, sheet.rng, 0.01)
     sheet.lay(sheet.polygon(outline), paint, 0.3, bump, gloss=0.06, rim=0.3)
 

@@ -45,8 +45,7 @@ def dog_profile(rng: np.random.Generator, size: int) -> np.ndarray:
     head[:, 0] = np.where(
         head[:, 0] < -0.14, (head[:, 0] + 0.14) * long - 0.14, head[:, 0]
     )
-    head[:-2, 1] += dip
-    head[0, 1] = 1.1
+    head[2:-2, 1] += dip
     outline = _closed(head, rng, 0.01)
     mask = fur.ragged(sheet.polygon(outline), 0.3)
     relief = _dog_side_relief(sheet, dip)
@@ -60,10 +59,11 @@ def dog_profile(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 _DOG = (
-    (1.05, 1.1), (0.92, 0.4), (0.72, 0.06), (0.68, -0.34), (0.4, -0.62), (0.08, -0.62),
+    (0.6, 0.98), (0.94, 0.84), (0.95, 0.4), (0.76, 0.06), (0.7, -0.34), (0.4, -0.64),
+    (0.08, -0.63),
     (-0.16, -0.42), (-0.28, -0.27), (-0.56, -0.25), (-0.84, -0.26), (-0.97, -0.14),
     (-0.95, 0.06), (-0.84, 0.2), (-0.6, 0.3), (-0.3, 0.4), (-0.1, 0.56), (-0.22, 0.8),
-    (-0.3, 1.1),
+    (0.1, 0.98),
 )  # fmt: skip
 
 
@@ -79,7 +79,6 @@ def _dog_side_relief(sheet: Sheet, dip: float) -> np.ndarray:
 def _open_jaw(sheet: Sheet, fur: Fur, coat, dip: float, long: float) -> None:
     """Lay the lower jaw of an open mouth with its tongue, under the head."""
     rng = sheet.rng
-    skin, bump = fur.dress(coat * 0.95, 0.3)
     gape = rng.uniform(0.12, 0.24)
     far = -0.14 - 0.64 * long
     jaw = [
@@ -90,7 +89,7 @@ def _open_jaw(sheet: Sheet, fur: Fur, coat, dip: float, long: float) -> None:
         [0, 0.5],
     ]
     mask = sheet.polygon(_closed(jaw, rng) + np.array([0, dip]))
-    sheet.lay(fur.ragged(mask, 0.25), skin, 0.15, bump, gloss=0.1)
+    fur.cover(fur.ragged(mask, 0.25), coat * 0.95, 0.15)
     throat = [[0, 0.12], [far + 0.08, 0.1], [far + 0.08, 0.16 + gape], [-0.2, 0.36]]
     stain(
         sheet,
@@ -144,13 +143,11 @@ def _ear_up(sheet: Sheet, fur: Fur, paint, at, width: float) -> None:
     ear += [[tip + 0.01, -0.98], [0.5 * (tip + x + width) + 0.05, -0.74]]
     ear += [[x + width, y - 0.44], [x + 0.6 * width, y - 0.34], [x + 0.1, y - 0.4]]
     ear = _closed(ear, rng, 0.006, 48)
-    skin, bump = fur.dress(paint)
-    sheet.lay(fur.ragged(sheet.polygon(ear), 0.15), skin, 0.14, bump, gloss=0.08)
+    fur.cover(fur.ragged(sheet.polygon(ear), 0.15), paint, 0.14, 0.4)
     middle = ear.mean(0)
     hollow = sheet.polygon((ear - middle) * (0.58, 0.72) + middle + (-0.02, -0.01))
     pink = blend(colour(rng, 0.02, 0.4, 0.55), paint, 0.35)
-    pink, _ = fur.dress(pink, 0.5)
-    sheet.lay(fur.ragged(hollow, 0.3), pink, 0, bump, gloss=0.05, rim=0.6, shadow=0)
+    fur.cover(fur.ragged(hollow, 0.3), pink, 0, 0.5, rim=0.6, shadow=0)
 
 
 def _ear_down(sheet: Sheet, fur: Fur, paint, dip: float) -> None:
@@ -158,17 +155,16 @@ def _ear_down(sheet: Sheet, fur: Fur, paint, dip: float) -> None:
     rng = sheet.rng
     low = rng.uniform(0.15, 0.55)
     hang = Fur(sheet, 0.2 + 0 * sheet.x, 1 + 0 * sheet.y, 1.2 * fur.length, 0.7)
-    skin, bump = hang.dress(paint, 0.45)
     ear = [[0.22, -0.52], [0.5, -0.54], [0.68, -0.2], [0.66, low - 0.15], [0.46, low]]
     ear += [[0.3, low - 0.2], [0.2, -0.15]]
     mask = hang.ragged(sheet.polygon(_closed(ear, rng, 0.02) + np.array([0, dip])), 0.5)
-    sheet.lay(mask, skin, 0.2, bump, gloss=0.12, rim=0.4, shadow=0.6)
+    hang.cover(mask, paint, 0.2, 0.45, rim=0.4, shadow=0.6)
 
 
 _CAT = (
-    (1.05, 1.1), (0.92, 0.45), (0.76, -0.1), (0.4, -0.42), (-0.06, -0.46),
+    (0.6, 0.98), (0.94, 0.84), (0.94, 0.4), (0.76, -0.1), (0.4, -0.42), (-0.06, -0.46),
     (-0.4, -0.26), (-0.58, -0.02), (-0.76, 0.12), (-0.78, 0.26), (-0.68, 0.44),
-    (-0.46, 0.56), (-0.2, 0.64), (-0.3, 0.84), (-0.34, 1.1),
+    (-0.46, 0.56), (-0.2, 0.64), (-0.3, 0.84), (0.1, 0.98),
 )  # fmt: skip
 
 
@@ -206,9 +202,8 @@ def cat_profile(rng: np.random.Generator, size: int) -> np.ndarray:
 def _cat_side_mouth(sheet: Sheet, fur: Fur, coat) -> None:
     """Lay the whisker pad, mouth line, nose and whiskers."""
     rng = sheet.rng
-    skin, bump = fur.dress(np.clip(coat * 1.12 + 0.04, 0, 1), 0.25)
     pad = fur.ragged(sheet.ellipse(-0.58, 0.28, 0.19, 0.14, 0.25), 0.15)
-    sheet.lay(pad, skin, 0.16, bump, gloss=0.1, rim=0.3)
+    fur.cover(pad, np.clip(coat * 1.12 + 0.04, 0, 1), 0.16, 0.25, rim=0.3)
     line = curve([[-0.76, 0.26], [-0.66, 0.38], [-0.5, 0.42], [-0.36, 0.38]], 14)
     stain(sheet, sheet.stroke(line, 0.015), INK)
     spots = [(-0.64 + 0.07 * (k % 3), 0.26 + 0.06 * (k // 3)) for k in range(6)]
