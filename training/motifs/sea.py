@@ -69,7 +69,7 @@ class Kind(NamedTuple):
     pattern: Callable  # (sheet, deep, colours) -> paint
 
 
-PAIR = 0.2  # share of the drawings that show two fish
+PAIR = 0.15  # share of the drawings that show two fish
 
 
 def fish(rng: np.random.Generator, size: int) -> np.ndarray:
