@@ -1,10 +1,13 @@
-"""Eyes, and the eyes of peacock feathers."""
+"""Eyes of animals and people."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .brush import Sheet, blend, colour, smoothstep
+from .peacocks import peacock
+
+__all__ = ("eye", "gaze", "iris", "peacock")
 
 
 def gaze(rng: np.random.Generator, hue: float):
@@ -85,33 +88,3 @@ def _lashes(sheet: Sheet, upper: np.ndarray, paint: np.ndarray) -> None:
         line = np.stack([start, start + out * 0.55 + (0, 0.01), tip])
         mask = np.maximum(mask, sheet.stroke(line, [0.018, 0.012, 0.003]))
     sheet.lay(mask, paint, 0.02, shadow=0.2, rim=0.0)
-
-
-def peacock(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a peacock's feather: barbs around rings of gold, green and blue."""
-    sheet = Sheet(rng, size)
-    r, theta = sheet.polar(0, 0.1)
-    stretch = np.hypot(sheet.x / rng.uniform(0.7, 0.95), (sheet.y - 0.1) / 0.95)
-    comb = np.sin(theta * rng.integers(26, 46) + 3 * sheet.noise(0.8) + 4 * r)
-    fringe = 0.92 + 0.08 * comb + 0.06 * sheet.noise(0.4)
-    mask = smoothstep(0.0, 0.06, fringe - stretch)
-    barbs = comb * smoothstep(0.15, 0.6, stretch)
-    paint = blend(colour(rng, 0.27, 0.75, 0.5), colour(rng, 0.36, 0.7, 0.35), stretch)
-    paint = paint * (1 + 0.45 * barbs)[..., None]
-    sheet.lay(mask, paint, 0.3, 0.02 * barbs, gloss=0.3, rim=0.2)
-    spine = np.array([[0, 0.1], [rng.normal(0, 0.05), 0.6], [rng.normal(0, 0.1), 1.0]])
-    sheet.lay(
-        sheet.stroke(spine, [0.03, 0.025, 0.02]), colour(rng, 0.12, 0.3, 0.8), 0.03
-    )
-    hues = ((0.11, 0.75, 0.75), (0.3, 0.7, 0.55), (0.5, 0.85, 0.75), (0.63, 0.9, 0.45))
-    reach = rng.uniform(0.52, 0.62)
-    lift = 0.0
-    for h, s, v in hues:
-        ring = sheet.ellipse(0, 0.05 + lift, reach * 0.85, reach)
-        paint = colour(rng, h, s, v, 0.03) * (1 + 0.25 * barbs)[..., None]
-        sheet.lay(ring, paint, 0.1, 0.006 * comb, gloss=0.45, rim=0.25, shadow=0.2)
-        reach *= rng.uniform(0.68, 0.8)
-        lift += 0.03
-    core = sheet.ellipse(0, 0.14, reach * 0.9, reach * 0.8)
-    sheet.lay(core, colour(rng, 0.68, 0.9, 0.22), 0.1, gloss=0.6)
-    return sheet.finish()
