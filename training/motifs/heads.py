@@ -43,7 +43,7 @@ def dog(rng: np.random.Generator, size: int) -> np.ndarray:
     if rng.random() < 0.5:
         return dog_profile(rng, size)
     sheet = Sheet(rng, size)
-    fur = Fur(sheet, *_outward(sheet, 0.05), rng.uniform(0.12, 0.3))
+    fur = Fur(sheet, *_outward(sheet, 0.05), rng.uniform(0.06, 0.28))
     muzzle = hill(sheet, 0, 0.42, 0.42, 0.42)
     muzzle = np.maximum(muzzle, hill(sheet, 0.3, -0.42, 0.13, 0.1))
     muzzle = np.maximum(muzzle, hill(sheet, -0.3, -0.42, 0.13, 0.1))
@@ -249,6 +249,8 @@ class _Owl:
         self.base = colour(rng, hue, saturation, value, 0.03)
         self.mark = colour(rng, hue, 0.45, 0.17)
         self.pale = colour(rng, 0.1, 0.14, 0.92)
+        if self.name == "snowy":
+            self.mark = blend(self.base, self.mark, 0.6)
         self.kind = {"barn": 2, "snowy": 0}.get(self.name, int(rng.integers(4)))
         wild = rng.random() < 0.35
         inner, outer, opening = gaze(rng, rng.uniform(0.06, 0.15) if wild else eye)
@@ -273,23 +275,28 @@ def owl(rng: np.random.Generator, size: int) -> np.ndarray:
     skin, bump = plumage(sheet, -along, across, *args)
     reach = 0.84 * scale
     if species.name == "horned":
-        lean = rng.uniform(0.58, 0.8)
-        for side in (-1, 1):
-            tuft = [
-                [0.24, -0.6],
-                [0.46, -0.84],
-                [lean, -1.0],
-                [lean, -1.0],
-                [0.7, -0.4],
-            ]
-            tuft = curve(tuft, 20) * (side * scale, scale) + np.array([0, cy])
-            sheet.lay(sheet.polygon(tuft), skin * 0.75, 0.1, bump, gloss=0.05)
+        _tufts(sheet, species, cy, scale)
     edge = 0.025 * np.sin(across / pitch * 2 * np.pi) + 0.02 * sheet.noise(0.3)
     tall = np.hypot(sheet.x * 0.98, sheet.y - cy) + edge * scale
     head = smoothstep(reach + 0.015, reach - 0.015, tall)
     sheet.lay(head, skin, 0.5 * scale, bump, gloss=0.06, rim=0.35)
     _owl_face(sheet, species, cy - 0.04 * scale, scale)
     return sheet.finish()
+
+
+def _tufts(sheet: Sheet, species: _Owl, cy: float, scale: float) -> None:
+    """Lay the feather horns: a few tapered plumes on each side."""
+    rng = sheet.rng
+    lean, tall = rng.uniform(0.5, 0.8), rng.uniform(0.92, 1.0)
+    for k in range(4):
+        paint = blend(species.base, species.mark, k % 2) * rng.uniform(0.8, 1.1)
+        barbs = 1 + 0.25 * np.sin(70 * (sheet.y + 0.3 * np.abs(sheet.x)))
+        for side in (-1, 1):
+            tip = [lean + 0.07 * k, -tall + 0.09 * k]
+            plume = curve([[0.3 + 0.08 * k, -0.5], [0.4 + 0.09 * k, -0.72], tip], 12)
+            plume = plume * (side * scale, scale) + np.array([0, cy])
+            mask = sheet.stroke(plume, np.linspace(0.11, 0.015, 12) * scale)
+            sheet.lay(mask, paint * barbs[..., None], 0.07, gloss=0.1, rim=0.5)
 
 
 def _owl_body(sheet: Sheet, species: _Owl, wide: float) -> None:
@@ -333,12 +340,13 @@ def _owl_face(sheet: Sheet, species: _Owl, cy: float, scale: float) -> None:
     gap, radius = 0.35 * scale, rng.uniform(0.21, 0.27) * scale
     radius *= 0.7 if heart or species.name == "ringed" else 1.0
     size = rng.uniform(0.41, 0.46) * scale
+    count, cloud = rng.integers(24, 40), sheet.noise(0.55)
     face = species.pale if heart else blend(species.base, species.pale, 0.6)
     for side in (-1, 1):
         cx = side * gap
         r, theta = sheet.polar(cx, cy)
         r = r / size
-        rays = np.sin(theta * rng.integers(24, 36) + 2 * sheet.noise(0.6) + 3 * r)
+        rays = np.sin(theta * count + 3 * cloud + 3 * r) * (0.65 + 0.7 * cloud)
         tone = blend(face, species.base * 0.7, smoothstep(0.55, 0.85, r))
         if species.name == "ringed":
             rings = smoothstep(0.0, 0.6, np.sin(r * 26 + 0.8 * sheet.noise(0.6)))
@@ -354,7 +362,7 @@ def _owl_face(sheet: Sheet, species: _Owl, cy: float, scale: float) -> None:
         else:
             lobe = sheet.ellipse(cx, cy, size, size * 1.04)
         dish = 0.01 * rays - 0.12 * scale * np.exp(-((r / 0.7) ** 2))
-        sheet.lay(lobe, tone, 0.1 * scale, dish, gloss=0.05, rim=0.6)
+        sheet.lay(lobe, tone, 0.1 * scale, dish, gloss=0.05, rim=0.4)
     for side in (-1, 1):
         at = side * gap, cy
         sheet.lay(sheet.ellipse(*at, 1.2 * radius, 1.2 * radius), INK, 0.05, gloss=0.3)

@@ -28,7 +28,7 @@ def dog_profile(rng: np.random.Generator, size: int) -> np.ndarray:
     pricked = rng.random() < 0.45
     dip = 0.2 if pricked else rng.uniform(-0.08, 0.04)
     long = rng.uniform(0.72, 1.0)
-    fur = Fur(sheet, *_swept(sheet, -0.9, dip), rng.uniform(0.12, 0.32))
+    fur = Fur(sheet, *_swept(sheet, -0.9, dip), rng.uniform(0.07, 0.3))
     muzzle = hill(sheet, -0.6, dip + 0.05, 0.5, 0.32)
     blaze = np.maximum(
         hill(sheet, -0.8, dip, 0.36, 0.4), hill(sheet, 0, 0.8, 0.3, 0.45)
