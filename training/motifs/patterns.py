@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from .brush import Sheet, blend, colour, smoothstep, turned
@@ -123,41 +124,136 @@ def honeycomb(rng: np.random.Generator, size: int) -> np.ndarray:
     return sheet.finish()
 
 
+# Fur -------------------------------------------------------------------------
+
+# Coats of beasts: ground, mark and inner colour, each hue, saturation, value.
+PELTS = {
+    "rosettes": ((0.1, 0.5, 0.85), (0.06, 0.6, 0.1), (0.08, 0.7, 0.55)),
+    "stripes": ((0.07, 0.8, 0.85), (0.05, 0.6, 0.08), (0.1, 0.15, 0.95)),
+    "spots": ((0.11, 0.45, 0.85), (0.06, 0.6, 0.12), (0.1, 0.2, 0.95)),
+    "patches": ((0.1, 0.08, 0.92), (0.07, 0.75, 0.65), (0.06, 0.4, 0.12)),
+    "zebra": ((0.1, 0.06, 0.95), (0.06, 0.2, 0.08), (0.1, 0.1, 0.8)),
+    "agouti": ((0.08, 0.45, 0.6), (0.06, 0.5, 0.2), (0.1, 0.3, 0.9)),
+}
+
+
 def fur(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a patch of fur: locks of hair that follow a flow, spotted or striped."""
+    """Draw fur: strands of several widths that swirl, in the coat of some beast."""
     sheet = Sheet(rng, size)
-    hue = rng.uniform(0.04, 0.12)
-    base, mark = colour(rng, hue, 0.5, 0.65), colour(rng, hue, 0.5, 0.2)
-    field = sheet.noise(0.95)
-    kind = rng.random()
-    if kind < 0.35:
-        coat = blend(base, mark, smoothstep(0.1, 0.3, np.sin(12 * sheet.x + 9 * field)))
-    elif kind < 0.7:
-        coat = blend(base, mark, smoothstep(0.15, 0.3, sheet.noise(0.7)))
-    else:
-        coat = np.broadcast_to(base, (*field.shape, 3)).copy()
-    a0 = rng.uniform(0, 2 * np.pi)
-    flow = a0 + 0.9 * sheet.noise(0.95)
+    way = _swirl(sheet)
+    fields = np.dstack([sheet.noise(0.62), sheet.noise(0.3), sheet.noise(0.0)])
+    strands, root = _comb(sheet, way, fields, rng.uniform(0.14, 0.3))
+    name = rng.choice(list(PELTS), p=[0.24, 0.2, 0.12, 0.16, 0.1, 0.18])
+    tones = [colour(rng, *tone, spread=0.03) for tone in PELTS[name]]
+    coat = _pelt(sheet, name, tones)
+    # Hairs carry the colour of their roots, so that marks end in hairs.
+    coat = cv2.remap(coat, *root, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     r, _ = sheet.polar()
-    edge = smoothstep(1.0, 0.9, r + 0.12 * sheet.noise(0.4))
-    sheet.lay(edge, coat * 0.45, 0.4, gloss=0.0, rim=0.2)
-    count = 130
-    spots = rng.uniform(-0.9, 0.9, (count, 2))
-    spots = spots[np.argsort(-(spots @ [np.cos(a0), np.sin(a0)]))]
-    for x, y in spots:
-        if np.hypot(x, y) > 0.85:
-            continue
-        i, j = int((y + 1) / 2 * (sheet.n - 1)), int((x + 1) / 2 * (sheet.n - 1))
-        way = np.array([np.cos(flow[i, j]), np.sin(flow[i, j])])
-        length = rng.uniform(0.22, 0.36)
-        lock = np.array([x, y]) + np.linspace(-0.4, 0.6, 4)[:, None] * way * length
-        tone = np.clip(coat[i, j] * rng.uniform(0.75, 1.3), 0, 1)
-        sheet.lay(
-            sheet.stroke(lock, [0.03, 0.045, 0.03, 0.004]),
-            tone,
-            0.05,
-            gloss=0.25,
-            rim=0.5,
-            shadow=0.2,
-        )
+    edge = np.ascontiguousarray(0.93 - r + 0.1 * sheet.noise(0.7))
+    edge = cv2.remap(edge, *root, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = smoothstep(0.0, 0.03, edge + 0.06 * strands[..., 1])
+    lock, hair, fine = strands[..., 0], strands[..., 1], strands[..., 2]
+    light = 1 + 0.5 * lock + 0.4 * hair + 0.3 * fine
+    coat = blend(coat, tones[2], 0.3 * smoothstep(0.35, 0.8, hair + fine))
+    coat = coat * np.clip(light, 0.25, 1.7)[..., None]
+    height = 0.05 * lock + 0.03 * hair + 0.01 * fine
+    sheet.lay(mask, np.clip(coat, 0, 1), 0.35, height, gloss=0.3, rim=0.2)
+    _guard_hairs(sheet, way, tones)
     return sheet.finish()
+
+
+def _swirl(sheet: Sheet) -> np.ndarray:
+    """Return the way that hair lies, unit vectors `(n, n, 2)`: a flow with a crown."""
+    rng = sheet.rng
+    angle = rng.uniform(0, 2 * np.pi) + rng.uniform(0.4, 1.3) * sheet.noise(1.0)
+    way = np.dstack([np.cos(angle), np.sin(angle)])
+    if rng.random() < 0.5:
+        cx, cy = rng.uniform(-0.6, 0.6, 2)
+        r, theta = sheet.polar(cx, cy)
+        turn = theta + rng.uniform(-1.4, 1.4)
+        pull = 1.6 * np.exp(-((r / rng.uniform(0.4, 0.9)) ** 2))[..., None]
+        way = way + pull * np.dstack([np.cos(turn), np.sin(turn)])
+    way = way / (np.linalg.norm(way, axis=2, keepdims=True) + 1e-3)
+    return way.astype(np.float32)
+
+
+def _comb(sheet: Sheet, way, fields, length: float):
+    """Return fields drawn out along the hair, and where each hair has its root.
+
+    Noise averaged along the lines of a flow shows the flow (Cabral and Leedom 1993).
+    """
+    n, steps = sheet.n, 9
+    stride = length * n / 2 / steps
+    y, x = np.mgrid[:n, :n].astype(np.float32)
+    total, weight = fields.copy(), 1.0
+    for k in range(1, steps + 1):
+        step = cv2.remap(way, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
+        x, y = x - stride * step[..., 0], y - stride * step[..., 1]
+        taken = cv2.remap(fields, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        share = 1 - 0.7 * k / steps  # hairs taper
+        total, weight = total + share * taken, weight + share
+    total = total - total.mean((0, 1))
+    total = np.clip(total / (2 * total.std((0, 1)) + 1e-6), -1, 1)
+    # Hairs differ in length, but each has one length from root to tip.
+    uneven = 0.25 * length * n * (0.5 * total[..., 0] + total[..., 1])
+    return total, (x - uneven * step[..., 0], y - uneven * step[..., 1])
+
+
+def _pelt(sheet: Sheet, name: str, tones) -> np.ndarray:
+    """Return the colours of a coat at the roots of its hairs, `(n, n, 3)`."""
+    rng = sheet.rng
+    ground, mark, inner = tones
+    wander = sheet.noise(0.85)
+    turn = rng.uniform(0, np.pi)
+    run = sheet.x * np.cos(turn) + sheet.y * np.sin(turn)
+    coat = blend(ground, inner, 0.5 * smoothstep(0.0, 0.8, sheet.noise(1.0)))
+    if name in ("stripes", "zebra"):
+        wave = np.sin(rng.uniform(8, 15) * run + 3.5 * wander)
+        edge = 0.15 + 0.5 * sheet.noise(0.8) if name == "stripes" else 0.1
+        return blend(coat, mark, smoothstep(edge, edge + 0.2, wave))
+    if name == "patches":
+        coat = blend(coat, mark, smoothstep(0.05, 0.15, wander))
+        return blend(coat, inner, smoothstep(0.15, 0.25, sheet.noise(0.8)))
+    if name == "agouti":
+        return blend(coat, mark, 0.8 * smoothstep(-0.3, 0.7, wander))
+    pitch = rng.uniform(0.3, 0.46) if name == "rosettes" else rng.uniform(0.2, 0.3)
+    d = _spread(sheet, pitch) + 0.12 * sheet.noise(0.5)
+    if name == "spots":
+        return blend(coat, mark, smoothstep(0.36, 0.26, d))
+    coat = blend(coat, inner, smoothstep(0.36, 0.3, d))
+    broken = smoothstep(-0.35, -0.2, sheet.noise(0.55))
+    ring = smoothstep(0.2, 0.26, d) * smoothstep(0.46, 0.4, d)
+    return blend(coat, mark, ring * broken)
+
+
+def _spread(sheet: Sheet, pitch: float) -> np.ndarray:
+    """Return the distance to the nearest of scattered points, in pitches."""
+    n = sheet.n
+    rows = int(2.4 / pitch)
+    i, j = np.mgrid[:rows, :rows].astype(np.float32)
+    points = np.stack([j + 0.5 * (i % 2), i * 0.9], -1).reshape(-1, 2) * pitch - 1.1
+    points += sheet.rng.uniform(-0.22, 0.22, points.shape) * pitch
+    pixels = np.round((points + 1) * n / 2).astype(int)
+    pixels = pixels[((pixels >= 0) & (pixels < n)).all(1)]
+    free = np.ones((n, n), np.uint8)
+    free[pixels[:, 1], pixels[:, 0]] = 0
+    return cv2.distanceTransform(free, cv2.DIST_L2, 5) * (2 / n / pitch)
+
+
+def _guard_hairs(sheet: Sheet, way, tones) -> None:
+    """Lay long single hairs over the coat, some light and some dark."""
+    rng, n = sheet.rng, sheet.n
+    light = np.clip(0.5 * tones[0] + 0.6, 0, 1)
+    for tone, count in ((tones[1] * 0.8, 30), (light, 45)):
+        line = n / 2 + 0.72 * n / 2 * rng.uniform(-1, 1, (count, 2))
+        trail = [line]
+        stride = n * rng.uniform(0.018, 0.035, (count, 1))
+        for _ in range(6):
+            i = np.clip(line.astype(int), 0, n - 1)
+            line = line + stride * way[i[:, 1], i[:, 0]]
+            trail.append(line)
+        trail = np.round(np.stack(trail, 1) * 16).astype(np.int32)
+        mask = np.zeros((n, n), np.uint8)
+        cv2.polylines(mask, list(trail), False, 255, 1, cv2.LINE_AA, 4)
+        mask = mask.astype(np.float32) / 255 * smoothstep(0.98, 0.85, sheet.polar()[0])
+        sheet.lay(0.75 * mask, tone, 0.0, 0.01 * mask, gloss=0.2, rim=0.0, shadow=0.3)
