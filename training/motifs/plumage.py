@@ -220,7 +220,7 @@ def _lay_row(u, v, row, shift, length, style, home, tall, found) -> None:
     on &= ~(part & (chance > 0.55) & ((chance > 0.78) == (side > 0)))
     x, y = home(column, (row + 1.2) * tall)
     end = home(column, (row + 0.95 * length) * tall)
-    on &= (np.hypot(x, y) < 0.9) & (np.maximum(*np.abs(end)) < 1.04)
+    on &= (np.hypot(x, y) < 0.9) & (np.maximum(*np.abs(end)) < 1.1)
     for field, value in ((top, 1.0), (s, here), (t, side)):
         np.copyto(field, value, where=on, casting="unsafe")
     np.copyto(tone, _another(chance, 91.3), where=on, casting="unsafe")
@@ -244,19 +244,38 @@ def _quills(sheet: Sheet, coat) -> None:
 
 
 def _quill(sheet: Sheet, style, coat, lean: float, wide: float, bow: float) -> None:
+    """Lay one quill; only its own box of the sheet is worked out."""
     rng = sheet.rng
     c, s = np.cos(lean), np.sin(lean)
-    x, y = sheet.x, sheet.y - 0.95
-    along = (s * x - c * y) / 1.9
-    across = c * x + s * y - bow * np.sin(np.pi * np.clip(along, 0, 1)) * 1.2
+    along = (s * sheet.x - c * (sheet.y - 0.95)) / 1.9
+    across = c * sheet.x + s * (sheet.y - 0.95)
+    across = across - bow * np.sin(np.pi * np.clip(along, 0, 1)) * 1.2
+    near = (along > -0.02) & (along < 1.02) & (np.abs(across) < wide)
+    rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    whole, paint = np.zeros_like(along), np.zeros((*along.shape, 3), np.float32)
+    height = np.zeros_like(along)
+    along, across = along[box], across[box]
+    found = _blade(sheet, along, across, style, coat, wide, sheet.noise(0.5)[box])
+    whole[box], paint[box], height[box] = found
+    sheet.lay(whole, paint, 0.05, height, gloss=0.25, rim=0.4)
+    width = 0.028 * (1 - 0.75 * np.clip(along, 0, 1)) * (0.6 + wide)
+    shaft = smoothstep(1.0, 0.6, np.abs(across) / width)
+    shaft = shaft * smoothstep(0.0, 0.02, along) * smoothstep(0.97, 0.93, along)
+    whole[box] = shaft
+    ivory = blend(coat[2], (0.95, 0.9, 0.78), rng.uniform(0.4, 0.8))
+    sheet.lay(whole, ivory, 0.02, gloss=0.6, rim=0.3, shadow=0.25)
+
+
+def _blade(sheet: Sheet, along, across, style, coat, wide: float, noise):
+    """Return the mask, the paint and the height of a quill's vane, frayed and split."""
+    rng = sheet.rng
     vane = (along - 0.14) / 0.86  # below it the quill is bare
     skew = rng.uniform(0.8, 1.0) if rng.random() < 0.5 else 1.0
     across = np.where(across > 0, across / skew, across)
-    half = wide * np.maximum(_outline(vane, style), 1e-3)
-    noise = sheet.noise(0.5)
-    t = across / half
+    t = across / (wide * np.maximum(_outline(vane, style), 1e-3))
     run = vane - 0.3 * style["slant"] * np.abs(t) ** 0.85
-    barb = np.sin(2 * np.pi * style["barbs"] * run + 1.6 * noise)
+    barb = np.sin(2 * np.pi * style["barbs"] * run + 0.9 * noise)
     ragged = 1 - 0.05 * (1 + barb) - 0.06 * (1 + noise)
     mask = smoothstep(0.0, 0.06, ragged - np.abs(t)) * smoothstep(0, 0.02, vane)
     mask = mask * smoothstep(1.0, 0.97, vane)
@@ -268,11 +287,4 @@ def _quill(sheet: Sheet, style, coat, lean: float, wide: float, bow: float) -> N
     t = np.clip(t, -1.2, 1.2)
     paint, _, barb = _vane(vane, t, style, coat, tone, noise)
     height = 0.1 * wide * (1 - t * t) + 0.01 * barb
-    mask = mask.astype(np.float32)
-    paint = np.clip(paint, 0, 1)
-    sheet.lay(mask, paint, 0.05, height.astype(np.float32), gloss=0.25, rim=0.4)
-    width = 0.028 * (1 - 0.75 * np.clip(along, 0, 1)) * (0.6 + wide)
-    shaft = smoothstep(1.0, 0.6, np.abs(across) / width)
-    shaft = shaft * smoothstep(0.0, 0.02, along) * smoothstep(0.97, 0.93, along)
-    ivory = blend(coat[2], (0.95, 0.9, 0.78), 0.6)
-    sheet.lay(shaft.astype(np.float32), ivory, 0.02, gloss=0.6, rim=0.3, shadow=0.25)
+    return mask, np.clip(paint, 0, 1), height
