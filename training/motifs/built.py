@@ -1,4 +1,4 @@
-"""Arches, pagodas and wheels."""
+"""Arches and pagodas, and the masonry they share with other buildings."""
 
 from __future__ import annotations
 
@@ -60,78 +60,203 @@ def shingles(u, v):
 
 
 def arches(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw an arcade, one or two tiers of round or pointed arches on pillars."""
+    """Draw a vaulted walk, an arcade with depth, or a stained gothic window."""
     sheet = Sheet(rng, size)
-    stone = colour(rng, rng.choice([0.08, 0.1, 0.04, 0.6]), 0.35, 0.7)
-    wall, bump = masonry(sheet, stone, rng.uniform(0.09, 0.14))
-    sheet.lay(
-        sheet.polygon([[-0.98, -0.95], [0.98, -0.95], [0.98, 0.98], [-0.98, 0.98]]),
-        wall,
-        0.05,
-        bump,
-        gloss=0.05,
-    )
-    tiers = int(rng.integers(1, 3))
-    count = int(rng.integers(1, 4)) + tiers - 1
-    pointed = rng.uniform(0.0, 0.9) if rng.random() < 0.5 else 0.0
-    height = 1.8 / tiers
-    wide = 1.9 / count
-    for tier in range(tiers):
-        base = 0.98 - tier * height
-        for k in range(count):
-            cx = -0.95 + wide * (k + 0.5)
-            _arch(sheet, cx, base, wide, height, stone, pointed)
-        if tier < tiers - 1 or rng.random() < 0.6:
-            top = base - height + 0.02
-            band = [
-                [-1, top - 0.05],
-                [1, top - 0.05],
-                [1, top + 0.05],
-                [-1, top + 0.05],
-            ]
-            sheet.lay(sheet.polygon(band), stone * 1.15, 0.05, gloss=0.1)
+    stone = colour(rng, rng.choice([0.08, 0.1, 0.04, 0.6]), 0.38, 0.82)
+    kinds = (_vault, _vault, _window, _arcade, _arcade)
+    gold = colour(rng, 0.12, 0.7, 0.9, 0.02)
+    cap = gold if rng.random() < 0.4 else np.clip(stone * 1.15, 0, 1)
+    _wall(sheet, stone)
+    kinds[rng.integers(len(kinds))](sheet, stone, cap)
     return sheet.finish()
 
 
-def _arch(sheet: Sheet, cx, base, wide, height, stone, pointed) -> None:
+def _arch(sheet: Sheet, cx, spring, half, pointed):
+    """Return how far out each pixel lies (1 on the arch) and how far along it."""
+    dx, dy = (sheet.x - cx) / half, (sheet.y - spring) / half
+    up = np.maximum(-dy, 0)
+    theta = np.arctan2(up, dx)
+    if pointed:
+        peak = up * up / (up * up + dx * dx + 1e-6)
+        up = up / (1 + 0.7 * pointed * peak * peak * peak)
+    along = np.where(dy > 0, np.pi / 2 + dy, np.abs(np.pi / 2 - theta))
+    return np.hypot(dx, up), along
+
+
+def _wall(sheet: Sheet, stone) -> None:
+    paint, bump = masonry(sheet, stone, sheet.rng.uniform(0.09, 0.14))
+    box = sheet.polygon(_rectangle(-0.98, -0.96, 0.98, 0.98))
+    sheet.lay(box, paint, 0.05, bump, gloss=0.05)
+
+
+def _frame(sheet: Sheet, arch, spring, half, base, stone, cap, inner=0.8) -> None:
+    """Lay an arch of voussoirs and mouldings that stands on fluted columns."""
+    out, along = arch
+    above = sheet.y < spring
+    t = (out - inner) / (1 - inner)
+    wedge = np.abs((along * 2.6 + 0.5) % 1 - 0.5)
+    joint = smoothstep(0.0, 0.07, 0.5 - wedge)
+    tint = 0.5 + 0.5 * np.sin(np.floor(along * 2.6 + 0.5) * 78.2)
+    roll = np.abs(np.sin(t * np.pi * 1.5))
+    flute = 0.5 + 0.5 * np.cos(t * np.pi * 6)
+    tone = np.where(
+        above, (0.55 + 0.45 * joint) * (0.85 + 0.3 * tint), 0.75 + 0.35 * flute
+    )
+    tone = tone * (1.1 + 0.2 * sheet.noise(0.3))
+    round_shaft = np.sqrt(np.maximum(0, 1 - (2 * t - 1) ** 2))
+    bump = half * np.where(above, 0.05 * roll + 0.02 * joint, 0.13 * round_shaft)
+    bump = bump + np.where(above, 0, 0.02 * half * flute)
+    mask = (out < 1) & (out > inner) & (sheet.y < base)
+    paint = np.clip(np.asarray(stone) * tone[..., None], 0, 1)
+    sheet.lay(mask.astype(np.float32), paint, 0.02, bump, 0.2, 0.6, 0.7)
+    axis = np.abs(out - 0.5 * (1 + inner)) / (1 - inner)  # 0.5 at the rims
+    lift = (sheet.y - spring) / half
+    head = (axis < 0.5 + 0.35 * smoothstep(0.24, 0.0, lift)) & (lift > 0)
+    foot = (sheet.y > base - 0.13 * half) & (axis < 0.62)
+    leaf = 0.5 + 0.5 * np.cos(out * 70) * np.sin(lift * 26)
+    mask = ((head & (lift < 0.26)) | foot) & (sheet.y < base)
+    paint = np.clip(cap * (0.65 + 0.5 * leaf)[..., None], 0, 1)
+    sheet.lay(mask.astype(np.float32), paint, 0.03, 0.04 * half * leaf, 0.4, 0.4, 0.5)
+
+
+def _vault(sheet: Sheet, stone, cap) -> None:
+    """Draw arch within arch, dwindling along a chequered floor towards a light."""
     rng = sheet.rng
-    half = wide * 0.36
-    spring = base - height * 0.92 + half * (1.35 + 0.5 * pointed)
-    t = np.linspace(0, np.pi, 24)
-    rise = np.sin(t) * (1 + pointed * 0.7 * np.sin(t) ** 6)
+    pointed = rng.uniform(0.3, 1.0) if rng.random() < 0.6 else 0.0
+    eye = rng.uniform(-0.25, 0.25), rng.uniform(0.2, 0.45)
+    half, spring = rng.uniform(0.82, 0.95), -0.06 + 0.3 * pointed
+    shrink = rng.uniform(0.68, 0.78)
+    glow = colour(rng, rng.choice([0.1, 0.12, 0.55, 0.9]), 0.45, 1.0)
+    dusk = colour(rng, 0.65, 0.5, 0.25)
+    dark = colour(rng, 0.02, 0.5, 0.3, 0.2)
+    slope = 0.8 * half / (0.98 - eye[1])
+    layers = int(rng.integers(4, 6))
+    for k in range(layers):
+        q = shrink**k
+        cx, base = eye[0] * (1 - q), eye[1] + (0.98 - eye[1]) * q
+        middle = eye[1] + (spring - eye[1]) * q
+        top = middle - half * q * (1 + 0.7 * pointed)
+        part = region(sheet, _rectangle(cx - half * q, top, cx + half * q, base))
+        arch = _arch(part, cx, middle, half * q, pointed)
+        out, along = arch
+        far = k / layers
+        tint = blend(stone, blend(dusk, glow, far), 0.75 * far)
+        ribs = 0.5 + 0.5 * np.cos(along * 14)
+        tone = (0.25 + 0.3 * ribs) * smoothstep(0.2, 1.0, out) + 0.12
+        floor = _chequers(part, eye, dark, stone)
+        ground = np.abs(part.x - eye[0]) < (part.y - eye[1]) * slope
+        inside = np.where(ground[..., None], floor, tint * tone[..., None])
+        mask = ((out < 0.82) & (part.y < base)).astype(np.float32)
+        part.lay(mask, inside.astype(np.float32), 0, gloss=0, rim=0.5, shadow=0)
+        _frame(part, arch, middle, half * q, base, tint, blend(cap, tint, far))
+    near = np.exp(-3 * np.clip(out, 0, 1) ** 2)
+    light = np.clip(blend(glow * 0.6, np.clip(glow * 1.5, 0, 1), near), 0, 1)
+    mask = ((out < 0.8) & (part.y < base)).astype(np.float32)
+    part.lay(mask, light, 0, gloss=0, rim=0.2, shadow=0)
 
-    def outline(k: float) -> np.ndarray:
-        bow = np.stack([cx + k * half * np.cos(t), spring - k * half * rise], 1)
-        return np.vstack([[cx + k * half, base], bow, [cx - k * half, base]])
 
-    theta = np.arctan2(sheet.y - spring, sheet.x - cx)
-    wedge = np.where(
-        sheet.y < spring, np.sin(theta * 17), np.sin((sheet.y - spring) * 17 / half)
-    )
-    ring = (
-        stone
-        * (1.05 + 0.22 * np.sign(wedge) * smoothstep(0, 0.3, abs(wedge)))[..., None]
-    )
-    sheet.lay(
-        sheet.polygon(outline(1.25)), np.clip(ring, 0, 1), 0.06, gloss=0.1, rim=0.6
-    )
-    hollow = colour(rng, 0.62, 0.4, 0.16)
-    depth = blend(
-        hollow, stone * 0.55, smoothstep(0.2 * half, 1.1 * half, sheet.x - cx)
-    )
-    depth = (
-        depth * (1 - 0.6 * smoothstep(spring + half, spring - half, sheet.y))[..., None]
-    )
-    sheet.lay(sheet.polygon(outline(1.0)), depth, 0, gloss=0, rim=0.8, shadow=0.0)
-    for side in (-1, 1):
-        x = cx + side * half * 1.13
-        block = [
-            [x - 0.2 * half, spring - 0.06],
-            [x + 0.2 * half, spring - 0.06],
-            [x + 0.15 * half, spring + 0.06],
-            [x - 0.15 * half, spring + 0.06],
-        ]
-        sheet.lay(sheet.polygon(block), stone * 1.2, 0.04, gloss=0.1)
+def _chequers(sheet: Sheet, eye, dark, stone) -> np.ndarray:
+    near = np.maximum(sheet.y - eye[1], 0.02) / (0.98 - eye[1])
+    u, v = (sheet.x - eye[0]) / near, 1 / near
+    check = np.sin(u * 7) * np.sin(v * 5) > 0
+    paint = blend(dark, np.clip(stone * 1.1, 0, 1), check.astype(np.float32))
+    return np.clip(paint * (0.55 + 0.5 * near)[..., None], 0, 1)
+
+
+def _arcade(sheet: Sheet, stone, cap) -> None:
+    """Draw one or two tiers of arches, each with a second one deep inside it."""
+    rng = sheet.rng
+    tiers = int(rng.integers(1, 3))
+    count = int(rng.integers(1, 3)) + tiers - 1
+    pointed = rng.uniform(0.3, 1.0) if rng.random() < 0.5 else 0.0
+    glow = colour(rng, rng.choice([0.1, 0.55, 0.6]), 0.6, 0.8)
+    height, wide = 1.9 / tiers, 1.92 / count
+    depths = (1.0, 0.72, 0.5) if tiers * count < 3 else (1.0, 0.68)
+    side = rng.uniform(-0.2, 0.2)
+    for k in range(tiers * count):
+        cx = -0.96 + wide * (k % count + 0.5)
+        base = 0.98 - height * (k // count)
+        corner = _rectangle(cx - wide / 2, base - height, cx + wide / 2, base)
+        part = region(sheet, corner)
+        half = min(0.5 * wide, 0.8 * height)
+        spring = base - height + half * (1.12 + 0.6 * pointed)
+        spring = min(spring, base - 0.3 * height)
+        _recess(part, cx, base, spring, half, pointed, side, depths, stone, cap, glow)
+    band = sheet.polygon(_rectangle(-0.98, -0.98, 0.98, -0.9))
+    beads = 0.5 + 0.5 * np.cos(sheet.x * 40)
+    paint = np.clip(stone * (0.8 + 0.4 * beads)[..., None], 0, 1)
+    sheet.lay(band, paint, 0.04, 0.02 * beads)
+
+
+def _recess(
+    sheet: Sheet, cx, base, spring, half, pointed, side, depths, stone, cap, glow
+) -> None:
+    """Lay one bay: arches each deeper than the last, then sky or coloured glass."""
+    high = base - spring + half * (1 + 0.7 * pointed)
+    for depth in depths:
+        x = cx + side * half * (1 - depth)
+        arch = _arch(sheet, x, spring, half * depth, pointed)
+        shade = 0.3 + 0.7 * depth
+        _frame(
+            sheet, arch, spring, half * depth, base, stone * shade, cap * shade, 0.77
+        )
+        tone = smoothstep(-1.0, 1.0, (sheet.x - x) / half * np.sign(side))
+        within = blend(stone * 0.12, stone * 0.5, tone)
+        if depth == depths[-1]:
+            rise = (base - sheet.y) / high
+            within = blend(np.clip(glow * 1.2, 0, 1), glow * (0.3, 0.25, 0.5), rise)
+            within = within * (1 + 0.35 * sheet.noise(0.8))[..., None]
+        mask = ((arch[0] < 0.77) & (sheet.y < base)).astype(np.float32)
+        sheet.lay(mask, np.clip(within, 0, 1), 0, gloss=0, rim=0.7, shadow=0)
+
+
+def _window(sheet: Sheet, stone, cap) -> None:
+    """Draw a pointed window: lancets and a rose of coloured glass in stone bars."""
+    rng = sheet.rng
+    pointed, half = rng.uniform(0.3, 0.7), rng.uniform(0.84, 0.95)
+    spring = -0.96 + half * (1 + 0.7 * pointed)
+    arch = _arch(sheet, 0, spring, half, pointed)
+    out = arch[0]
+    _frame(sheet, arch, spring, half, 0.98, stone, cap, 0.84)
+    lancets = int(rng.integers(2, 4))
+    radius = half * rng.uniform(0.36, 0.46)
+    cy = spring - 0.22 * half
+    r, theta = sheet.polar(0, cy)
+    petals = int(rng.choice([6, 8, 10, 12]))
+    foil = radius * (0.82 + 0.13 * np.abs(np.cos(theta * petals / 2)))
+    bars = (r < radius * 1.1) & (r > foil)
+    bars |= (np.abs(np.sin(theta * petals / 2)) * r < 0.05 * half) & (r < radius)
+    bars |= np.abs(r - 0.3 * radius) < 0.03 * half
+    wide = 0.84 * half / lancets
+    for k in range(lancets):
+        cx = wide * (2 * k + 1 - lancets)
+        top = cy + radius * 1.15 + 0.9 * wide * (0.45 if k * 2 + 1 == lancets else 0.2)
+        rho, _ = _arch(sheet, cx, top, wide, 0.8)
+        bars |= (rho > 0.86) & (rho < 1.04)
+    cell = np.floor(theta / (2 * np.pi) * petals + 0.5) * 7 + np.floor(4 * r / radius)
+    inside = ((out < 0.86) & (sheet.y < 0.98)).astype(np.float32)
+    glass, bump = _glass(sheet, np.where(r < radius, cell, -1), spring)
+    sheet.lay(inside, glass, 0, bump, gloss=0.3, rim=0.4, shadow=0)
+    sheet.lay(inside * bars, np.clip(stone * 1.1, 0, 1), 0.05, None, 0.3, 0.6, 0.6)
+
+
+def _glass(sheet: Sheet, cell, spring):
+    """Return `(paint, bump)` of leaded panes; `cell` counts those of the rose."""
+    rng = sheet.rng
+    pitch = rng.uniform(4.5, 7)
+    u, v = (sheet.x + sheet.y * 0.7) * pitch, (sheet.x - sheet.y * 0.7) * pitch
+    fu, fv = u % 1 - 0.5, v % 1 - 0.5
+    lead = smoothstep(0.5, 0.4, np.maximum(np.abs(fu), np.abs(fv)))
+    number = np.where(cell < 0, np.floor(u) * 12.9 + np.floor(v) * 78.2, cell * 37.7)
+    lead = np.where(cell < 0, lead, 1.0)
+    number = (np.sin(number) * 43758.5) % 1
+    hue = rng.random()
+    jewels = [colour(rng, hue + k * 0.28, 0.85, 0.9, 0.03) for k in range(4)]
+    paint = np.stack(jewels)[(number * 4).astype(int) % 4]
+    light = 0.7 + 0.7 * np.exp(-(sheet.x**2 + (sheet.y - spring) ** 2) * 1.5)
+    tone = light * (0.25 + 0.75 * lead) * (0.85 + 0.3 * (number * 7 % 1))
+    tone = tone * (1.05 + 0.3 * sheet.noise(0.5))
+    return np.clip(paint * tone[..., None], 0, 1).astype(np.float32), 0.02 * lead
 
 
 def pagoda(rng: np.random.Generator, size: int) -> np.ndarray:
