@@ -244,7 +244,9 @@ def plumage(sheet: Sheet, along, across, pitch: float, base, mark, kind: int):
     cell = across / (0.9 * pitch) + 0.5 * (row % 2)
     u = cell - np.floor(cell) - 0.5
     # A feather's tip is round, so its rim falls back towards its sides.
-    v = (along / pitch - row + 1.3 * u**2) % 1.0
+    # The barbs fray it: without that, feathers look like scales.
+    fray = 0.04 * np.sin(30 * u + 5 * sheet.noise(0.5)) + 0.07 * sheet.noise(0.3)
+    v = (along / pitch - row + 1.3 * u**2 + fray) % 1.0
     barbs = np.sin(38 * np.abs(u) + 16 * v)
     if kind == 0:
         t = smoothstep(-0.1, 0.5, np.sin(v * 2 * np.pi * 1.5 + 2.5 * u**2 - 1))
@@ -254,7 +256,7 @@ def plumage(sheet: Sheet, along, across, pitch: float, base, mark, kind: int):
         t = smoothstep(0.3, 0.18, np.hypot(u, 0.8 * (v - 0.6)))
     else:
         t = smoothstep(0.2, 0.5, sheet.noise(0.6)) * 0.7
-    rim = smoothstep(0.78, 0.98, v)
+    rim = smoothstep(0.72, 0.98, v)
     pale = smoothstep(0.6, 0.8, v) * (1 - rim)
     shaft = smoothstep(0.07, 0.02, np.abs(u))
     tone = 1 + 0.16 * barbs + 0.3 * pale - 0.42 * rim + 0.2 * shaft
