@@ -142,6 +142,7 @@ def fur(rng: np.random.Generator, size: int) -> np.ndarray:
     sheet = Sheet(rng, size)
     way = _swirl(sheet)
     fields = np.dstack([sheet.noise(0.62), sheet.noise(0.3), sheet.noise(0.0)])
+    fields = cv2.GaussianBlur(fields, (0, 0), 0.7)  # else strides show as beads
     strands, root = _comb(sheet, way, fields, rng.uniform(0.14, 0.3))
     name = rng.choice(list(PELTS), p=[0.24, 0.2, 0.12, 0.16, 0.1, 0.18])
     tones = [colour(rng, *tone, spread=0.03) for tone in PELTS[name]]
@@ -149,8 +150,12 @@ def fur(rng: np.random.Generator, size: int) -> np.ndarray:
     # Hairs carry the colour of their roots, so that marks end in hairs.
     coat = cv2.remap(coat, *root, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     r, _ = sheet.polar()
-    edge = np.ascontiguousarray(0.93 - r + 0.1 * sheet.noise(0.7))
-    edge = cv2.remap(edge, *root, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    edge = np.ascontiguousarray(0.95 - r + 0.1 * sheet.noise(0.7))
+    spot = np.mgrid[: sheet.n, : sheet.n][::-1]
+    half = [
+        (0.6 * a + 0.4 * b).astype(np.float32) for a, b in zip(spot, root, strict=True)
+    ]
+    edge = cv2.remap(edge, *half, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = smoothstep(0.0, 0.03, edge + 0.06 * strands[..., 1])
     lock, hair, fine = strands[..., 0], strands[..., 1], strands[..., 2]
     light = 1 + 0.5 * lock + 0.4 * hair + 0.3 * fine
@@ -182,7 +187,7 @@ def _comb(sheet: Sheet, way, fields, length: float):
 
     Noise averaged along the lines of a flow shows the flow (Cabral and Leedom 1993).
     """
-    n, steps = sheet.n, 9
+    n, steps = sheet.n, 12
     stride = length * n / 2 / steps
     y, x = np.mgrid[:n, :n].astype(np.float32)
     total, weight = fields.copy(), 1.0
