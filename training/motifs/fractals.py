@@ -257,7 +257,7 @@ def _discs(sheet: Sheet, palette, discs, gloss: float) -> None:
     rng, n = sheet.rng, sheet.n
     number = np.zeros((n, n), np.float32)
     for k, (x, y, r, _) in enumerate(discs):
-        centre = tuple(int(v) for v in sheet._pixels([[x, y]])[0])
+        centre = int((x + 1) * n * 8 - 8), int((y + 1) * n * 8 - 8)  # in 1/16 pixels
         cv2.circle(number, centre, int(r * n / 2 * 16), k + 1.0, -1, cv2.LINE_8, 4)
     table = np.asarray([(0, 0, 1.0, 0), *discs], np.float32)[number.astype(np.int64)]
     u = (sheet.x - table[..., 0]) / table[..., 2]

@@ -154,7 +154,7 @@ def _rows(sheet: Sheet, pitch: float):
 
         return u, v, home
     # Rings about a point above, wider further down: a breast or a crest.
-    high, count = rng.uniform(0.9, 1.6), 0
+    high = rng.uniform(0.9, 1.6)
     dx, dy = x, y + high
     r, theta = np.hypot(dx, dy) + 1e-3, np.arctan2(dx, dy)
     count = 1 / (pitch * rng.uniform(0.8, 1.0) / high)
