@@ -51,7 +51,7 @@ def _limbs(
             solid, sheet.stroke(root, np.linspace(0.6, 0.12, 10) * width)
         )
     tips: list = []
-    ways = np.linspace(-1, 1, int(rng.integers(4, 6))) * spread
+    ways = np.linspace(-1, 1, int(rng.integers(5, 7))) * spread
     todo = [
         (
             trunk[-1 - abs(k) % 3],
@@ -74,7 +74,7 @@ def _limbs(
         for side in (-1, 1):
             turn = a + bend + side * rng.uniform(0.25, 0.62)
             again = length * rng.uniform(0.64, 0.88)
-            todo.append((end, turn, again, thick * rng.uniform(0.55, 0.7), level + 1))
+            todo.append((end, turn, again, thick * rng.uniform(0.54, 0.7), level + 1))
     return np.maximum(solid, mask.astype(np.float32) / 255), np.asarray(tips)
 
 
@@ -151,9 +151,9 @@ def _bare(sheet: Sheet) -> None:
     """Lay an old tree without leaves, dense with branches, at times with buds."""
     rng = sheet.rng
     bark, grooves = _bark(sheet, rng.uniform(0.25, 0.45))
-    width = rng.uniform(0.17, 0.24)
+    width = rng.uniform(0.19, 0.27)
     limbs, tips = _limbs(
-        sheet, rng.uniform(0.15, 0.35), width, 6, rng.uniform(1.1, 1.45), 0.34
+        sheet, rng.uniform(0.15, 0.35), width, 6, rng.uniform(1.1, 1.45), 0.31
     )
     sheet.lay(limbs, bark, 0.14, grooves, gloss=0.15, rim=0.4)
     if rng.random() < 0.3:
@@ -175,7 +175,7 @@ def _conifer(sheet: Sheet) -> None:
     sheet.lay(mask, bark, 0.14, grooves, gloss=0.1)
     paint = colour(rng, rng.choice([0.36, 0.3, 0.42]), 0.6, 0.5)
     snow = rng.random() < 0.3
-    rows, wide = int(rng.integers(4, 7)), rng.uniform(0.9, 1.1)
+    rows, wide = int(rng.integers(5, 8)), rng.uniform(1.0, 1.25)
     for k in range(rows):
         t = 1 - k / (rows - 1)
         deep = 0.35 + 0.4 * t
