@@ -66,8 +66,10 @@ def arches(rng: np.random.Generator, size: int) -> np.ndarray:
     kinds = (_vault, _vault, _window, _arcade, _arcade)
     gold = colour(rng, 0.12, 0.7, 0.9, 0.02)
     cap = gold if rng.random() < 0.4 else np.clip(stone * 1.15, 0, 1)
-    _wall(sheet, stone)
-    kinds[rng.integers(len(kinds))](sheet, stone, cap)
+    draw = kinds[rng.integers(len(kinds))]
+    shoulder = -0.96 if draw is _arcade else rng.choice([-0.96, -0.3, 0.0])
+    _wall(sheet, stone, float(shoulder))
+    draw(sheet, stone, cap)
     return sheet.finish()
 
 
@@ -83,10 +85,11 @@ def _arch(sheet: Sheet, cx, spring, half, pointed):
     return np.hypot(dx, up), along
 
 
-def _wall(sheet: Sheet, stone) -> None:
+def _wall(sheet: Sheet, stone, shoulder) -> None:
+    """Lay the masonry, square or with a gable, lest all dreams have corners."""
     paint, bump = masonry(sheet, stone, sheet.rng.uniform(0.09, 0.14))
-    box = sheet.polygon(_rectangle(-0.98, -0.96, 0.98, 0.98))
-    sheet.lay(box, paint, 0.05, bump, gloss=0.05)
+    gable = [[-0.98, shoulder], [0, -0.98], [0.98, shoulder], [0.98, 0.98]]
+    sheet.lay(sheet.polygon([*gable, [-0.98, 0.98]]), paint, 0.05, bump, gloss=0.05)
 
 
 def _frame(sheet: Sheet, arch, spring, half, base, stone, cap, inner=0.8) -> None:
