@@ -1,25 +1,21 @@
 """Weights: found, downloaded once with their hash, and read into Keras models."""
 
-import contextlib
 import hashlib
 import http.client
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from keras_dream.errors import WeightsError, shown
 from keras_dream.files import check_file, sha256_file
 
 TIMEOUT = 30  # seconds without a byte before a download is given up
 CHUNK = 1 << 20
-LARGEST_ARRAY = 1 << 31  # bytes; no published layer comes near it, a forged one may
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
 
@@ -28,17 +24,27 @@ Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if kn
 class Source:
     """A published weights file.
 
+    Every hash that is stated is checked, before a file is used for the first time.
+
     Attributes:
         file: Its name in the cache, and in Keras' own.
-        md5: What its publisher states; the sha256 is kept when it is first seen.
+        md5: The md5 that its publisher states, or None.
         url: Where it is published; None where only a file given by hand serves.
         classifier: Whether it holds the dense classifier.
+        sha256: The sha256 that its publisher states, or None; better than md5.
+        page: Where a person gets it, for a file without `url`, or None.
     """
 
     file: str
-    md5: str
+    md5: str | None = None
     url: str | None = None
     classifier: bool = False
+    sha256: str | None = None
+    page: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.url is not None and not (self.md5 or self.sha256):
+            raise ValueError(f"a download must have a published hash: {self.file}")
 
 
 def home() -> Path:
@@ -236,107 +242,3 @@ def sha256_of(path: Path) -> str:
         WeightsError: If there is no such file, or none that can be read.
     """
     return sha256_file(check_file(path, "A weights file", error=WeightsError))
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Opens an HDF5 file; whatever its damage makes h5py raise becomes one sentence."""
-    import h5py
-
-    check_file(path, "A weights file", error=WeightsError)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except WeightsError:
-        raise
-    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
-        raise _damaged(
-            path, "which is no HDF5 file laid out as one, or is damaged"
-        ) from None
-
-
-def _damaged(path: Path, what: str) -> WeightsError:
-    return WeightsError(
-        "A weights file must be a whole Keras weights file for this network",
-        received=f"{path.name}, {what}",
-        attempt="fetch it again, or give another one with --weights FILE",
-    )
-
-
-def has_classifier(path: Path) -> bool:
-    """Tells whether a legacy weights file holds a layer `predictions`.
-
-    Raises:
-        WeightsError: If the file cannot be read.
-    """
-    with _opened(path) as file:
-        return "predictions" in _names(file.attrs["layer_names"])
-
-
-def read_legacy(model: Any, path: Path) -> None:
-    """Puts a legacy Keras weights file (`.h5`, weights only) into a model, in order.
-
-    Nothing is run and nothing outside the file is read: links and external or virtual
-    data sets are refused, as are files that hold a whole model.
-
-    Raises:
-        WeightsError: If the file is damaged or made for another network.
-    """
-    with _opened(path) as file:
-        if "model_config" in file.attrs:
-            raise _damaged(path, "a whole model")
-        found = _layers(file, path)
-    wanted = [layer for layer in model.layers if layer.weights]
-    if len(found) != len(wanted):
-        raise _damaged(path, f"{len(found)} layers where {len(wanted)} are needed")
-    for layer, (name, arrays) in zip(wanted, found, strict=True):
-        # The legacy order: what is trained first, then the moving statistics.
-        variables = [*layer.trainable_variables, *layer.non_trainable_variables]
-        shapes = [tuple(v.shape) for v in variables]
-        if shapes != [a.shape for a in arrays]:
-            raise _damaged(path, f"shapes of the layer {name} that do not fit")
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
-
-
-def _layers(file: Any, path: Path) -> list[tuple[str, list[np.ndarray]]]:
-    """Returns the layers that have weights, in the file's order."""
-    found: list[tuple[str, list[np.ndarray]]] = []
-    for name in _names(file.attrs["layer_names"]):
-        group = _followed(file, name, path)
-        arrays = [
-            _array(group, part, path) for part in _names(group.attrs["weight_names"])
-        ]
-        if arrays:
-            found.append((name, arrays))
-    return found
-
-
-def _names(values: Any) -> list[str]:
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
-
-
-def _followed(group: Any, name: str, path: Path) -> Any:
-    """Returns what a name leads to, if no link on the way leads anywhere else."""
-    import h5py
-
-    for part in filter(None, name.split("/")):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise _damaged(path, f"whose {name} is missing or a link")
-        group = group[part]
-    return group
-
-
-def _array(group: Any, name: str, path: Path) -> np.ndarray:
-    import h5py
-
-    data = _followed(group, name, path)
-    plain = isinstance(data, h5py.Dataset)
-    # External and virtual data sets read other files of the host (CVE-2026-1669,
-    # CVE-2026-12480); a forged shape allocates without bound (CVE-2026-12570).
-    if not plain or data.external or data.is_virtual or data.nbytes > LARGEST_ARRAY:
-        raise _damaged(path, f"whose {name} is no plain array")
-    array = np.asarray(data[()], np.float32)
-    if not np.isfinite(array).all():
-        raise _damaged(path, f"whose {name} is not finite")
-    return array
