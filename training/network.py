@@ -39,8 +39,8 @@ BLOCKS = (
     Block(32, 48, 80, 20, 40, 24),
     Block(48, 64, 104, 24, 48, 32),
     Block(48, 64, 104, 24, 48, 32),
-    Block(72, 88, 144, 36, 72, 48),
     Block(80, 96, 160, 40, 80, 56),
+    Block(112, 112, 208, 48, 104, 64),
 )
 POOL_BEFORE = (1, 4)  # `mixed1` starts stride 8, `mixed4` starts stride 16
 AUXILIARY = 3
@@ -78,10 +78,12 @@ def build() -> tuple[keras.Model, keras.Model]:
     """Return the network and its training twin, which share every weight.
 
     The network maps pictures `(n, height, width, 3)` in [-1, 1] (`2x - 1` of the
-    unit range) to logits `(n, classes)`. The twin maps them to logits at each
-    position of the last block and of `mixed3`, `(n, height / 16, width / 16,
-    classes)` and `(n, height / 8, width / 8, classes)`. The second classifier makes
-    the middle blocks worth dreaming and is not part of the network.
+    unit range) to logits `(n, classes)`, and to `motifs`, `(n, height / 16, width /
+    16, classes)`: the logits at each position where they are positive. To climb the
+    squares of `motifs` is to make each place more of what it already looks like. The
+    twin maps pictures to the logits at each position of the last block and of
+    `mixed3`, `(n, height / 8, width / 8, classes)`. The second classifier makes the
+    middle blocks worth dreaming and is not part of the network.
     """
     inputs = keras.Input((None, None, 3), name="image")
     x = unit(inputs, 16, 3, "stem0")
@@ -99,6 +101,8 @@ def build() -> tuple[keras.Model, keras.Model]:
     classifier = layers.Dense(len(CLASSES), name="classes")
     auxiliary = layers.Dense(len(CLASSES), name="auxiliary")
     average = layers.GlobalAveragePooling2D(name="average")(x)
-    network = keras.Model(inputs, classifier(average), name="motif")
-    twin = keras.Model(inputs, [classifier(x), auxiliary(middle)], name="twin")
+    here = classifier(x)
+    found = layers.Activation("relu", name="motifs")(here)
+    network = keras.Model(inputs, [classifier(average), found], name="motif")
+    twin = keras.Model(inputs, [here, auxiliary(middle)], name="twin")
     return network, twin

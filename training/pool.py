@@ -10,21 +10,21 @@ import argparse
 import multiprocessing
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from motifs import BACKGROUND, CLASSES, scene
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / "data"
-SIDE = 128  # pixels across a stored scene; training cuts 96 out of it
+SIDE = 128  # pixels across a stored scene
+SMALLEST_CUT = 0.6  # of its side; a cut is resized to a training picture
 CHUNK = 500  # scenes a file
 SEED = 7
 
 
 def render_chunk(number: int) -> Path:
     """Render one file of scenes, unless it is there already."""
-    import cv2
-
     cv2.setNumThreads(1)
     path = DATA / f"scenes-{number:03}.npz"
     if path.exists():
@@ -63,18 +63,37 @@ def batch(
     """
     x = np.empty((count, size, size, 3), np.float32)
     y = np.empty((count, size, size), np.uint8)
-    room = pictures.shape[1] - size
+    whole = pictures.shape[1]
     for i, chosen in enumerate(rng.integers(0, len(pictures), count)):
-        top, left = rng.integers(0, room + 1, 2)
-        cut = np.s_[chosen, top : top + size, left : left + size]
+        side = int(rng.integers(round(SMALLEST_CUT * whole), whole + 1))
+        top, left = rng.integers(0, whole - side + 1, 2)
+        cut = np.s_[chosen, top : top + side, left : left + side]
         flip = np.s_[:, ::-1] if rng.random() < 0.5 else np.s_[:, :]
-        x[i] = pictures[cut][flip]
-        y[i] = labels[cut][flip]
-    x /= 255
-    gain = np.exp(rng.normal(0, 0.07, (count, 1, 1, 3)))
-    shift = rng.normal(0, 0.04, (count, 1, 1, 1))
-    x = x * gain.astype(np.float32) + shift.astype(np.float32)
-    return np.clip(x, 0, 1), y
+        x[i] = _resized(pictures[cut], size, cv2.INTER_AREA)[flip]
+        y[i] = _resized(labels[cut], size, cv2.INTER_NEAREST)[flip]
+    return _recoloured(rng, x / 255), y
+
+
+def _resized(cut: np.ndarray, size: int, how: int) -> np.ndarray:
+    # A larger cut is averaged down; a smaller one needs interpolation.
+    if how == cv2.INTER_AREA and len(cut) < size:
+        how = cv2.INTER_LINEAR
+    return cv2.resize(cut, (size, size), interpolation=how)
+
+
+def _recoloured(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    """Return pictures under another light, a third of them greyer.
+
+    Grey pictures make shape count for more than hue: without them the dreams fringe
+    every contour with all the colours of the rainbow.
+    """
+    one = (len(x), 1, 1, 1)
+    greyer = (rng.random(one) < 0.3) * rng.uniform(0.3, 1, one)
+    grey = x @ np.float32([0.299, 0.587, 0.114])  # luma of BT.601
+    x = x + greyer * (grey[..., None] - x)
+    gain = np.exp(rng.normal(0, 0.1, (len(x), 1, 1, 3)) + rng.normal(0, 0.15, one))
+    x = x * gain + rng.normal(0, 0.04, one)
+    return np.clip(x, 0, 1).astype(np.float32)
 
 
 def cells(labels: np.ndarray, stride: int) -> np.ndarray:
@@ -94,7 +113,7 @@ def cells(labels: np.ndarray, stride: int) -> np.ndarray:
 def main() -> None:
     """Render the pool in two processes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=6500)
+    parser.add_argument("--scenes", type=int, default=12_000)
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     DATA.mkdir(exist_ok=True)

@@ -42,8 +42,8 @@ DECAY = 1e-4
 AUXILIARY = 0.4  # weight of the classifier at `mixed3`
 WHOLE = 0.3  # weight of the classifier of the whole picture
 KEEP = 240  # steps between checkpoints; a multiple of REPLAYS
-PLAIN = 0.15  # share of the run without an attack
-RAMP = 0.45  # share of the run at which the attack has its full strength
+PLAIN = 0.05  # share of the run without an attack
+RAMP = 0.3  # share of the run at which the attack has its full strength
 
 
 class Plan(NamedTuple):
@@ -183,8 +183,8 @@ def train(plan: Plan, folder: Path) -> None:
 def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--eps", type=float, default=2.5)
+    parser.add_argument("--steps", type=int, default=10_500)
+    parser.add_argument("--eps", type=float, default=4.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run", default="motif", help="folder below training/runs")
     args = parser.parse_args()

@@ -80,7 +80,7 @@ def scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     elif kind < 0.3:
         shares = [rng.uniform(0.6, LARGEST)]
     else:
-        count = int(rng.integers(3, 9))
+        count = int(rng.integers(4, 11))
         low, high = np.log(SMALLEST), np.log(0.8)
         shares = sorted(np.exp(rng.uniform(low, high, count)), reverse=True)
     crowd = rng.random() < 0.3  # several of one class

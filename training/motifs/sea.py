@@ -298,32 +298,3 @@ KINDS = (
     Kind((0.58, 0.68), 0.16, ANY_HUE, ROUND, (0.2, 0.36, 0.42, 0.42), 0.03, _lined),
     Kind((0.68, 0.76), 0.14, ANY_HUE, ROUND, (0.08, 0.22, 0.26, 0.24), 0.06, _spotted),
 )
-
-
-REACH = 1.15  # of a shell's mouth from its pole
-
-
-def shell(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a coiled shell: a logarithmic spiral of ribbed whorls."""
-    sheet = Sheet(rng, size)
-    sheet.x = sheet.x / rng.uniform(0.85, 1.0)
-    growth = rng.uniform(0.17, 0.26)  # of the radius's logarithm, per radian
-    hand = rng.choice([-1, 1])
-    start = rng.uniform(0, 2 * np.pi)
-    # The mouth reaches far to one side, so the pole moves to the other.
-    r, theta = sheet.polar(-0.22 * np.cos(start), 0.22 * hand * np.sin(start))
-    angle = (hand * theta + start) % (2 * np.pi)
-    turn = np.log(np.maximum(r, 1e-3) / REACH) / growth - angle
-    whorl = np.floor(turn / (2 * np.pi))
-    phase = turn / (2 * np.pi) - whorl  # 0 at the inner seam, 1 at the outer
-    mask = smoothstep(0.0, 0.05, REACH * np.exp(growth * (angle - 2 * np.pi)) - r)
-    run = angle + 2 * np.pi * whorl
-    ribs = np.sin(run * rng.uniform(5, 9) - hand * 1.5 * phase)
-    tube = np.sqrt(np.maximum(0, 1 - (2 * phase - 1) ** 2))
-    hue = rng.uniform(0.03, 0.12)
-    a, b = colour(rng, hue, 0.3, 0.9), colour(rng, hue, 0.6, 0.5)
-    bands = smoothstep(-0.3, 0.6, ribs + 0.8 * sheet.noise(0.8))
-    paint = blend(a, b, 0.75 * bands) * (0.35 + 0.65 * tube)[..., None]
-    height = (0.32 * tube + 0.025 * ribs * tube) * np.minimum(r, 1)
-    sheet.lay(mask, paint, 0.1, height, gloss=0.4, rim=0.4)
-    return sheet.finish()
