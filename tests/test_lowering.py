@@ -11,7 +11,7 @@ import small_models
 from keras import layers
 from reference import Slope, features, mean_square, off, outputs, picture
 
-from keras_dream.network import architectures, weights, zoo
+from keras_dream.network import architectures, reading, weights, zoo
 from keras_dream.network.lower import lower
 from keras_dream.network.passes import optimise, truncate
 from keras_dream.network.run import Program
@@ -283,7 +283,7 @@ def squeezenet(kind):
         pytest.skip(
             "squeezenet's weights are neither in KERAS_DREAM_WEIGHTS nor cached"
         )
-    weights.read_legacy(model, path)
+    reading.read_legacy(model, path)
     return model
 
 

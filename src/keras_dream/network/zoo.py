@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest
-from keras_dream.network import architectures, weights as files
+from keras_dream.network import architectures, reading, weights as files
 from keras_dream.network.graph import Graph, load as load_graph
 from keras_dream.network.lower import lower
 
@@ -103,8 +103,8 @@ def load(
         sha256 = files.sha256_of(path)
         return Loaded(name, load_graph(path), sha256)
     path = weights or files.locate(name, chosen.sources, classifier, offline, progress)
-    model = chosen.build(files.has_classifier(path))
-    files.read_legacy(model, path)
+    model = chosen.build(reading.has_classifier(path))
+    reading.read_legacy(model, path)
     graph = lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
     return Loaded(name, graph, files.sha256_of(path))
 
