@@ -12,6 +12,7 @@ ROOT = Path(keras_dream.__file__).parent
 # By the first name that fits, from the most particular to the most general.
 FLOORS = {
     "errors": 0,
+    "settings": 0,
     "recipe": 0,
     "geometry": 0,
     "images": 1,
