@@ -13,7 +13,6 @@ import small_models
 from reference import off, picture
 
 import keras_dream as kd
-from keras_dream.dreamer import asks_for_class
 from keras_dream.engine import work
 from keras_dream.errors import (
     InputError,
@@ -23,6 +22,7 @@ from keras_dream.errors import (
     SettingError,
 )
 from keras_dream.images import as_picture
+from keras_dream.loading import asks_for_class
 
 
 @pytest.fixture(scope="module")

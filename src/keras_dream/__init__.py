@@ -11,11 +11,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_dream.dreamer import Dreamer, dream
+    from keras_dream.dreamer import Dreamer
     from keras_dream.dreams import Dream, Record
     from keras_dream.engine import Step
     from keras_dream.errors import DreamError
     from keras_dream.objectives import Objective, parse
+    from keras_dream.once import dream
     from keras_dream.preset import presets
     from keras_dream.recipe import Recipe, RunSettings
 
@@ -42,7 +43,7 @@ _HOMES = {
     "Record": "dreams",
     "RunSettings": "recipe",
     "Step": "engine",
-    "dream": "dreamer",
+    "dream": "once",
     "parse": "objectives",
     "presets": "preset",
 }

@@ -1,7 +1,6 @@
-"""The public verbs: a dreamer that holds a network, and `dream` for one picture."""
+"""The dreamer: a network on a device, and what can be done with it."""
 
 import os
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,15 @@ from keras_dream.canvases import Pixels
 from keras_dream.decoding import check_image
 from keras_dream.dreams import Dream, Record, processor, versions
 from keras_dream.engine import Octave, Parts, Step
-from keras_dream.errors import NetworkError, PictureError, SettingError, nearest
+from keras_dream.errors import NetworkError, PictureError
 from keras_dream.geometry import Size
 from keras_dream.gradients import WholeGradient
 from keras_dream.images import Picture, as_picture
+from keras_dream.loading import check_opaque, load_network
 from keras_dream.network import zoo
 from keras_dream.network.graph import Graph
 from keras_dream.network.weights import Progress
-from keras_dream.objectives import Class, parse
+from keras_dream.objectives import parse
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
 
@@ -74,7 +74,7 @@ class Dreamer:
             precision=self.run.precision,
             threads=self.run.threads,
         )
-        self._network = _load(
+        self._network = load_network(
             network,
             weights=Path(weights) if weights is not None else None,
             preprocessing=preprocessing,
@@ -82,7 +82,7 @@ class Dreamer:
             offline=self.run.offline,
             progress=progress,
         )
-        self._check_opaque()
+        check_opaque(self.graph, self._backend)
         self._gradients: dict[tuple[Any, ...], WholeGradient] = {}
 
     @property
@@ -166,11 +166,11 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: If a gradient is not finite.
         """
-        return (yield from self._run(as_picture(photo), _recipe(recipe)))
+        return (yield from self._run(as_picture(photo), chosen_recipe(recipe)))
 
     def dream(self, photo: "Photo", recipe: Recipe | str = "default") -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        steps = self._run(as_picture(photo), _recipe(recipe))
+        steps = self._run(as_picture(photo), chosen_recipe(recipe))
         while True:
             try:
                 next(steps)
@@ -306,94 +306,7 @@ class Dreamer:
             )
         return self._gradients[key]
 
-    def _check_opaque(self) -> None:
-        if not self.graph.opaque:
-            return
-        running = sys.modules["keras"].config.backend()
-        if running != self._backend.name:
-            names = ", ".join(sorted(self.graph.opaque)[:5])
-            raise SettingError(
-                f"The backend must be {running}, on which Keras runs, for a network "
-                "with layers that only Keras can run",
-                received=f"{self._backend.name} for {names}",
-                attempt=f"set the backend to {running}",
-            )
 
-
-def dream(
-    photo: "Photo",
-    recipe: Recipe | str = "default",
-    *,
-    weights: str | os.PathLike[str] | None = None,
-    preprocessing: str | None = None,
-    **settings: Any,
-) -> Dream:
-    """Dreams one picture: a `Dreamer` for one use.
-
-    Args:
-        photo: As for `Dreamer.steps`.
-        recipe: A recipe or the name of a preset.
-        weights: As for `Dreamer`.
-        preprocessing: As for `Dreamer`.
-        **settings: Any setting of the recipe, put over it, and any run setting;
-            `layers={"mixed3": 3.0}` is another way to write an objective, and
-            `network` may be a `keras.Model`.
-
-    Returns:
-        The dream; `dream(...).save("out.png")` writes it.
-
-    Raises:
-        SettingError: If a setting is unknown or impossible.
-        DreamError: As for `Dreamer` and `Dreamer.steps`.
-    """
-    model = settings.pop("network", None)
-    if isinstance(model, str):
-        settings["network"], model = model, None
-    run = {n: settings.pop(n) for n in RunSettings.model_fields if n in settings}
-    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
-    if unknown:
-        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
-        raise SettingError(
-            "A setting must be one that exists",
-            received=repr(unknown[0]),
-            attempt=nearest(unknown[0], names),
-        )
-    chosen = _recipe(recipe).but(**settings)
-    dreamer = Dreamer(
-        chosen.network if model is None else model,
-        weights=weights,
-        preprocessing=preprocessing,
-        run=RunSettings.of(run),
-        classifier=asks_for_class(chosen),
-    )
-    return dreamer.dream(photo, chosen)
-
-
-def asks_for_class(recipe: Recipe) -> bool:
-    """Tells whether a recipe's objective names a class score."""
-    terms = parse(recipe.objective).terms if recipe.objective else ()
-    return any(isinstance(term.target, Class) for term in terms)
-
-
-def _recipe(recipe: Recipe | str) -> Recipe:
+def chosen_recipe(recipe: Recipe | str) -> Recipe:
+    """Returns a recipe for a recipe or the name of a preset."""
     return preset(recipe) if isinstance(recipe, str) else recipe
-
-
-def _load(
-    network: Any, *, weights: Path | None, preprocessing: str | None, **options: Any
-) -> zoo.Loaded:
-    if not isinstance(network, str):
-        if weights is not None:
-            raise NetworkError(
-                "A weights file must be for a network that is given by name",
-                received=f"{weights.name} for a model",
-                attempt="load the weights into the model first",
-            )
-        return zoo.lower_model(network, preprocessing)
-    if preprocessing is not None:
-        raise NetworkError(
-            "The preprocessing must be stated only for a model of your own",
-            received=f"{preprocessing!r} for {network}",
-            attempt="leave it out: it belongs to the weights",
-        )
-    return zoo.load(network, weights=weights, **options)

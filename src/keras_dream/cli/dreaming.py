@@ -214,8 +214,9 @@ def _check_photo(photo: str) -> Path:
 
 def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcome:
     """Loads the network and dreams; a signal before the first step leaves nothing."""
-    from keras_dream.dreamer import Dreamer, asks_for_class
+    from keras_dream.dreamer import Dreamer
     from keras_dream.images import read_picture
+    from keras_dream.loading import asks_for_class
 
     try:
         picture = read_picture(job.photo)

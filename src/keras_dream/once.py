@@ -1,0 +1,62 @@
+"""`dream`: one picture, with a dreamer for one use."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from keras_dream.dreamer import Dreamer, chosen_recipe
+from keras_dream.dreams import Dream
+from keras_dream.errors import SettingError, nearest
+from keras_dream.loading import asks_for_class
+from keras_dream.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from keras_dream.dreamer import Photo
+
+
+def dream(
+    photo: "Photo",
+    recipe: Recipe | str = "default",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    preprocessing: str | None = None,
+    **settings: Any,
+) -> Dream:
+    """Dreams one picture: a `Dreamer` for one use.
+
+    Args:
+        photo: As for `Dreamer.steps`.
+        recipe: A recipe or the name of a preset.
+        weights: As for `Dreamer`.
+        preprocessing: As for `Dreamer`.
+        **settings: Any setting of the recipe, put over it, and any run setting;
+            `layers={"mixed3": 3.0}` is another way to write an objective, and
+            `network` may be a `keras.Model`.
+
+    Returns:
+        The dream; `dream(...).save("out.png")` writes it.
+
+    Raises:
+        SettingError: If a setting is unknown or impossible.
+        DreamError: As for `Dreamer` and `Dreamer.steps`.
+    """
+    model = settings.pop("network", None)
+    if isinstance(model, str):
+        settings["network"], model = model, None
+    run = {n: settings.pop(n) for n in RunSettings.model_fields if n in settings}
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            attempt=nearest(unknown[0], names),
+        )
+    chosen = chosen_recipe(recipe).but(**settings)
+    dreamer = Dreamer(
+        chosen.network if model is None else model,
+        weights=weights,
+        preprocessing=preprocessing,
+        run=RunSettings.of(run),
+        classifier=asks_for_class(chosen),
+    )
+    return dreamer.dream(photo, chosen)
