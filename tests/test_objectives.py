@@ -11,7 +11,10 @@ NAMES = st.from_regex(r"[A-Za-z_][\w./]{0,12}", fullmatch=True) | st.text(
     st.characters(blacklist_characters="'", blacklist_categories=("Cs",)), min_size=1
 )
 CHANNELS = st.sets(st.integers(0, 999), max_size=6).map(lambda s: tuple(sorted(s)))
-LAYERS = st.builds(Layer, NAMES, st.none() | st.integers(0, 999), CHANNELS)
+ORDINALS = st.none() | st.integers(0, 999)
+LAYERS = st.builds(Layer, NAMES, ORDINALS, CHANNELS) | st.builds(
+    Layer, NAMES, ORDINALS, strongest=st.integers(1, 9999)
+)
 CLASSES = st.builds(Class, NAMES | st.integers(0, 999).map(str))
 TERMS = st.builds(Term, WEIGHTS, LAYERS | CLASSES)
 OBJECTIVES = st.lists(TERMS, min_size=1, max_size=5).map(
@@ -66,6 +69,13 @@ READ = {
     "'conv-1.a'": [layer("conv-1.a")],
     "'conv-1.a':2": [layer("conv-1.a", 2)],
     "'class':2": [layer("class", 2)],
+    "mixed4:strongest(8)": [Term(1.0, Layer("mixed4", strongest=8))],
+    "2*conv2d@7:strongest( 3 )-b": [
+        Term(2.0, Layer("conv2d", 7, strongest=3)),
+        layer("b", weight=-1.0),
+    ],
+    "'class':strongest(1)": [Term(1.0, Layer("class", strongest=1))],
+    "strongest:2": [layer("strongest", 2)],
     "class:eye": [Term(1.0, Class("eye"))],
     "class:'a dog'": [Term(1.0, Class("a dog"))],
     "3*class:7 - mixed4": [Term(3.0, Class("7")), layer("mixed4", weight=-1.0)],
@@ -101,7 +111,16 @@ BROKEN = {
     "class:": 7,
     "a:99999999": 9,
     "a ; b": 3,
-    "mixed4:strongest(8)": 8,
+    "mixed4:strongest": 17,
+    "mixed4:strongest(": 18,
+    "mixed4:strongest()": 18,
+    "mixed4:strongest(0)": 18,
+    "mixed4:strongest(8": 18,
+    "mixed4:strongest(1.5)": 18,
+    "mixed4:strongest(100000)": 18,
+    "mixed4:strongest(8),9": 20,
+    "mixed4:9,strongest(8)": 10,
+    "mixed4:stronger(8)": 8,
 }
 
 
@@ -117,3 +136,15 @@ def test_no_text_takes_for_ever():
         parse("+".join(["a"] * 2000))
     with pytest.raises(ObjectiveError, match="a range of channels"):
         parse("a:0-999999")
+
+
+def test_the_strongest_channels_take_their_place():
+    objective = parse("2*a:strongest(2) - b:strongest(1) + a:strongest(2) + c:3")
+    assert [target.text for target in objective.asked] == [
+        "a:strongest(2)",
+        "b:strongest(1)",
+    ]
+    meant = objective.meaning({"a:strongest(2)": (7, 4)})
+    assert meant.text == "2.0*a:4,7 - b + a:4,7 + c:3"
+    assert meant.asked == ()
+    assert meant.meaning({}) == meant

@@ -6,37 +6,58 @@ The text is a sum of terms, each with a weight:
     term      = [ number "*" ] target
     target    = layer [ ":" channels ] | "class:" name
     layer     = name | "'" any characters "'" | kind "@" ordinal
-    channels  = range { "," range };  range = number [ "-" number ]
+    channels  = range { "," range } | "strongest(" number ")"
+    range     = number [ "-" number ]
 
 A layer goes by its Keras name (`mixed4`), quoted where the name is odd
 (`'conv-1.a'`), or, where Keras only numbered it, by its class and its place among the
 layers of that class in this network, counted from 0 (`conv2d@7`). A class goes by its
-name, quoted where it is odd, or by its number.
+name, quoted where it is odd, or by its number. `strongest(8)` stands for the eight
+channels of a layer that respond most to the source picture, as `dream explain` lists
+them; `keras_dream.responses` tells how that is measured.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from keras_dream.errors import ObjectiveError, shown
 
 MOST_TERMS = 1_000  # a sum that no network is deep enough for
 MOST_CHANNELS = 100_000
+MOST_STRONGEST = 99_999
 
 
 @dataclass(frozen=True)
 class Layer:
-    """All channels of a layer, or some of them."""
+    """All channels of a layer, or some of them.
+
+    Attributes:
+        name: Its name, or the class of a layer that Keras only numbered.
+        ordinal: Its place among the layers of that class, or None.
+        channels: Their numbers, ascending; empty for all of them.
+        strongest: How many channels, those that respond most to the source picture,
+            instead of numbers; None for the channels as they stand.
+    """
 
     name: str
     ordinal: int | None = None
     channels: tuple[int, ...] = ()
+    strongest: int | None = None
+
+    @property
+    def layer(self) -> str:
+        """The layer as a network's graph knows it, without its channels."""
+        return self.name + ("" if self.ordinal is None else f"@{self.ordinal}")
 
     @property
     def text(self) -> str:
         """The target as it is written in an objective."""
-        name = _quoted(self.name)
         place = "" if self.ordinal is None else f"@{self.ordinal}"
-        return name + place + (f":{_ranges(self.channels)}" if self.channels else "")
+        chosen = _ranges(self.channels)
+        if self.strongest is not None:
+            chosen = f"strongest({self.strongest})"
+        return _quoted(self.name) + place + (f":{chosen}" if chosen else "")
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,29 @@ class Objective:
             gap = " " if text else ""
             text += f"{gap}{sign}{gap}{size}{term.target.text}"
         return text
+
+    @property
+    def asked(self) -> tuple[Layer, ...]:
+        """The targets that ask for their strongest channels, each once."""
+        targets = (term.target for term in self.terms)
+        found = [t for t in targets if isinstance(t, Layer) and t.strongest is not None]
+        return tuple(dict.fromkeys(found))
+
+    def meaning(self, strongest: Mapping[str, Sequence[int]]) -> "Objective":
+        """Returns the objective with channels in the place of `strongest(n)`.
+
+        Args:
+            strongest: Channel numbers by the text of their target; a target that is
+                missing here gets all channels of its layer.
+        """
+
+        def meant(target: Layer | Class) -> Layer | Class:
+            if isinstance(target, Class) or target.strongest is None:
+                return target
+            channels = tuple(sorted(strongest.get(target.text, ())))
+            return replace(target, channels=channels, strongest=None)
+
+        return Objective(tuple(replace(t, target=meant(t.target)) for t in self.terms))
 
 
 def parse(text: str) -> Objective:
@@ -161,8 +205,21 @@ def _target(reader: _Reader) -> Layer | Class:
     ordinal = None
     if reader.take("@"):
         ordinal = int(_required(reader, r"\d{1,6}", "a layer's ordinal"))
-    channels = _channels(reader) if reader.take(":") else ()
-    return Layer(name, ordinal, channels)
+    if not reader.take(":"):
+        return Layer(name, ordinal)
+    if reader.take(r"strongest\b"):
+        return Layer(name, ordinal, strongest=_strongest(reader))
+    return Layer(name, ordinal, _channels(reader))
+
+
+def _strongest(reader: _Reader) -> int:
+    """Reads how many channels are meant, in brackets."""
+    must = f"a number of channels from 1 to {MOST_STRONGEST} in brackets"
+    if not reader.take(r"\("):
+        raise reader.error(must)
+    number = int(_required(reader, r"0*[1-9]\d{0,4}(?=\s*\))", must))
+    reader.take(r"\)")
+    return number
 
 
 def _channels(reader: _Reader) -> tuple[int, ...]:

@@ -38,7 +38,8 @@ MOST_OCTAVES_ABOVE = 8
 FLOORS: Mapping[str, float] = {"mean_abs": 2e-7, "std": 2e-8, "l2": 4e-12, "none": 0.0}
 
 # What needs no quotes in an objective; see `keras_dream.objectives`.
-_TARGET = re.compile(r"('|class:).*|[^\W\d][\w./]*(@\d+)?(:[-\d,\s]+)?")
+_CHANNELS = r"(:([-\d,\s]+|strongest\([\d\s]+\)))?"
+_TARGET = re.compile(rf"('|class:).*|[^\W\d][\w./]*(@\d+)?{_CHANNELS}")
 _Real = Annotated[float, Field(allow_inf_nan=False)]
 
 
