@@ -12,25 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.errors import NetworkError, nearest, shown
 from keras_dream.network.graph import INPUT, Graph, Node
+from keras_dream.network.inputs import functional, preprocess, stated
 from keras_dream.network.opaque import OpaqueLayer
-
-# scale and shift of images in [0, 1], per channel, and the channels' order: what
-# keras.applications' preprocess_input does to images in [0, 255], mode by mode.
-_MEAN_CAFFE = (103.939, 116.779, 123.68)  # BGR; the VGG authors' ImageNet means
-_MEAN_TORCH, _STD_TORCH = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPROCESSING: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
-    "tf": (2.0, -1.0, (0, 1, 2)),
-    "caffe": (255.0, -np.array(_MEAN_CAFFE), (2, 1, 0)),
-    "torch": (
-        1 / np.array(_STD_TORCH),
-        -np.array(_MEAN_TORCH) / np.array(_STD_TORCH),
-        (0, 1, 2),
-    ),
-    "0-1": (1.0, 0.0, (0, 1, 2)),
-    "0-255": (255.0, 0.0, (0, 1, 2)),
-}
 
 
 class Value(str):
@@ -93,10 +77,10 @@ def lower(
 
     Args:
         model: A Functional, Sequential or nested `keras.Model` with one image input
-            of 3 channels.
-        preprocessing: One of `PREPROCESSING`: what turns an image in [0, 1] into what
-            the model expects. None is allowed for a model that begins with its own
-            Rescaling or Normalization, which takes grey levels.
+            of 3 channels or 1.
+        preprocessing: One of `keras_dream.network.inputs.PREPROCESSING`: what turns an
+            image in [0, 1] into what the model expects. None is allowed for a model
+            that begins with its own Rescaling or Normalization, which tell it.
         objective: The network's own good objective, as text.
 
     Returns:
@@ -105,9 +89,10 @@ def lower(
     Raises:
         NetworkError: If the model cannot be walked, or its preprocessing is unknown.
     """
-    function = _functional(model)
+    function = functional(model)
     builder = Builder()
-    image = _preprocess(builder, _stated(function, preprocessing), function)
+    mode = stated(function, preprocessing)
+    image = preprocess(builder, mode, function)
     (output, *_) = _walk(builder, function, [image])
     return Graph(
         nodes=tuple(builder.nodes),
@@ -117,54 +102,6 @@ def lower(
         objective=objective,
         opaque=builder.opaque,
     )
-
-
-def _functional(model: Any) -> Any:
-    """Returns the model as Keras' own graph of operations."""
-    function = getattr(model, "_functional", None) or model
-    if not hasattr(function, "_nodes_by_depth") or len(function.inputs) != 1:
-        raise NetworkError(
-            "A model must be a built Functional or Sequential model with one input",
-            received=shown(model),
-            attempt="build it with keras.Model(inputs, outputs), or call it once",
-        )
-    shape = function.inputs[0].shape
-    if len(shape) != 4 or shape[-1] != 3:
-        raise NetworkError(
-            "A model must take pictures of 3 channels, (batch, height, width, 3)",
-            received=f"an input of shape {tuple(shape)}",
-            attempt="repeat a single channel inside the model",
-        )
-    return function
-
-
-def _stated(function: Any, preprocessing: str | None) -> str:
-    if preprocessing is None:
-        first = [o for o in function.operations if type(o).__name__ != "InputLayer"][:1]
-        if [type(o).__name__ for o in first] in (["Rescaling"], ["Normalization"]):
-            return "0-255"
-    if preprocessing not in PREPROCESSING:
-        raise NetworkError(
-            f"The preprocessing must be one of {', '.join(PREPROCESSING)}",
-            received=repr(preprocessing),
-            attempt=nearest(preprocessing or "", PREPROCESSING),
-        )
-    return preprocessing
-
-
-def _preprocess(builder: Builder, mode: str, function: Any) -> Value:
-    scale, shift, order = PREPROCESSING[mode]
-    value = builder.add(INPUT, INPUT, channels=function.inputs[0].shape[-1])
-    if order != (0, 1, 2):
-        value = builder.add("input/order", "gather", value, channels=list(order))
-    if mode != "0-1":
-        value = builder.add(
-            "input/affine",
-            "affine",
-            value,
-            weights={"scale": np.full(3, scale), "shift": np.full(3, shift)},
-        )
-    return value
 
 
 def _walk(builder: Builder, function: Any, inputs: list[Value]) -> list[Value]:
