@@ -10,6 +10,7 @@
     │   └── OutputError            a place that cannot be written to
     └── RunError (RuntimeError)    exit code 1: the run itself failed
         ├── NonFiniteError         a gradient that is not a number
+        ├── DownloadError          weights that could not be fetched
         └── SaveError              the disk refused while writing
 
 Every message is one sentence of three parts: what must be, what was received,
@@ -80,6 +81,10 @@ class RunError(DreamError, RuntimeError):
 
 class NonFiniteError(RunError):
     """A gradient holds infinities or is not a number."""
+
+
+class DownloadError(RunError):
+    """Weights could not be fetched, or not as they were published."""
 
 
 class SaveError(RunError):

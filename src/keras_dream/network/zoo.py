@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest
-from keras_dream.network import architectures, reading, weights as files
+from keras_dream.network import architectures, lowered, reading, weights as files
 from keras_dream.network.graph import Graph, load as load_graph
 from keras_dream.network.lower import lower
 
@@ -70,9 +70,24 @@ def entry(name: str) -> Entry:
     return ZOO[name]
 
 
-def needs_keras(network: Any) -> bool:
-    """Tells whether Keras must run to load what `Dreamer` was given."""
-    return isinstance(network, str) and network in ZOO and bool(ZOO[network].build)
+def needs_keras(
+    network: Any, weights: Path | None = None, classifier: bool = False
+) -> bool:
+    """Tells whether Keras must run to load what `Dreamer` was given.
+
+    It need not where a lowered copy of the network is cached. Whether that one is
+    sound, only `load` finds out.
+
+    Args:
+        network: A network's name, or anything else.
+        weights: A weights file of the user's; it has no lowered copy.
+        classifier: Whether class scores will be asked for.
+    """
+    chosen = ZOO.get(network) if isinstance(network, str) else None
+    if chosen is None or chosen.build is None:
+        return False
+    sha256 = files.known_sha256(chosen.sources, classifier) if weights is None else None
+    return sha256 is None or not _copy(chosen, sha256, classifier).is_file()
 
 
 def load(
@@ -102,11 +117,30 @@ def load(
         path = weights or BUILTIN / f"{name}.safetensors"
         sha256 = files.sha256_of(path)
         return Loaded(name, load_graph(path), sha256)
-    path = weights or files.locate(name, chosen.sources, classifier, offline, progress)
-    model = chosen.build(reading.has_classifier(path))
+    if weights is not None:
+        return Loaded(
+            name, _lowered(chosen, chosen.build, weights), files.sha256_of(weights)
+        )
+    held = files.locate(name, chosen.sources, classifier, offline, progress)
+    copy = _copy(chosen, held.sha256, classifier)
+    graph = lowered.read(copy)
+    if graph is None:
+        graph = _lowered(chosen, chosen.build, held.path)
+        lowered.write(copy, graph)
+    return Loaded(name, graph, held.sha256)
+
+
+def _lowered(chosen: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
+    """Builds a network in Keras, reads its weights and lowers it."""
+    model = build(reading.has_classifier(path))
     reading.read_legacy(model, path)
-    graph = lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
-    return Loaded(name, graph, files.sha256_of(path))
+    return lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
+
+
+def _copy(chosen: Entry, sha256: str, classifier: bool) -> Path:
+    """Returns where the lowered copy of a network is cached."""
+    facts = (classifier, chosen.preprocessing, chosen.objective)
+    return lowered.path_of(chosen.name, sha256, *facts)
 
 
 def outline(name: str, weights: Path | None = None) -> Graph:
@@ -139,7 +173,12 @@ def lower_model(model: Any, preprocessing: str | None) -> Loaded:
         NetworkError: If the model cannot be lowered.
     """
     graph = lower(model, preprocessing=preprocessing)
-    return Loaded(f"model:{model.name}", graph, sha256_of_arrays(graph))
+    return Loaded(model_name(model), graph, sha256_of_arrays(graph))
+
+
+def model_name(model: Any) -> str:
+    """Returns what a recipe calls a model that was handed over."""
+    return f"model:{model.name}"
 
 
 def sha256_of_arrays(graph: Graph) -> str:

@@ -1,0 +1,113 @@
+"""Whether a weights file is the published one, to the last byte."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_dream.errors import WeightsError
+from keras_dream.files import check_file, sha256_file
+from keras_dream.network import manifest
+from keras_dream.network.sources import Source, home
+
+CHUNK = 1 << 20
+
+
+class Held(NamedTuple):
+    """A weights file that is here and may be used.
+
+    Attributes:
+        path: Where it is.
+        sha256: Its hash, so that nobody need compute it again.
+    """
+
+    path: Path
+    sha256: str
+
+
+class Verdict(NamedTuple):
+    """What was found out about a file.
+
+    Attributes:
+        sha256: Its hash.
+        must: The hash that it must have, with its kind; "" where none is known.
+        received: The hash of that kind that it has; "" if it is as it must be.
+    """
+
+    sha256: str
+    must: str = ""
+    received: str = ""
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the sha256 of a weights file.
+
+    Raises:
+        WeightsError: If there is no such file, or none that can be read.
+    """
+    return sha256_file(check_file(path, "A weights file", error=WeightsError))
+
+
+def examine(path: Path, source: Source, *, trust: bool = True) -> Verdict:
+    """Compares a file's hash with the published one.
+
+    Where only an md5 is published, the manifest keeps the sha256 of the file that had
+    it, and later looks compare that one. Where nothing is published, it keeps what was
+    imported into the cache.
+
+    Args:
+        path: The file.
+        source: What it should be.
+        trust: Whether the manifest may stand for a published md5.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    known = manifest.read().get(source.file, {})
+    trusted = trust and bool(source.md5) and known.get("md5") == source.md5
+    needs_md5 = bool(source.md5) and not trusted
+    sha256, md5 = hashes_of(path) if needs_md5 else (sha256_file(path), "")
+    if source.sha256 and sha256 != source.sha256:
+        return Verdict(sha256, f"the published sha256 {source.sha256}", sha256)
+    if trusted and sha256 != known.get("sha256"):
+        md5 = hashes_of(path)[1]  # another file of the same md5, or a damaged one
+    if source.md5 and md5 not in ("", source.md5):
+        return Verdict(sha256, f"the published md5 {source.md5}", md5)
+    if not source.md5 and not source.sha256 and path.parent == home():
+        imported = known.get("sha256", sha256)
+        if imported != sha256:
+            return Verdict(sha256, f"the imported sha256 {imported}", sha256)
+    if md5 or (source.sha256 and known.get("sha256") != sha256):
+        manifest.note({source.file: entry(sha256, md5)})
+    return Verdict(sha256)
+
+
+def entry(sha256: str, md5: str = "") -> dict[str, str]:
+    """Returns what the manifest keeps of a file."""
+    return {"sha256": sha256, **({"md5": md5} if md5 else {})}
+
+
+def hashes_of(path: Path) -> tuple[str, str]:
+    """Returns a file's sha256 and md5, reading it once."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            sha256.update(chunk)
+            md5.update(chunk)
+    return sha256.hexdigest(), md5.hexdigest()
+
+
+def set_aside(path: Path, sha256: str) -> Path | None:
+    """Renames a file of a wrong hash, so that nobody uses it and nothing is lost.
+
+    Returns:
+        Its new name, `NAME.bad-` and the start of its hash; None where it must stay,
+        because the folder is not ours or takes no changes.
+    """
+    if path.parent != home():
+        return None
+    aside = path.with_name(f"{path.name}.bad-{sha256[:8]}")
+    try:
+        path.replace(aside)
+    except OSError:
+        return None
+    return aside
