@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 # scale and shift of images in [0, 1], per channel, and the channels' order: what
 # keras.applications' preprocess_input does to images in [0, 255], mode by mode.
 _MEAN_CAFFE = (103.939, 116.779, 123.68)  # BGR; the VGG authors' ImageNet means
+# Also BGR. BVLC/caffe, models/bvlc_googlenet/train_val.prototxt; and the mean of the
+# pictures of Places365, as two dream programs state it that use its GoogLeNet:
+# crowsonkb/deep_dream, ProGamerGov/neural-dream (docs/googlenet.md).
+_MEAN_BVLC = (104.0, 117.0, 123.0)
+_MEAN_PLACES365 = (104.051, 112.514, 116.676)
 _MEAN_TORCH, _STD_TORCH = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESSING: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "tf": (2.0, -1.0, (0, 1, 2)),
     "caffe": (255.0, -np.array(_MEAN_CAFFE), (2, 1, 0)),
+    "bvlc": (255.0, -np.array(_MEAN_BVLC), (2, 1, 0)),
+    "places365": (255.0, -np.array(_MEAN_PLACES365), (2, 1, 0)),
     "torch": (
         1 / np.array(_STD_TORCH),
         -np.array(_MEAN_TORCH) / np.array(_STD_TORCH),
@@ -26,7 +33,9 @@ PREPROCESSING: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "0-1": (1.0, 0.0, (0, 1, 2)),
     "0-255": (255.0, 0.0, (0, 1, 2)),
 }
-COLOURED = ("caffe", "torch")  # have numbers of their own for each of three channels
+# Those with numbers of their own for each of three channels, and those to choose from.
+COLOURED = ("caffe", "bvlc", "places365", "torch")
+STATED = ("tf", "caffe", "torch", "0-1", "0-255")
 
 # ITU-R BT.601, as Pillow's "L" and tf.image.rgb_to_grayscale make grey pictures.
 LUMA = (0.299, 0.587, 0.114)
@@ -103,15 +112,15 @@ def stated(function: Any, preprocessing: str | None) -> str:
     """
     if preprocessing is not None and preprocessing not in PREPROCESSING:
         raise NetworkError(
-            f"The preprocessing must be one of {', '.join(PREPROCESSING)}",
+            f"The preprocessing must be one of {', '.join(STATED)}",
             received=shown(preprocessing),
-            attempt=nearest(str(preprocessing), PREPROCESSING),
+            attempt=nearest(str(preprocessing), STATED),
         )
     first, own = _own(function)
     if preprocessing is None:
         if own is None:
             raise NetworkError(
-                f"The preprocessing must be stated, one of {', '.join(PREPROCESSING)}, "
+                f"The preprocessing must be stated, one of {', '.join(STATED)}, "
                 "for a model that does not begin with a Rescaling or Normalization "
                 "which tells it",
                 received="none",
@@ -173,6 +182,8 @@ def preprocess(builder: "Builder", mode: str, function: Any) -> "Value":
 
 def _own(function: Any) -> tuple[str, str | None]:
     """Finds the preprocessing that a model does itself: (its first layer, its mode)."""
+    from keras_dream.network.operators import picks_channels
+
     for node in _first_nodes(function):
         operation = node.operation
         kind = type(operation).__name__
@@ -184,8 +195,8 @@ def _own(function: Any) -> tuple[str, str | None]:
             factor = next((a for a in node.arguments.args if _is_number(a)), None)
             if factor:
                 return kind, _by_scale(1 / factor if kind[0] == "T" else factor, 0.0)
-        # keras.applications' preprocess_input, for BGR: x[..., ::-1], then means.
-        if kind == "GetItem" and _turns_channels(node.arguments.args):
+        # keras.applications' preprocess_input, for BGR: its means are grey levels.
+        if kind == "GetItem" and picks_channels(node.arguments.args[-1]):
             return "turning of the channels to BGR", "0-255"
         return kind, None
     return "model", None
@@ -237,12 +248,3 @@ def _by_mean(layer: Any) -> str | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _turns_channels(args: Any) -> bool:
-    return any(
-        isinstance(part, slice) and part.step == -1
-        for arg in args
-        if isinstance(arg, tuple)
-        for part in arg[-1:]
-    )

@@ -25,9 +25,11 @@ class Value(str):
         flat: (h, w, c) of the map that a Flatten hands on.
         lost: It is no map that a graph can hold (a sequence, a flattened map on the
             way to something else than a dense layer); nor is what is made of it.
+        plane: It is one channel without its axis, which only `stack` takes.
     """
 
     single: bool = False
+    plane: bool = False
     lost: bool = False
     flat: tuple[int, int, int] | None = None
 
@@ -133,7 +135,7 @@ def _lower_one(builder: Builder, node: Any, given: list[Value]) -> Value:
     name = node.operation.name if named else place
     # The image's own node is called "input", as a layer may be, too.
     value = _lower_operation(builder, place if name == INPUT else name, node, given)
-    if not value.lost and not value.flat:
+    if not (value.lost or value.flat or value.plane):
         builder.layers[place] = builder.layers[name] = str(value)
     return value
 
@@ -142,13 +144,17 @@ def _lower_operation(
     builder: Builder, name: str, node: Any, given: list[Value]
 ) -> Value:
     """Lowers one Keras node by its rule, or keeps it opaque."""
-    from keras_dream.network import rules
+    from keras_dream.network import operators, rules
 
     rule = rules.rule_of(node.operation)
     takes_flat = rule in (rules.dense, rules.same)
+    if type(node.operation).__name__ != "Stack" and any(v.plane for v in given):
+        return _lost()
     if any(value.lost or (value.flat and not takes_flat) for value in given):
         return _lost()
     made = None if rule is None else rule(builder, name, node.operation, given)
+    if made is None:
+        made = operators.lower_operator(builder, name, node, given)
     if made is not None:
         return made
     # An opaque layer must take and give pictures: one map of (1, h, w, c) each.

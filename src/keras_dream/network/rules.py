@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from keras_dream.backend import ACTIVATIONS
+from keras_dream.network import application_rules, caffe_layers, norm_rules
 from keras_dream.network.lower import Builder, Value
+from keras_dream.network.norm_rules import to_numpy
 
 Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
 
@@ -18,15 +20,6 @@ Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
 def _arrays(layer: Any) -> tuple[np.ndarray, np.ndarray | None]:
     kernel = to_numpy(layer.kernel)
     return kernel, to_numpy(layer.bias) if layer.use_bias else None
-
-
-def to_numpy(variable: Any) -> np.ndarray:
-    """Returns a Keras variable's value."""
-    # Not keras.ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
-    value = getattr(variable, "value", variable)
-    if hasattr(value, "detach"):
-        value = value.detach().float().cpu().numpy()
-    return np.asarray(value)
 
 
 def _activated(builder: Builder, name: str, layer: Any, linear: Value) -> Value | None:
@@ -75,17 +68,14 @@ def _conv2d(
     if not _is_plain(layer) or layer.padding not in ("same", "valid"):
         return None
     kernel, bias = _arrays(layer)
-    linear = builder.add(
-        _linear_name(name, layer),
-        "conv2d",
-        given[0],
-        weights={"kernel": kernel, "bias": bias},
-        stride=list(layer.strides),
-        padding=layer.padding,
-        dilation=list(layer.dilation_rate),
-        groups=layer.groups,
-    )
-    return _activated(builder, name, layer, linear)
+    op, more = "conv2d", {"groups": layer.groups}
+    if kernel.shape[2] == 1 < layer.groups:
+        # A group for every channel, as ConvNeXt has it: each channel on its own.
+        kernel = kernel.reshape(*kernel.shape[:2], layer.groups, -1)
+        op, more = "depthwise_conv2d", {}
+    elif given[0].single and kernel.shape[:2] == (1, 1):
+        more["dense"] = True  # of one cell, as MobileNet's classifier is written
+    return _strided(builder, name, op, layer, given[0], kernel, bias, **more)
 
 
 def _depthwise(
@@ -93,15 +83,29 @@ def _depthwise(
 ) -> Value | None:
     if not _is_plain(layer):
         return None
-    kernel, bias = _arrays(layer)
+    arrays = _arrays(layer)
+    return _strided(builder, name, "depthwise_conv2d", layer, given[0], *arrays)
+
+
+def _strided(
+    builder: Builder,
+    name: str,
+    op: str,
+    layer: Any,
+    x: Value,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    **attrs: Any,
+) -> Value | None:
     linear = builder.add(
         _linear_name(name, layer),
-        "depthwise_conv2d",
-        given[0],
+        op,
+        x,
         weights={"kernel": kernel, "bias": bias},
         stride=list(layer.strides),
         padding=layer.padding,
         dilation=list(layer.dilation_rate),
+        **attrs,
     )
     return _activated(builder, name, layer, linear)
 
@@ -154,22 +158,6 @@ def dense(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value 
         **_POINT,
     )
     return _activated(builder, name, layer, linear)
-
-
-def _batch_norm(
-    builder: Builder, name: str, layer: Any, given: list[Value]
-) -> Value | None:
-    if layer.axis not in (-1, 3):
-        return None
-    # Inference mode: the moving statistics. float64 keeps the folded numbers exact.
-    variance = to_numpy(layer.moving_variance).astype(np.float64)
-    scale = 1 / np.sqrt(variance + layer.epsilon)
-    if layer.scale:
-        scale = scale * to_numpy(layer.gamma)
-    shift = -to_numpy(layer.moving_mean) * scale
-    if layer.center:
-        shift = shift + to_numpy(layer.beta)
-    return _affine(builder, name, given, scale, shift)
 
 
 def _pool(op: str) -> Rule:
@@ -261,41 +249,6 @@ def _sided(op: str, attribute: str) -> Rule:
     return rule
 
 
-def _rescaling(
-    builder: Builder, name: str, layer: Any, given: list[Value]
-) -> Value | None:
-    scale, shift = np.ravel(layer.scale), np.ravel(layer.offset)
-    if scale.size not in (1, 3) or shift.size not in (1, 3):
-        return None
-    count = max(scale.size, shift.size)
-    return _affine(
-        builder, name, given, np.resize(scale, count), np.resize(shift, count)
-    )
-
-
-def _affine(
-    builder: Builder,
-    name: str,
-    given: list[Value],
-    scale: np.ndarray,
-    shift: np.ndarray,
-) -> Value:
-    return builder.add(
-        name, "affine", given[0], weights={"scale": scale, "shift": shift}
-    )
-
-
-def _normalization(
-    builder: Builder, name: str, layer: Any, given: list[Value]
-) -> Value | None:
-    if layer.axis not in ((-1,), (3,)) or layer.invert:
-        return None
-    mean, variance = np.ravel(to_numpy(layer.mean)), np.ravel(to_numpy(layer.variance))
-    # keras.layers.Normalization divides by max(sqrt(variance), epsilon = 1e-7).
-    scale = 1 / np.maximum(np.sqrt(variance), 1e-7)
-    return _affine(builder, name, given, scale, -mean * scale)
-
-
 def _flatten(
     builder: Builder, name: str, layer: Any, given: list[Value]
 ) -> Value | None:
@@ -326,14 +279,24 @@ def same(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
 # share nothing but the name with a layer (`Average`, `Reshape`).
 _OPERATORS = ("Add", "Concatenate", "Maximum", "Multiply", "Subtract")
 
+# Augmentation of training pictures: nothing while a network only looks.
+_AUGMENTING = (
+    "AugMix", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+    "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
+    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom",
+)  # fmt: skip
+
 _RULES: dict[str, Rule] = {
+    **dict.fromkeys(_AUGMENTING, same),
     "Activation": _activation,
     "ActivityRegularization": same,
     "AlphaDropout": same,
     "Add": _merge("add"),
     "Average": _average,
     "AveragePooling2D": _pool("average_pool"),
-    "BatchNormalization": _batch_norm,
+    "BatchNormalization": norm_rules.batch_norm,
     "Concatenate": _merge("concat"),
     "Conv2D": _conv2d,
     "Cropping2D": _sided("crop", "cropping"),
@@ -347,13 +310,14 @@ _RULES: dict[str, Rule] = {
     "GlobalAveragePooling2D": _global("global_mean"),
     "GlobalMaxPooling2D": _global("global_max"),
     "Identity": same,
+    "LayerNormalization": norm_rules.layer_norm,
     "LeakyReLU": _sloped("leaky_relu", "negative_slope"),
     "MaxPooling2D": _pool("max_pool"),
     "Maximum": _merge("maximum"),
     "Multiply": _merge("multiply"),
-    "Normalization": _normalization,
+    "Normalization": norm_rules.normalization,
     "ReLU": _relu,
-    "Rescaling": _rescaling,
+    "Rescaling": norm_rules.rescaling,
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
     "Softmax": _softmax,
@@ -366,6 +330,10 @@ _RULES: dict[str, Rule] = {
 def rule_of(operation: Any) -> Rule | None:
     """Returns the rule of a Keras layer, or of a bare operation that merges maps."""
     kind, ours = type(operation).__name__, type(operation).__module__
+    if ours == caffe_layers.__name__:
+        return caffe_layers.RULES[kind]
+    if ours.startswith(("keras.src.applications.", application_rules.__name__)):
+        return application_rules.RULES.get(kind)
     is_layer = hasattr(operation, "call_signature_parameters")
     known = ours.startswith("keras.") and (is_layer or kind in _OPERATORS)
     return _RULES.get(kind) if known else None
