@@ -306,7 +306,7 @@ def test_the_weights_of_opaque_layers_are_recorded():
 def test_what_a_dream_may_cost():
     recipe = kd.Recipe(octaves=2, steps=10, octave_scale=2.0)
     assert work((100, 60), recipe) == 10 * (100 * 60 + 50 * 30)
-    assert asks_for_class(kd.Recipe(objective="class:eye - mixed3"))
+    assert asks_for_class(kd.Recipe(objective="class:eye - mixed3")) == {"motif"}
     assert not asks_for_class(kd.Recipe(objective="mixed3"))
     assert not asks_for_class(kd.Recipe())
 

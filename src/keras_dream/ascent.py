@@ -20,11 +20,11 @@ class Ascent(Protocol):
         ...
 
 
-class NormalisedAscent:
-    """A step of fixed length along the gradient: normalised, then scaled.
+class Normaliser:
+    """What a gradient is divided by.
 
     Args:
-        recipe: Its `normaliser`, `floor` and `step_size` are used.
+        recipe: Its `normaliser` and `floor` are used.
         backend: Where it is computed.
     """
 
@@ -33,18 +33,13 @@ class NormalisedAscent:
         self._kind = recipe.normaliser
         given = recipe.floor
         self._floor = FLOORS[recipe.normaliser] if given is None else given
-        self._step_size = recipe.step_size
 
-    def start(self) -> State:
-        """Returns nothing: each step stands alone."""
-        return None
-
-    def step(self, state: State, gradient: Array) -> tuple[State, Array]:
-        """Returns (nothing, the step)."""
+    def scaled(self, gradient: Array, factor: float) -> Array:
+        """Returns the gradient, normalised, times a factor."""
         divisor = self._divisor(gradient)
         if divisor == 0:
-            return state, gradient  # nothing but zeros, and nothing to divide by
-        return state, self._backend.multiply(gradient, self._step_size / divisor)
+            return gradient  # nothing but zeros, and nothing to divide by
+        return self._backend.multiply(gradient, factor / divisor)
 
     def _divisor(self, gradient: Array) -> float:
         b = self._backend
@@ -56,3 +51,24 @@ class NormalisedAscent:
             spread = b.subtract(gradient, b.mean(gradient))
             return b.to_float(b.mean(b.square(spread))) ** 0.5 + self._floor
         return 1.0
+
+
+class NormalisedAscent:
+    """A step of fixed length along the gradient: normalised, then scaled.
+
+    Args:
+        recipe: Its `normaliser`, `floor` and `step_size` are used.
+        backend: Where it is computed.
+    """
+
+    def __init__(self, recipe: Recipe, backend: Backend):
+        self._normaliser = Normaliser(recipe, backend)
+        self._step_size = recipe.step_size
+
+    def start(self) -> State:
+        """Returns nothing: each step stands alone."""
+        return None
+
+    def step(self, state: State, gradient: Array) -> tuple[State, Array]:
+        """Returns (nothing, the step)."""
+        return state, self._normaliser.scaled(gradient, self._step_size)

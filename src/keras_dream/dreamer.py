@@ -1,8 +1,7 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +12,20 @@ from keras_dream.canvases import Pixels
 from keras_dream.decoding import check_image
 from keras_dream.dreams import Dream, Record, processor, versions
 from keras_dream.engine import Octave, Parts, Step
-from keras_dream.errors import NetworkError, PictureError
+from keras_dream.errors import PictureError
 from keras_dream.geometry import Size
-from keras_dream.gradients import WholeGradient
 from keras_dream.images import Picture, as_picture
-from keras_dream.loading import check_opaque, load_network
+from keras_dream.loading import (
+    OnePerNetwork,
+    as_list,
+    asks_for_class,
+    load_networks,
+    name_of,
+)
 from keras_dream.network import zoo
 from keras_dream.network.graph import Graph
 from keras_dream.network.weights import Progress
-from keras_dream.objectives import parse
+from keras_dream.networks import Networks
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
 
@@ -30,21 +34,21 @@ if TYPE_CHECKING:
 
     Photo = str | os.PathLike[str] | Image | np.ndarray | Picture
 
-_KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
-
 
 class Dreamer:
-    """A network loaded on a device, reusable for many dreams.
+    """One network or several, loaded on a device, reusable for many dreams.
 
     Args:
-        network: A network's name, or a built `keras.Model`.
-        weights: A weights file for a named network; None takes the shipped, cached or
-            published one.
-        preprocessing: "tf", "caffe", "torch", "0-1" or "0-255": what a `keras.Model`
-            expects; needless where it begins with its own Rescaling or Normalization.
+        network: A network's name or a built `keras.Model`, or a list of them: then a
+            recipe that does not name more networks itself dreams with all of them.
+        weights: A weights file for the (first) named network, or a dictionary of them
+            by network; None takes the shipped, cached or published ones.
+        preprocessing: "tf", "caffe", "torch", "0-1" or "0-255": what every given
+            `keras.Model` expects, or a dictionary of it by network ("model:NAME");
+            needless where one begins with its own Rescaling or Normalization.
         run: How to compute.
-        classifier: Whether class scores will be asked for: some networks publish
-            their classifier in a file of its own.
+        classifier: Whether class scores will be asked for, or of which networks: some
+            publish their classifier in a file of its own.
         progress: Told how a download goes: bytes so far, bytes in all or None.
 
     Raises:
@@ -57,16 +61,16 @@ class Dreamer:
         self,
         network: Any = "motif",
         *,
-        weights: str | os.PathLike[str] | None = None,
-        preprocessing: str | None = None,
+        weights: OnePerNetwork = None,
+        preprocessing: OnePerNetwork = None,
         run: RunSettings | None = None,
-        classifier: bool = False,
+        classifier: bool | Collection[str] = False,
         progress: Progress | None = None,
     ):
         self.run = run or RunSettings()
         chosen = backends.choose(self.run.backend)
         # One dreamer's own backend is not every later one's, unless Keras must run.
-        if self.run.backend is None or zoo.needs_keras(network):
+        if self.run.backend is None or any(map(zoo.needs_keras, as_list(network))):
             backends.lead_keras(chosen)
         self._backend = backends.load(
             chosen,
@@ -74,38 +78,64 @@ class Dreamer:
             precision=self.run.precision,
             threads=self.run.threads,
         )
-        self._network = load_network(
+        loaded = load_networks(
             network,
-            weights=Path(weights) if weights is not None else None,
+            weights=weights,
             preprocessing=preprocessing,
             classifier=classifier,
             offline=self.run.offline,
             progress=progress,
         )
-        check_opaque(self.graph, self._backend)
-        self._gradients: dict[tuple[Any, ...], WholeGradient] = {}
+        self._networks = Networks(loaded, self._backend)
+
+    @classmethod
+    def of(cls, recipe: Recipe, network: Any = None, **options: Any) -> "Dreamer":
+        """Loads all that a recipe asks for.
+
+        Args:
+            recipe: Its networks, and the classifiers of those whose class scores it
+                maximises, are loaded.
+            network: In place of the recipe's first: as for `Dreamer`.
+            **options: The other arguments of `Dreamer`.
+        """
+        first = recipe.network if network is None else network
+        given = as_list(first)
+        names = {name_of(network) for network in given}
+        more = dict.fromkeys(term.network for term in recipe.also or ())
+        scored = asks_for_class(recipe.but(network=name_of(given[0])))
+        every = [*given, *(name for name in more if name not in names)]
+        return cls(every, classifier=scored, **options)
 
     @property
     def network(self) -> str:
-        """The network's name."""
-        return self._network.name
+        """The first network's name."""
+        return self.networks[0]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of all networks."""
+        return self._networks.names
 
     @property
     def graph(self) -> Graph:
-        """The network's graph, exact and unfolded."""
-        return self._network.graph
+        """The first network's graph, exact and unfolded."""
+        return self.graph_of(self.network)
+
+    def graph_of(self, network: str) -> Graph:
+        """Returns the graph of one of the networks, exact and unfolded.
+
+        Raises:
+            NetworkError: If there is none of that name.
+        """
+        return self._networks.loaded(network).graph
 
     def complete(self, recipe: Recipe) -> Recipe:
-        """Returns a recipe with this dreamer's network and the objective filled in."""
-        objective = recipe.objective or self._network.graph.objective
-        if objective is None:
-            raise NetworkError(
-                f"An objective must be given for {self.network}, which has none of its "
-                "own",
-                received="none",
-                attempt="name a layer, see `dream layers NETWORK`",
-            )
-        return recipe.but(network=self.network, objective=objective)
+        """Returns a recipe with this dreamer's networks and the objectives filled in.
+
+        The first network of the recipe gives way to the dreamer's own. More of them
+        are those that the recipe names, or else all others of the dreamer.
+        """
+        return self._networks.complete(recipe)
 
     def octaves(
         self, size: Size, recipe: Recipe
@@ -120,7 +150,7 @@ class Dreamer:
             PictureError: If no octave is large enough for the layers.
             NetworkError, ObjectiveError: As for `gradient`.
         """
-        gradient = self._gradient(self.complete(recipe))
+        gradient = self._networks.gradient(self.complete(recipe))
         smallest = gradient.smallest_run()
         if recipe.small_octaves == "skip":
             smallest = max(smallest, gradient.smallest())
@@ -129,7 +159,7 @@ class Dreamer:
         if not kept:
             raise PictureError(
                 f"A picture must have sides of at least {smallest} pixels for "
-                f"{self.network} and these layers",
+                f"{' + '.join(self.networks)} and these layers",
                 received=f"{size[1]} × {size[0]} pixels",
                 attempt="try a larger picture, an earlier layer or a smaller border",
             )
@@ -180,32 +210,40 @@ class Dreamer:
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
 
-        The first counts the maps of every layer; the second is None where untold.
+        The first counts the maps of every layer of every network; the second is None
+        where untold.
         """
         octaves, _ = self.octaves(size, recipe)
-        needed = self._gradient(self.complete(recipe)).memory(octaves[-1].size)
+        needed = self._networks.gradient(self.complete(recipe)).memory(octaves[-1].size)
         return needed, self._backend.memory().get("total")
 
-    def record(self, picture: Picture) -> Record:
-        """Returns the record of a dream of a picture as it is before the first step."""
-        return self._record(picture, {}, (), False)
+    def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
+        """Returns the record of a dream of a picture as it is before the first step.
+
+        Args:
+            picture: The picture.
+            recipe: Names the networks that will dream; None for all of them.
+        """
+        return self._record(picture, recipe or Recipe(), {}, (), False)
 
     def gradient(self, image: np.ndarray, recipe: Recipe) -> tuple[float, np.ndarray]:
         """Returns the loss of an image and its gradient.
 
         Args:
             image: float32 (h, w, 3), nominally in [0, 1].
-            recipe: Its objective, loss and border are used.
+            recipe: Its objective, loss and border are used; of several networks its
+                normaliser, too.
 
         Returns:
-            The loss, and d loss / d image as float32 (h, w, 3).
+            The loss, and d loss / d image as float32 (h, w, 3). Of several networks,
+            the weighted sum of the losses, and that of the normalised gradients.
 
         Raises:
             InputError: If the image has another shape.
             NetworkError: If the image is too small for the layers.
             ObjectiveError: If the network lacks what the objective names.
         """
-        gradient = self._gradient(self.complete(recipe))
+        gradient = self._networks.gradient(self.complete(recipe))
         check_image(image)
         held = self._backend.image(image)
         value, slope = gradient(held, (image.shape[0], image.shape[1]))
@@ -249,7 +287,7 @@ class Dreamer:
         def result(
             image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
         ) -> Dream:
-            record = self._record(picture, losses, notices, complete)
+            record = self._record(picture, recipe, losses, notices, complete)
             return Dream(image, picture.alpha, recipe, record)
 
         return (
@@ -261,7 +299,7 @@ class Dreamer:
                 Parts(
                     self._backend,
                     Pixels(),
-                    self._gradient(recipe),
+                    self._networks.gradient(recipe),
                     NormalisedAscent(recipe, self._backend),
                 ),
                 result,
@@ -271,16 +309,19 @@ class Dreamer:
     def _record(
         self,
         picture: Picture,
+        recipe: Recipe,
         losses: Mapping[str, Sequence[float]],
         notices: tuple[str, ...],
         complete: bool,
     ) -> Record:
         backend = self._backend
+        first, *more = self._networks.used(recipe)
         return Record(
             versions=versions(backend.name),
             processor=processor(),
-            network=self.network,
-            weights_sha256=self._network.sha256,
+            network=first.name,
+            weights_sha256=first.sha256,
+            also={network.name: network.sha256 for network in more},
             source=picture.name,
             source_sha256=picture.sha256,
             size=(picture.pixels.shape[0], picture.pixels.shape[1]),
@@ -295,16 +336,6 @@ class Dreamer:
             notices=notices,
             complete=complete,
         )
-
-    def _gradient(self, recipe: Recipe) -> WholeGradient:
-        key = (recipe.objective, recipe.loss, recipe.border)
-        if key not in self._gradients:
-            if len(self._gradients) >= _KEPT_GRADIENTS:
-                self._gradients.pop(next(iter(self._gradients)))
-            self._gradients[key] = WholeGradient(
-                self.graph, parse(str(recipe.objective)), recipe, self._backend
-            )
-        return self._gradients[key]
 
 
 def chosen_recipe(recipe: Recipe | str) -> Recipe:

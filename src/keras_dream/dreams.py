@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Record:
         losses: The loss before each move, octave by octave, keyed by octave number.
         notices: What a person should know, such as octaves that were skipped.
         complete: Whether the dream ran to its end.
+        also: The sha256 of the weights of the other networks, by name.
     """
 
     versions: Mapping[str, str]
@@ -48,6 +49,7 @@ class Record:
     losses: Mapping[str, Sequence[float]]
     notices: tuple[str, ...] = ()
     complete: bool = True
+    also: Mapping[str, str] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """Returns the record as JSON types, its losses short enough to travel.
@@ -60,7 +62,9 @@ class Record:
             octave: [_rounded(loss) for loss in (_ends(found) if long else found)]
             for octave, found in self.losses.items()
         }
-        return asdict(replace(self, losses=losses))
+        data = asdict(replace(self, losses=losses))
+        # Not in records of the first form, which must stay as they are.
+        return {name: value for name, value in data.items() if name != "also" or value}
 
 
 def _ends(values: Sequence[float]) -> Sequence[float]:

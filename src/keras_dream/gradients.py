@@ -1,9 +1,10 @@
 """Gradients: how an image becomes a loss and the direction in which it grows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from keras_dream.ascent import Normaliser
 from keras_dream.backend import Array, Backend
 from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size
@@ -19,6 +20,26 @@ class Gradient(Protocol):
 
     def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
         """Returns (loss, d loss / d image) for a map of 3 channels in [0, 1]."""
+        ...
+
+
+class SizedGradient(Gradient, Protocol):
+    """A gradient that knows which sizes it can be asked for, and what they take."""
+
+    def smallest(self) -> int:
+        """Returns the side of the smallest square in which every layer counts."""
+        ...
+
+    def smallest_run(self) -> int:
+        """Returns the side of the smallest square that can be run at all."""
+        ...
+
+    def check(self, size: Size) -> None:
+        """Makes sure that every network can be run at a size, or raises."""
+        ...
+
+    def memory(self, size: Size) -> int:
+        """Returns the bytes of all the maps that a step holds at this size."""
         ...
 
 
@@ -91,6 +112,64 @@ class WholeGradient:
         if size not in self._plans:
             self._plans[size] = self._graph.plan(*size)
         return self._plans[size]
+
+
+class SummedGradient:
+    """The gradients of several networks as one.
+
+    Networks answer to a picture with slopes of any magnitude: each is normalised
+    before it is weighted, and the ascent normalises their sum again. The loss is the
+    weighted sum of the losses.
+
+    Args:
+        terms: Each network's weight and gradient.
+        normaliser: What each gradient is divided by.
+        backend: Where it is computed.
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[tuple[float, SizedGradient]],
+        normaliser: Normaliser,
+        backend: Backend,
+    ):
+        self._terms = tuple(terms)
+        self._normaliser = normaliser
+        self._backend = backend
+
+    def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
+        """Returns (the weighted sum of the losses, the sum of the scaled slopes)."""
+        backend = self._backend
+        total: Any = None
+        for weight, gradient in self._terms:
+            loss, slope = gradient(image, size)
+            part = (
+                backend.multiply(loss, weight),
+                self._normaliser.scaled(slope, weight),
+            )
+            total = part if total is None else tuple(map(backend.add, total, part))
+        return total
+
+    def smallest(self) -> int:
+        """Returns the side of the smallest square in which every layer counts."""
+        return max(gradient.smallest() for _, gradient in self._terms)
+
+    def smallest_run(self) -> int:
+        """Returns the side of the smallest square that every network can run at."""
+        return max(gradient.smallest_run() for _, gradient in self._terms)
+
+    def check(self, size: Size) -> None:
+        """Makes sure that every network can be run at a size.
+
+        Raises:
+            NetworkError: If one cannot.
+        """
+        for _, gradient in self._terms:
+            gradient.check(size)
+
+    def memory(self, size: Size) -> int:
+        """Returns the bytes of the maps of all networks: no step holds more."""
+        return sum(gradient.memory(size) for _, gradient in self._terms)
 
 
 def _resolve(graph: Graph, weight: float, target: Layer | Class) -> _Goal:

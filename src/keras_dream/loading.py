@@ -1,15 +1,69 @@
-"""How what a dreamer was given becomes a network."""
+"""How what a dreamer was given becomes its networks."""
 
+import os
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_dream.backend import Backend
-from keras_dream.errors import NetworkError, SettingError
+from keras_dream.errors import NetworkError, SettingError, nearest, shown
 from keras_dream.network import zoo
 from keras_dream.network.graph import Graph
 from keras_dream.objectives import Class, parse
 from keras_dream.recipe import Recipe
+
+OnePerNetwork = str | os.PathLike[str] | Mapping[str, Any] | None
+
+
+def load_networks(
+    networks: Any,
+    *,
+    weights: OnePerNetwork = None,
+    preprocessing: OnePerNetwork = None,
+    classifier: bool | Collection[str] = False,
+    **options: Any,
+) -> dict[str, zoo.Loaded]:
+    """Loads one network or several.
+
+    Args:
+        networks: A network's name or a built `keras.Model`, or a list of them.
+        weights: A weights file for the first, or a dictionary of them by name.
+        preprocessing: What every model expects, or a dictionary of it by name.
+        classifier: Whether class scores will be asked for, or of which networks.
+        **options: As for `zoo.load`.
+
+    Returns:
+        The networks by their names, in the order that was given.
+
+    Raises:
+        NetworkError: If two have one name, or one cannot be used.
+        WeightsError: If weights cannot be had or read.
+    """
+    given = as_list(networks)
+    names = [name_of(network) for network in given]
+    if len(set(names)) < len(names):
+        raise NetworkError(
+            "The networks of a dreamer must have names of their own",
+            received=", ".join(names),
+            attempt="name each once; a recipe's `also` may ask one for several things",
+        )
+    files = weights if isinstance(weights, Mapping) else {names[0]: weights}
+    _check_names("weights", files, names)
+    stated = _stated(preprocessing, given, names)
+    _check_names("preprocessing", stated, names)
+    every = isinstance(classifier, bool)
+    found: dict[str, zoo.Loaded] = {}
+    for name, network in zip(names, given, strict=True):
+        path = files.get(name)
+        found[name] = load_network(
+            network,
+            weights=None if path is None else Path(path),
+            preprocessing=stated.get(name),
+            classifier=classifier if every else name in classifier,
+            **options,
+        )
+    return found
 
 
 def load_network(
@@ -45,6 +99,47 @@ def load_network(
     return zoo.load(network, weights=weights, **options)
 
 
+def as_list(networks: Any) -> list[Any]:
+    """Returns the networks that a dreamer was given, one or a list, as a list.
+
+    Raises:
+        NetworkError: If there is none.
+    """
+    given = list(networks) if isinstance(networks, list | tuple) else [networks]
+    if not given:
+        raise NetworkError(
+            "There must be a network",
+            received="an empty list",
+            attempt="name one, see `dream networks`",
+        )
+    return given
+
+
+def name_of(network: Any) -> str:
+    """Returns what a recipe calls a network that a dreamer was given."""
+    return network if isinstance(network, str) else zoo.model_name(network)
+
+
+def _stated(
+    preprocessing: OnePerNetwork, given: list[Any], names: list[str]
+) -> Mapping[str, Any]:
+    """Returns the preprocessing by network; a single one is meant for every model."""
+    if preprocessing is None or isinstance(preprocessing, Mapping):
+        return preprocessing or {}
+    models = [name for name, n in zip(names, given, strict=True) if n is not name]
+    return dict.fromkeys(models or names[:1], preprocessing)
+
+
+def _check_names(what: str, given: Mapping[str, Any], names: list[str]) -> None:
+    for name in given:
+        if name not in names:
+            raise NetworkError(
+                f"The {what} must be for a network of this dreamer",
+                received=shown(name),
+                attempt=nearest(name, names),
+            )
+
+
 def check_opaque(graph: Graph, backend: Backend) -> None:
     """Makes sure that Keras runs on the same backend, where it must run layers.
 
@@ -68,7 +163,11 @@ def check_opaque(graph: Graph, backend: Backend) -> None:
         )
 
 
-def asks_for_class(recipe: Recipe) -> bool:
-    """Tells whether a recipe's objective names a class score."""
-    terms = parse(recipe.objective).terms if recipe.objective else ()
-    return any(isinstance(term.target, Class) for term in terms)
+def asks_for_class(recipe: Recipe) -> frozenset[str]:
+    """Returns the names of the networks of a recipe that are asked for class scores."""
+    return frozenset(
+        network.network
+        for network in recipe.terms
+        for term in (parse(network.objective).terms if network.objective else ())
+        if isinstance(term.target, Class)
+    )

@@ -1,12 +1,11 @@
 """`dream`: one picture, with a dreamer for one use."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from keras_dream.dreamer import Dreamer, chosen_recipe
 from keras_dream.dreams import Dream
 from keras_dream.errors import SettingError, nearest
-from keras_dream.loading import asks_for_class
+from keras_dream.loading import OnePerNetwork
 from keras_dream.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ def dream(
     photo: "Photo",
     recipe: Recipe | str = "default",
     *,
-    weights: str | os.PathLike[str] | None = None,
-    preprocessing: str | None = None,
+    weights: OnePerNetwork = None,
+    preprocessing: OnePerNetwork = None,
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -30,7 +29,7 @@ def dream(
         preprocessing: As for `Dreamer`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
-            `network` may be a `keras.Model`.
+            `network` may be a `keras.Model`, or a list of names and models.
 
     Returns:
         The dream; `dream(...).save("out.png")` writes it.
@@ -39,9 +38,9 @@ def dream(
         SettingError: If a setting is unknown or impossible.
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
-    model = settings.pop("network", None)
-    if isinstance(model, str):
-        settings["network"], model = model, None
+    network = settings.pop("network", None)
+    if isinstance(network, str):
+        settings["network"], network = network, None
     run = {n: settings.pop(n) for n in RunSettings.model_fields if n in settings}
     unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
     if unknown:
@@ -51,12 +50,11 @@ def dream(
             received=repr(unknown[0]),
             attempt=nearest(unknown[0], names),
         )
-    chosen = chosen_recipe(recipe).but(**settings)
-    dreamer = Dreamer(
-        chosen.network if model is None else model,
+    dreamer = Dreamer.of(
+        chosen := chosen_recipe(recipe).but(**settings),
+        network,
         weights=weights,
         preprocessing=preprocessing,
         run=RunSettings.of(run),
-        classifier=asks_for_class(chosen),
     )
     return dreamer.dream(photo, chosen)

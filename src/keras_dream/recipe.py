@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
+from keras_dream.errors import SettingError
 from keras_dream.settings import Settings, canonical_json, settings
+from keras_dream.terms import NetworkTerm, read_terms
 
 __all__ = [
     "FLOORS",
@@ -57,6 +59,15 @@ class Recipe(Settings):
         default=None,
         description="what is maximised, such as '0.2*mixed2 + 3*mixed3' or "
         "'class:eye'; none takes the network's own",
+    )
+    also: tuple[NetworkTerm, ...] | None = Field(
+        default=None,
+        # What came after the first recipes is left out where it is absent, so that
+        # they keep their sha256.
+        exclude_if=lambda value: value is None,
+        description="more networks in the same dream, each with its weight beside the "
+        "first one's 1 and its objective: every network's gradient is normalised, and "
+        "so is their weighted sum",
     )
     loss: Literal["l2", "l2_mean", "mean", "half_sum"] = Field(
         default="l2_mean",
@@ -157,6 +168,32 @@ class Recipe(Settings):
         weights = cast("Mapping[Any, Any]", layers)
         rest = {name: value for name, value in given.items() if name != "layers"}
         return {**rest, "objective": layers_text(weights)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_also(cls, values: Any) -> Any:
+        """Takes a network as text, as a dictionary, and one instead of a list."""
+        if not isinstance(values, dict) or values.get("also", "none") == "none":
+            return cast("Any", values)
+        given = cast("dict[str, Any]", values)
+        return {**given, "also": read_terms(given["also"])}
+
+    @model_validator(mode="after")
+    def _check_max_loss(self) -> "Recipe":
+        if self.also and self.max_loss is not None:
+            raise SettingError(
+                "A maximum loss must have a single network, for losses of several "
+                "cannot be compared",
+                received=f"{self.max_loss:g} with {len(self.also) + 1} networks",
+                attempt="set max_loss to none, or leave also out",
+            )
+        return self
+
+    @property
+    def terms(self) -> tuple[NetworkTerm, ...]:
+        """Every network of the dream, the first with its weight of 1."""
+        first = NetworkTerm(network=self.network, objective=self.objective)
+        return (first, *(self.also or ()))
 
     @property
     def sha256(self) -> str:

@@ -123,6 +123,9 @@ def canonical_json(value: Any) -> str:
 def _translated(error: ValidationError, model: type[BaseModel]) -> SettingError:
     """Turns the first of a model's validation errors into one sentence of ours."""
     first = error.errors()[0]
+    said = first.get("ctx", {}).get("error")
+    if isinstance(said, SettingError):
+        return said
     names = [str(part) for part in first["loc"]]
     name = names[0] if names else "layers"
     field = model.model_fields.get(name)
@@ -191,10 +194,16 @@ _WORDS: Mapping[Any, str] = {
 }
 
 
+def _in_words(kind: Any) -> str:
+    """Returns the words for a type; a list's are those of what it holds."""
+    items = typing.get_args(kind)
+    return str(items[0].in_words) if items else _WORDS[kind]
+
+
 def _what(field: FieldInfo) -> str:
     """Tells which values a field takes: "a whole number from 0 to 100000"."""
     choices = _choices(field)
-    text = " | ".join(choices) if choices else _WORDS[_bare(field)]
+    text = " | ".join(choices) if choices else _in_words(_bare(field))
     signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     for sign, word in signs.items():
         for bound in field.metadata:

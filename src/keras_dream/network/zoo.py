@@ -178,7 +178,7 @@ def lower_model(model: Any, preprocessing: str | None) -> Loaded:
 
 def model_name(model: Any) -> str:
     """Returns what a recipe calls a model that was handed over."""
-    return f"model:{model.name}"
+    return f"model:{getattr(model, 'name', type(model).__name__)}"
 
 
 def sha256_of_arrays(graph: Graph) -> str:

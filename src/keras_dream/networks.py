@@ -1,0 +1,102 @@
+"""The networks of a dreamer: what a recipe asks of each, and their gradient as one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_dream.ascent import Normaliser
+from keras_dream.backend import Backend
+from keras_dream.errors import NetworkError, shown
+from keras_dream.gradients import SizedGradient, SummedGradient, WholeGradient
+from keras_dream.loading import check_opaque
+from keras_dream.network.zoo import Loaded
+from keras_dream.objectives import parse
+from keras_dream.recipe import Recipe
+from keras_dream.terms import NetworkTerm
+
+_KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
+
+
+class Networks:
+    """One network or several on a backend.
+
+    Args:
+        loaded: The networks by name; a recipe's first is the first of them.
+        backend: Where they are computed.
+
+    Raises:
+        SettingError: If one has layers that only Keras can run, on another backend.
+    """
+
+    def __init__(self, loaded: Mapping[str, Loaded], backend: Backend):
+        for network in loaded.values():
+            check_opaque(network.graph, backend)
+        self._loaded = dict(loaded)
+        self._backend = backend
+        self._gradients: dict[tuple[Any, ...], WholeGradient] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The networks' names."""
+        return tuple(self._loaded)
+
+    def loaded(self, name: str) -> Loaded:
+        """Returns a network by its name.
+
+        Raises:
+            NetworkError: If it is not here.
+        """
+        if name not in self._loaded:
+            raise NetworkError(
+                "A dreamer must hold every network that it is asked for",
+                received=f"{shown(name)} for one that holds {', '.join(self.names)}",
+                attempt=f"make it with Dreamer({[*self.names, name]})",
+            )
+        return self._loaded[name]
+
+    def used(self, recipe: Recipe) -> tuple[Loaded, ...]:
+        """Returns the networks that a recipe dreams with, each once."""
+        more = tuple(term.network for term in recipe.also or ()) or self.names
+        return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *more]))
+
+    def complete(self, recipe: Recipe) -> Recipe:
+        """Returns a recipe with the networks and their objectives filled in."""
+        first, *others = self.names
+        more = recipe.also or tuple(NetworkTerm(network=name) for name in others)
+        return recipe.but(
+            network=first,
+            objective=self._objective(first, recipe.objective),
+            also=tuple(
+                term.but(objective=self._objective(term.network, term.objective))
+                for term in more
+            ),
+        )
+
+    def gradient(self, recipe: Recipe) -> SizedGradient:
+        """Returns the gradient of a complete recipe."""
+        terms = [(term.weight, self._whole(term, recipe)) for term in recipe.terms]
+        if len(terms) == 1:
+            return terms[0][1]  # as published: normalised once, in the ascent
+        return SummedGradient(terms, Normaliser(recipe, self._backend), self._backend)
+
+    def _objective(self, network: str, given: str | None) -> str:
+        objective = given or self.loaded(network).graph.objective
+        if objective is None:
+            raise NetworkError(
+                f"An objective must be given for {network}, which has none of its own",
+                received="none",
+                attempt="name a layer, see `dream layers NETWORK`",
+            )
+        return objective
+
+    def _whole(self, term: NetworkTerm, recipe: Recipe) -> WholeGradient:
+        key = (term.network, term.objective, recipe.loss, recipe.border)
+        if key not in self._gradients:
+            if len(self._gradients) >= max(_KEPT_GRADIENTS, len(recipe.terms)):
+                self._gradients.pop(next(iter(self._gradients)))
+            self._gradients[key] = WholeGradient(
+                self.loaded(term.network).graph,
+                parse(str(term.objective)),
+                recipe,
+                self._backend,
+            )
+        return self._gradients[key]

@@ -1,0 +1,130 @@
+"""More than one network in a dream: each one's term of the sum, as text and data.
+
+    term    = ["-" | "+"] [number "*"] network [":" objective]
+    network = name | "'" any characters "'"
+
+such as `squeezenet`, `0.5*squeezenet` or `0.5*squeezenet: fire6 + fire8`; what stands
+behind the colon is an objective of `keras_dream.objectives`. A name with a space or a
+colon in it is quoted.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, cast
+
+from pydantic import Field, model_validator
+
+from keras_dream.errors import SettingError, shown
+from keras_dream.settings import Settings
+
+MOST_OTHERS = 15
+"""Networks beside the first: more than fit into any memory, and enough for any art."""
+
+_NAME = r"[\w./][\w./-]*"
+_TERM = re.compile(
+    r"\s*((?P<sign>[-+]?)\s*((?P<number>(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)\s*\*)?)\s*"
+    rf"('(?P<quoted>[^']+)'|(?P<name>{_NAME}))\s*(:\s*(?P<objective>\S.*?))?\s*",
+    re.DOTALL,
+)
+
+
+class NetworkTerm(Settings):
+    """A network of a dream, what it maximises, and the weight of its gradient."""
+
+    in_words: ClassVar[str] = (
+        f"at most {MOST_OTHERS} networks like '0.5*squeezenet: fire6 + fire8'"
+    )
+
+    network: str = Field(description="the network to dream with, too")
+    objective: str | None = Field(
+        default=None, description="what it maximises; none takes the network's own"
+    )
+    weight: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=1.0,
+        ge=-1e6,
+        le=1e6,
+        description="how much its gradient counts beside the first network's 1; below "
+        "zero dreams away from what it sees",
+    )
+
+    @model_validator(mode="after")
+    def _check_weight(self) -> "NetworkTerm":
+        if self.weight == 0:
+            raise SettingError(
+                "The weight of a network must not be zero",
+                received=f"0 for {shown(self.network)}",
+                attempt="leave the network out",
+            )
+        return self
+
+    @property
+    def text(self) -> str:
+        """The term as text that `parse_term` reads back."""
+        odd = not re.fullmatch(_NAME, self.network)
+        name = f"'{self.network}'" if odd else self.network
+        weight = "" if self.weight == 1 else f"{self.weight!r}*"
+        return f"{weight}{name}" + (f": {self.objective}" if self.objective else "")
+
+
+def parse_term(text: str) -> NetworkTerm:
+    """Reads a network with its weight and its objective.
+
+    Args:
+        text: Such as "0.5*squeezenet: fire6 + fire8"; whether there is such a network,
+            and whether it has such layers, is not known here.
+
+    Raises:
+        SettingError: If the text breaks the grammar.
+    """
+    found = _TERM.fullmatch(text)
+    if found is None:
+        raise _refusal(text)
+    number = float(found["number"] or 1)
+    return NetworkTerm(
+        network=found["quoted"] or found["name"],
+        objective=found["objective"],
+        weight=-number if found["sign"] == "-" else number,
+    )
+
+
+def read_terms(given: Any) -> tuple[NetworkTerm, ...] | None:
+    """Returns the networks of whatever a recipe may hold of them.
+
+    Args:
+        given: None, one network or a list of them, each as a `NetworkTerm`, as text or
+            as a dictionary of `network`, `objective` and `weight`.
+
+    Raises:
+        SettingError: If one of them is impossible.
+    """
+    if given is None or isinstance(given, str | Mapping | NetworkTerm):
+        given = () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise _refusal(given)
+    found = tuple(_read(item) for item in cast("Iterable[Any]", given))
+    if len(found) > MOST_OTHERS:
+        raise SettingError(
+            f"`also` must be at most {MOST_OTHERS} networks",
+            received=str(len(found)),
+            attempt="leave some of them out",
+        )
+    return found or None
+
+
+def _read(item: Any) -> NetworkTerm:
+    if isinstance(item, NetworkTerm):
+        return item
+    if isinstance(item, str):
+        return parse_term(item)
+    if isinstance(item, Mapping) and "network" in item:
+        return NetworkTerm.of(cast("Mapping[str, Any]", item))
+    raise _refusal(cast("Any", item))
+
+
+def _refusal(received: object) -> SettingError:
+    return SettingError(
+        "`also` must name a network, with its weight before it and its objective "
+        "behind a colon",
+        received=shown(received),
+        attempt="try '0.5*squeezenet: fire6 + fire8'",
+    )
