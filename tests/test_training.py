@@ -117,10 +117,11 @@ assert 0 < norms.min() and norms.max() <= 1.001, norms
 after = [np.asarray(w) for w in twin.trainable_variables]
 assert all(np.isfinite(w).all() for w in after)
 assert any((a != b).any() for a, b in zip(before, after))
-logits = motif(2 * x - 1)
+logits, found = motif(2 * x - 1)
 cells, _ = twin(2 * x - 1)
 average = cells.numpy().mean((1, 2))
 np.testing.assert_allclose(logits.numpy(), average, atol=1e-4)
+np.testing.assert_allclose(found.numpy(), np.maximum(cells.numpy(), 0), atol=1e-4)
 """
 
 

@@ -68,7 +68,8 @@ def make_gradient(twin: keras.Model, objective: str):
     """Return `picture (1, h, w, 3) -> gradient` of an objective's text.
 
     Terms are joined by `+` and `-`; a term is `class:NAME`, averaged over positions,
-    or a layer's name, its mean square, each with an optional weight and `*` before it.
+    `motifs`, the mean square of the motifs' positive scores, or a layer's name, its
+    mean square, each with an optional weight and `*` before it.
     """
     terms = []
     text = objective.replace(" ", "").replace("-", "+-").removeprefix("+")
@@ -76,7 +77,7 @@ def make_gradient(twin: keras.Model, objective: str):
         weight, _, name = term.removeprefix("-").rpartition("*")
         sign = -1 if term.startswith("-") else 1
         terms.append((sign * float(weight or 1), name))
-    layers = [n for _, n in terms if not n.startswith("class:")]
+    layers = [n for _, n in terms if n != "motifs" and not n.startswith("class:")]
     outputs = [*twin.outputs, *[twin.get_layer(n).output for n in layers]]
     probe = keras.Model(twin.inputs, outputs)
 
@@ -90,6 +91,8 @@ def make_gradient(twin: keras.Model, objective: str):
                 if name.startswith("class:"):
                     number = CLASSES.index(name[6:])
                     score += weight * tf.reduce_mean(logits[..., number])
+                elif name == "motifs":
+                    score += weight * tf.reduce_mean(tf.nn.relu(logits[..., :-1]) ** 2)
                 else:
                     score += weight * tf.reduce_mean(values.pop(0) ** 2)
         return tape.gradient(score, x)

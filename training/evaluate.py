@@ -22,7 +22,7 @@ from motifs import CLASSES, MOTIFS, single
 HERE = Path(__file__).resolve().parent
 SEED = 90_210
 SIZE = 96
-ATTACK_STEPS = 10
+ATTACK_STEPS = 20
 
 
 def held_out(each: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,8 @@ def attacked(motif, x: tf.Tensor, y: tf.Tensor, eps: float) -> tf.Tensor:
     for _ in range(ATTACK_STEPS):
         with tf.GradientTape() as tape:
             tape.watch(delta)
-            logits = motif(2 * tf.clip_by_value(x + delta, 0, 1) - 1, training=False)
+            seen = tf.clip_by_value(x + delta, 0, 1)
+            logits, _ = motif(2 * seen - 1, training=False)
             cross = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
         up = tape.gradient(cross, delta)
         norm = tf.norm(tf.reshape(up, (len(x), -1)), axis=1)[:, None, None, None]
@@ -59,8 +60,8 @@ def named(motif, x: np.ndarray, y: np.ndarray, eps: float) -> np.ndarray:
         part = tf.constant(x[start : start + 64])
         if eps:
             part = attacked(motif, part, tf.constant(y[start : start + 64]), eps)
-        logits = motif(2 * part - 1, training=False).numpy()[:, : len(MOTIFS)]
-        given.append(logits.argmax(1))
+        logits, _ = motif(2 * part - 1, training=False)
+        given.append(logits.numpy()[:, : len(MOTIFS)].argmax(1))
     return np.concatenate(given)
 
 

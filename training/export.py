@@ -45,7 +45,7 @@ def error(motif, graph) -> float:
     worst = 0.0
     for seed in range(8):
         picture, _ = scene(np.random.default_rng([11, seed]), 96)
-        wanted = np.asarray(motif(2 * picture[None] - 1, training=False))[0]
+        wanted = np.asarray(motif(2 * picture[None] - 1, training=False)[0])[0]
         found = logits_of(graph, picture)
         worst = max(worst, float(np.abs(found - wanted).max() / wanted.std()))
     return worst

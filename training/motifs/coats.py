@@ -219,7 +219,7 @@ def dots(sheet: Sheet, points, radius: float) -> None:
     """Draw the dark dots that whiskers grow from."""
     mask = np.zeros_like(sheet.alpha)
     for x, y in points:
-        np.maximum(mask, sheet.ellipse(x, y, radius, radius), mask)
+        np.maximum(mask, sheet.ellipse(x, y, radius, radius), out=mask)
     stain(sheet, 0.8 * mask, (0.05, 0.03, 0.03))
 
 

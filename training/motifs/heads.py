@@ -107,7 +107,7 @@ def _dog_muzzle(sheet: Sheet, fur: Fur, coat, width: float) -> None:
     for side in (-1, 1):
         line = [[0, 0.42], [0, 0.6], [side * 0.12, 0.7], [side * width * 0.95, 0.6]]
         lip = sheet.stroke(curve(line, 12), np.linspace(0.022, 0.014, 12))
-        np.maximum(lips, lip, lips)
+        np.maximum(lips, lip, out=lips)
     stain(sheet, lips, INK)
     spots = [(0.14 + 0.075 * (k % 3), 0.46 + 0.075 * (k // 3)) for k in range(6)]
     dots(sheet, [(side * x, y) for x, y in spots for side in (-1, 1)], 0.015)
@@ -218,7 +218,7 @@ def _cat_mouth(sheet: Sheet, fur: Fur, coat) -> None:
     lips = np.zeros_like(sheet.alpha)
     for side in (-1, 1):
         line = [[0, 0.34], [0, 0.48], [side * 0.1, 0.58], [side * 0.26, 0.52]]
-        np.maximum(lips, sheet.stroke(curve(line, 12), 0.014), lips)
+        np.maximum(lips, sheet.stroke(curve(line, 12), 0.014), out=lips)
     stain(sheet, lips, INK)
     spots = [(0.14 + 0.07 * (k % 3), 0.41 + 0.06 * (k // 3)) for k in range(6)]
     dots(sheet, [(side * x, y) for x, y in spots for side in (-1, 1)], 0.013)
