@@ -85,7 +85,7 @@ class Backend(Protocol):
         """Returns bytes as far as the device tells: `total`, `free`, `peak`."""
         ...
 
-    # -- linear and pooling -------------------------------------------------------
+    # -- linear, norms and pooling ------------------------------------------------
     def conv2d(
         self,
         x: Array,
@@ -138,6 +138,17 @@ class Backend(Protocol):
 
     def matmul(self, x: Array, matrix: Array) -> Array:
         """Multiplies every cell's channels by a matrix (in, out) from `vector`."""
+        ...
+
+    def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
+        """Gives every cell's channels the mean 0 and the variance 1, then an affine map.
+
+        Args:
+            x: A feature map.
+            scale: What the normalised channels are multiplied by, from `vector`.
+            shift: What is added then, from `vector`.
+            epsilon: Added to the variance (of the whole population).
+        """
         ...
 
     # -- shape --------------------------------------------------------------------
@@ -209,6 +220,10 @@ class Backend(Protocol):
 
     def square(self, x: Array) -> Array:
         """Squares."""
+        ...
+
+    def power(self, x: Array, exponent: float) -> Array:
+        """Raises positive values to a power."""
         ...
 
     def absolute(self, x: Array) -> Array:

@@ -53,6 +53,9 @@ class Nhwc(abc.ABC):
     def square(self, x: Array) -> Array:
         return x * x
 
+    def power(self, x: Array, exponent: float) -> Array:
+        return x**exponent
+
     def to_keras(self, x: Array) -> Array:
         return x
 
@@ -63,3 +66,16 @@ class Nhwc(abc.ABC):
 def along(axis: int, values: Any) -> Any:
     """Lays one value per row or per column so that it broadcasts over a map."""
     return values.reshape([-1 if a == axis else 1 for a in range(4)])
+
+
+def counts(length: int, size: int, stride: int, before: int, after: int) -> np.ndarray:
+    """Counts for every window along an axis the cells that are not padding."""
+    n = max((before + length + after - size) // stride + 1, 0)
+    starts = np.arange(n) * stride - before
+    inside = np.minimum(starts + size, length) - np.maximum(starts, 0)
+    return inside.astype(np.float32)
+
+
+def is_static(values: Sequence[Any]) -> bool:
+    """Tells whether paddings are numbers, and not traced scalars."""
+    return all(isinstance(value, int | np.integer) for value in values)

@@ -200,6 +200,12 @@ class TorchBackend:
     def matmul(self, x: Array, matrix: Array) -> Array:
         return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
 
+    def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
+        # Of channels-last memory this is a view, and the channels lie side by side.
+        cells = x.permute(0, 2, 3, 1).float()
+        y = F.layer_norm(cells, (x.shape[1],), scale, shift, epsilon)
+        return y.permute(0, 3, 1, 2).to(x.dtype)
+
     # -- shape --------------------------------------------------------------------
     def pad(
         self, x: Array, padding: Padding, *, mode: str = "zero", value: float = 0.0
@@ -257,6 +263,9 @@ class TorchBackend:
 
     def divide(self, x: Array, y: Any) -> Array:
         return x / _operand(x, y)
+
+    def power(self, x: Array, exponent: float) -> Array:
+        return x**exponent
 
     def maximum(self, x: Array, y: Any) -> Array:
         if isinstance(y, float | int):

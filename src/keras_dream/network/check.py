@@ -26,12 +26,15 @@ _ATTRS: Mapping[str, tuple[str, ...]] = {
     INPUT: ("channels",),
     **dict.fromkeys((*GLOBAL, *_JOINING, "affine"), ()),
     **dict.fromkeys(_WINDOWED, ("size", "stride", "padding")),
-    **dict.fromkeys(_SIDED, ("padding",)),
+    "pad": ("padding", "size", "ahead"),
+    "crop": ("padding",),
     "activation": ("kind", "slope"),
     "conv2d": ("stride", "padding", "dilation", "groups", "dense", "relu"),
     "depthwise_conv2d": ("stride", "padding", "dilation"),
     "gather": ("channels",),
+    "layer_norm": ("epsilon",),
     "multiply": ("factor",),
+    "power": ("exponent",),
 }
 
 
@@ -94,19 +97,33 @@ def _check_unary(node: Node, count: int, weights: Mapping[str, np.ndarray]) -> i
     if op == "affine":
         for kind in ("scale", "shift"):
             must(weights[f"{node.name}/{kind}"].shape in ((1,), (count,)), kind)
-    if op == "activation":
-        must(attrs["kind"] in ACTIVATIONS, "a known activation")
-        must(_is_finite(attrs.get("slope", 0.0)), "a slope")
+    if op in ("activation", "power"):
+        _check_curve(op, attrs)
     if op in _WINDOWED:
         _check_window(attrs, "size", "stride")
-    if op in _SIDED:
+    if op == "layer_norm":
+        for kind in ("scale", "shift"):
+            must(weights[f"{node.name}/{kind}"].shape == (count,), kind)
+        must(_is_finite(attrs["epsilon"]) and attrs["epsilon"] >= 0, "epsilon")
+    if op == "pad" and attrs["padding"] == "same":
+        _check_window(attrs, "size", "ahead")
+    elif op in _SIDED:
         must(_are_whole(attrs["padding"], 4, 0), "four paddings")
+        must("ahead" not in attrs, "a padding of its own")
     if op == "gather":
         chosen = attrs["channels"]
         must(chosen and _are_whole(chosen, len(chosen), 0), "channels")
         must(max(chosen) < count, "channels that are there")
         return len(chosen)
     return count
+
+
+def _check_curve(op: str, attrs: Mapping[str, Any]) -> None:
+    if op == "power":
+        must(_is_finite(attrs["exponent"]), "an exponent")
+        return
+    must(attrs["kind"] in ACTIVATIONS, "a known activation")
+    must(_is_finite(attrs.get("slope", 0.0)), "a slope")
 
 
 def _check_convolution(

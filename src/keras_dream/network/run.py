@@ -67,9 +67,12 @@ def _operation(node: Node, graph: Graph, backend: Backend) -> Operation:
         return lambda xs, padding: pool(
             xs[0], size=size, stride=stride, padding=padding
         )
-    if node.op == "affine":
+    if node.op in ("affine", "layer_norm"):
         scale = backend.vector(graph.weights[f"{node.name}/scale"])
         shift = backend.vector(graph.weights[f"{node.name}/shift"])
+        if node.op == "layer_norm":
+            epsilon = node.attrs["epsilon"]
+            return lambda xs, _: backend.layer_norm(xs[0], scale, shift, epsilon)
         return lambda xs, _: backend.add(backend.multiply(xs[0], scale), shift)
     return _SIMPLE[node.op](backend, node.attrs)
 
@@ -133,6 +136,7 @@ _SIMPLE: dict[str, Callable[[Backend, Any], Operation]] = {
     ),
     "part": lambda b, a: lambda xs, _: xs[0][a["index"]],
     "pad": lambda b, a: lambda xs, padding: b.pad(xs[0], padding),
+    "power": lambda b, a: lambda xs, _: b.power(xs[0], a["exponent"]),
     "split": lambda b, a: lambda xs, _: b.split(xs[0], a["counts"]),
     "subtract": lambda b, a: _folded(b.subtract),
 }
