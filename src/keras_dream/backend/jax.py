@@ -14,7 +14,7 @@ from jax import core, lax
 
 from keras_dream.backend import Array, Padding
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along
+from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
 from keras_dream.errors import SettingError
 
 _ORDER = ("NHWC", "HWIO", "NHWC")
@@ -204,12 +204,18 @@ class JaxBackend(Nhwc):
         y: Any = self.pad(x.astype(jnp.float32), padding)
         for axis, edges in ((ROWS, padding[:2]), (COLUMNS, padding[2:])):
             n, step = size[axis - 1], stride[axis - 1]
-            counts = _counts(x.shape[axis], n, step, *edges)
-            y = sum(_windows(y, axis, n, step)) / along(axis, counts)
+            inside = counts(x.shape[axis], n, step, *edges)
+            y = sum(_windows(y, axis, n, step)) / along(axis, inside)
         return y.astype(x.dtype)
 
     def matmul(self, x: Array, matrix: Array) -> Array:
         return jnp.matmul(x, matrix.astype(x.dtype), precision=self._exactness)
+
+    def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
+        y = x.astype(jnp.float32)
+        y = y - jnp.mean(y, 3, keepdims=True)
+        variance = jnp.mean(y * y, 3, keepdims=True)
+        return (y * lax.rsqrt(variance + epsilon) * scale + shift).astype(x.dtype)
 
     # -- shape --------------------------------------------------------------------
     def pad(
@@ -365,14 +371,6 @@ def _windows(
     for start in range(0, size, dilation):
         stop = min(start + count * stride, x.shape[axis])
         yield lax.slice_in_dim(x, min(start, stop), stop, stride, axis)
-
-
-def _counts(length: int, size: int, stride: int, before: int, after: int) -> np.ndarray:
-    """Counts for every window along an axis the cells that are not padding."""
-    n = max((before + length + after - size) // stride + 1, 0)
-    starts = np.arange(n) * stride - before
-    inside = np.minimum(starts + size, length) - np.maximum(starts, 0)
-    return inside.astype(np.float32)
 
 
 def _relu6(x: Array) -> Array:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_dream.backend import Array, Padding
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along
+from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
 from keras_dream.errors import SettingError
 
 
@@ -145,7 +145,7 @@ class TensorFlowBackend(Nhwc):
             # Only at stride 1 does "SAME" not depend on the picture's size.
             spare = [(n - 1) * d for n, d in zip(window, dilation, strict=True)]
             same = tuple(side for n in spare for side in (n // 2, n - n // 2))
-            if _is_static(padding) and tuple(padding) == same:
+            if is_static(padding) and tuple(padding) == same:
                 return x, "SAME"
         return self.pad(x, padding, value=value), "VALID"
 
@@ -193,7 +193,7 @@ class TensorFlowBackend(Nhwc):
     ) -> Array:
         padded, name = self._padded(x, size, stride, padding)
         y = tf.nn.avg_pool2d(padded, size, stride, name)
-        if name == "SAME" or (_is_static(padding) and not any(padding)):
+        if name == "SAME" or (is_static(padding) and not any(padding)):
             return y
         inside = self.pad(tf.ones_like(x[..., :1]), padding)
         return y / tf.nn.avg_pool2d(inside, size, stride, name)
@@ -201,12 +201,18 @@ class TensorFlowBackend(Nhwc):
     def matmul(self, x: Array, matrix: Array) -> Array:
         return tf.tensordot(x, tf.cast(matrix, x.dtype), 1)
 
+    def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
+        y = tf.cast(x, tf.float32)
+        y = y - tf.reduce_mean(y, 3, keepdims=True)
+        variance = tf.reduce_mean(y * y, 3, keepdims=True)
+        return tf.cast(y * tf.math.rsqrt(variance + epsilon) * scale + shift, x.dtype)
+
     # -- shape --------------------------------------------------------------------
     def pad(
         self, x: Array, padding: Padding, *, mode: str = "zero", value: float = 0.0
     ) -> Array:
         top, bottom, left, right = padding
-        if _is_static(padding) and not any(padding):
+        if is_static(padding) and not any(padding):
             return x
         if mode == "wrap":
             h, w = _size(x)
@@ -370,10 +376,6 @@ def _size(x: Array) -> tuple[Any, Any]:
         size = tf.shape(x)
         return size[1], size[2]
     return x.shape[1], x.shape[2]
-
-
-def _is_static(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | np.integer) for value in values)
 
 
 _ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {

@@ -196,7 +196,8 @@ class Graph:
         for node in self.nodes:
             given = [found[name] for name in node.inputs] or [Reach(1, 1)]
             wide = max(r.field for r in given)
-            stride = max(r.stride for r in given)
+            # A cell that scales a map, as in squeeze-and-excite, has no stride.
+            stride = min(r.stride for r in given)
             if node.op in GLOBAL or node.op == "opaque":
                 wide = stride = math.inf
             elif "stride" in node.attrs:
@@ -227,8 +228,14 @@ class Graph:
 
 def depends_on_size(node: Node) -> bool:
     """Tells whether a node's padding depends on the size of the picture."""
-    strided = max(node.attrs.get("stride", (1,))) > 1
+    strided = max(_stride(node)) > 1
     return strided and node.attrs["padding"] == "same"
+
+
+def _stride(node: Node) -> tuple[int, int]:
+    """Returns a node's stride; a pad's is that of the windows it is meant for."""
+    down, right = node.attrs.get("stride") or node.attrs.get("ahead") or (1, 1)
+    return down, right
 
 
 def fixed_padding(node: Node, graph: Graph) -> tuple[int, int, int, int]:
@@ -254,9 +261,7 @@ def _padding(
         return (top, bottom, left, right)
     found: list[int] = []
     # SAME: as few cells as the rounded-up output needs, the odd one at the end.
-    for n, k, d, s in zip(
-        given, *_window(node, graph), node.attrs["stride"], strict=True
-    ):
+    for n, k, d, s in zip(given, *_window(node, graph), _stride(node), strict=True):
         total = max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0)
         total = (k - 1) * d if s == 1 else total
         found += [total // 2, total - total // 2]
