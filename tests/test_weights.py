@@ -1,29 +1,33 @@
-"""Weights files: read with suspicion, found in order, downloaded once."""
+"""Weights files: found in order, and used only with the hash that they must have."""
 
-import contextlib
-import hashlib
-import http.server
 import json
-import threading
 
 import pytest
+from weights_server import GOOD, MD5, SHA256, separate
 
 from keras_dream.errors import WeightsError
-from keras_dream.network import weights
+from keras_dream.network import hashes, manifest, weights
 from keras_dream.network.weights import Source
+
+BAD = GOOD[::-1]
+PUBLISHED = [
+    Source("a.h5", MD5),
+    Source("a.h5", sha256=SHA256),
+    Source("a.h5", MD5, sha256=SHA256),
+]
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    return separate(tmp_path, monkeypatch)
+
+
+def names(folder):
+    found = (path.name for path in folder.iterdir())
+    return sorted(n for n in found if not n.endswith(".lock"))
 
 
 # -- finding ---------------------------------------------------------------------------
-@pytest.fixture
-def places(tmp_path, monkeypatch):
-    for name in ("KERAS_DREAM_WEIGHTS", "KERAS_DREAM_HOME", "KERAS_HOME"):
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.delenv("KERAS_DREAM_OFFLINE", raising=False)
-    (tmp_path / "KERAS_HOME" / "models").mkdir()
-    return weights.folders()
-
-
 def test_the_order_of_places(places):
     source = (Source("a.h5", "0"),)
     assert weights.find(source) is None
@@ -44,100 +48,165 @@ def test_a_file_with_the_classifier_serves_both(places):
     assert weights.find(sources, classifier=True).name == "top.h5"
 
 
-@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_a_folder_under_the_name_of_a_file_is_none(places):
+    (places[0] / "a.h5").mkdir()
+    assert weights.find([Source("a.h5", "0")]) is None
+
+
+def test_a_download_without_a_hash_cannot_be_declared():
+    with pytest.raises(ValueError, match="published hash"):
+        Source("a.h5", url="http://127.0.0.1:9/a.h5")
+    assert Source("a.h5").publisher == "a file of yours"
+    assert Source("a.h5", "0", url="https://a.example/b/a.h5").publisher == "a.example"
+    assert Source("a.h5", page="https://b.example/c").publisher == "b.example"
+
+
+OFF = ("1", "yes", "true", "anything")
+ON = ("", "0", "false", "No", " off ")
+
+
+@pytest.mark.parametrize("how", ["argument", *OFF])
 def test_offline_is_one_sentence(how, places, monkeypatch):
     source = Source("a.h5", "0", url="http://127.0.0.1:9/a.h5")
-    if how == "environment":
-        monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")
+    if how != "argument":
+        monkeypatch.setenv("KERAS_DREAM_OFFLINE", how)
     with pytest.raises(WeightsError, match="on this machine") as error:
         weights.locate("net", [source], offline=how == "argument")
     text = str(error.value)
     assert "a.h5" in text
     assert all(str(place) in text for place in places)
     assert "--weights" in text
-    monkeypatch.delenv("KERAS_DREAM_OFFLINE", raising=False)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("said", ON)
+def test_online_may_be_said_in_words(said, monkeypatch):
+    from keras_dream.network.sources import may_dial
+
+    monkeypatch.setenv("KERAS_DREAM_OFFLINE", said)
+    assert may_dial()
+    assert not may_dial(offline=True)
+
+
+def test_a_file_by_hand_is_one_sentence(places):
     with pytest.raises(WeightsError, match="given as a file"):
         weights.locate("net", [Source("a.h5", "0")])
     with pytest.raises(WeightsError, match="received none with classes in"):
         weights.locate("net", [Source("a.h5", "0")], classifier=True)
+    with pytest.raises(
+        WeightsError, match=r"from https://b\.example/c, then `dream we"
+    ):
+        weights.locate("net", [Source("a.h5", "0", page="https://b.example/c")])
 
 
-# -- downloading -----------------------------------------------------------------------
-GOOD = bytes(range(256)) * 9000
-MD5 = hashlib.md5(GOOD).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def server():
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            if self.path == "/none":
-                self.send_error(404)
-                return
-            if self.path == "/noise":
-                self.wfile.write(b"no HTTP at all\r\n\r\n")
-                return
-            self.send_response(200)
-            if self.path == "/chunks":
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.wfile.write(b"zz\r\n")
-                return
-            self.send_header("Content-Length", str(len(GOOD)))
-            self.end_headers()
-            body = GOOD[: len(GOOD) // 2] if self.path == "/short" else GOOD
-            with contextlib.suppress(BrokenPipeError):
-                self.wfile.write(body)
-
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
-
-
-def test_a_good_download(places, server):
-    seen = []
-    source = Source("a.h5", MD5, url=f"{server}/good")
-    path = weights.locate("net", [source], progress=lambda *now: seen.append(now))
-    assert path == weights.home() / "a.h5"
-    assert path.read_bytes() == GOOD
-    assert seen[-1] == (len(GOOD), len(GOOD))
-    assert seen == sorted(seen)
-    manifest = json.loads((weights.home() / "sha256.json").read_text())
-    assert manifest == {"a.h5": hashlib.sha256(GOOD).hexdigest()}
-    again = Source("a.h5", MD5, url=f"{server}/none")
-    assert weights.locate("net", [again]) == path  # found, nothing fetched
-    path.write_bytes(GOOD[::-1])
-    with pytest.raises(WeightsError, match="published md5"):
-        weights.locate("net", [again])
-
-
-def test_a_wrong_hash_is_kept_aside(places, server):
-    source = Source("a.h5", "0" * 32, url=f"{server}/good")
-    with pytest.raises(WeightsError, match="kept as"):
+# -- hashes ----------------------------------------------------------------------------
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("source", PUBLISHED, ids=["md5", "sha256", "both"])
+def test_every_stated_hash_is_checked(source, place, places):
+    path = places[place] / "a.h5"
+    path.write_bytes(GOOD)
+    for _ in range(2):  # the second time by the manifest
+        assert weights.locate("net", [source]) == (path, SHA256)
+    assert manifest.read()["a.h5"]["sha256"] == SHA256
+    path.write_bytes(BAD)
+    with pytest.raises(WeightsError, match=r"published (md5|sha256)") as error:
         weights.locate("net", [source])
-    (aside,) = weights.home().glob("a.h5.wrong-*")
-    assert aside.read_bytes() == GOOD
-    assert weights.find([source]) is None
+    assert str(error.value).count("\n") == 0
+    aside = list(places[1].glob("a.h5.bad-*"))
+    if place == 1:
+        assert [p.read_bytes() for p in aside] == [BAD]
+        assert str(aside[0]) in str(error.value)
+        assert not path.exists()
+    else:
+        assert path.read_bytes() == BAD  # not ours to touch
+        assert not aside
 
 
-@pytest.mark.parametrize("what", ["short", "none", "nobody", "noise", "chunks"])
-def test_failed_downloads_leave_nothing(what, places, server):
-    url = "http://127.0.0.1:9/x" if what == "nobody" else f"{server}/{what}"
-    with pytest.raises(WeightsError, match="downloadable") as error:
-        weights.locate("net", [Source("a.h5", MD5, url=url)])
-    assert "check the connection" in str(error.value)
-    assert [p for p in weights.home().iterdir() if p.name != "sha256.json"] == []
+def test_both_hashes_must_fit(places):
+    (places[1] / "a.h5").write_bytes(GOOD)
+    with pytest.raises(WeightsError, match="published md5"):
+        weights.locate("net", [Source("a.h5", "0" * 32, sha256=SHA256)])
+    (places[1] / "a.h5").write_bytes(GOOD)
+    with pytest.raises(WeightsError, match="published sha256"):
+        weights.locate("net", [Source("a.h5", MD5, sha256="0" * 64)])
 
 
-def test_a_broken_manifest_only_costs_another_check(places):
-    (weights.home() / "a.h5").write_bytes(GOOD)
-    for text in ("{", "[]", "null"):
-        (weights.home() / "sha256.json").write_text(text)
-        found = weights.locate("net", [Source("a.h5", MD5)])
-        assert found.read_bytes() == GOOD
+def test_half_a_file_of_keras_is_passed_over_and_left_alone(places):
+    """Keras downloads to the last name at once, so that a broken one looks whole."""
+    (places[2] / "a.h5").write_bytes(GOOD[:100])
+    with pytest.raises(WeightsError, match=f"instead of the published md5 {MD5}"):
+        weights.locate("net", [PUBLISHED[0]])
+    (places[2] / "top.h5").write_bytes(GOOD)
+    both = [PUBLISHED[0], Source("top.h5", MD5, classifier=True)]
+    assert weights.locate("net", both).path == places[2] / "top.h5"
+    assert names(places[2]) == ["a.h5", "top.h5"]
+    assert (places[2] / "a.h5").read_bytes() == GOOD[:100]
+
+
+def test_a_file_is_hashed_once(places, monkeypatch):
+    (places[1] / "a.h5").write_bytes(GOOD)
+    weights.locate("net", [PUBLISHED[0]])
+    read = []
+    once = hashes.sha256_file
+    monkeypatch.setattr(hashes, "sha256_file", lambda p: read.append(p) or once(p))
+    monkeypatch.setattr(hashes, "hashes_of", lambda p: pytest.fail("read again"))
+    weights.locate("net", [PUBLISHED[0]])
+    assert len(read) == 1
+
+
+def test_a_file_without_a_published_hash(places):
+    """Anything serves where the user put it; in our cache, what was imported."""
+    source = Source("a.h5")
+    (places[0] / "a.h5").write_bytes(BAD)
+    assert weights.locate("net", [source]).path.parent == places[0]
+    (places[0] / "a.h5").unlink()
+    (places[1] / "a.h5").write_bytes(GOOD)
+    manifest.note({"a.h5": hashes.entry(SHA256)})
+    assert weights.locate("net", [source]).sha256 == SHA256
+    (places[1] / "a.h5").write_bytes(BAD)
+    with pytest.raises(WeightsError, match=f"imported sha256 {SHA256}"):
+        weights.locate("net", [source])
+
+
+# -- the manifest ----------------------------------------------------------------------
+BROKEN = ("{", "[]", "null", '{"a.h5": 3}', '{"a.h5": {"sha256": []}}', "[" * 100000)
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=lambda text: text[:12])
+def test_a_broken_manifest_only_costs_another_check(text, places):
+    (places[1] / "a.h5").write_bytes(GOOD)
+    (places[1] / manifest.FILE).write_text(text)
+    assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
+    kept = json.loads((places[1] / manifest.FILE).read_text())
+    assert kept == {"a.h5": {"md5": MD5, "sha256": SHA256}}
+
+
+def test_a_manifest_of_another_file_is_not_trusted(places):
+    """It stands for the md5 that is published, and for no other."""
+    (places[1] / "a.h5").write_bytes(BAD)
+    wrong = hashes.hashes_of(places[1] / "a.h5")
+    manifest.note({"a.h5": hashes.entry(*wrong)})
+    with pytest.raises(WeightsError, match="published md5"):
+        weights.locate("net", [PUBLISHED[0]])
+
+
+def test_a_manifest_that_cannot_be_written(places, monkeypatch):
+    (places[0] / "a.h5").write_bytes(GOOD)
+    (places[0] / "file").write_bytes(b"x")
+    monkeypatch.setenv("KERAS_DREAM_HOME", str(places[0] / "file" / "cache"))
+    assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
+
+
+def test_a_manifest_whose_lock_is_held(places, monkeypatch):
+    (places[1] / "a.h5").write_bytes(GOOD)
+    monkeypatch.setattr(manifest, "PATIENCE", 0.2)
+    with manifest.locked(places[1] / manifest.FILE):
+        assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
+    assert manifest.read() == {}
+
+
+def test_the_manifest_keeps_what_others_wrote(places):
+    manifest.note({"one": {"sha256": "1"}, "two": {"sha256": "2"}})
+    manifest.note({"two": None, "three": {"sha256": "3"}})
+    assert manifest.read() == {"one": {"sha256": "1"}, "three": {"sha256": "3"}}
+    assert names(places[1]) == [manifest.FILE]

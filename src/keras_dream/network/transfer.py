@@ -118,14 +118,14 @@ class Transfer:
             if validator:
                 headers["If-Range"] = validator
         try:
-            answer = _open(urllib.request.Request(self._url, headers=headers))
+            answer = _open(self._url, headers)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the connection
             if error.code == 416 and held:
                 if error.headers.get("Content-Range") == f"bytes */{held}":
                     return  # it was whole already
                 raise _Stale from None
-            raise Lost(f"{error.code} {error.reason}".strip()) from None
+            raise Lost(_said(error.code, error.reason)) from None
         with answer:
             begin, total = _extent(answer, held)
             if not begin:
@@ -159,7 +159,7 @@ class Transfer:
             self._progress(done, total)
 
 
-def _open(request: urllib.request.Request) -> Any:
+def _open(url: str, headers: dict[str, str]) -> Any:
     """Opens an address; http and https only, wherever it leads on to."""
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -173,6 +173,7 @@ def _open(request: urllib.request.Request) -> Any:
     ):
         opener.add_handler(handler)
     try:
+        request = urllib.request.Request(url, headers=headers)
         answer = opener.open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError:
         raise
@@ -186,7 +187,7 @@ def _open(request: urllib.request.Request) -> Any:
 def _extent(answer: Any, held: int) -> tuple[int, int | None]:
     """Returns at which byte an answer begins, and how many the whole file has."""
     length = answer.headers.get("Content-Length", "")
-    count = int(length) if length.isdecimal() and len(length) < 19 else None
+    count = int(length[:20]) if length.isdecimal() else None  # more is too large anyway
     begin, total = 0, count
     if answer.status == 206:
         found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
@@ -200,12 +201,18 @@ def _extent(answer: Any, held: int) -> tuple[int, int | None]:
         elif count is not None:
             total = held + count
     elif answer.status != 200:
-        raise Lost(f"{answer.status} {answer.reason}".strip())
+        raise Lost(_said(answer.status, answer.reason))
     if total is not None and total > LARGEST:
         raise Lost(f"{total} bytes, more than any weights have")
     if total is not None and total < begin:
         raise _Stale
     return begin, total
+
+
+def _said(code: int, reason: object) -> str:
+    if 300 <= code < 400:
+        return f"{code}, a redirection that leads nowhere"
+    return f"{code} {reason}".strip()
 
 
 def _validator(answer: Any) -> str:

@@ -78,14 +78,16 @@ def locate(
         DownloadError, SaveError, OutputError: If a download fails.
     """
     wanted = fitting(sources, classifier)
-    passed_over = []
+    passed_over = ""
     for source, path in places(wanted):
         verdict = _verdict(path, source)
         if not verdict.received:
             return Held(path, verdict.sha256)
         if path.parent != folders()[-1]:
             raise wrong(path, verdict)
-        passed_over.append(path)
+        passed_over = (
+            f", but for {path} with {verdict.received} instead of {verdict.must}"
+        )
     chosen = next((source for source in wanted if source.url), None)
     if chosen is None or not may_dial(offline):
         raise _missing(name, wanted, passed_over)
@@ -112,15 +114,11 @@ def _verdict(path: Path, source: Source) -> Verdict:
         raise
 
 
-def _missing(
-    name: str, wanted: Sequence[Source], passed_over: Sequence[Path]
-) -> WeightsError:
+def _missing(name: str, wanted: Sequence[Source], passed_over: str) -> WeightsError:
     """Returns the sentence for weights that are not here and may not be fetched."""
     names = " or ".join(source.file for source in wanted)
     where = ", ".join(map(str, folders()))
-    received = f"none {f'called {names}' if names else 'with classes'} in {where}"
-    if passed_over:
-        received += f", but for {passed_over[0]}, whose hash is not the published one"
+    kind = f"called {names}" if names else "with classes"
     can_dial = any(source.url for source in wanted)
     page = next((source.page for source in wanted if source.page), None)
     by_hand = "give the file with --weights FILE"
@@ -130,6 +128,6 @@ def _missing(
         f"The weights of {name} must be on this machine"
         if can_dial
         else f"The weights of {name} must be given as a file",
-        received=received,
+        received=f"none {kind} in {where}{passed_over}",
         attempt=f"go online once, or {by_hand}" if can_dial else by_hand,
     )
