@@ -92,14 +92,14 @@ def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
 
 
 def work(size: Size, recipe: Recipe) -> int:
-    """Returns what a dream may cost: pixels times steps, over all octaves.
+    """Returns what a dream may cost: pixels × steps × networks, over all octaves.
 
     Args:
         size: The picture's (height, width) in pixels.
         recipe: The recipe.
     """
     sizes = (octave.size for octave in octaves_of(size, recipe))
-    return sum(h * w for h, w in sizes) * recipe.steps
+    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.terms)
 
 
 def run(

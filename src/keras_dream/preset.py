@@ -11,7 +11,7 @@ units of [0, 1].
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from keras_dream.errors import SettingError, nearest
+from keras_dream.errors import SettingError, nearest, shown
 from keras_dream.recipe import Recipe, layers_text
 
 _KERAS = Recipe(
@@ -80,15 +80,33 @@ _GOOGLE2015 = _KERAS.but(
     resampling="linear_corners",
 )
 
+
+class UnknownPresetError(SettingError, KeyError):
+    """There is no preset of that name; a `KeyError`, since presets are a mapping."""
+
+    __str__ = Exception.__str__  # KeyError's own would put it in quotes
+
+
+class _Presets(dict[str, Recipe]):
+    def __missing__(self, name: str) -> Recipe:
+        raise UnknownPresetError(
+            "A preset must be one that exists",
+            received=shown(name),
+            attempt=nearest(str(name), self),
+        )
+
+
 presets: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "default": Recipe(),
-        "book1": _BOOK1,
-        "kerasio": _KERASIO,
-        "book2": _BOOK2,
-        "tftut": _TFTUT,
-        "google2015": _GOOGLE2015,
-    }
+    _Presets(
+        {
+            "default": Recipe(),
+            "book1": _BOOK1,
+            "kerasio": _KERASIO,
+            "book2": _BOOK2,
+            "tftut": _TFTUT,
+            "google2015": _GOOGLE2015,
+        }
+    )
 )
 
 
@@ -98,10 +116,4 @@ def preset(name: str) -> Recipe:
     Raises:
         SettingError: If there is none of that name.
     """
-    if name not in presets:
-        raise SettingError(
-            "A preset must be one that exists",
-            received=repr(name),
-            attempt=nearest(name, presets),
-        )
     return presets[name]

@@ -230,10 +230,13 @@ def _differences(before: Record, now: Record) -> Iterator[str]:
             yield f"{name} {runs or 'absent'} instead of {was or 'absent'}"
     if before.processor != now.processor:
         yield f"the processor {now.processor} instead of {before.processor}"
-    if before.weights_sha256 != now.weights_sha256:
-        yield (
-            f"weights {now.weights_sha256[:12]} instead of {before.weights_sha256[:12]}"
-        )
+    was_weights = {before.network: before.weights_sha256, **before.also}
+    weights = {now.network: now.weights_sha256, **now.also}
+    for name in sorted({*was_weights, *weights}):
+        was, runs = was_weights.get(name, "absent"), weights.get(name, "absent")
+        if was != runs:
+            of = f" of {name}" if before.also or now.also else ""
+            yield f"weights {runs[:12]}{of} instead of {was[:12]}"
     for name in sorted({*before.run, *now.run}):
         was, runs = before.run.get(name), now.run.get(name)
         if was != runs:

@@ -17,8 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind `dream`; None takes the process' own.
 
     Returns:
-        The exit code: 0 done, 1 the run failed, 2 what was given was wrong, 130
-        stopped.
+        The exit code: 0 done, 1 the run failed, 2 what was given was wrong, 3 a quiet
+        replay that is not equal, 130 stopped.
     """
     if arguments is None:
         # What libraries warn of is nothing that a person at a shell could act on.

@@ -19,6 +19,7 @@ from keras_dream.errors import (
     shown,
 )
 from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.terms import NetworkTerm
 
 if TYPE_CHECKING:
     from keras_dream.dreams import Dream, Record
@@ -30,9 +31,9 @@ RECIPE = Group("Recipe: what decides the dream", sort_key=3)
 RUN = Group("Run settings: how it is computed", sort_key=4)
 
 MOST_WORK = 2_000_000_000
-"""Pixels times steps that run without `--yes`: the default recipe on a photo of 48
-megapixels, or about an hour with Inception V3 on two cores, which make 600,000 pixels a
-second of it (design: 400 × 600 pixels in 0.4 s)."""
+"""Pixels times steps times networks that run without `--yes`: the default recipe on a
+photo of 48 megapixels, or about an hour with Inception V3 on two cores, which make
+600,000 pixels a second of it (design: 400 × 600 pixels in 0.4 s)."""
 
 MOST_PIXELS = 64_000_000
 """The largest octave that runs without `--yes`: more than any camera of a phone takes.
@@ -46,8 +47,21 @@ Quiet = Annotated[bool, _SWITCH, Parameter(group=TELLING)]
 Json = Annotated[bool, _SWITCH, Parameter(group=TELLING)]
 Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
 File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
-RecipeFlags = Annotated[Recipe | None, Parameter(name="*", group=RECIPE)]
+Weights = Annotated[
+    tuple[str, ...], Parameter(negative=(), group=FILES, metavar="FILE")
+]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
+
+
+class _Flags(Recipe):
+    """The recipe as flags, with a word for what `--also` takes."""
+
+    also: Annotated[
+        tuple[NetworkTerm, ...] | None, Parameter(negative=(), metavar="NETWORK")
+    ] = Recipe.model_fields["also"]
+
+
+RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 
 
 def dream(
@@ -55,7 +69,7 @@ def dream(
     /,
     *,
     out: Out = None,
-    weights: File = None,
+    weights: Weights = (),
     notes: Annotated[bool, Parameter(group=FILES)] = True,
     yes: Yes = False,
     quiet: Quiet = False,
@@ -70,7 +84,7 @@ def dream(
     Args:
         photo: a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file
         out: the result, .png, .jpg, .webp or .tif; else PHOTO-dream.png
-        weights: a weights file for the network
+        weights: a weights file for the network; NETWORK=FILE for one of several
         notes: keep recipe and record in the result's metadata
         yes: begin even what may take hours
         quiet: tell nothing but the path of the result
@@ -101,7 +115,7 @@ class Job:
         recipe: What decides the dream.
         run: How it is computed.
         out: Where the result goes; None for beside the photo.
-        weights: A weights file for the network, or None.
+        weights: Weights files as they were given: FILE or NETWORK=FILE.
         notes: Whether recipe and record ride along.
         yes: Whether long work was agreed to.
         most_steps: After how many steps to stop, or None.
@@ -113,7 +127,7 @@ class Job:
     recipe: Recipe
     run: RunSettings
     out: str | None = None
-    weights: str | None = None
+    weights: tuple[str, ...] = ()
     notes: bool = True
     yes: bool = False
     most_steps: int | None = None
@@ -179,11 +193,12 @@ def _checked(job: Job) -> Path:
     from keras_dream.objectives import parse
 
     photo = _check_photo(job.photo)
-    if job.recipe.objective is not None:
-        parse(job.recipe.objective)
-    zoo.entry(job.recipe.network)
-    if job.weights is not None:
-        check_file(job.weights, "A weights file", error=WeightsError)
+    for term in job.recipe.terms:
+        if term.objective is not None:
+            parse(term.objective)
+        zoo.entry(term.network)
+    for file in weights_of(job.weights, job.recipe).values():
+        check_file(file, "A weights file", error=WeightsError)
     path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
     if path.exists() and path.samefile(photo):
         raise OutputError(
@@ -216,19 +231,18 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
     """Loads the network and dreams; a signal before the first step leaves nothing."""
     from keras_dream.dreamer import Dreamer
     from keras_dream.images import read_picture
-    from keras_dream.loading import asks_for_class
 
     try:
         picture = read_picture(job.photo)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not job.yes:
             _check_work(size, job.recipe)
-        told.loading(job.recipe.network)
-        dreamer = Dreamer(
-            job.recipe.network,
-            weights=job.weights,
+        names = dict.fromkeys(term.network for term in job.recipe.terms)
+        told.loading(" + ".join(names))
+        dreamer = Dreamer.of(
+            job.recipe,
+            weights=weights_of(job.weights, job.recipe),
             run=job.run,
-            classifier=asks_for_class(job.recipe),
             progress=told.download,
         )
         octaves, notices = dreamer.octaves(size, job.recipe)
@@ -238,7 +252,7 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
         for notice in (*notices, *more):
             told.notice(notice)
         told.started(
-            Start(job.photo, path, dreamer.network, size, octaves, job.recipe.steps)
+            Start(job.photo, path, " + ".join(names), size, octaves, job.recipe.steps)
         )
         steps = dreamer.steps(picture, job.recipe)
     except KeyboardInterrupt:
@@ -281,6 +295,32 @@ def _climb(
     return Outcome(dream, path)
 
 
+def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
+    """Returns the weights files by network.
+
+    Args:
+        given: FILE for the first network of the recipe, or NETWORK=FILE.
+        recipe: Names the networks.
+
+    Raises:
+        InputError: If there are two files for one network.
+    """
+    names = {term.network for term in recipe.terms}
+    found: dict[str, str] = {}
+    for text in given:
+        name, _, file = text.partition("=")
+        if not file or name not in names:
+            name, file = recipe.network, text
+        if name in found:
+            raise InputError(
+                f"There must be one weights file for {name}",
+                received=f"{shown(found[name])} and {shown(file)}",
+                attempt="keep one, or write NETWORK=FILE for another network",
+            )
+        found[name] = file
+    return found
+
+
 def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
     """Asks for `--yes` where a dream would take very long or very much memory."""
     from keras_dream.engine import octaves_of, work
@@ -296,8 +336,8 @@ def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
     predicted = work(size, recipe)
     if predicted > MOST_WORK:
         raise InputError(
-            f"Work of more than {MOST_WORK:,} pixels times steps must be agreed to "
-            "with --yes",
+            f"Work of more than {MOST_WORK:,} pixels times steps times networks must "
+            "be agreed to with --yes",
             received=f"a recipe of {predicted:,}",
             attempt="try fewer steps, a smaller picture, or --yes",
         )

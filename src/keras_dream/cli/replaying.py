@@ -12,6 +12,7 @@ from keras_dream.cli.dreaming import (
     Quiet,
     RunFlags,
     Switch,
+    Weights,
     Yes,
     carry_out,
 )
@@ -23,6 +24,12 @@ from keras_dream.recipe import RunSettings
 if TYPE_CHECKING:
     from keras_dream.dreams import Record
     from keras_dream.replay import Saved
+
+
+DIFFERENT = 3
+"""The exit code of a quiet replay whose dream is not the saved one. Not 1, which means
+that there is no dream; and only where nothing else tells, since a dream that is alike
+is what another machine is expected to make."""
 
 
 def show(picture: str, /, *, json: Switch = False) -> int:
@@ -40,7 +47,8 @@ def show(picture: str, /, *, json: Switch = False) -> int:
     if json:
         give(canonical_json({"recipe": recipe, "record": record}))
         return 0
-    rows = [(name, _text(value)) for name, value in recipe.items()]
+    rows = [(n, _text(value)) for n, value in recipe.items() if n != "also"]
+    rows += [("also", plain(term.text)) for term in saved.recipe.also or ()]
     give(table(("recipe", ""), rows))
     give("")
     give(table(("record", ""), list(_record_rows(saved.record))))
@@ -53,7 +61,7 @@ def replay(
     *,
     source: File = None,
     out: Out = None,
-    weights: File = None,
+    weights: Weights = (),
     yes: Yes = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -62,15 +70,16 @@ def replay(
     """Make a saved dream again, and tell whether it is the same.
 
     The recorded run settings are applied. The same versions, processor,
-    weights and run settings give the same file; others a dream alike.
+    weights and run settings give the same file; others a dream alike. Told to
+    be quiet, it tells by the exit code: 0 if the two are equal, 3 if not.
 
     Args:
         picture: a picture that keras-dream saved
         source: the photo it was made of; else looked for beside the picture
         out: where the result goes; else beside the picture
-        weights: a weights file for the network
+        weights: a weights file for the network; NETWORK=FILE for one of several
         yes: begin even what may take hours
-        quiet: tell nothing but the path of the result
+        quiet: tell nothing but the path of the result; exit with 3 if it differs
         json: tell in JSON on standard output, one event a line
         run: run settings that go over the recorded ones
     """
@@ -98,9 +107,11 @@ def replay(
         before=compare,
     )
     outcome = carry_out(job, told)
-    if outcome.dream is not None and not outcome.stopped:
-        told.compared(is_equal(outcome.dream, saved), expected=not different)
-    return outcome.exit_code
+    if outcome.dream is None or outcome.stopped:
+        return outcome.exit_code
+    equal = is_equal(outcome.dream, saved)
+    told.compared(equal, expected=not different)
+    return DIFFERENT if quiet and not equal else outcome.exit_code
 
 
 def _result(saved: "Saved", out: str | None) -> Path:
@@ -154,6 +165,8 @@ def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
     yield "size", f"{record.size[1]} × {record.size[0]} pixels"
     yield "network", plain(record.network)
     yield "weights_sha256", plain(record.weights_sha256)
+    for network, sha256 in record.also.items():
+        yield "also", f"{plain(network)}, weights {plain(sha256)}"
     for name, value in (*record.run.items(), *record.versions.items()):
         yield plain(name), _text(value)
     yield "processor", plain(record.processor)
