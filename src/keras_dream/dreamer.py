@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from keras_dream.network.weights import Progress
 from keras_dream.networks import Networks
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.responses import Responses
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -128,6 +130,17 @@ class Dreamer:
             NetworkError: If there is none of that name.
         """
         return self._networks.loaded(network).graph
+
+    def responses(self, network: str | None = None) -> Responses:
+        """Returns how the channels of a network respond to pictures.
+
+        Args:
+            network: The network's name; None for the first one.
+
+        Raises:
+            NetworkError: If there is none of that name.
+        """
+        return self._networks.responses(network or self.network)
 
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with this dreamer's networks and the objectives filled in.
@@ -243,8 +256,10 @@ class Dreamer:
             NetworkError: If the image is too small for the layers.
             ObjectiveError: If the network lacks what the objective names.
         """
-        gradient = self._networks.gradient(self.complete(recipe))
         check_image(image)
+        recipe = self.complete(recipe)
+        strongest = self._networks.strongest(recipe, image)
+        gradient = self._networks.gradient(recipe, strongest)
         held = self._backend.image(image)
         value, slope = gradient(held, (image.shape[0], image.shape[1]))
         return self._backend.to_float(value), self._backend.to_image(slope)
@@ -283,11 +298,13 @@ class Dreamer:
         recipe = self.complete(recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         octaves, notices = self.octaves(size, recipe)
+        strongest = self._networks.strongest(recipe, picture.pixels)
 
         def result(
             image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
         ) -> Dream:
             record = self._record(picture, recipe, losses, notices, complete)
+            record = replace(record, strongest=strongest)
             return Dream(image, picture.alpha, recipe, record)
 
         return (
@@ -299,7 +316,7 @@ class Dreamer:
                 Parts(
                     self._backend,
                     Pixels(),
-                    self._networks.gradient(recipe),
+                    self._networks.gradient(recipe, strongest),
                     NormalisedAscent(recipe, self._backend),
                 ),
                 result,

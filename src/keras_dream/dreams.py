@@ -35,6 +35,8 @@ class Record:
         notices: What a person should know, such as octaves that were skipped.
         complete: Whether the dream ran to its end.
         also: The sha256 of the weights of the other networks, by name.
+        strongest: The channels that `strongest(n)` meant for this photo, the strongest
+            first, by network and by the text of the target.
     """
 
     versions: Mapping[str, str]
@@ -50,6 +52,7 @@ class Record:
     notices: tuple[str, ...] = ()
     complete: bool = True
     also: Mapping[str, str] = field(default_factory=dict)
+    strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """Returns the record as JSON types, its losses short enough to travel.
@@ -64,7 +67,8 @@ class Record:
         }
         data = asdict(replace(self, losses=losses))
         # Not in records of the first form, which must stay as they are.
-        return {name: value for name, value in data.items() if name != "also" or value}
+        newer = ("also", "strongest")
+        return {k: value for k, value in data.items() if k not in newer or value}
 
 
 def _ends(values: Sequence[float]) -> Sequence[float]:

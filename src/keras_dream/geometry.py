@@ -84,6 +84,81 @@ def jitter_offsets(
     return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
 
 
+def noise(seed: int, size: Size, steepness: float = 1.0) -> NDArray[np.float32]:
+    """Returns a picture of coloured noise, most of it grey.
+
+    With a steepness of 1 no size of detail stands out: the amplitudes fall with one
+    over the frequency, as those of photographs do (D. J. Field, 1987, "Relations
+    between the statistics of natural images and the response properties of cortical
+    cells"). Larger ones are smoother.
+
+    Args:
+        seed: Another one gives another picture.
+        size: (height, width) in pixels.
+        steepness: The power of the frequency by which the amplitudes are divided.
+
+    Returns:
+        float32 (height, width, 3) in [0, 1], whole 255ths: the same on every machine.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, 1]))
+    down = np.fft.fftfreq(size[0])[:, None]
+    across = np.fft.rfftfreq(size[1])[None, :]
+    frequency = np.hypot(down, across)
+    frequency[0, 0] = np.inf  # the mean has no frequency; it becomes 0.5
+    grey, *colours = (
+        _unit(np.fft.irfft2(np.fft.rfft2(white) / frequency**steepness, s=size))
+        for white in generator.normal(size=(4, *size))
+    )
+    colour = np.stack(colours, axis=-1)
+    return _whole(0.5 + _GREY * grey[..., None] + _COLOUR * colour)
+
+
+def leaves(seed: int, size: Size) -> NDArray[np.float32]:
+    """Returns a picture of discs that lie on each other, small ones in larger numbers.
+
+    It has what noise has not and photographs have: edges, and plain surfaces between
+    them (A. B. Lee, D. Mumford and J. Huang, 2001, "Occlusion models for natural
+    images": the dead leaves model with radii of density r^-3).
+
+    Args:
+        seed: Another one gives another picture.
+        size: (height, width) in pixels.
+
+    Returns:
+        float32 (height, width, 3) in [0, 1], whole 255ths: the same on every machine.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, 2]))
+    low, high = 2.0, max(size) / 3  # pixels
+    count = 4 * math.ceil(size[0] * size[1] / 100)
+    share = generator.random(count)
+    radii = (low**-2 - share * (low**-2 - high**-2)) ** -0.5
+    centres = generator.random((count, 2)) * size
+    grey = generator.normal(scale=_GREY, size=(count, 1))
+    colours = 0.5 + grey + generator.normal(scale=_COLOUR, size=(count, 3))
+    image = noise(seed, size, 2.0).astype(np.float64)
+    for radius, (y, x), colour in zip(radii, centres, colours, strict=True):
+        top, left = max(0, int(y - radius)), max(0, int(x - radius))
+        box = image[top : int(y + radius) + 2, left : int(x + radius) + 2]
+        down = np.arange(top, top + box.shape[0])[:, None] + 0.5 - y
+        across = np.arange(left, left + box.shape[1])[None, :] + 0.5 - x
+        # Edges as soft as a pixel: stairs are nothing that a lens would make.
+        cover = (radius + 0.5 - np.hypot(down, across)).clip(0, 1)[..., None]
+        box += cover * (colour - box)
+    return _whole(image)
+
+
+# Standard deviations: about those of photographs, such as scikit-image's.
+_GREY, _COLOUR = 0.2, 0.08
+
+
+def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values / max(float(values.std()), 1e-12)
+
+
+def _whole(image: NDArray[np.float64]) -> NDArray[np.float32]:
+    return (np.rint(image.clip(0, 1) * 255) / 255).astype(np.float32)
+
+
 def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
     """Returns which source cells make each output cell, and with which weights.
 

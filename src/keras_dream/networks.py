@@ -1,7 +1,9 @@
 """The networks of a dreamer: what a recipe asks of each, and their gradient as one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_dream.ascent import Normaliser
 from keras_dream.backend import Backend
@@ -11,7 +13,11 @@ from keras_dream.loading import check_opaque
 from keras_dream.network.zoo import Loaded
 from keras_dream.objectives import parse
 from keras_dream.recipe import Recipe
+from keras_dream.responses import Responses, check_strongest
 from keras_dream.terms import NetworkTerm
+
+Strongest = Mapping[str, Mapping[str, Sequence[int]]]
+"""Channels that `strongest(n)` means, by network and by the text of the target."""
 
 _KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
 
@@ -33,6 +39,7 @@ class Networks:
         self._loaded = dict(loaded)
         self._backend = backend
         self._gradients: dict[tuple[Any, ...], WholeGradient] = {}
+        self._responses: dict[str, Responses] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,9 +78,45 @@ class Networks:
             ),
         )
 
-    def gradient(self, recipe: Recipe) -> SizedGradient:
-        """Returns the gradient of a complete recipe."""
-        terms = [(term.weight, self._whole(term, recipe)) for term in recipe.terms]
+    def responses(self, name: str) -> Responses:
+        """Returns how a network's channels respond, remembering what is usual."""
+        if name not in self._responses:
+            graph = self.loaded(name).graph
+            self._responses[name] = Responses(graph, self._backend)
+        return self._responses[name]
+
+    def strongest(
+        self, recipe: Recipe, image: np.ndarray
+    ) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Returns the channels that `strongest(n)` means for a picture.
+
+        Args:
+            recipe: A complete recipe.
+            image: float32 (h, w, 3) in [0, 1], at the picture's own size.
+
+        Returns:
+            By network, by the text of the target; nothing where nothing asks.
+        """
+        found: dict[str, dict[str, tuple[int, ...]]] = {}
+        for term in recipe.terms:
+            objective = parse(str(term.objective))
+            if objective.asked:
+                made = self.responses(term.network).strongest(image, objective)
+                found.setdefault(term.network, {}).update(made)
+        return found
+
+    def gradient(
+        self, recipe: Recipe, strongest: Strongest | None = None
+    ) -> SizedGradient:
+        """Returns the gradient of a complete recipe.
+
+        Args:
+            recipe: The recipe.
+            strongest: What `strongest` returned; without it all channels stand for the
+                strongest, which is enough to ask for sizes.
+        """
+        meant = strongest or {}
+        terms = [(t.weight, self._whole(t, recipe, meant)) for t in recipe.terms]
         if len(terms) == 1:
             return terms[0][1]  # as published: normalised once, in the ascent
         return SummedGradient(terms, Normaliser(recipe, self._backend), self._backend)
@@ -88,15 +131,18 @@ class Networks:
             )
         return objective
 
-    def _whole(self, term: NetworkTerm, recipe: Recipe) -> WholeGradient:
-        key = (term.network, term.objective, recipe.loss, recipe.border)
+    def _whole(
+        self, term: NetworkTerm, recipe: Recipe, strongest: Strongest
+    ) -> WholeGradient:
+        graph = self.loaded(term.network).graph
+        objective = parse(str(term.objective))
+        check_strongest(graph, objective)
+        objective = objective.meaning(strongest.get(term.network, {}))
+        key = (term.network, objective, recipe.loss, recipe.border)
         if key not in self._gradients:
             if len(self._gradients) >= max(_KEPT_GRADIENTS, len(recipe.terms)):
                 self._gradients.pop(next(iter(self._gradients)))
             self._gradients[key] = WholeGradient(
-                self.loaded(term.network).graph,
-                parse(str(term.objective)),
-                recipe,
-                self._backend,
+                graph, objective, recipe, self._backend
             )
         return self._gradients[key]

@@ -45,6 +45,22 @@ class Layer:
     channels: tuple[int, ...] = ()
     strongest: int | None = None
 
+    @classmethod
+    def named(
+        cls, layer: str, channels: tuple[int, ...] = (), strongest: int | None = None
+    ) -> "Layer":
+        """Returns the target for a layer as a network's graph knows it.
+
+        Args:
+            layer: Such as "mixed4" or "conv2d@7".
+            channels: As in the class; so is `strongest`.
+            strongest: How many, or None.
+        """
+        name, _, ordinal = layer.rpartition("@")
+        if name and re.fullmatch(r"\d{1,6}", ordinal, re.ASCII):
+            return cls(name, int(ordinal), channels, strongest)
+        return cls(layer, None, channels, strongest)
+
     @property
     def layer(self) -> str:
         """The layer as a network's graph knows it, without its channels."""
