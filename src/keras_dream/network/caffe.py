@@ -43,7 +43,7 @@ class _Forged(Exception):
 class _Budget:
     """How many more fields may be looked at."""
 
-    left: int = MOST_FIELDS
+    left: int
 
     def spend(self) -> None:
         self.left -= 1
@@ -69,7 +69,7 @@ def blobs(path: Path) -> dict[str, list[np.ndarray]]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise _Forged(f"which is larger than {LARGEST_FILE >> 30} GiB")
-        found = _network(memoryview(path.read_bytes()), _Budget())
+        found = _network(memoryview(path.read_bytes()), _Budget(MOST_FIELDS))
     except _Forged as error:
         raise WeightsError(
             "A .caffemodel must be a whole network that Caffe wrote",

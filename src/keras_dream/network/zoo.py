@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest
-from keras_dream.network import architectures, lowered, reading, weights as files
+from keras_dream.network import (
+    architectures,
+    googlenet,
+    lowered,
+    reading,
+    weights as files,
+)
 from keras_dream.network.graph import Graph, load as load_graph
 from keras_dream.network.lower import lower
 
@@ -133,7 +139,7 @@ def load(
 def _lowered(chosen: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
     """Builds a network in Keras, reads its weights and lowers it."""
     model = build(reading.has_classifier(path))
-    reading.read_legacy(model, path)
+    reading.read(model, path)
     return lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
 
 
@@ -203,6 +209,16 @@ def sha256_of_arrays(graph: Graph) -> str:
 
 _KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
 
+_SQUEEZENET_FILES = (
+    "https://github.com/DeepCognition/keras-squeezenet/releases/download/v0.4"
+)
+# The md5 as that repository's squeezenet.py states it; the sha256 is that of a file
+# with this md5 (docs/googlenet.md tells where each hash of this table comes from).
+_SQUEEZENET_HASHES: dict[str, Any] = {
+    "md5": "80b66c92d79d4310e07fb60a297bf0d1",
+    "sha256": "17154246284f555591549ac2c83e127abfbf4307dc4b0060fdaa2931d0fa38da",
+}
+
 # Hashes of Inception V3: keras/src/applications/inception_v3.py of Keras 3.15.
 ZOO: Mapping[str, Entry] = {
     found.name: found
@@ -246,8 +262,48 @@ ZOO: Mapping[str, Entry] = {
             build=architectures.squeezenet,
             sources=(
                 files.Source(
-                    file="squeezenet_v1.1_imagenet_notop.h5",
-                    md5="80b66c92d79d4310e07fb60a297bf0d1",
+                    file="squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                    url=f"{_SQUEEZENET_FILES}/squeezenet_weights_tf_dim_ordering_tf_"
+                    "kernels_notop.h5",
+                    **_SQUEEZENET_HASHES,
+                ),
+                files.Source(
+                    file="squeezenet_v1.1_imagenet_notop.h5", **_SQUEEZENET_HASHES
+                ),
+            ),
+        ),
+        Entry(
+            name="googlenet",
+            about="GoogLeNet (Inception V1) on ImageNet by BVLC, as the first dreams "
+            "(Szegedy et al. 2014, arXiv:1409.4842)",
+            licence="unrestricted",
+            preprocessing="bvlc",
+            objective="inception_4c_output",  # google/deepdream, 2015
+            build=googlenet.imagenet,
+            sources=(
+                files.Source(
+                    file="bvlc_googlenet.caffemodel",
+                    sha256="6f7101e3a2183738a7125a0c5021ba82"
+                    "a1feb4228c5ca0924d991b6daf6f6fad",
+                    url="http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+                    classifier=True,
+                ),
+            ),
+        ),
+        Entry(
+            name="googlenet_places365",
+            about="GoogLeNet on the scenes of Places365, by MIT CSAIL "
+            "(Zhou et al. 2016, arXiv:1610.02055)",
+            licence="CC-BY",
+            preprocessing="places365",
+            objective="inception_4c_output",
+            build=googlenet.places365,
+            sources=(
+                # Nobody states its hash, and what cannot be checked is not downloaded.
+                files.Source(
+                    file="googlenet_places365.caffemodel",
+                    page="https://github.com/CSAILVision/places365",
+                    classifier=True,
                 ),
             ),
         ),
