@@ -23,7 +23,7 @@ from keras_dream.loading import (
     load_networks,
     name_of,
 )
-from keras_dream.network import zoo
+from keras_dream.network import own
 from keras_dream.network.graph import Graph
 from keras_dream.network.weights import Progress
 from keras_dream.networks import Networks
@@ -41,13 +41,16 @@ class Dreamer:
     """One network or several, loaded on a device, reusable for many dreams.
 
     Args:
-        network: A network's name or a built `keras.Model`, or a list of them: then a
-            recipe that does not name more networks itself dreams with all of them.
+        network: A network's name, a `.keras` file or a built `keras.Model`, or a list
+            of them: then a recipe that does not name more networks itself dreams with
+            all of them.
         weights: A weights file for the (first) named network, or a dictionary of them
             by network; None takes the shipped, cached or published ones.
         preprocessing: "tf", "caffe", "torch", "0-1" or "0-255": what every given
             `keras.Model` expects, or a dictionary of it by network ("model:NAME");
             needless where one begins with its own Rescaling or Normalization.
+        trust_model: Whether a `.keras` file may be opened: Keras builds whatever its
+            author wrote into it.
         run: How to compute.
         classifier: Whether class scores will be asked for, or of which networks: some
             publish their classifier in a file of its own.
@@ -67,12 +70,13 @@ class Dreamer:
         preprocessing: OnePerNetwork = None,
         run: RunSettings | None = None,
         classifier: bool | Collection[str] = False,
+        trust_model: bool = False,
         progress: Progress | None = None,
     ):
         self.run = run or RunSettings()
         chosen = backends.choose(self.run.backend)
         # One dreamer's own backend is not every later one's, unless Keras must run.
-        if self.run.backend is None or any(map(zoo.needs_keras, as_list(network))):
+        if self.run.backend is None:
             backends.lead_keras(chosen)
         self._backend = backends.load(
             chosen,
@@ -85,28 +89,49 @@ class Dreamer:
             weights=weights,
             preprocessing=preprocessing,
             classifier=classifier,
+            trust_model=trust_model,
             offline=self.run.offline,
             progress=progress,
+            before_keras=lambda: backends.lead_keras(chosen),
         )
         self._networks = Networks(loaded, self._backend)
 
     @classmethod
-    def of(cls, recipe: Recipe, network: Any = None, **options: Any) -> "Dreamer":
+    def of(
+        cls,
+        recipe: Recipe,
+        network: Any = None,
+        *,
+        models: Mapping[str, str | os.PathLike[str]] | None = None,
+        preprocessing: OnePerNetwork = None,
+        **options: Any,
+    ) -> "Dreamer":
         """Loads all that a recipe asks for.
 
         Args:
             recipe: Its networks, and the classifiers of those whose class scores it
                 maximises, are loaded.
             network: In place of the recipe's first: as for `Dreamer`.
+            models: The model files that the recipe's names stand for.
+            preprocessing: As for `Dreamer`; None takes the recipe's.
             **options: The other arguments of `Dreamer`.
         """
-        first = recipe.network if network is None else network
+        files = models or {}
+        first = own.resolve(recipe.network, files) if network is None else network
         given = as_list(first)
+        recipe = recipe.but(network=name_of(given[0]))
         names = {name_of(network) for network in given}
         more = dict.fromkeys(term.network for term in recipe.also or ())
-        scored = asks_for_class(recipe.but(network=name_of(given[0])))
-        every = [*given, *(name for name in more if name not in names)]
-        return cls(every, classifier=scored, **options)
+        others = [own.resolve(name, files) for name in more if name not in names]
+        if preprocessing is None:
+            stated = {t.network: t.preprocessing for t in reversed(recipe.terms)}
+            preprocessing = {name: mode for name, mode in stated.items() if mode}
+        return cls(
+            [*given, *others],
+            classifier=asks_for_class(recipe),
+            preprocessing=preprocessing,
+            **options,
+        )
 
     @property
     def network(self) -> str:
@@ -332,9 +357,9 @@ class Dreamer:
         complete: bool,
     ) -> Record:
         backend = self._backend
-        first, *more = self._networks.used(recipe)
+        first, *more = used = self._networks.used(recipe)
         return Record(
-            versions=versions(backend.name),
+            versions=versions(backend.name, keras=any(n.keras for n in used)),
             processor=processor(),
             network=first.name,
             weights_sha256=first.sha256,

@@ -133,16 +133,17 @@ class Dream:
         }
 
 
-def versions(backend: str) -> dict[str, str]:
+def versions(backend: str, *, keras: bool = False) -> dict[str, str]:
     """Returns the versions on which a dream's numbers depend.
 
     Args:
         backend: The backend that computes.
+        keras: Whether Keras made the network, at this start or at an earlier one.
     """
     from importlib import metadata
 
     names = ["keras-dream", "numpy", backend]
-    if "keras" in sys.modules:
+    if keras:
         names.append("keras")
     found = {"python": platform.python_version()}
     for name in names:
