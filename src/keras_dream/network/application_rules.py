@@ -1,4 +1,4 @@
-"""How the layers that only keras.applications has, and ours for it, become operations."""
+"""How layers that only keras.applications has, and ours for it, become operations."""
 
 from collections.abc import Callable, Mapping
 from functools import cache

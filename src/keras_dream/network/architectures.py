@@ -29,9 +29,6 @@ def application(name: str) -> Build:
     return build
 
 
-inception_v3 = application("InceptionV3")
-
-
 def efficientnet(name: str) -> Build:
     """Returns the builder of a first EfficientNet, as its weights were trained.
 
@@ -110,7 +107,7 @@ def _nasnet(
 
 
 def _window_behind(padding: Any) -> int | None:
-    """Returns the window that steps by two behind a padding, if that is what follows."""
+    """Returns the window that steps by two behind a padding, if one does."""
     for node in padding._outbound_nodes:
         layer = node.operation
         if getattr(layer, "strides", None) == (2, 2):
@@ -119,7 +116,7 @@ def _window_behind(padding: Any) -> int | None:
 
 
 def _rebuilt(model: Any, call: Callable[..., Any]) -> Any:
-    """Returns a model of the same layers, called otherwise, for pictures of any size."""
+    """Returns a model of the same layers, called otherwise, for any size."""
     import keras
 
     image = keras.Input((None, None, 3))

@@ -19,6 +19,7 @@ def to_numpy(variable: Any) -> np.ndarray:
 def batch_norm(
     builder: Builder, name: str, layer: Any, given: list[Value]
 ) -> Value | None:
+    """What a BatchNormalization does while a network only looks."""
     if layer.axis not in (-1, 3):
         return None
     # Inference mode: the moving statistics. float64 keeps the folded numbers exact.
@@ -35,6 +36,7 @@ def batch_norm(
 def layer_norm(
     builder: Builder, name: str, layer: Any, given: list[Value]
 ) -> Value | None:
+    """Normalises every cell over its channels."""
     axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
     known = layer.gamma if layer.scale else layer.beta if layer.center else None
     plain = layer.dtype == "float32" and not getattr(layer, "rms_scaling", False)
@@ -52,6 +54,7 @@ def layer_norm(
 def normalization(
     builder: Builder, name: str, layer: Any, given: list[Value]
 ) -> Value | None:
+    """Shifts and scales by means and deviations of training pictures."""
     if layer.axis not in ((-1,), (3,)) or layer.invert:
         return None
     mean, variance = np.ravel(to_numpy(layer.mean)), np.ravel(to_numpy(layer.variance))
@@ -63,6 +66,7 @@ def normalization(
 def rescaling(
     builder: Builder, name: str, layer: Any, given: list[Value]
 ) -> Value | None:
+    """Scales and shifts by numbers, or by three."""
     scale, shift = np.ravel(layer.scale), np.ravel(layer.offset)
     if scale.size not in (1, 3) or shift.size not in (1, 3):
         return None
