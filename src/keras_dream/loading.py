@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_dream.backend import Backend
 from keras_dream.errors import NetworkError, SettingError, nearest, shown
-from keras_dream.network import zoo
+from keras_dream.network import own, zoo
 from keras_dream.network.graph import Graph
 from keras_dream.objectives import Class, parse
 from keras_dream.recipe import Recipe
@@ -22,15 +22,18 @@ def load_networks(
     weights: OnePerNetwork = None,
     preprocessing: OnePerNetwork = None,
     classifier: bool | Collection[str] = False,
+    trust_model: bool = False,
     **options: Any,
 ) -> dict[str, zoo.Loaded]:
     """Loads one network or several.
 
     Args:
-        networks: A network's name or a built `keras.Model`, or a list of them.
+        networks: A network's name, a model file or a built `keras.Model`, or a list of
+            them.
         weights: A weights file for the first, or a dictionary of them by name.
         preprocessing: What every model expects, or a dictionary of it by name.
         classifier: Whether class scores will be asked for, or of which networks.
+        trust_model: Whether model files may be opened.
         **options: As for `zoo.load`.
 
     Returns:
@@ -61,20 +64,27 @@ def load_networks(
             weights=None if path is None else Path(path),
             preprocessing=stated.get(name),
             classifier=classifier if every else name in classifier,
+            trust_model=trust_model,
             **options,
         )
     return found
 
 
 def load_network(
-    network: Any, *, weights: Path | None, preprocessing: str | None, **options: Any
+    network: Any,
+    *,
+    weights: Path | None,
+    preprocessing: str | None,
+    trust_model: bool = False,
+    **options: Any,
 ) -> zoo.Loaded:
-    """Loads a network by name, or lowers a model.
+    """Loads a network by name or from a model file, or lowers a model.
 
     Args:
-        network: A network's name, or a built `keras.Model`.
+        network: A network's name, a `.keras` file, or a built `keras.Model`.
         weights: A weights file for a named network, or None.
         preprocessing: What a model expects; None where it has its own.
+        trust_model: Whether a model file may be opened.
         **options: As for `zoo.load`.
 
     Raises:
@@ -82,14 +92,20 @@ def load_network(
             to the other kind.
         WeightsError: If its weights cannot be had or read.
     """
-    if not isinstance(network, str):
+    if own.is_file(network) or not isinstance(network, str):
         if weights is not None:
             raise NetworkError(
                 "A weights file must be for a network that is given by name",
                 received=f"{weights.name} for a model",
                 attempt="load the weights into the model first",
             )
-        return zoo.lower_model(network, preprocessing)
+        if own.is_file(network):
+            # A file that is refused needs no Keras.
+            own.check(network, trusted=trust_model)
+            if options.get("before_keras"):
+                options["before_keras"]()
+            return own.load(network, trusted=trust_model, preprocessing=preprocessing)
+        return own.of_model(network, preprocessing)
     if preprocessing is not None:
         raise NetworkError(
             "The preprocessing must be stated only for a model of your own",
@@ -117,6 +133,8 @@ def as_list(networks: Any) -> list[Any]:
 
 def name_of(network: Any) -> str:
     """Returns what a recipe calls a network that a dreamer was given."""
+    if own.is_file(network):
+        return own.name_of(network)
     return network if isinstance(network, str) else zoo.model_name(network)
 
 

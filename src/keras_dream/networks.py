@@ -72,8 +72,12 @@ class Networks:
         return recipe.but(
             network=first,
             objective=self._objective(first, recipe.objective),
+            preprocessing=self.loaded(first).preprocessing,
             also=tuple(
-                term.but(objective=self._objective(term.network, term.objective))
+                term.but(
+                    objective=self._objective(term.network, term.objective),
+                    preprocessing=self.loaded(term.network).preprocessing,
+                )
                 for term in more
             ),
         )

@@ -6,6 +6,7 @@ from keras_dream.dreamer import Dreamer, chosen_recipe
 from keras_dream.dreams import Dream
 from keras_dream.errors import SettingError, nearest
 from keras_dream.loading import OnePerNetwork
+from keras_dream.network import own
 from keras_dream.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def dream(
     *,
     weights: OnePerNetwork = None,
     preprocessing: OnePerNetwork = None,
+    trust_model: bool = False,
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -27,9 +29,11 @@ def dream(
         recipe: A recipe or the name of a preset.
         weights: As for `Dreamer`.
         preprocessing: As for `Dreamer`.
+        trust_model: As for `Dreamer`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
-            `network` may be a `keras.Model`, or a list of names and models.
+            `network` may be a `.keras` file or a `keras.Model`, or a list of names,
+            files and models.
 
     Returns:
         The dream; `dream(...).save("out.png")` writes it.
@@ -39,7 +43,7 @@ def dream(
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
     network = settings.pop("network", None)
-    if isinstance(network, str):
+    if isinstance(network, str) and not own.is_file(network):
         settings["network"], network = network, None
     run = {n: settings.pop(n) for n in RunSettings.model_fields if n in settings}
     unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
@@ -55,6 +59,7 @@ def dream(
         network,
         weights=weights,
         preprocessing=preprocessing,
+        trust_model=trust_model,
         run=RunSettings.of(run),
     )
     return dreamer.dream(photo, chosen)

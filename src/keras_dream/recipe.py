@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from keras_dream.errors import SettingError
 from keras_dream.settings import Settings, canonical_json, settings
-from keras_dream.terms import NetworkTerm, read_terms
+from keras_dream.terms import NetworkTerm, Preprocessing, read_terms
 
 __all__ = [
     "FLOORS",
@@ -65,9 +65,15 @@ class Recipe(Settings):
         # What came after the first recipes is left out where it is absent, so that
         # they keep their sha256.
         exclude_if=lambda value: value is None,
-        description="more networks in the same dream, each with its weight beside the "
-        "first one's 1 and its objective: every network's gradient is normalised, and "
-        "so is their weighted sum",
+        description="more networks in the same dream, such as "
+        "'0.5*squeezenet: fire6 + fire8': each with a weight beside the first one's 1 "
+        "and an objective; every gradient is normalised, and so is their weighted sum",
+    )
+    preprocessing: Preprocessing = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="what a model of your own expects of its pictures; none where the "
+        "model begins with a Rescaling or Normalization",
     )
     loss: Literal["l2", "l2_mean", "mean", "half_sum"] = Field(
         default="l2_mean",
@@ -173,7 +179,7 @@ class Recipe(Settings):
     @classmethod
     def _read_also(cls, values: Any) -> Any:
         """Takes a network as text, as a dictionary, and one instead of a list."""
-        if not isinstance(values, dict) or values.get("also", "none") == "none":
+        if not isinstance(values, dict) or "also" not in values:
             return cast("Any", values)
         given = cast("dict[str, Any]", values)
         return {**given, "also": read_terms(given["also"])}
@@ -192,7 +198,11 @@ class Recipe(Settings):
     @property
     def terms(self) -> tuple[NetworkTerm, ...]:
         """Every network of the dream, the first with its weight of 1."""
-        first = NetworkTerm(network=self.network, objective=self.objective)
+        first = NetworkTerm(
+            network=self.network,
+            objective=self.objective,
+            preprocessing=self.preprocessing,
+        )
         return (first, *(self.also or ()))
 
     @property

@@ -10,7 +10,7 @@ colon in it is quoted.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,9 @@ _TERM = re.compile(
     rf"('(?P<quoted>[^']+)'|(?P<name>{_NAME}))\s*(:\s*(?P<objective>\S.*?))?\s*",
     re.DOTALL,
 )
+
+
+Preprocessing = Literal["tf", "caffe", "torch", "0-1", "0-255"] | None
 
 
 class NetworkTerm(Settings):
@@ -45,6 +48,11 @@ class NetworkTerm(Settings):
         le=1e6,
         description="how much its gradient counts beside the first network's 1; below "
         "zero dreams away from what it sees",
+    )
+    preprocessing: Preprocessing = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="what a model of your own expects of its pictures",
     )
 
     @model_validator(mode="after")
@@ -97,8 +105,10 @@ def read_terms(given: Any) -> tuple[NetworkTerm, ...] | None:
     Raises:
         SettingError: If one of them is impossible.
     """
-    if given is None or isinstance(given, str | Mapping | NetworkTerm):
-        given = () if given is None else (given,)
+    if isinstance(given, str | Mapping | NetworkTerm):
+        given = (given,)
+    if given in (None, ("none",), ["none"]):
+        return None  # a flag that may be repeated gives a list of its only value
     if not isinstance(given, Iterable):
         raise _refusal(given)
     found = tuple(_read(item) for item in cast("Iterable[Any]", given))
