@@ -2,7 +2,7 @@
 
 from cyclopts import App, Group
 
-from keras_dream.cli import doctor, dreaming, looking, replaying
+from keras_dream.cli import doctor, dreaming, explaining, looking, replaying, weights
 
 _USAGE = """Usage: dream PHOTO [OPTIONS]
        dream COMMAND [OPTIONS]"""
@@ -14,19 +14,21 @@ _EXAMPLES = """Examples:
   dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
   dream other.jpg --recipe sky-dream.png
   dream replay sky-dream.png
+  dream explain sky.jpg --layers "mixed*"
 
 A photo that is called like a command is written ./networks."""
 
 _COMMANDS = {
-    "networks": looking.networks,
+    "networks": weights.networks,
     "layers": looking.layers,
+    "explain": explaining.explain,
     "presets": looking.presets,
     "show": replaying.show,
     "replay": replaying.replay,
     "doctor": doctor.doctor,
 }
 
-COMMANDS = tuple(_COMMANDS)
+COMMANDS = (*_COMMANDS, "weights")
 """The names of the commands."""
 
 
@@ -53,6 +55,7 @@ def _app() -> App:
     )
     for name, command in _COMMANDS.items():
         app.command(command, name=name, usage=None, help_epilogue="")
+    app.command(weights.app())
     return app
 
 

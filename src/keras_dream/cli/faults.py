@@ -9,6 +9,7 @@ from cyclopts.exceptions import (
     CycloptsError,
     MissingArgumentError,
     RepeatArgumentError,
+    UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
     ValidationError,
@@ -33,6 +34,13 @@ def of_command_line(error: CycloptsError) -> DreamError:
         return _unknown_flag(error)
     if isinstance(error, MissingArgumentError):
         return _missing(error)
+    if isinstance(error, CoercionError) and error.target_type is int:
+        return InputError(
+            f"`{error.argument.name if error.argument else 'a flag'}` must be a whole "
+            "number",
+            received=shown(error.token.value if error.token else ""),
+            attempt=_HELP,
+        )
     if isinstance(error, CoercionError):
         name = error.argument.name if error.argument else "a flag"
         return InputError(
@@ -48,6 +56,8 @@ def of_command_line(error: CycloptsError) -> DreamError:
         )
     if isinstance(error, UnusedCliTokensError):
         return _too_many(error)
+    if isinstance(error, UnknownCommandError):
+        return _unknown_command(error)
     return InputError(
         "The command line must be one that can be read",
         received=shown(" ".join(error.root_input_tokens or [])),
@@ -133,6 +143,22 @@ def _too_many(error: UnusedCliTokensError) -> DreamError:
         attempt=f"if you meant the command, try `dream {close}`"
         if close
         else f"put quotes around names with spaces, or {_HELP}",
+    )
+
+
+def _unknown_command(error: UnknownCommandError) -> DreamError:
+    """Returns the sentence on a command of a group, such as `dream weights`."""
+    given = (error.unused_tokens or [""])[0]
+    names = [name for name in error.app or () if not name.startswith("-")]
+    tokens = error.root_input_tokens or []
+    group = " ".join(tokens[: tokens.index(given)] if given in tokens else [])
+    close = near(given, names)
+    return InputError(
+        f"`dream {group}` must be followed by one of its commands",
+        received=shown(given),
+        attempt=f"try `dream {group} {close}`"
+        if close
+        else f"try one of {', '.join(names)}",
     )
 
 

@@ -1,70 +1,77 @@
-"""What there is to dream with: networks, their layers, presets."""
+"""What there is to dream with: layers and presets."""
 
 import json as json_text
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from keras_dream.cli.dreaming import Switch
-from keras_dream.cli.streams import give, plain, table
+from keras_dream.cli.explaining import Patterns, split
+from keras_dream.cli.streams import give, plain, say, table
 
 if TYPE_CHECKING:
-    from keras_dream.network.zoo import Entry
+    from keras_dream.network.choosing import Facts
+    from keras_dream.network.graph import Graph
 
 Weights = Annotated[str | None, Parameter(metavar="FILE")]
 
 
-def networks() -> int:
-    """List the networks and whether their weights are here."""
-    from keras_dream.network.zoo import ZOO
-
-    rows = [
-        (entry.name, *_weights(entry), entry.licence, entry.about)
-        for entry in ZOO.values()
-    ]
-    give(table(("network", "weights", "MB", "licence", "about"), rows))
-    return 0
-
-
-def layers(network: str, /, *, weights: Weights = None) -> int:
+def layers(
+    network: str,
+    /,
+    *,
+    like: Patterns = (),
+    every: Annotated[bool, Parameter(name="--all", negative=(), show_default=False)] = (
+        False
+    ),
+    weights: Weights = None,
+    json: Switch = False,
+) -> int:
     """List the layers of a network, and its classes where they have names.
 
-    Channels, stride and receptive field in pixels, and the side of the
-    smallest picture that a layer can be dreamed in. A layer that sees the
-    whole picture has an infinite field.
+    Shown are the layers at which a block of the network ends, as far as it
+    has many. stride: pixels from one cell to the next; field: pixels that a
+    cell sees, infinite for the whole picture; smallest: side of the smallest
+    picture that the layer can be dreamed in; depth: convolutions up to it, of
+    all that lie one behind the other; work: multiplications up to it, of all:
+    so much of the whole network's time takes a dream that stops there.
 
     Args:
         network: the network's name
+        like: parts of layer names, or names with * and ?, with commas between
+        every: list every layer
         weights: a weights file for it; without one nothing is downloaded
+        json: tell it in JSON
     """
     from keras_dream import backend
-    from keras_dream.network.passes import truncate
+    from keras_dream.network.choosing import chief_layers, facts, matching, names
     from keras_dream.network.zoo import outline
 
     backend.lead_keras(backend.choose())
     graph = outline(network, Path(weights) if weights is not None else None)
-    reach, channels = graph.reach(), graph.channels()
-
-    def smallest(node: str) -> int:
-        return truncate(graph, frozenset({node})).smallest(0, [node])
-
-    rows = [
-        (
-            name,
-            str(channels[node]),
-            _pixels(reach[node].stride),
-            _pixels(reach[node].field),
-            str(smallest(node)),
+    known, patterns = names(graph), split(like)
+    if patterns:
+        nodes = matching(graph, patterns)
+    else:
+        nodes = tuple(known) if every else chief_layers(graph)
+    found = facts(graph, nodes)
+    if json:
+        give(json_text.dumps(_layers_data(network, graph, found), indent=2))
+        return 0
+    head = ("layer", "kind", "channels", "stride", "field", "smallest", "depth", "work")
+    give(table(head, [_layer_row(layer) for layer in found]))
+    if len(found) < len(known):
+        say(
+            f"{len(found)} of {len(known)} layers; --all lists every one, --like "
+            "PATTERN looks for some."
         )
-        for node, name in _names(graph.layers).items()
-    ]
-    give(table(("layer", "channels", "stride", "field", "smallest"), rows))
-    if graph.classes:
-        names = ", ".join(map(plain, graph.classes))
-        give(f"\nclasses, each an objective such as class:NAME\n{names}")
+    if graph.classes and not patterns:
+        classes = ", ".join(map(plain, graph.classes))
+        give(f"\nclasses, each an objective such as class:NAME\n{classes}")
     return 0
 
 
@@ -104,30 +111,38 @@ def presets(
     return 0
 
 
-def _weights(entry: "Entry") -> tuple[str, str]:
-    """Returns whether a network's weights are here, and their size in megabytes."""
-    from keras_dream.network.weights import find
-    from keras_dream.network.zoo import BUILTIN
-
-    path = find(entry.sources)
-    if entry.build is None:
-        path = BUILTIN / f"{entry.name}.safetensors"
-        if not path.is_file():
-            return "missing", "-"
-    if path is not None:
-        return "here", f"{path.stat().st_size / 1e6:.1f}"
-    if any(source.url for source in entry.sources):
-        return "download", "-"
-    return "give a file", "-"
+def _layer_row(layer: "Facts") -> tuple[str, ...]:
+    return (
+        plain(layer.layer),
+        plain(layer.kind),
+        str(layer.channels),
+        _pixels(layer.stride),
+        _pixels(layer.field),
+        str(layer.smallest),
+        f"{100 * layer.depth:.0f} %",
+        f"{100 * layer.work:.0f} %",
+    )
 
 
-def _names(layers: Mapping[str, str]) -> dict[str, str]:
-    """Returns one name for each node: the layer's own rather than its ordinal."""
-    found: dict[str, str] = {}
-    for name, node in layers.items():
-        if node not in found or "@" in found[node]:
-            found[node] = plain(name)
-    return found
+def _layers_data(
+    network: str, graph: "Graph", found: "Sequence[Facts]"
+) -> dict[str, Any]:
+    """Returns the layers as JSON types, with null for what is infinite."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, float):
+            return None if math.isinf(value) else round(value, 4)
+        return value
+
+    return {
+        "network": network,
+        "objective": graph.objective,
+        "layers": [
+            {name: finite(value) for name, value in asdict(layer).items()}
+            for layer in found
+        ],
+        "classes": list(graph.classes),
+    }
 
 
 def _pixels(length: float) -> str:

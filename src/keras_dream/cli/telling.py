@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from keras_dream.cli.pace import Pace, clock
 from keras_dream.cli.streams import give, plain, say
 from keras_dream.recipe import canonical_json
 
@@ -53,8 +54,15 @@ class Teller:
     def loading(self, network: str) -> None:
         """A network is being loaded."""
 
+    def fetching(self, network: str) -> None:
+        """A network's weights are being fetched, and nothing else."""
+
     def download(self, done: int, total: int | None) -> None:
         """So many bytes of the weights are here."""
+
+    def fetched(self, network: str, path: Path, sha256: str) -> None:
+        """A network's weights are here."""
+        give(str(path))
 
     def started(self, start: Start) -> None:
         """The first step begins."""
@@ -78,16 +86,22 @@ class Lines(Teller):
 
     def __init__(self) -> None:
         self._work = Work()
-        self._told = self._downloaded = 0.0
+        self._pace = Pace()
+        self._told = self._downloaded = -math.inf
         self._octave = 0
 
     def loading(self, network: str) -> None:
         say(f"Loading {network}.")
 
+    def fetching(self, network: str) -> None:
+        self._downloaded = -math.inf
+        say(f"Fetching {network}.")
+
     def download(self, done: int, total: int | None) -> None:
+        text = self._pace.text(done, total)
         if time.monotonic() >= self._downloaded + SECONDS_BETWEEN_LINES:
             self._downloaded = time.monotonic()
-            say(f"Downloading the weights: {_megabytes(done, total)}.")
+            say(f"Downloading the weights: {text}.")
 
     def started(self, start: Start) -> None:
         self._work.start(start)
@@ -123,6 +137,7 @@ class Bar(Teller):
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._work = Work()
+        self._pace = Pace()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -144,13 +159,16 @@ class Bar(Teller):
     def loading(self, network: str) -> None:
         self._bar.update(self._task, description=f"Loading {plain(network)}", more="")
 
+    def fetching(self, network: str) -> None:
+        self._bar.reset(self._task, description=f"Fetching {plain(network)}", more="")
+
     def download(self, done: int, total: int | None) -> None:
         self._bar.update(
             self._task,
             description="Downloading the weights",
             completed=done,
             total=total,
-            more=_megabytes(done, total),
+            more=self._pace.text(done, total),
         )
 
     def started(self, start: Start) -> None:
@@ -192,6 +210,15 @@ class Events(Teller):
 
     def __init__(self, brief: bool = False):
         self._brief = brief
+        self._downloaded = -math.inf
+
+    def download(self, done: int, total: int | None) -> None:
+        if time.monotonic() >= self._downloaded + 1 or done == total:
+            self._downloaded = time.monotonic()
+            self._give("download", bytes=done, total=total)
+
+    def fetched(self, network: str, path: Path, sha256: str) -> None:
+        give(event("fetched", network=network, path=str(path), sha256=sha256))
 
     def started(self, start: Start) -> None:
         octaves = [{"octave": o.number, "size": list(o.size)} for o in start.octaves]
@@ -269,12 +296,12 @@ class Work:
             return "time not known yet"
         spent = self._clock() - self._paced
         rest = spent * (self.total - self.done) / (self.done - self._first)
-        return f"about {_clock(rest)} left"
+        return f"about {clock(rest)} left"
 
     def summary(self) -> str:
         """Returns a sentence on what was done."""
         steps = f"{self._steps} step{'' if self._steps == 1 else 's'}"
-        return f"Dreamed {steps} in {_clock(self._clock() - self._began)}."
+        return f"Dreamed {steps} in {clock(self._clock() - self._began)}."
 
 
 def teller(*, quiet: bool, json: bool) -> Teller:
@@ -304,17 +331,3 @@ def _is_dumb() -> bool:
     import os
 
     return os.environ.get("TERM", "") in ("dumb", "unknown")
-
-
-def _clock(seconds: float) -> str:
-    """Returns a time as a person says it: 8 s, 2:05, 1:02:05."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _megabytes(done: int, total: int | None) -> str:
-    whole = f" of {total / 1e6:.0f}" if total else ""
-    return f"{done / 1e6:.0f}{whole} MB"

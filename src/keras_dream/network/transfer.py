@@ -49,6 +49,11 @@ class Part:
         self.path = target.with_name(f".{target.name}.part")
         self._note = target.with_name(f".{target.name}.part.json")
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The bytes, and the note of what they are a part of."""
+        return self.path, self._note
+
     def size(self) -> int:
         """Returns how many bytes are here."""
         try:
