@@ -29,10 +29,10 @@ def band(channels: int, size: int) -> np.ndarray:
 
 
 @cache
-def classes() -> tuple[Any, Any]:
-    """Returns the Keras layers (CrossChannelNormalization, CeilMaxPooling2D).
+def normalization() -> Any:
+    """Returns the Keras layer CrossChannelNormalization.
 
-    They are made when they are first asked for, because they need Keras.
+    It is made when it is first asked for, because it needs Keras.
     """
     import keras
     from keras import ops
@@ -62,9 +62,22 @@ def classes() -> tuple[Any, Any]:
             scale = self.k + self.alpha / self.size * sums
             return x * ops.power(scale, -self.beta)
 
+        # Without it Keras finds the shape by running the layer, on a large map.
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
         def get_config(self) -> dict[str, Any]:
             own = {n: getattr(self, n) for n in ("size", "alpha", "beta", "k")}
             return {**super().get_config(), **own}
+
+    return CrossChannelNormalization
+
+
+@cache
+def pooling() -> Any:
+    """Returns the Keras layer CeilMaxPooling2D, made in the same way."""
+    import keras
+    from keras import ops
 
     @keras.saving.register_keras_serializable("keras_dream")
     class CeilMaxPooling2D(keras.layers.Layer):
@@ -86,10 +99,17 @@ def classes() -> tuple[Any, Any]:
             x = ops.pad(x, edges, constant_values=-np.inf)
             return ops.max_pool(x, self.size, self.stride, data_format="channels_last")
 
+        def compute_output_shape(self, shape: Any) -> Any:
+            sides = [
+                n if n is None else (n - self.size - 1) // self.stride + 2
+                for n in shape[1:3]
+            ]
+            return (shape[0], *sides, shape[3])
+
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "size": self.size, "stride": self.stride}
 
-    return CrossChannelNormalization, CeilMaxPooling2D
+    return CeilMaxPooling2D
 
 
 def _normalisation(

@@ -10,6 +10,8 @@ map is the rectified one.
 
 from typing import Any
 
+from keras_dream.network import caffe_layers
+
 # Channels of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5 and pool_proj.
 _MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -44,9 +46,7 @@ def build(classes: int | None) -> Any:
     import keras
     from keras import layers
 
-    from keras_dream.network.caffe_layers import classes as caffe_layers
-
-    normalization, pool = caffe_layers()
+    normalization, pool = caffe_layers.normalization(), caffe_layers.pooling()
     image = keras.Input((None, None, 3))
     # Not SAME, which pads a stride of 2 by another cell on one side than on the other.
     x = layers.ZeroPadding2D(3, name="conv1_7x7_s2_pad")(image)
