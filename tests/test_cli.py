@@ -305,19 +305,21 @@ def test_networks(dream: Dream) -> None:
     code, out, _ = dream("networks")
     lines = out.splitlines()
     assert code == 0
-    assert lines[0].split() == ["network", "weights", "MB", "licence", "about"]
-    assert lines[1].split()[:2] == ["motif", "here"]
+    head = ["network", "weights", "MB", "source", "licence", "about"]
+    assert lines[0].split() == head
+    assert lines[1].split()[:2] == ["motif", "shipped"]
 
 
 def test_layers(dream: Dream) -> None:
     code, out, _ = dream("layers", "motif")
-    rows = [line.split() for line in out.splitlines()]
+    rows = [line.replace(" %", "%").split() for line in out.splitlines()]
+    head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
     assert code == 0
     assert rows == [
-        ["layer", "channels", "stride", "field", "smallest"],
-        ["near", "4", "1", "3", "1"],
-        ["pool", "4", "2", "4", "2"],
-        ["far", "5", "2", "8", "6"],
+        head,
+        ["near", "conv2d", "4", "1", "3", "1", "50%", "71%"],
+        ["pool", "max_pool", "4", "2", "4", "2", "50%", "71%"],
+        ["far", "conv2d", "5", "2", "8", "6", "100%", "100%"],
     ]
 
 
