@@ -7,7 +7,7 @@ validated; its source is looked for by its plain name beside it, and nowhere els
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from keras_dream.dreams import Dream, Record
 from keras_dream.errors import PictureError, SettingError, shown
 from keras_dream.files import check_file, read_bounded
 from keras_dream.images import SUFFIXES, Picture, as_picture, read_notes, read_picture
+from keras_dream.network import own
 from keras_dream.recipe import Recipe, RunSettings
 
 LONGEST_RECIPE = 64_000  # bytes of a recipe file, as many as a picture's notes may have
@@ -134,6 +135,35 @@ def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Pa
     return path
 
 
+def find_models(
+    saved: Saved,
+    names: Sequence[str],
+    given: Sequence[str | os.PathLike[str]] = (),
+    *,
+    trusted: bool,
+) -> dict[str, Path]:
+    """Returns the model files that a dream was made with.
+
+    Args:
+        saved: The dream.
+        names: The recipe's names of them.
+        given: Files named by the user; where there are none, one is looked for by name
+            beside the picture and in the caches.
+        trusted: Whether the user trusts model files; a picture never does.
+
+    Raises:
+        NetworkError: If it is not trusted, or none has the recorded sha256.
+    """
+    known = {saved.record.network: saved.record.weights_sha256, **saved.record.also}
+    beside = [saved.path.parent]
+    found: dict[str, Path] = {}
+    for name in names:
+        if not trusted:
+            raise own.distrusted(name)
+        found[name] = own.find(name, known.get(name, ""), beside, given)
+    return found
+
+
 def differences(before: Record, now: Record) -> tuple[str, ...]:
     """Tells in which respects two dreams of one recipe were computed differently.
 
@@ -237,6 +267,9 @@ def _differences(before: Record, now: Record) -> Iterator[str]:
         if was != runs:
             of = f" of {name}" if before.also or now.also else ""
             yield f"weights {runs[:12]}{of} instead of {was[:12]}"
+    if now.strongest and now.data()["strongest"] != before.data().get("strongest"):
+        # Known behind the first step only.
+        yield "other strongest channels"
     for name in sorted({*before.run, *now.run}):
         was, runs = before.run.get(name), now.run.get(name)
         if was != runs:

@@ -1,7 +1,7 @@
 """`dream PHOTO`, and how any dream is run from the shell."""
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +9,7 @@ from cyclopts import Group, Parameter
 
 from keras_dream.cli.faults import near
 from keras_dream.cli.interrupts import STOPPED, Interrupts
+from keras_dream.cli.models import Trust, named, recorded
 from keras_dream.cli.streams import say
 from keras_dream.cli.telling import Start, Teller, teller
 from keras_dream.errors import (
@@ -48,7 +49,8 @@ Json = Annotated[bool, _SWITCH, Parameter(group=TELLING)]
 Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
 File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
 Weights = Annotated[
-    tuple[str, ...], Parameter(negative=(), group=FILES, metavar="FILE")
+    tuple[str, ...],
+    Parameter(negative=(), group=FILES, metavar="FILE", show_default=False),
 ]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
 
@@ -70,6 +72,7 @@ def dream(
     *,
     out: Out = None,
     weights: Weights = (),
+    trust_model: Annotated[Trust, Parameter(group=FILES)] = False,
     notes: Annotated[bool, Parameter(group=FILES)] = True,
     yes: Yes = False,
     quiet: Quiet = False,
@@ -85,6 +88,8 @@ def dream(
         photo: a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file
         out: the result, .png, .jpg, .webp or .tif; else PHOTO-dream.png
         weights: a weights file for the network; NETWORK=FILE for one of several
+        trust_model: open a .keras file given as --network, which builds whatever its
+            author wrote into it
         notes: keep recipe and record in the result's metadata
         yes: begin even what may take hours
         quiet: tell nothing but the path of the result
@@ -98,11 +103,26 @@ def dream(
     from keras_dream.replay import read_recipe
 
     chosen = preset_of(preset)
+    models: dict[str, str | Path] = {}
     if recipe is not None:
         chosen = read_recipe(recipe).over(chosen)
     if flags is not None:
-        chosen = flags.over(chosen)
-    job = Job(photo, chosen, run or RunSettings(), out, weights, notes, yes)
+        plain, given = named(flags)
+        chosen = plain.over(chosen)
+        models.update(given)
+    if recipe is not None:
+        models.update(recorded(chosen, recipe, models, trusted=trust_model))
+    job = Job(
+        photo=photo,
+        recipe=chosen,
+        run=run or RunSettings(),
+        out=out,
+        weights=weights,
+        notes=notes,
+        yes=yes,
+        models=models,
+        trust_model=trust_model,
+    )
     return carry_out(job, teller(quiet=quiet, json=json)).exit_code
 
 
@@ -118,6 +138,8 @@ class Job:
         weights: Weights files as they were given: FILE or NETWORK=FILE.
         notes: Whether recipe and record ride along.
         yes: Whether long work was agreed to.
+        models: The model files that the recipe's names stand for.
+        trust_model: Whether they may be opened.
         most_steps: After how many steps to stop, or None.
         before: Asked before the first step, with a record that has no losses yet, for
             what a person should know.
@@ -130,6 +152,8 @@ class Job:
     weights: tuple[str, ...] = ()
     notes: bool = True
     yes: bool = False
+    models: "Mapping[str, str | Path]" = field(default_factory=dict)
+    trust_model: bool = False
     most_steps: int | None = None
     before: "Callable[[Record], Sequence[str]] | None" = None
 
@@ -189,14 +213,17 @@ def _checked(job: Job) -> Path:
     """Makes sure of everything that is cheap to look at; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.images import SUFFIXES
-    from keras_dream.network import zoo
+    from keras_dream.network import own, zoo
     from keras_dream.objectives import parse
 
     photo = _check_photo(job.photo)
     for term in job.recipe.terms:
         if term.objective is not None:
             parse(term.objective)
-        zoo.entry(term.network)
+        if own.is_file(term.network):
+            own.check(own.resolve(term.network, job.models), trusted=job.trust_model)
+        else:
+            zoo.entry(term.network)
     for file in weights_of(job.weights, job.recipe).values():
         check_file(file, "A weights file", error=WeightsError)
     path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
@@ -236,18 +263,20 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
         picture = read_picture(job.photo)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not job.yes:
-            _check_work(size, job.recipe)
+            check_work(size, job.recipe)
         names = dict.fromkeys(term.network for term in job.recipe.terms)
         told.loading(" + ".join(names))
         dreamer = Dreamer.of(
             job.recipe,
+            models=job.models,
+            trust_model=job.trust_model,
             weights=weights_of(job.weights, job.recipe),
             run=job.run,
             progress=told.download,
         )
         octaves, notices = dreamer.octaves(size, job.recipe)
         if not job.yes:
-            _check_memory(*dreamer.memory(size, job.recipe))
+            check_memory(*dreamer.memory(size, job.recipe))
         more = job.before(dreamer.record(picture)) if job.before else ()
         for notice in (*notices, *more):
             told.notice(notice)
@@ -321,7 +350,7 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     return found
 
 
-def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
+def check_work(size: tuple[int, int], recipe: Recipe) -> None:
     """Asks for `--yes` where a dream would take very long or very much memory."""
     from keras_dream.engine import octaves_of, work
 
@@ -343,7 +372,7 @@ def _check_work(size: tuple[int, int], recipe: Recipe) -> None:
         )
 
 
-def _check_memory(needed: int, total: int | None) -> None:
+def check_memory(needed: int, total: int | None) -> None:
     """Asks for `--yes` where the system would kill the process rather than fail."""
     if total is not None and needed > total:
         raise InputError(

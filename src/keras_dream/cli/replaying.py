@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from keras_dream.cli.dreaming import (
+    FILES,
     File,
     Job,
     Json,
@@ -16,6 +19,7 @@ from keras_dream.cli.dreaming import (
     Yes,
     carry_out,
 )
+from keras_dream.cli.models import Models, Trust
 from keras_dream.cli.streams import give, plain, table
 from keras_dream.cli.telling import teller
 from keras_dream.errors import OutputError, SettingError, shown
@@ -62,6 +66,8 @@ def replay(
     source: File = None,
     out: Out = None,
     weights: Weights = (),
+    network: Models = (),
+    trust_model: Annotated[Trust, Parameter(group=FILES)] = False,
     yes: Yes = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -78,14 +84,26 @@ def replay(
         source: the photo it was made of; else looked for beside the picture
         out: where the result goes; else beside the picture
         weights: a weights file for the network; NETWORK=FILE for one of several
+        network: the model file of a dream of your own model; else looked for beside
+            the picture and in the cache
+        trust_model: open that file, which builds whatever its author wrote into it
         yes: begin even what may take hours
         quiet: tell nothing but the path of the result; exit with 3 if it differs
         json: tell in JSON on standard output, one event a line
         run: run settings that go over the recorded ones
     """
-    from keras_dream.replay import differences, find_source, is_equal, read_saved
+    from keras_dream.network import own
+    from keras_dream.replay import (
+        differences,
+        find_models,
+        find_source,
+        is_equal,
+        read_saved,
+    )
 
     saved = read_saved(picture)
+    names = own.files_of(saved.recipe)
+    models = find_models(saved, names, network, trusted=trust_model)
     settings, notices = _run_settings(saved, run)
     found = find_source(saved, source)
     told = teller(quiet=quiet, json=json)
@@ -102,6 +120,8 @@ def replay(
         run=settings,
         out=str(_result(saved, out)),
         weights=weights,
+        models=models,
+        trust_model=trust_model,
         yes=yes,
         most_steps=saved.steps_made,
         before=compare,
@@ -110,6 +130,9 @@ def replay(
     if outcome.dream is None or outcome.stopped:
         return outcome.exit_code
     equal = is_equal(outcome.dream, saved)
+    for more in differences(saved.record, outcome.dream.record):
+        if not equal and more not in different:
+            told.notice(f"This time there were {more}.")
     told.compared(equal, expected=not different)
     return DIFFERENT if quiet and not equal else outcome.exit_code
 
@@ -167,6 +190,10 @@ def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
     yield "weights_sha256", plain(record.weights_sha256)
     for network, sha256 in record.also.items():
         yield "also", f"{plain(network)}, weights {plain(sha256)}"
+    for network, meant in record.strongest.items():
+        for text, channels in meant.items():
+            numbers = ", ".join(map(str, channels))
+            yield plain(text), f"of {plain(network)} meant {numbers}"
     for name, value in (*record.run.items(), *record.versions.items()):
         yield plain(name), _text(value)
     yield "processor", plain(record.processor)

@@ -21,6 +21,7 @@ from keras_dream.network.graph import Graph
 from keras_dream.network.lower import lower
 from keras_dream.network.weights import folders, sha256_of
 from keras_dream.network.zoo import Loaded, model_name, sha256_of_arrays
+from keras_dream.recipe import Recipe
 
 SUFFIX = ".keras"
 
@@ -97,13 +98,24 @@ def check(path: str | os.PathLike[str], *, trusted: bool) -> Path:
         _refuse(file.name, "a file of another kind", _SAVE)
     _check_beginning(file)
     if not trusted:
-        raise NetworkError(
-            "A model file must be trusted with --trust-model (in Python, "
-            "trust_model=True), since Keras builds whatever its author wrote into it",
-            received=f"{shown(file.name)} without it",
-            attempt="add it if you know who made the file",
-        )
+        raise distrusted(file.name)
     return file
+
+
+def distrusted(name: str) -> NetworkError:
+    """Returns the sentence on a model file that nobody trusts yet."""
+    return NetworkError(
+        "A model file must be trusted with --trust-model (in Python, "
+        "trust_model=True), since Keras builds whatever its author wrote into it",
+        received=f"{shown(name)} without it",
+        attempt="add it if you know who made the file",
+    )
+
+
+def files_of(recipe: Recipe) -> list[str]:
+    """Returns a recipe's networks that are model files, each once."""
+    names = dict.fromkeys(term.network for term in recipe.terms)
+    return [name for name in names if is_file(name)]
 
 
 def load(
@@ -171,7 +183,10 @@ def resolve(name: str, models: Mapping[str, str | os.PathLike[str]]) -> str | Pa
 
 
 def find(
-    name: str, sha256: str, beside: Sequence[Path], given: str | None = None
+    name: str,
+    sha256: str,
+    beside: Sequence[Path],
+    given: Sequence[str | os.PathLike[str]] = (),
 ) -> Path:
     """Returns the model file that a record names.
 
@@ -179,7 +194,7 @@ def find(
         name: Its recorded name.
         sha256: Its recorded sha256.
         beside: Folders to look into beside the caches.
-        given: The file that the user gave in its place.
+        given: Files of the user's, to look among in their place.
 
     Raises:
         NetworkError: If there is none, or none with that sha256.
@@ -190,11 +205,10 @@ def find(
             received=shown(name),
             attempt="give the file with --network FILE",
         )
-    places = [Path(given)] if given else [place / name for place in beside]
-    places += [] if given else [place / name for place in folders()]
-    if given:
-        check(given, trusted=True)
-    others = []
+    places = [check(path, trusted=True) for path in given]
+    if not places:
+        places = [place / name for place in (*beside, *folders())]
+    others: list[Path] = []
     for place in places:
         if not place.is_file():
             continue
