@@ -1,13 +1,19 @@
 """Weights files of every kind, read with suspicion."""
 
+import pickle
+
+import caffe_files
 import h5py
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from reference import features, randomise
+from safetensors.numpy import save_file
 
 from keras_dream.errors import WeightsError
 from keras_dream.network import reading
+from keras_dream.network.lower import lower
 
 
 def model():
@@ -165,3 +171,206 @@ def test_the_classifier_is_seen(tmp_path):
         ]  # fmt: skip
 
     assert reading.has_classifier(write(tmp_path / "p.h5", named))
+
+
+# -- what Keras 3 writes, and arrays by their names ------------------------------------
+# Keras' torch backend makes arrays in a way that numpy 2 warns about.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
+
+def nested():
+    """Named and unnamed layers, statistics, and a model in the model."""
+    x = image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, name="first")(x)
+    left = layers.Conv2D(4, 1)(x)
+    right = layers.Conv2D(4, 1, use_bias=False)(x)
+    x = layers.Dropout(0.5)(layers.Add()([left, right]))
+    stem = [layers.Conv2D(5, 1, name="inner"), layers.LayerNormalization()]
+    x = keras.Sequential(stem, name="stem")(x)
+    x = layers.SeparableConv2D(3, 3)(layers.BatchNormalization(name="norm")(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(2, name="predictions")(x))
+
+
+def numbers(network):
+    return [caffe_files.value(variable) for variable in network.weights]
+
+
+def filled(seed=0):
+    return randomise(nested(), seed=seed)
+
+
+def saved_by_keras(network, path):
+    network.save_weights(path)
+    return path
+
+
+def saved_as_tensors(network, path, rename=lambda name: name):
+    arrays = {rename(v.path): caffe_files.value(v) for v in network.weights}
+    save_file(arrays, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def source():
+    return filled()
+
+
+WRITERS = {".weights.h5": saved_by_keras, ".safetensors": saved_as_tensors}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_weights_of_any_network_are_read(kind, source, tmp_path):
+    path = WRITERS[kind](source, tmp_path / f"w{kind}")
+    network = nested()  # its unnamed layers have other numbers than the source's
+    unnamed = {layer.name for layer in network.layers} - {"first", "stem", "norm"}
+    assert unnamed.isdisjoint({layer.name for layer in source.layers} - {"predictions"})
+    reading.read(network, path)
+    for found, expected in zip(numbers(network), numbers(source), strict=True):
+        assert np.array_equal(found, expected)
+    assert reading.has_classifier(path)
+
+
+def test_a_normalization_takes_what_it_reads(tmp_path):
+    def network(mean):
+        image = keras.Input((None, None, 3))
+        layer = layers.Normalization(name="levels")
+        x = layer(image)
+        layer.adapt(np.random.default_rng(0).normal(mean, 2, (4, 5, 5, 3)))
+        return keras.Model(image, layers.Conv2D(2, 1, name="conv")(x))
+
+    one, two = network(10), network(0)
+    for kind, write in WRITERS.items():
+        reading.read(two, write(one, tmp_path / f"w{kind}"))
+        shown = np.full((4, 4, 3), 9, np.float32)
+        assert np.allclose(*features(one, shown), *features(two, shown), atol=1e-5)
+
+
+def test_a_file_without_names_is_told_by_its_kinds(source, tmp_path):
+    path = saved_by_keras(source, tmp_path / "w.weights.h5")
+    with h5py.File(path, "r+") as file:
+        for kind in file["layers"]:
+            file[f"layers/{kind}/vars"].attrs.pop("name", None)
+    assert reading.has_classifier(path)
+    headless = keras.Model(source.inputs, source.get_layer("norm").output)
+    assert not reading.has_classifier(saved_by_keras(headless, path))
+
+
+def test_ordinals_name_layers_as_dream_layers_does(source, tmp_path):
+    graph = lower(source, preprocessing="tf")
+    kernels = {f"conv2d@{k}": graph.weights[f"conv2d@{k}/kernel"] for k in (1, 2)}
+
+    def rename(path):
+        """By ordinals instead of numbers, for the two layers without a name."""
+        layer, _, variable = path.rpartition("/")
+        if layer.startswith("conv2d"):
+            own = caffe_files.value(source.get_layer(layer).kernel)
+            layer = next(n for n, held in kernels.items() if np.array_equal(own, held))
+        return f"{layer}/{variable}"
+
+    path = saved_as_tensors(source, tmp_path / "w.safetensors", rename)
+    network = nested()
+    reading.read(network, path)
+    for found, expected in zip(numbers(network), numbers(source), strict=True):
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_other_numbers_become_float32(kind, source, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({v.path: caffe_files.value(v).astype(kind) for v in source.weights}, path)
+    network = nested()
+    reading.read(network, path)
+    for found, expected in zip(numbers(network), numbers(source), strict=True):
+        assert found.dtype == np.float32
+        assert np.array_equal(found, expected.astype(kind).astype(np.float32))
+
+
+def refused_of(path, match):
+    with pytest.raises(WeightsError, match=match) as error:
+        reading.read(nested(), path)
+    text = str(error.value)
+    assert path.name in text
+    assert "\n" not in text
+    assert text.endswith(".")
+
+
+PLACE = "layers/conv2d/vars/1"
+FORGED = {
+    "shape": (replace(PLACE, lambda f, n: f.__setitem__(n, np.ones(5, "f4"))),
+              "vars/1 is 5, not 4"),
+    "nan": (replace(PLACE, lambda f, n: f.__setitem__(n, np.full(4, np.nan, "f4"))),
+            "not finite"),
+    "text": (replace(PLACE, lambda f, n: f.__setitem__(n, [b"a"] * 4)), "damaged"),
+    "few": (lambda f: f.__delitem__(PLACE), "too few arrays for first"),
+    "layer": (lambda f: f.__delitem__("layers/dense"), "dense/vars is missing"),
+    "inner": (lambda f: f.__delitem__("layers/sequential/layers"), "is missing"),
+    "soft": (replace(PLACE, lambda f, n: f.__setitem__(n, h5py.SoftLink("/a"))),
+             "missing or a link"),
+    "external": (
+        replace(PLACE, lambda f, n: f.__setitem__(n, h5py.ExternalLink("s.h5", "/a"))),
+        "missing or a link"),
+    "storage": (
+        replace(PLACE, lambda f, n: f.create_dataset(
+            n, (4,), "f4", external=[("raw.bin", 0, 16)])), "no plain array"),
+    "virtual": (replace(PLACE, virtual), "no plain array"),
+    "huge": (
+        replace(PLACE, lambda f, n: f.create_dataset(
+            n, (1 << 40,), "f4", chunks=(1 << 20,))), "no plain array"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_forged_files_of_keras_3_are_refused(kind, source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = saved_by_keras(source, tmp_path / "w.weights.h5")
+    change, match = FORGED[kind]
+    with h5py.File(path, "r+") as file:
+        change(file)
+    refused_of(path, match)
+
+
+def test_forged_tensors_are_refused(source, tmp_path):
+    path = saved_as_tensors(source, tmp_path / "w.safetensors")
+    whole = path.read_bytes()
+    for kept in (1, 8, 100, len(whole) // 2):
+        path.write_bytes(whole[:kept])
+        refused_of(path, "damaged or no such file")
+    path.write_bytes((1 << 60).to_bytes(8, "little") + whole[8:])
+    refused_of(path, "damaged or no such file")
+    held = {v.path: caffe_files.value(v) for v in source.weights}
+
+    def wrong(change, match):
+        save_file({**held, **change}, path)
+        refused_of(path, match)
+
+    wrong({"first/bias": np.ones(5, "f4")}, "first/bias is 5, not 4")
+    wrong({"first/bias": np.ones(4, "i1")}, "first/bias is of the type I8")
+    wrong({"first/bias": np.full(4, np.inf, "f4")}, "first/bias is not finite")
+    del held["first/bias"], held["norm/gamma"]
+    wrong({}, "without 2 arrays, the first first/bias")
+    save_file(held, path, metadata={"keras-dream": "{}"})
+    refused_of(path, "a network that keras-dream wrote for itself")
+
+
+KINDS = {
+    "w.pt": (b"PK\x03\x04", "torch's pickle"),
+    "w.bin": (pickle.dumps({"a": 1}), "a pickle, which runs code"),
+    "w.onnx": (b"\x08\x07\x12\x07", "ONNX"),
+    "w.keras": (b"PK\x03\x04", r"a whole model.*--trust-model"),
+    "w.txt": (b"weights", "a file of another kind"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_files_of_other_kinds_are_refused(name, tmp_path):
+    start, match = KINDS[name]
+    (tmp_path / name).write_bytes(start)
+    refused_of(tmp_path / name, match)
+    with pytest.raises(WeightsError):
+        reading.has_classifier(tmp_path / name)
+
+
+def test_a_file_is_known_by_its_contents_where_it_has_no_ending(tmp_path, source):
+    path = saved_by_keras(source, tmp_path / "w.weights.h5")
+    reading.read(nested(), path.rename(tmp_path / "downloaded"))

@@ -13,6 +13,7 @@ Everything else is refused with the reason, files that can run code above all.
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,14 @@ from keras_dream.network import caffe, tensors
 LARGEST_ARRAY = 1 << 31  # bytes; no published layer comes near it, a forged one may
 KINDS = ".h5, .weights.h5, .safetensors or .caffemodel"
 
-# What the dense layer of the classes is called, network by network.
-CLASSIFIERS = ("predictions", "loss3/classifier", "loss3_classifier")
+# What the layer of the classes is called, network by network: Keras', Caffe's, and
+# what Keras called it when the published files were written.
+CLASSIFIERS = (
+    "predictions", "loss3/classifier", "loss3_classifier", "conv_preds", "fc1000",
+    "logits", "Logits", "probs",
+    *(f"convnext_{size}_head_dense"
+      for size in ("tiny", "small", "base", "large", "xlarge")),
+)  # fmt: skip
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # By how they begin: kinds of files that hold weights, or look so, and are not read.
@@ -54,7 +61,7 @@ def read(model: Any, path: Path) -> None:
         _read_tensors(model, path)
     else:
         with _opened(path) as file:
-            modern = "layer_names" not in file.attrs and "layers" in file
+            modern = _is_modern(file)
         (_read_keras if modern else read_legacy)(model, path)
 
 
@@ -71,11 +78,11 @@ def has_classifier(path: Path) -> bool:
         names = [name.rpartition("/")[0] for name in tensors.names(path)]
     else:
         with _opened(path) as file:
-            if "layer_names" not in file.attrs and "layers" in file:
+            if _is_modern(file):
                 # A file without names is older than Keras 3.6, and told by its kinds.
                 names = _keras_names(file["layers"])
             else:
-                names = _names(file.attrs["layer_names"])
+                names = _listed(file, "layer_names")
     return any(name in CLASSIFIERS for name in names)
 
 
@@ -275,14 +282,26 @@ def _misshapen(path: Path, name: str, shape: Any, variable: Any) -> WeightsError
 def _layers(file: Any, path: Path) -> list[tuple[str, list[np.ndarray]]]:
     """Returns the layers that have weights, in the file's order."""
     found: list[tuple[str, list[np.ndarray]]] = []
-    for name in _names(file.attrs["layer_names"]):
+    for name in _listed(file, "layer_names"):
         group = _followed(file, name, path)
-        arrays = [
-            _array(group, part, path) for part in _names(group.attrs["weight_names"])
-        ]
+        arrays = [_array(group, part, path) for part in _listed(group, "weight_names")]
         if arrays:
             found.append((name, arrays))
     return found
+
+
+def _is_modern(file: Any) -> bool:
+    """Tells whether an HDF5 file is laid out as Keras 3 does it."""
+    legacy = {"layer_names", "layer_names0"} & {*file.attrs}
+    return not legacy and "layers" in file
+
+
+def _listed(group: Any, name: str) -> list[str]:
+    """Returns a list of names; a long one is written in parts that are numbered."""
+    if name in group.attrs or f"{name}0" not in group.attrs:
+        return _names(group.attrs[name])
+    parts = takewhile(group.attrs.__contains__, (f"{name}{k}" for k in count()))
+    return [text for part in parts for text in _names(group.attrs[part])]
 
 
 def _names(values: Any) -> list[str]:

@@ -19,7 +19,8 @@ import numpy as np
 from keras_dream.errors import WeightsError
 from keras_dream.files import check_file
 
-KINDS = ("F64", "F32", "F16")  # what numpy knows; bfloat16 it does not
+# What numpy knows; bfloat16 it does not. The whole numbers are a Normalization's count.
+KINDS = ("F64", "F32", "F16", "I32", "I64")
 
 
 class Tensors:
@@ -41,7 +42,7 @@ class Tensors:
         """Returns an array as float32.
 
         Raises:
-            WeightsError: If it holds no floating-point numbers that numpy knows.
+            WeightsError: If it holds numbers of another kind than `KINDS`.
         """
         kind = self._file.get_slice(name).get_dtype()
         if kind not in KINDS:
