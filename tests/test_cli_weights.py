@@ -23,7 +23,6 @@ from keras_dream.network import (
     lowered,
     manifest,
     stock,
-    transfer,
     zoo,
 )
 from keras_dream.network.hashes import hashes_of
@@ -56,7 +55,6 @@ def write_one(path):
 def home(tmp_path, monkeypatch, server):
     """Our cache, and a zoo of a few networks whose files the server has."""
     monkeypatch.setattr(download, "PAUSE", 0.0)
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.3)
     Handler.asked.clear()
     home = separate(tmp_path, monkeypatch)[1]
     entry = dataclasses.replace(zoo.entry("squeezenet"), build=one, parameters=10**6)

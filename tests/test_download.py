@@ -28,9 +28,8 @@ def server():
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Our cache, beside which there are no weights, with short patience."""
+    """Our cache, beside which there are no weights."""
     monkeypatch.setattr(download, "PAUSE", 0.0)
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.3)
     Handler.asked.clear()
     return separate(tmp_path, monkeypatch)[1]
 
@@ -118,8 +117,9 @@ def test_a_drop_goes_on_by_itself(home, server):
 @pytest.mark.parametrize("path", ["stall", "drip", "reset"])
 def test_a_failure_is_told_and_a_rerun_goes_on(path, home, server, monkeypatch):
     monkeypatch.setattr(download, "ATTEMPTS", 1)
+    monkeypatch.setattr(transfer, "TIMEOUT", 1)
     text = refused(server, path, home)
-    told = {"stall": "nothing came for 0 seconds", "drip": "less than 1024 bytes"}
+    told = {"stall": "nothing came for 1 s", "drip": "less than 1024 bytes"}
     assert told.get(path, "eset") in text
     assert "MB are kept and the same command goes on from there" in text
     held = (home / ".a.h5.part").stat().st_size
@@ -128,13 +128,16 @@ def test_a_failure_is_told_and_a_rerun_goes_on(path, home, server, monkeypatch):
         (home / ".a.h5.part").write_bytes(GOOD[:held])
     # The same address, whose server has recovered.
     monkeypatch.setattr(Handler, path, Handler.good)
+    monkeypatch.setattr(transfer, "TIMEOUT", 30)
     Handler.asked.clear()
     assert fetch(server, path).sha256 == SHA256
     assert Handler.asked == [(f"/{path}", f"bytes={held}-", '"the-good-one"')]
     assert landed(home)
 
 
-def test_a_server_that_stalls_each_time_is_given_up(home, server):
+def test_a_server_that_stalls_each_time_is_given_up(home, server, monkeypatch):
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
     text = refused(server, "stall", home)
     assert "nothing came" in text
     assert len(Handler.asked) == download.ATTEMPTS
@@ -368,8 +371,7 @@ def test_two_processes_fetch_one_file_once(home, server):
     assert landed(home)
 
 
-def test_two_threads_fetch_one_file_once(home, server, monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT", 10)
+def test_two_threads_fetch_one_file_once(home, server):
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(fetch(server, "slow").sha256))

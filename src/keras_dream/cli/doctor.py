@@ -82,26 +82,31 @@ def _backends() -> Iterator[Finding]:
 
 
 def _networks() -> Iterator[Finding]:
+    """Tells the networks that are here, and in one line how many are not."""
     from keras_dream.errors import DreamError
     from keras_dream.network import zoo
-    from keras_dream.network.weights import find, folders
+    from keras_dream.network.stock import stock
+    from keras_dream.network.weights import folders
 
+    absent = 0
     for entry in zoo.ZOO.values():
         what = f"network {entry.name}"
-        if entry.build is None:
+        found = stock(entry)
+        if found.path is None:
+            absent += 1
+        elif found.state == "shipped":
             try:
                 loaded = zoo.load(entry.name)
             except DreamError as error:
                 yield Finding(what, "wrong", str(error))
             else:
                 yield Finding(what, "ok", f"shipped, sha256 {loaded.sha256[:12]}")
-            continue
-        path = find(entry.sources)
-        where = ", ".join(map(str, folders()))
-        if path is None:
-            yield Finding(what, "absent", f"no weights in {where}")
         else:
-            yield Finding(what, "ok", str(path))
+            yield Finding(what, "ok", str(found.path))
+    if absent:
+        where = ", ".join(map(str, folders()))
+        more = f"{absent} have no weights in {where}; see `dream networks`"
+        yield Finding("other networks", "absent", more)
 
 
 def _folders() -> Iterator[Finding]:

@@ -237,7 +237,7 @@ def _read(answer: Any) -> bytes:
 def _reason(error: Exception) -> str:
     inner = getattr(error, "reason", error)
     if isinstance(inner, TimeoutError):
-        return f"nothing came for {TIMEOUT:.0f} seconds"
+        return f"nothing came for {TIMEOUT:.0f} s"
     return str(inner) or type(inner).__name__
 
 
