@@ -15,21 +15,31 @@ if TYPE_CHECKING:
     from keras_dream.dreams import Dream, Record
     from keras_dream.engine import Step
     from keras_dream.errors import DreamError
+    from keras_dream.explaining import explain
+    from keras_dream.explanation import Explanation
     from keras_dream.objectives import Objective, parse
     from keras_dream.once import dream
     from keras_dream.preset import presets
     from keras_dream.recipe import Recipe, RunSettings
+    from keras_dream.sheets.atlas import atlas
+    from keras_dream.sheets.grid import grid
+    from keras_dream.sheets.work import Sheet
 
 __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
+    "Explanation",
     "Objective",
     "Recipe",
     "Record",
     "RunSettings",
+    "Sheet",
     "Step",
+    "atlas",
     "dream",
+    "explain",
+    "grid",
     "parse",
     "presets",
 ]
@@ -38,12 +48,17 @@ _HOMES = {
     "Dream": "dreams",
     "DreamError": "errors",
     "Dreamer": "dreamer",
+    "Explanation": "explanation",
     "Objective": "objectives",
     "Recipe": "recipe",
     "Record": "dreams",
     "RunSettings": "recipe",
+    "Sheet": "sheets.work",
     "Step": "engine",
+    "atlas": "sheets.atlas",
     "dream": "once",
+    "explain": "explaining",
+    "grid": "sheets.grid",
     "parse": "objectives",
     "presets": "preset",
 }

@@ -15,6 +15,7 @@ from keras_dream.recipe import Recipe, canonical_json
 
 # The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.
 MOST_LOSSES = 2_000
+MOST_STRONGEST = 500  # channels of a target; one takes about 5 bytes
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,26 @@ class Record:
         """Returns the record as JSON types, its losses short enough to travel.
 
         Losses are rounded to six digits; of very long runs each octave keeps its first
-        and its last. A loss that is not a number becomes null.
+        and its last. A loss that is not a number becomes null. Of very many strongest
+        channels the first are kept.
         """
         long = sum(map(len, self.losses.values())) > MOST_LOSSES
         losses = {
             octave: [_rounded(loss) for loss in (_ends(found) if long else found)]
             for octave, found in self.losses.items()
         }
-        data = asdict(replace(self, losses=losses))
+        strongest = {
+            network: {text: _few(channels) for text, channels in meant.items()}
+            for network, meant in self.strongest.items()
+        }
+        data = asdict(replace(self, losses=losses, strongest=strongest))
         # Not in records of the first form, which must stay as they are.
         newer = ("also", "strongest")
         return {k: value for k, value in data.items() if k not in newer or value}
+
+
+def _few(channels: Sequence[int]) -> list[int]:
+    return list(channels[:MOST_STRONGEST])
 
 
 def _ends(values: Sequence[float]) -> Sequence[float]:

@@ -16,14 +16,15 @@ from keras_dream.responses import REFERENCES, UNUSUAL
 
 CELL = (200, 210)  # (height, width) in pixels that a heat map may have
 FIRST = (340, 480)  # and the photo above them
+_BRIGHTEST = 1.4  # times a channel's score is the lightest heat
 
 _LEGEND = (
     "Numbers are deviations above what is usual for a channel, which is what it does "
-    "on pictures of noise and of discs, averaged over the tenth of the picture where "
-    "it responds most; they can be compared from layer to layer. Heat is each "
-    "channel's own: nothing at the usual, lightest at its peak, which has the ring. "
-    f"Percents are the share of the picture above {UNUSUAL:g} deviations; at: the "
-    "peak, in pixels across and down."
+    "on pictures of noise and of discs, averaged over the fiftieth of the picture "
+    "where it responds most; they can be compared from layer to layer. Heat is each "
+    "channel's own: nothing at the usual, lightest where it responds most; the ring is "
+    f"at its peak. Percents are the share of the picture above {UNUSUAL:g} deviations; "
+    "behind them stands the peak, in pixels across and down."
 )
 
 
@@ -235,15 +236,17 @@ def _row(layer: LayerSeen, small: np.ndarray) -> Row:
         subtitle=f"{fact.kind}, {fact.channels} channels; a cell sees {sight}; "
         f"{layer.objective}",
         cells=[
-            Cell(
-                _heat_map(layer, number, small),
-                (
-                    f"{channel.channel}    {channel.score:+.1f}",
-                    f"{_percent(channel.share)}, at {channel.peak[1]}, {channel.peak[0]}",
-                ),
-            )
+            Cell(_heat_map(layer, number, small), _caption(channel))
             for number, channel in enumerate(layer.channels)
         ],
+    )
+
+
+def _caption(channel: ChannelSeen) -> tuple[str, str]:
+    down, across = channel.peak
+    return (
+        f"{channel.channel}    {channel.score:+.1f}",
+        f"{_percent(channel.share)}, at {across}, {down}",
     )
 
 
@@ -251,8 +254,9 @@ def _heat_map(layer: LayerSeen, number: int, small: np.ndarray) -> np.ndarray:
     size = (small.shape[0], small.shape[1])
     heat = layer.heat_over(number, size)
     down, across = np.unravel_index(int(heat.argmax()), size)
-    # Where hardly anything is unusual, chance must not glow.
-    most = max(float(layer.heat[..., number].max()), UNUSUAL)
+    # One hot cell must not pale the others; and where hardly anything is unusual,
+    # chance must not glow.
+    most = max(_BRIGHTEST * layer.channels[number].score, UNUSUAL)
     return heated(small, heat / most, (float(down), float(across)))
 
 

@@ -147,12 +147,15 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
     return suffix
 
 
-def default_output(photo: str | os.PathLike[str], suffix: str = ".png") -> Path:
+def default_output(
+    photo: str | os.PathLike[str], suffix: str = ".png", *, word: str = "dream"
+) -> Path:
     """Returns a free name beside a photo, `sky-dream.png` or `sky-dream-2.png`.
 
     Args:
         photo: The photo, which need not exist.
         suffix: The suffix of the result, with its dot.
+        word: What the result is.
 
     Returns:
         A path at which there is nothing, not even a broken link.
@@ -160,13 +163,13 @@ def default_output(photo: str | os.PathLike[str], suffix: str = ".png") -> Path:
     photo = Path(photo)
     stem = photo.stem
     # Room for "-dream-", a number of six digits and the suffix.
-    while len(os.fsencode(stem)) > NAME_BYTES - 13 - len(suffix):
+    while len(os.fsencode(stem)) > NAME_BYTES - 8 - len(word) - len(suffix):
         stem = stem[:-1]
-    free = photo.with_name(f"{stem}-dream{suffix}")
+    free = photo.with_name(f"{stem}-{word}{suffix}")
     for number in itertools.count(2):
         if not os.path.lexists(free):
             break
-        free = photo.with_name(f"{stem}-dream-{number}{suffix}")
+        free = photo.with_name(f"{stem}-{word}-{number}{suffix}")
     return free
 
 

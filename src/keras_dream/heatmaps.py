@@ -18,7 +18,7 @@ _RAMP = np.array(
     [(40, 16, 92), (140, 30, 110), (216, 62, 72), (248, 148, 40), (252, 244, 164)],
     np.float32,
 )
-_DIM = 0.55  # of the grey photo below the heat
+_DIM = 0.72  # of the grey photo below the heat
 _MOST_COVER = 0.82  # the photo stays visible even below the peak
 
 PAPER, INK, FAINT = (250, 249, 246), (28, 28, 32), (112, 112, 120)

@@ -6,7 +6,7 @@ what it does on `references`, a fixed set of pictures that show nothing:
 
     z = (activation - mean on the references) / deviation on the references
 
-over all cells. A channel's score is the mean of z over the tenth of its cells that
+over all cells. A channel's score is the mean of z over the fiftieth of its cells that
 respond most: the peak of one cell is chance, and the mean of all cells overlooks what
 is small. So channels of one layer, and of different layers, can be compared.
 
@@ -15,6 +15,7 @@ in deep layers any photograph is hundreds of deviations from it, and the same ch
 lead for all of them (measured with `motif`).
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ MOST_PIXELS = 500_000
 """A larger picture is shrunk to this: networks learn from small ones, and the maps of a
 VGG's first layers take 500 bytes a pixel."""
 
-STRONGEST_SHARE = 0.1  # of the cells, whose mean is the score
+STRONGEST_SHARE = 0.02  # of the cells, whose mean is the score
 LEAST_DEVIATION = 0.1
 """The least divisor, as a share of the layer's deviation: else the channels that no
 reference wakes would lead every list."""
@@ -164,7 +165,7 @@ class Responses:
         graph = truncate(self._graph, frozenset(nodes))
         side = max(REFERENCE_SIDE, graph.smallest())
         sums = {node: [0.0, 0.0, 0.0] for node in nodes}
-        for picture in references((side, side)):
+        for picture in references(side):
             for node, maps in zip(nodes, self.maps(picture, nodes), strict=True):
                 cells = maps.reshape(-1, maps.shape[-1]).astype(np.float64)
                 more = (len(cells), cells.sum(axis=0), np.square(cells).sum(axis=0))
@@ -201,13 +202,25 @@ class Responses:
             yield self._backend.to_image(held)
 
 
-def references(size: Size) -> Iterator[np.ndarray]:
-    """Yields the pictures of nothing, float32 (h, w, 3), that tell what is usual."""
+@functools.lru_cache(maxsize=1)
+def references(side: int) -> tuple[np.ndarray, ...]:
+    """Returns the pictures that tell what is usual: they show nothing.
+
+    Args:
+        side: Of their squares, in pixels.
+
+    Returns:
+        float32 (side, side, 3) in [0, 1], one for each of `REFERENCES`; not to be
+        written to.
+    """
+    made: list[np.ndarray] = []
     for seed, kind in enumerate(REFERENCES):
         if kind == "leaves":
-            yield leaves(seed, size)
+            made.append(leaves(seed, (side, side)))
         else:
-            yield noise(seed, size, 2.0 if kind == "smooth noise" else 1.0)
+            steepness = 2.0 if kind == "smooth noise" else 1.0
+            made.append(noise(seed, (side, side), steepness))
+    return tuple(made)
 
 
 def check_strongest(graph: Graph, objective: Objective) -> None:

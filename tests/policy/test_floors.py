@@ -36,7 +36,8 @@ FLOORS = {
     "dreamer": 6,
     "once": 6,
     "replay": 7,
-    "explain": 7,
+    "sheets": 7,
+    "explaining": 7,
     "cli": 8,
     "__main__": 9,
 }

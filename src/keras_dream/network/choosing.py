@@ -177,7 +177,12 @@ def _links(graph: Graph, known: Iterable[str]) -> list[str]:
         for name in node.inputs:
             readers.setdefault(name, []).append(node.op)
     alone = {n for n, read in readers.items() if len(read) == 1 and read[0] in _ENDING}
-    return [node for node in known if ops[node] not in _MOVING and node not in alone]
+    depths = _depths(graph)  # before the first convolution there is only the picture
+    return [
+        node
+        for node in known
+        if ops[node] not in _MOVING and node not in alone and depths[node]
+    ]
 
 
 def _narrow(graph: Graph) -> set[str]:

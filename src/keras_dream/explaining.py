@@ -15,6 +15,7 @@ from keras_dream.network.choosing import Facts, chief_layers, facts, matching
 from keras_dream.network.graph import Graph
 from keras_dream.network.passes import truncate
 from keras_dream.network.places import Places, places
+from keras_dream.network.weights import Progress
 from keras_dream.objectives import Layer
 from keras_dream.recipe import RunSettings
 from keras_dream.responses import Response
@@ -37,6 +38,7 @@ def explain(
     preprocessing: str | None = None,
     classifier: bool = False,
     run: RunSettings | None = None,
+    progress: Progress | None = None,
 ) -> Explanation:
     """Tells which layers and channels respond most to a picture, and where.
 
@@ -51,6 +53,7 @@ def explain(
         classifier: Whether class scores are wanted of a network that publishes its
             classifier in a file of its own.
         run: How to compute.
+        progress: As for `Dreamer`.
 
     Returns:
         The explanation; `explain(...).save("seen.png")` draws it.
@@ -77,6 +80,7 @@ def explain(
             preprocessing=preprocessing,
             classifier=classifier,
             run=run,
+            progress=progress,
         )
     )
     responses = dreamer.responses()

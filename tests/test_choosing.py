@@ -1,0 +1,187 @@
+"""Which layers are shown, which are found, and what is told of them."""
+
+import json
+
+import keras
+import pytest
+from keras import layers
+
+from keras_dream.cli import main
+from keras_dream.errors import ObjectiveError
+from keras_dream.network import zoo
+from keras_dream.network.choosing import (
+    FEW,
+    Facts,
+    chief_layers,
+    facts,
+    matching,
+    names,
+)
+from keras_dream.network.lower import lower
+from keras_dream.network.passes import truncate
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return zoo.outline("motif")
+
+
+def blocks(count):
+    """Residual blocks whose inner layers Keras numbers, and a scale for each map."""
+    x = image = keras.Input((None, None, 3))
+    x = layers.ZeroPadding2D(1, name="padded")(x)
+    x = layers.Conv2D(4, 3, name="stem")(x)
+    x = layers.BatchNormalization(name="stem_bn")(x)
+    x = layers.Activation("relu", name="stem_relu")(x)
+    for number in range(count):
+        y = layers.Conv2D(4, 3, padding="same")(x)
+        y = layers.BatchNormalization()(y)
+        y = layers.Activation("relu")(y)
+        cell = layers.GlobalAveragePooling2D(keepdims=True)(y)
+        y = layers.Multiply()([y, layers.Conv2D(4, 1, activation="sigmoid")(cell)])
+        x = layers.Add(name=f"sum{number}")([x, y])
+    x = layers.MaxPooling2D(2, name="smaller")(x)
+    return lower(keras.Model(image, x), preprocessing="0-1")
+
+
+def test_small_networks_are_shown_whole():
+    graph = blocks(2)
+    assert len(names(graph)) <= FEW
+    # Neither paddings, nor what the next link of a chain makes complete.
+    shown = chief_layers(graph)
+    assert not {"padded", "stem", "stem_bn"} & set(shown)
+    assert {"stem_relu", "sum0", "sum1", "smaller"} <= set(shown)
+    assert any("multiply" in node for node in shown)
+
+
+def test_of_large_networks_the_ends_of_blocks_are_shown():
+    graph = blocks(8)
+    shown = chief_layers(graph)
+    assert shown == ("stem_relu", *(f"sum{n}" for n in range(8)), "smaller")
+
+
+def test_named_joins_and_the_own_objective_are_shown(shipped):
+    found = chief_layers(shipped)
+    assert set(found) >= {f"mixed{n}" for n in range(6)}
+    assert not any(name.endswith(("_conv", "_bn", "_three")) for name in found)
+    assert len(found) < 20 < len(names(shipped))
+
+
+def test_networks_without_ends_show_their_joins():
+    """Cells that read the last two cells, as in NASNet: nothing is narrow."""
+    image = keras.Input((None, None, 3))
+    a = b = layers.Conv2D(4, 3, padding="same", name="stem")(image)
+    for number in range(12):
+        y = layers.Conv2D(2, 1)(a)
+        a, b = b, layers.Concatenate(name=f"cell{number}")([y, layers.Conv2D(2, 1)(b)])
+    graph = lower(keras.Model(image, b), preprocessing="0-1")
+    assert set(chief_layers(graph)) >= {f"cell{n}" for n in range(12)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chosen", "found"),
+    [
+        ("mixed4", {"mixed4"}, 23),
+        ("MIXED4", {"mixed4"}, 23),
+        ("mixed[45]", {"mixed4", "mixed5"}, 2),
+        ("pool4", {"pool4"}, 1),
+        ("mixed2_one*", {"mixed2_one", "mixed2_one_conv", "mixed2_one_bn"}, 3),
+        ("conv2d@7", {"mixed0_five_b_conv"}, 1),
+        ("stem?", {"stem0", "stem1", "stem2"}, 3),
+    ],
+)  # fmt: skip
+def test_patterns(shipped, pattern, chosen, found):
+    assert set(matching(shipped, [pattern], chief_first=True)) == chosen
+    assert len(matching(shipped, [pattern])) == found
+
+
+def test_patterns_add_up_in_the_order_of_the_network(shipped):
+    nodes = matching(shipped, ["mixed5", "stem0", "mixed5"], chief_first=True)
+    assert nodes == ("stem0", "mixed5")
+
+
+@pytest.mark.parametrize("pattern", ["mixd4", "*mixd4*", "activation@99", "[", "\\x1b"])
+def test_patterns_that_match_nothing(shipped, pattern):
+    with pytest.raises(ObjectiveError, match=r"A pattern must match .* `dream layers"):
+        matching(shipped, ["mixed4", pattern])
+
+
+def test_the_nearest_is_named(shipped):
+    with pytest.raises(ObjectiveError, match="try 'mixed4', the nearest name"):
+        matching(shipped, ["*mixd4*"])
+
+
+def test_facts_of_every_layer(shipped):
+    """Against the graph's own, more slowly told facts."""
+    nodes = tuple(names(shipped))
+    reach = shipped.reach()
+    for node, found in zip(nodes, facts(shipped, nodes), strict=True):
+        part = truncate(shipped, frozenset({node}))
+        assert found.layer == names(shipped)[node]
+        assert found.smallest == part.smallest(0, [node])
+        assert (found.field, found.stride) == reach[node]
+        assert found.work == part.flops(512, 512) / shipped.flops(512, 512)
+        assert 0 < found.depth <= 1
+    last = facts(shipped, nodes[-1:])[0]
+    assert (last.depth, last.work) == (1, 1)
+
+
+def test_facts_in_any_order(shipped):
+    nodes = ("mixed5", "stem0", "mixed2")
+    one_by_one = [facts(shipped, [node])[0] for node in nodes]
+    assert facts(shipped, nodes) == one_by_one
+    assert isinstance(one_by_one[0], Facts)
+
+
+# -- on the command line -------------------------------------------------------------
+
+
+def test_few_layers_first_and_all_on_request(capsys):
+    assert main(["layers", "motif"]) == 0
+    told = capsys.readouterr()
+    first = [line.split()[0] for line in told.out.split("\n\n")[0].splitlines()[1:]]
+    assert "mixed4" in first
+    assert "mixed4_one" not in first
+    assert told.err == (
+        f"{len(first)} of 153 layers; --all lists every one, --like PATTERN looks for "
+        "some.\n"
+    )
+    assert main(["layers", "motif", "--all"]) == 0
+    told = capsys.readouterr()
+    assert (len(told.out.split("\n\n")[0].splitlines()), told.err) == (154, "")
+
+
+def test_like_is_repeatable_and_takes_commas(capsys):
+    assert main(["layers", "motif", "--like", "pool1,pool4", "--like", "stem0_*"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in out[1:]] == [
+        "stem0_conv", "stem0_bn", "stem0_pool", "pool1", "pool4",
+    ]  # fmt: skip
+
+
+def test_layers_in_json(capsys):
+    assert main(["layers", "motif", "--like", "average", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["network"] == "motif"
+    assert "mixed3" in data["objective"]
+    assert data["classes"] == list(zoo.outline("motif").classes)
+    last = data["layers"][-1]
+    assert (last["layer"], last["kind"]) == ("average", "global_average_pooling2d")
+    assert (last["stride"], last["field"], last["channels"]) == (None, None, 376)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("motiv",), ("'motiv'", "try 'motif'")),
+        (("motif", "--like", "mixd4"), ("'mixd4'", "try 'mixed4'")),
+        (("motif", "--like"), ("`--like` must have a value",)),
+        (("motif", "--lik", "x"), ("'--lik'", "try '--like'")),
+        (("motif", "squeezenet"), ("'squeezenet' as one too many",)),
+    ],
+)
+def test_mistakes(arguments, words, capsys):
+    assert main(["layers", *arguments]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert all(word in told.err for word in words), told.err
