@@ -2,7 +2,15 @@
 
 from cyclopts import App, Group
 
-from keras_dream.cli import doctor, dreaming, explaining, looking, replaying, weights
+from keras_dream.cli import (
+    doctor,
+    dreaming,
+    explaining,
+    looking,
+    replaying,
+    sheets,
+    weights,
+)
 
 _USAGE = """Usage: dream PHOTO [OPTIONS]
        dream COMMAND [OPTIONS]"""
@@ -15,6 +23,8 @@ _EXAMPLES = """Examples:
   dream other.jpg --recipe sky-dream.png
   dream replay sky-dream.png
   dream explain sky.jpg --layers "mixed*"
+  dream atlas motif -o atlas.html
+  dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
 A photo that is called like a command is written ./networks."""
 
@@ -22,6 +32,8 @@ _COMMANDS = {
     "networks": weights.networks,
     "layers": looking.layers,
     "explain": explaining.explain,
+    "atlas": sheets.atlas,
+    "grid": sheets.grid,
     "presets": looking.presets,
     "show": replaying.show,
     "replay": replaying.replay,

@@ -63,7 +63,7 @@ def atlas(
         fresh: Whether to dream again what is there.
         recipe: Settings that are put over those of `recipe_for`.
         **settings: Any setting of the recipe, put over it; any run setting, and
-            `weights` and `preprocessing`, as for `Dreamer`.
+            `weights`, `preprocessing` and `trust_model`, as for `Dreamer`.
 
     Returns:
         The sheet; `atlas(...).save("atlas.html")` writes it.
@@ -76,7 +76,7 @@ def atlas(
     run = run_of(settings)
     options = {
         name: settings.pop(name)
-        for name in ("weights", "preprocessing")
+        for name in ("weights", "preprocessing", "trust_model")
         if name in settings
     }
     chosen = (recipe or Recipe()).but(**settings)

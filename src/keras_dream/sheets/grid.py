@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dream.dreamer import Dreamer, chosen_recipe
 from keras_dream.errors import (
-    DreamError,
     InputError,
     SettingError,
     WeightsError,
@@ -17,11 +16,20 @@ from keras_dream.errors import (
     shown,
 )
 from keras_dream.images import Picture, as_picture
+from keras_dream.loading import asks_for_class
+from keras_dream.network import own, zoo
 from keras_dream.objectives import parse
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
 from keras_dream.sheets.cells import on_sheet
-from keras_dream.sheets.plan import Cell, Head, Plan, Section, check_count
+from keras_dream.sheets.plan import (
+    Cell,
+    Head,
+    Plan,
+    Section,
+    check_count,
+    named_errors,
+)
 from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 SIDE = 320
 LEAST_SIDE, MOST_SIDE = 32, 4096  # pixels
 PRESET = "preset"
+_OPTIONS = ("weights", "trust_model")
 
 # A bar between values; one inside quotes belongs to a name.
 _BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
@@ -83,8 +92,8 @@ def grid(
         folder: Where cells are kept and found again, or None to keep none.
         fresh: Whether to dream again what is there.
         **settings: Any setting of the recipe, put over it and over presets; any run
-            setting, and `weights` and `preprocessing`, as for `Dreamer`. `network` may
-            be a `keras.Model`.
+            setting, and `weights` and `trust_model`, as for `Dreamer`. `network` may be
+            a `keras.Model` or a `Dreamer`.
 
     Returns:
         The sheet; `grid(...).save("grid.png")` writes it.
@@ -97,7 +106,7 @@ def grid(
     if isinstance(model, str):
         settings["network"], model = model, None
     run = run_of(settings)
-    options = {n: settings.pop(n, None) for n in ("weights", "preprocessing")}
+    options = {n: settings.pop(n) for n in _OPTIONS if n in settings}
     axes = read_axes(x=x, y=y, z=z)
     plan = plan_grid(
         shrink(as_picture(photo), photo_side),
@@ -174,7 +183,7 @@ def plan_grid(
     check_count(count, "try fewer values")
     by_letter = {axis.letter: axis for axis in axes}
     common = (over or Recipe()).over(base)
-    _check_values(axes, common)
+    _check_values(axes)
     across, down, deep = (by_letter.get(letter) for letter in "xyz")
     sections: list[Section] = []
     for block in _choices(deep):
@@ -214,49 +223,48 @@ def plan_grid(
 def grid_dreamers(
     plan: Plan,
     *,
-    run: RunSettings | None = None,
     model: Any = None,
     weights: Any = None,
-    preprocessing: Any = None,
     **options: Any,
 ) -> Dreamers:
     """Returns who dreams the cells of a grid.
 
     Args:
         plan: The grid.
-        run: How to compute.
-        model: A `keras.Model`, a `Dreamer`, or a list of networks in place of the
-            recipes' own, or None.
-        weights: A weights file, if there is one network.
-        preprocessing: What a model expects, or None.
-        **options: Other arguments of `Dreamers`.
+        model: What `Dreamer` takes, or a `Dreamer`, in place of the recipes' first
+            network; None for that.
+        weights: A weights file where there is one network, or a dictionary by network.
+        **options: Other arguments of `Dreamers` and `Dreamer.of`.
 
     Raises:
-        SettingError: If a network is an axis and a model is given.
-        WeightsError: If a weights file is given for several networks.
+        SettingError: If the network is an axis and a model is given.
+        WeightsError: If one weights file is given for several networks.
     """
     recipes = [cell.recipe for cell in plan.cells]
-    networks = {recipe.network for recipe in recipes}
+    networks = list(dict.fromkeys(recipe.network for recipe in recipes))
     if model is not None and len(networks) > 1:
         raise SettingError(
             "The networks of an axis must have names",
             received="a model beside it",
             attempt="leave the axis or the model out",
         )
-    if weights is not None and len(networks) > 1:
-        raise WeightsError(
-            "A weights file must be for a grid of one network",
-            received=f"one for {', '.join(sorted(networks))}",
-            attempt="import it first, or leave the axis out",
-        )
     if isinstance(model, Dreamer):
         return Dreamers(recipes, dreamer=model)
-    given = {"run": run, "weights": weights, "preprocessing": preprocessing}
-    if model is not None:
-        progress = options.get("progress")
-        made = Dreamer.of(recipes[0], model, **given, progress=progress)
-        return Dreamers(recipes, dreamer=made)
-    return Dreamers(recipes, **given, **options)
+    if weights is not None and not isinstance(weights, Mapping):
+        if len(networks) > 1:
+            raise WeightsError(
+                "A weights file must be for a grid of one network",
+                received=f"one for {', '.join(networks)}",
+                attempt="write NETWORK=FILE, in Python a dictionary",
+            )
+        weights = {networks[0]: weights}
+    if model is None:
+        return Dreamers(recipes, weights=weights, **options)
+    files = None if weights is None else weights[networks[0]]
+    scored = max(recipes, key=lambda recipe: len(asks_for_class(recipe)))
+    return Dreamers(
+        recipes, dreamer=Dreamer.of(scored, model, weights=files, **options)
+    )
 
 
 def shrink(picture: Picture, side: int | None) -> Picture:
@@ -332,24 +340,25 @@ def _checked_name(letter: str, name: str) -> str:
     )
 
 
-def _check_values(axes: Sequence[Axis], common: Recipe) -> None:
+def _check_values(axes: Sequence[Axis]) -> None:
     """Refuses a value by the recipe's own sentence, with the axis named."""
     for axis in axes:
         for value in axis.values:
-            try:
+            with named_errors(f"Axis {axis.letter}"):
                 if axis.name == PRESET:
                     preset(str(value))
                 else:
                     # By itself: what goes together is seen cell by cell.
-                    recipe = Recipe.of({axis.name: value})
-                    for term in recipe.terms:
-                        parse(term.objective) if term.objective else None
-            except DreamError as error:
-                raise type(error)(
-                    f"Axis {axis.letter}: {error.must}",
-                    received=error.received,
-                    attempt=error.attempt,
-                ) from None
+                    _check_value(Recipe.of({axis.name: value}), axis.name)
+
+
+def _check_value(recipe: Recipe, name: str) -> None:
+    """Looks closer at what a recipe takes as text."""
+    for term in recipe.terms:
+        if name in ("objective", "also") and term.objective:
+            parse(term.objective)
+        if name in ("network", "also") and not own.is_file(term.network):
+            zoo.entry(term.network)
 
 
 def _choices(axis: Axis | None) -> Iterator[dict[str, Any]]:
@@ -368,7 +377,10 @@ def _cell(
     if PRESET in settings:
         base = preset(str(settings.pop(PRESET)))
     name = "-".join(f"{key}-{_text(value)}" for key, value in chosen.items())
-    return Cell(name, "", over.over(base).but(**settings), picture)
+    where = ", ".join(f"{key}={_text(value)}" for key, value in chosen.items())
+    with named_errors(f"Cell {where}"):
+        recipe = over.over(base).but(**settings)
+    return Cell(name, "", recipe, picture, where)
 
 
 def _stated(common: Recipe, axes: Sequence[Axis]) -> list[tuple[str, Any]]:

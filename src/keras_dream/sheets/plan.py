@@ -1,11 +1,12 @@
 """Plans: which dreams make a sheet, and how they lie on it."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras_dream.engine import work
-from keras_dream.errors import OutputError
+from keras_dream.errors import InputError, OutputError
 from keras_dream.geometry import Size
 from keras_dream.images import Picture
 from keras_dream.recipe import Recipe
@@ -23,6 +24,7 @@ class Cell:
         label: What stands below it; "" where the heads say it all.
         recipe: What decides it.
         picture: What it begins with.
+        where: Its place in words, for errors; "" where the recipe tells it.
         like: Cells of one text run the same layers at the same sizes, and so cost the
             same; "" for a cell that is like no other.
     """
@@ -31,6 +33,7 @@ class Cell:
     label: str
     recipe: Recipe
     picture: Picture
+    where: str = ""
     like: str = ""
 
     @property
@@ -114,3 +117,22 @@ def check_count(count: int, attempt: str) -> None:
             received=f"one of {count:,}",
             attempt=attempt,
         )
+
+
+@contextlib.contextmanager
+def named_errors(where: str) -> Iterator[None]:
+    """Puts a place before the sentence of an error: which axis, which cell.
+
+    Args:
+        where: Such as "Axis x"; "" leaves errors as they are.
+    """
+    try:
+        yield
+    except InputError as error:
+        if not where:
+            raise
+        raise type(error)(
+            f"{where}: {error.must[:1].lower()}{error.must[1:]}",
+            received=error.received,
+            attempt=error.attempt,
+        ) from None

@@ -20,7 +20,7 @@ from keras_dream.settings import canonical_json
 from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
-from keras_dream.sheets.plan import Cell, Plan
+from keras_dream.sheets.plan import Cell, Plan, named_errors
 
 PAGE = ".html"
 ATLAS_SUFFIXES = (*SUFFIXES, PAGE)
@@ -34,8 +34,9 @@ class Dreamers:
     Args:
         recipes: All recipes that will be asked for.
         dreamer: One that dreams them all, or None to load what they name.
-        options: Of `Dreamer`, for those that are loaded.
         loading: Told the names of networks before they are loaded.
+        weights: Weights files by network.
+        options: Of `Dreamer.of`, for those that are loaded.
     """
 
     def __init__(
@@ -44,15 +45,21 @@ class Dreamers:
         *,
         dreamer: Dreamer | None = None,
         loading: Callable[[str], None] | None = None,
+        weights: Mapping[str, Any] | None = None,
         **options: Any,
     ):
         self._given = dreamer
-        self._options = options
         self._loading = loading
-        self._loaded: dict[tuple[str, ...], Dreamer] = {}
-        # A network publishes its classifier in a file of its own: what any of the
-        # recipes needs is loaded at once.
-        self._scored = {name for recipe in recipes for name in asks_for_class(recipe)}
+        self._weights = weights or {}
+        self._options = options
+        self._loaded: dict[tuple[Any, ...], Dreamer] = {}
+        # A network publishes its classifier in a file of its own: it is loaded with
+        # the network if any of the recipes needs it.
+        self._first: dict[tuple[Any, ...], Recipe] = {}
+        for recipe in recipes:
+            known = self._first.setdefault(_networks(recipe), recipe)
+            if len(asks_for_class(recipe)) > len(asks_for_class(known)):
+                self._first[_networks(recipe)] = recipe
 
     def of(self, recipe: Recipe) -> Dreamer:
         """Returns the dreamer for a recipe.
@@ -62,14 +69,22 @@ class Dreamers:
         """
         if self._given is not None:
             return self._given
-        names = tuple(dict.fromkeys(term.network for term in recipe.terms))
-        if names not in self._loaded:
+        key = _networks(recipe)
+        if key not in self._loaded:
+            names = tuple(dict.fromkeys(name for name, _ in key))
             if self._loading:
                 self._loading(" + ".join(names))
-            self._loaded[names] = Dreamer(
-                list(names), classifier=self._scored & {*names}, **self._options
+            self._loaded[key] = Dreamer.of(
+                self._first.get(key, recipe),
+                weights={n: path for n, path in self._weights.items() if n in names},
+                **self._options,
             )
-        return self._loaded[names]
+        return self._loaded[key]
+
+
+def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
+    """Returns what decides which dreamer a recipe needs."""
+    return tuple((term.network, term.preprocessing) for term in recipe.terms)
 
 
 class Progress(NamedTuple):
@@ -179,7 +194,8 @@ class Work:
         self._there: dict[int, Made] = {}
         for place, cell in enumerate(plan.cells):
             dreamer = dreamers.of(cell.recipe)
-            self._octaves(place, cell)  # whatever is wrong with a recipe is told now
+            with named_errors(f"Cell {cell.where}" if cell.where else ""):
+                self._octaves(place, cell)  # what a recipe lacks is told now
             path = None if folder is None else path_of(folder, cell, dreamer)
             found = find(path, cell, plan.side) if path and not fresh else None
             if found:
