@@ -124,7 +124,9 @@ def load(
 
 def _lowered(chosen: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
     """Builds a network in Keras, reads its weights and lowers it."""
-    model = build(reading.has_classifier(path))
+    published = {source.file: source.classifier for source in chosen.sources}
+    classifier = published.get(path.name)
+    model = build(reading.has_classifier(path) if classifier is None else classifier)
     reading.read(model, path)
     return lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
 

@@ -1,0 +1,376 @@
+"""Measures every network of keras.applications against Keras, and writes networks.md.
+
+    python docs/networks.py [--networks NAME…] [--backends torch…] [--size 512] [--page]
+
+One network on one backend is one process, so that its memory is freed, and one line of
+networks.jsonl, so that a run that was stopped goes on where it was: what is there is
+not measured again. The weights are random (`tests/reference.py`), the objective is the
+network's own. `--page` only writes the page.
+
+Errors are relative, by the L2 norm, at 131 × 128 pixels: of the objective's layers, and
+of the slope of its loss. Times are of one step (loss and slope) at SIZE × SIZE: ours
+and the Keras model's, cut off behind the same layers and compiled where the backend
+compiles, in turn in one process; medians. They are seconds of the processor, of all
+threads, because on a machine that does other work the clock tells nothing.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DATA, PAGE = HERE / "networks.jsonl", HERE / "networks.md"
+BACKENDS = ("torch", "jax", "tensorflow")
+ODD = (131, 128)  # pixels: a side that halves without a rest, and one that never does
+ROUNDS, SECONDS = 7, 60  # of timing, at most; three rounds at least
+PATIENCE = 1500  # seconds for one process
+SMALLEST = (
+    "vgg16", "inception_v3", "inception_resnet_v2", "xception", "resnet50",
+    "resnet50_v2", "densenet121", "nasnet_mobile", "mobilenet", "mobilenet_v2",
+    "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2_b0", "convnext_tiny",
+)  # fmt: skip
+
+
+# -- one network on one backend, in a process of its own -------------------------------
+def outputs_of(model, layers):
+    """Returns the Keras tensors of layers, by the names that graphs give them."""
+    from keras.src.utils.naming import to_snake_case
+
+    found, counts = {}, Counter()
+    for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True):
+        for node in nodes:
+            if not node.is_input:
+                kind = to_snake_case(type(node.operation).__name__)
+                found.setdefault(node.operation.name, node.output_tensors[0])
+                found[f"{kind}@{counts[kind]}"] = node.output_tensors[0]
+                counts[kind] += 1
+    return [found[layer] for layer in layers]
+
+
+def keras_step(model, loss, image):
+    """Returns a step of the Keras model: compiled, except on torch."""
+    from reference import Slope
+
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        slope = Slope(model, lambda found, _: loss(found))
+        return lambda: slope(image)
+    import tensorflow as tf
+
+    @tf.function
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found = model(x, training=False)
+            value = loss(found if isinstance(found, list) else [found])
+        return value, tape.gradient(value, x)
+
+    def step():
+        value, slope = run(tf.constant(image[None]))
+        return float(value), slope[0].numpy()
+
+    return step
+
+
+def our_step(graph, goals, image, backend):
+    """Returns a step of the optimised graph, as a dream takes it."""
+    from keras_dream.network.passes import optimise
+    from keras_dream.network.run import Program
+
+    nodes = [graph.node_of(layer) for layer in goals]
+    fast = optimise(graph, nodes, merge=backend.merges)
+    program = Program(fast, nodes, backend)
+
+    def loss(x, plan):
+        total = 0.0
+        for y, weight in zip(program(x, plan), goals.values(), strict=True):
+            square = backend.mean(backend.square(y))
+            total = backend.add(backend.multiply(square, weight), total)
+        return total
+
+    run, held = backend.value_and_grad(loss), backend.image(image)
+    plan = fast.plan(*image.shape[:2]).values
+
+    def step():
+        value, slope = run(held, plan)
+        return backend.to_float(value), backend.to_image(slope)
+
+    return fast, step
+
+
+def built(name):
+    """Returns the network's Keras model with random weights, its graph and goals."""
+    from reference import randomise
+
+    from keras_dream.network.lower import lower
+    from keras_dream.network.zoo import entry
+    from keras_dream.objectives import parse
+
+    found = entry(name)
+    model = randomise(found.build(False))
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
+            layer.finalize_state()
+        if type(layer).__name__ == "LayerScale":  # Keras starts it at 1e-6
+            layer.gamma.assign([1.0] * layer.projection_dim)
+    model.trainable = False
+    graph = lower(model, preprocessing=found.preprocessing)
+    terms = parse(found.objective).terms
+    return found, model, graph, {t.target.layer: t.weight for t in terms}
+
+
+def compared(found, cut, graph, goals, loss, backend):
+    """Returns the errors of features and slope at an odd and an even side."""
+    from reference import features, off, picture
+
+    from keras_dream.network.inputs import PREPROCESSING
+    from keras_dream.network.run import Program
+
+    scale, shift, order = PREPROCESSING[found.preprocessing]
+    order, image = list(order), picture(*ODD)
+    given = image[..., order] * scale + shift
+    nodes = [graph.node_of(layer) for layer in goals]
+    run = backend.function(Program(graph, nodes, backend))
+    maps = run(backend.image(image), graph.plan(*ODD).values)
+    pairs = zip(maps, features(cut, given), strict=True)
+    errors = [off(backend.to_image(x), wanted) for x, wanted in pairs]
+    _, step = our_step(graph, goals, image, backend)
+    wanted = (keras_step(cut, loss, given)()[1] * scale)[..., order]
+    return float(max(errors)), float(off(step()[1], wanted))
+
+
+def timed(steps):
+    """Returns medians of processor seconds, in turn, after a first run of each."""
+    for step in steps:
+        step()
+    times = [[] for _ in steps]
+    began = time.perf_counter()
+    while len(times[0]) < ROUNDS and (
+        len(times[0]) < 3 or time.perf_counter() - began < SECONDS
+    ):
+        for step, taken in zip(steps, times, strict=True):
+            start = time.process_time()
+            step()
+            taken.append(time.process_time() - start)
+    return [statistics.median(taken) for taken in times]
+
+
+def measure(name, size):
+    """Measures a network on the backend of this process; returns the facts."""
+    from keras_dream import backend as backends
+
+    # First, because it tells torch's threads how to wait.
+    backend = backends.load(os.environ["KERAS_BACKEND"], device="cpu", threads=2)
+    import keras
+    from keras import ops
+    from reference import picture
+
+    found, model, graph, goals = built(name)
+    cut = keras.Model(model.inputs, outputs_of(model, goals))
+
+    def loss(maps):
+        pairs = zip(maps, goals.values(), strict=True)
+        return sum(weight * ops.mean(ops.square(y)) for y, weight in pairs)
+
+    features, slope = compared(found, cut, graph, goals, loss, backend)
+    image = picture(size, size)
+    fast, ours = our_step(graph, goals, image, backend)
+    mine, keras_own = timed([ours, keras_step(cut, loss, image)])
+    return {
+        "network": name,
+        "backend": backend.name,
+        "size": size,
+        "features": features,
+        "slope": slope,
+        "opaque": len(graph.opaque),
+        "gflop": fast.flops(size, size) / 1e9,
+        "mib": fast.activation_bytes(size, size) / 2**20,
+        "ours": mine,
+        "keras": keras_own,
+        "versions": {"keras": keras.__version__, "python": platform.python_version()},
+    }
+
+
+# -- all of them -----------------------------------------------------------------------
+def known():
+    """Returns what has been measured, by network, backend and size."""
+    lines = DATA.read_text("utf-8").splitlines() if DATA.exists() else []
+    facts = [json.loads(line) for line in lines if line.strip()]
+    return {(f["network"], f["backend"], f["size"]): f for f in facts}
+
+
+def run(name, backend, size):
+    """Measures a network in a process of its own and keeps the line."""
+    folders = (str(HERE.parent / "src"), str(HERE.parent / "tests"))
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join(folders),
+    }
+    command = [sys.executable, __file__, "--one", name, "--size", str(size)]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        told = (getattr(error, "stderr", "") or "").strip().splitlines()[-1:]
+        tell(f"{name} on {backend}: {type(error).__name__} {told}")
+        return
+    line = done.stdout.strip().splitlines()[-1]
+    with DATA.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    tell(line)
+
+
+def tell(line):
+    """Writes a line to standard output at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def work(names, backends, size):
+    """Yields what is to be measured: the smallest of each family first."""
+    names = sorted(names, key=lambda name: name not in SMALLEST)
+    early = [n for n in names if n in SMALLEST]
+    for chosen in (early, [n for n in names if n not in SMALLEST]):
+        for backend in backends:
+            for name in chosen:
+                if (name, backend, size) not in known():
+                    yield name, backend, size
+
+
+HEAD = """# Networks
+
+Written by `docs/networks.py`, which measures and can be resumed; run it on your machine
+for your own figures. Every image network of `keras.applications` has a name here
+(`dream networks`), its published weights with their hashes, and a graph of our own on
+which it dreams. No network has opaque operations, which only Keras could run.
+
+The weights in this table are random, drawn so that every layer's values stay alive; the
+objective is the network's own.
+
+* **features**, **slope**: the relative error (L2) of the objective's layers, and of the
+  slope of its loss, against the Keras model on the same backend, at 131 × 128 pixels.
+* **opaque**: operations that stay Keras' own.
+* **GFLOP**: multiplications and additions of convolutions, one forward run; **MiB**: all
+  maps that a gradient may hold, float32; both at {size} × {size} pixels, up to the
+  objective's deepest layer.
+* **ours**, **Keras**: processor seconds of one step at {size} × {size}, of all threads:
+  ours, and the Keras model's own, cut off behind the same layers and compiled by
+  `jax.jit` or `tf.function` (torch runs it eagerly). In turn in one process, medians, on
+  a machine with other work to do: {machine}, two threads.
+* A dash: not measured yet.
+
+What to know of some of them:
+
+* The first EfficientNets, EfficientNetV2, MobileNetV3 and ConvNeXt begin with their own
+  preprocessing. Keras adds a division to the first EfficientNets when it loads their
+  published weights; they have it here, too.
+* NASNet: `keras.applications` computes its paddings for the one size that a model is
+  built for, and refuses NASNetMobile on torch. Here they fit every size, and agree with
+  Keras' NASNet built for that size.
+* MobileNetV2, MobileNetV3 and the first EfficientNets: their strided paddings are those
+  of Keras' model for any size, which pads odd maps as it pads even ones. In a network
+  with its classes they are those of the size that it was trained at.
+* Squeeze-and-excite (MobileNetV3, EfficientNet) looks at the whole picture: `dream
+  layers` tells an infinite receptive field from there on.
+* Keras states no hashes for the files of MobileNet and MobileNetV2; theirs here are
+  those that another project, MIA, states of its copies.
+* No published file could be downloaded where this was written: reading them is proven
+  on files of random weights in the same layout. The default objectives but VGG's and
+  Inception V3's were chosen by depth, not by looking.
+"""
+
+
+def rows(facts, size):
+    """Yields the lines of the table of measurements."""
+    from keras_dream.network.zoo import ZOO
+
+    titles = "features | slope | opaque | GFLOP | MiB | ours | Keras | ratio"
+    yield f"| network | backend | {titles} |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for name in (e.name for e in ZOO.values() if e.application):
+        for backend in BACKENDS:
+            fact = facts.get((name, backend, size))
+            if fact is None:
+                yield f"| `{name}` | {backend} |" + " — |" * 8
+                continue
+            cells = (
+                f"{fact['features']:.0e}", f"{fact['slope']:.0e}", str(fact["opaque"]),
+                f"{fact['gflop']:.1f}", f"{fact['mib']:.0f}", f"{fact['ours']:.2f}",
+                f"{fact['keras']:.2f}", f"{fact['ours'] / fact['keras']:.2f}",
+            )  # fmt: skip
+            yield f"| `{name}` | {backend} | " + " | ".join(cells) + " |"
+
+
+def papers():
+    """Yields the lines of the table of papers and licences."""
+    from keras_dream.network.zoo import ZOO
+
+    yield "| network | millions of parameters | licence of the weights | paper |"
+    yield "|---|---|---|---|"
+    for found in ZOO.values():
+        size = f"{found.parameters / 1e6:.1f}" if found.parameters else "—"
+        yield (
+            f"| `{found.name}` | {size} | {found.licence} | "
+            f"{found.paper or 'our own'} |"
+        )
+
+
+def machine():
+    """Returns the processor's name, as far as the system tells."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def write_page(size):
+    """Writes the page from what has been measured."""
+    parts = [
+        HEAD.format(size=size, machine=machine()),
+        "\n".join(rows(known(), size)),
+        "\n## Where they come from\n",
+        "\n".join(papers()),
+    ]
+    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def main():
+    """Measures what is not known yet and writes the page."""
+    sys.path.insert(0, str(HERE.parent / "src"))
+    from keras_dream.network.zoo import ZOO
+
+    zoo = [e.name for e in ZOO.values() if e.application]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--networks", nargs="+", choices=zoo, default=zoo, metavar="NAME"
+    )
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--page", action="store_true", help="only write the page")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        tell(json.dumps(measure(arguments.one, arguments.size)))
+        return
+    if not arguments.page:
+        for job in work(arguments.networks, arguments.backends, arguments.size):
+            run(*job)
+            write_page(arguments.size)
+    write_page(arguments.size)
+
+
+if __name__ == "__main__":
+    main()

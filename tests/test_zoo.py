@@ -1,0 +1,243 @@
+"""The zoo: its table against keras.applications, and its graphs against the networks.
+
+The published files are not at hand: the files here hold random weights, laid out as
+Keras' own loader reads them, and Keras' own networks are asked for "imagenet" weights,
+so that they are built as for the published ones.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import types
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras.src import applications
+from keras.src.utils import file_utils
+from reference import Slope, features, mean_square, off, outputs, picture, randomise
+
+from keras_dream import objectives
+from keras_dream.network import zoo
+from keras_dream.network.inputs import PREPROCESSING
+from keras_dream.network.passes import optimise
+from keras_dream.network.run import Program
+
+EXACT = 1e-5  # relative; the project promises 1e-3
+ENTRIES = {e.application: e for e in zoo.ZOO.values() if e.application}
+MODULES = [
+    importlib.import_module(f"keras.src.applications.{module.name}")
+    for module in pkgutil.iter_modules(applications.__path__)
+    if not module.name.endswith("_test") and module.name != "imagenet_utils"
+]
+
+
+def module_of(application):
+    return next(m for m in MODULES if hasattr(m, application))
+
+
+# -- the table -------------------------------------------------------------------------
+def test_the_table_has_every_network_of_the_installed_keras():
+    """A new one is noticed here, and one that is gone."""
+    there = {name for name, _ in inspect.getmembers(keras.applications, callable)}
+    assert {*ENTRIES} == there
+    assert len({e.name for e in ENTRIES.values()}) == len(ENTRIES)
+
+
+class Nothing:
+    """Stands for a Keras tensor while a network is built from nothing."""
+
+    shape = (None, 32, 32, 96)
+
+    def _same(self, _):
+        return self
+
+    __add__ = __radd__ = __mul__ = __rmul__ = _same
+
+
+class Layers:
+    """Stands for `keras.layers`: every layer gives nothing."""
+
+    def __getattr__(self, name):
+        made = name == "Input" or name[0].islower()
+        return lambda *_, **__: Nothing() if made else lambda *_, **__: Nothing()
+
+
+class Asked(Exception):
+    """What Keras' loader asks for."""
+
+
+def asking(file, url, cache_subdir=None, file_hash=None):
+    raise Asked(file, url, file_hash)
+
+
+@pytest.fixture
+def loader(monkeypatch):
+    """Lets Keras' constructors run without layers up to where they fetch weights."""
+    monkeypatch.setattr(file_utils, "get_file", asking)
+    for module in MODULES:
+        if not hasattr(module, "layers"):
+            continue  # ResNetV2 is built by ResNet's module
+        monkeypatch.setattr(module, "layers", Layers())
+        monkeypatch.setattr(module, "Functional", lambda *_, **__: None)
+        for own in ("CustomScaleLayer", "LayerScale", "StochasticDepth", "Sequential"):
+            if hasattr(module, own):
+                monkeypatch.setattr(module, own, getattr(Layers(), own))
+        # NASNetMobile refuses to be built on torch.
+        pretended = {**vars(module.backend), "backend": lambda: "jax"}
+        monkeypatch.setattr(module, "backend", types.SimpleNamespace(**pretended))
+
+
+# Keras states no hashes of these.
+UNHASHED = ("mobilenet", "mobilenet_v2")
+
+
+@pytest.mark.parametrize("application", ENTRIES)
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
+def test_files_are_those_that_keras_asks_for(application, loader):
+    found = ENTRIES[application]
+    assert [source.classifier for source in found.sources] == [False, True]
+    for source in found.sources:
+        with pytest.raises(Asked) as asked:
+            getattr(keras.applications, application)(include_top=source.classifier)
+        file, url, digest = asked.value.args
+        assert (source.file, source.url) == (file, url)
+        stated = source.md5 or source.sha256
+        assert stated == digest or (digest is None and found.name in UNHASHED)
+        assert len(stated) == (32 if source.md5 else 64)
+
+
+@pytest.mark.parametrize("application", ENTRIES)
+def test_preprocessing_is_that_of_the_module(application):
+    found = ENTRIES[application]
+    image = picture(5, 6, low=0.1, high=0.9)
+    scale, shift, order = PREPROCESSING[found.preprocessing]
+    prepare = module_of(application).preprocess_input
+    theirs = prepare(image[None].copy() * 255, data_format="channels_last")[0]
+    assert off(image[..., list(order)] * scale + shift, theirs) < 1e-6
+
+
+def test_every_entry_tells_what_a_person_asks():
+    for found in zoo.ZOO.values():
+        assert found.about
+        assert found.licence
+        assert found.name == "motif" or "arXiv:" in found.paper
+        assert found.name == "motif" or found.parameters > 1e5
+        assert found.objective is None or objectives.parse(found.objective)
+
+
+# -- files -----------------------------------------------------------------------------
+def write(model, path):
+    """Writes a legacy weights file as Keras did when the published ones were made."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            variables = [*layer.trainable_weights, *layer.non_trainable_weights]
+            names = [f"{k}:0".encode() for k in range(len(variables))]
+            group.attrs["weight_names"] = np.array(names, "S6")
+            for name, variable in zip(names, variables, strict=True):
+                value = variable.value
+                value = value.detach() if hasattr(value, "detach") else value
+                group[name.decode()] = np.asarray(value)
+    return path
+
+
+def theirs_with_weights(found, path, monkeypatch):
+    """Builds Keras' own network with random "imagenet" weights, and keeps the file."""
+
+    def load(model, file):
+        randomise(model)
+        for layer in model.layers:
+            if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
+                layer.finalize_state()
+            if type(layer).__name__ == "LayerScale":  # Keras starts it at 1e-6
+                layer.gamma.assign(np.linspace(0.5, 1.5, layer.projection_dim))
+        write(model, file)
+
+    monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: path)
+    monkeypatch.setattr(keras.Model, "load_weights", load)
+    return getattr(keras.applications, found.application)(include_top=False)
+
+
+def maps(graph, nodes, image, backend):
+    run = backend.function(Program(graph, nodes, backend))
+    found = run(backend.image(image), graph.plan(*image.shape[:2]).values)
+    return [backend.to_image(x) for x in found]
+
+
+def prepared(found, image):
+    """Returns an image as Keras' network takes it, and how a slope is turned back."""
+    scale, shift, order = PREPROCESSING[found.preprocessing]
+    turned = list(order)
+    return image[..., turned] * scale + shift, lambda s: (s * scale)[..., turned]
+
+
+def asked_for(graph, names):
+    """Returns layers that are named in both: a few along the way, and the last."""
+    known = [name for name in names if name in graph.layers]
+    return [*known[:: max(len(known) // 6, 1)][1:], known[-1]]
+
+
+def compare(found, model, graph, names, image, backend):
+    """Holds the features of some layers against the model's."""
+    given, _ = prepared(found, image)
+    nodes = [graph.node_of(name) for name in names]
+    wanted = features(outputs(model, names), given)
+    for name, expected, made in zip(
+        names, wanted, maps(optimise(graph, nodes), nodes, image, backend), strict=True
+    ):
+        assert np.linalg.norm(expected) > 0, name
+        assert off(made, expected.reshape(made.shape)) < EXACT, name
+
+
+def compare_slope(found, model, graph, name, image, backend):
+    """Holds the slope of a layer's mean square against the model's."""
+    given, back = prepared(found, image)
+    reference = Slope(outputs(model, [name]), lambda found, _: mean_square(found[0]))
+    value, slope = reference(given)
+    node = graph.node_of(name)
+    program = Program(optimise(graph, [node]), [node], backend)
+
+    def loss(x, plan):
+        return backend.mean(backend.square(program(x, plan)[0]))
+
+    plan = optimise(graph, [node]).plan(*image.shape[:2]).values
+    made, gradient = backend.value_and_grad(loss)(backend.image(image), plan)
+    assert backend.to_float(made) == pytest.approx(value, rel=1e-4)
+    assert np.linalg.norm(slope) > 0
+    assert off(backend.to_image(gradient), back(slope)) < 1e-3
+
+
+# -- networks --------------------------------------------------------------------------
+# The smallest of each family; Inception V3 has its own tests, NASNet comes below.
+SMALLEST = (
+    "vgg16", "inception_resnet_v2", "xception", "resnet50", "resnet50_v2",
+    "densenet121", "mobilenet", "mobilenet_v2", "mobilenet_v3_small",
+    "efficientnet_b0", "efficientnet_v2_b0", "convnext_tiny",
+)  # fmt: skip
+SIZES = ((97, 96), (90, 83))  # all parities, at every halving
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
+def test_networks_agree_with_those_of_keras(name, tmp_path, monkeypatch, backend):
+    found = zoo.entry(name)
+    path = tmp_path / found.sources[0].file
+    model = theirs_with_weights(found, path, monkeypatch)
+    graph = zoo.load(name, weights=path).graph
+    assert model.count_params() == found.parameters
+    names = asked_for(graph, [layer.name for layer in model.layers])
+    for size in SIZES:
+        compare(found, model, graph, names, picture(*size), backend)
+    compare_slope(found, model, graph, names[-1], picture(*SIZES[0]), backend)
+    check_facts(found, graph)
+
+
+def check_facts(found, graph):
+    assert not graph.opaque
+    assert graph.objective == found.objective
+    for term in objectives.parse(found.objective).terms:
+        node = graph.node_of(term.target.layer)
+        assert graph.reach()[node].stride in (8, 16)
