@@ -68,6 +68,7 @@ _CODE = "which holds code of its author's that would run here"
 _REASONS = {
     "Lambda": f"with a Lambda layer, {_CODE}",
     "__lambda__": f"with a Python lambda, {_CODE}",
+    "__typespec__": "with a type of TensorFlow's, which is looked up by its name",
     "TorchModuleWrapper": f"with a TorchModuleWrapper, {_CODE} (a pickle)",
     "TFSMLayer": "with a TFSMLayer, which loads code from another place",
     "JaxLayer": f"with a JaxLayer, {_CODE}",
