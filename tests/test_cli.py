@@ -312,7 +312,9 @@ def test_networks(dream: Dream) -> None:
 
 def test_layers(dream: Dream) -> None:
     code, out, _ = dream("layers", "motif")
-    rows = [line.replace(" %", "%").split() for line in out.splitlines()]
+    found, _, own = out.partition("\n\n")
+    assert own == "its own objective: far\n"
+    rows = [line.replace(" %", "%").split() for line in found.splitlines()]
     head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
     assert code == 0
     assert rows == [

@@ -191,6 +191,11 @@ def test_top_has_bounds(motif, top):
         kd.explain(np.zeros((40, 60, 3)), top=top)
 
 
+def test_options_belong_to_the_dreamer(motif):
+    with pytest.raises(SettingError, match="received classifier, run"):
+        kd.explain(np.zeros((40, 60, 3)), kd.Dreamer(), classifier=True, run=None)
+
+
 def test_unknown_layers(motif):
     with pytest.raises(ObjectiveError, match="try 'near', the nearest name"):
         kd.explain(np.zeros((40, 60, 3)), layers=["nera"])

@@ -1,6 +1,5 @@
 """Explaining: which layers and channels respond most to a picture, and where."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,7 @@ from keras_dream.network.choosing import Facts, chief_layers, facts, matching
 from keras_dream.network.graph import Graph
 from keras_dream.network.passes import truncate
 from keras_dream.network.places import Places, places
-from keras_dream.network.weights import Progress
 from keras_dream.objectives import Layer
-from keras_dream.recipe import RunSettings
 from keras_dream.responses import Response
 
 if TYPE_CHECKING:
@@ -34,11 +31,7 @@ def explain(
     *,
     layers: Sequence[str] = (),
     top: int = 6,
-    weights: str | os.PathLike[str] | None = None,
-    preprocessing: str | None = None,
-    classifier: bool = False,
-    run: RunSettings | None = None,
-    progress: Progress | None = None,
+    **options: Any,
 ) -> Explanation:
     """Tells which layers and channels respond most to a picture, and where.
 
@@ -48,12 +41,9 @@ def explain(
             first network is meant.
         layers: Patterns of layer names: "mixed4", "mixed*"; none for the chief ones.
         top: How many channels of each layer, from 1 to 64.
-        weights: As for `Dreamer`.
-        preprocessing: As for `Dreamer`.
-        classifier: Whether class scores are wanted of a network that publishes its
-            classifier in a file of its own.
-        run: How to compute.
-        progress: As for `Dreamer`.
+        **options: The other arguments of `Dreamer`, such as `weights`, `run`, or
+            `classifier=True` for the class scores of a network that publishes its
+            classifier in a file of its own; none beside a `Dreamer`.
 
     Returns:
         The explanation; `explain(...).save("seen.png")` draws it.
@@ -61,7 +51,7 @@ def explain(
     Raises:
         PictureError: If the photo cannot be read or is too small for every layer.
         ObjectiveError: If a pattern matches no layer.
-        SettingError: If `top` is out of range.
+        SettingError: If `top` is out of range, or options come with a `Dreamer`.
         DreamError: As for `Dreamer`.
     """
     if not 1 <= top <= MOST_CHANNELS:
@@ -71,18 +61,14 @@ def explain(
             attempt="try 6",
         )
     picture = as_picture(photo)
-    dreamer = (
-        network
-        if isinstance(network, Dreamer)
-        else Dreamer(
-            network,
-            weights=weights,
-            preprocessing=preprocessing,
-            classifier=classifier,
-            run=run,
-            progress=progress,
+    if options and isinstance(network, Dreamer):
+        raise SettingError(
+            "A dreamer must be made with its own options",
+            received=", ".join(options),
+            attempt="give them to Dreamer(...), or a network's name to explain",
         )
-    )
+    is_ready = isinstance(network, Dreamer)
+    dreamer = network if is_ready else Dreamer(network, **options)
     responses = dreamer.responses()
     seen = responses.seen(picture.pixels)
     size = (picture.pixels.shape[0], picture.pixels.shape[1])

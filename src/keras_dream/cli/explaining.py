@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from keras_dream.cli.dreaming import FILES, TELLING, File, Out, Quiet, RunFlags, Switch
+from keras_dream.cli.models import Trust
 from keras_dream.cli.streams import give, plain, say, table
 from keras_dream.cli.telling import teller
 from keras_dream.errors import OutputError, PictureError, WeightsError, shown
@@ -36,6 +37,8 @@ def explain(
     classes: Switch = False,
     out: Out = None,
     weights: File = None,
+    trust_model: Annotated[Trust, Parameter(group=FILES)] = False,
+    preprocessing: Annotated[str | None, Parameter(metavar="NAME")] = None,
     quiet: Quiet = False,
     json: JsonOrFile = False,
     run: RunFlags = None,
@@ -49,12 +52,14 @@ def explain(
 
     Args:
         photo: a picture, as for `dream PHOTO`
-        network: the network that looks
+        network: the network that looks, by its name or as a .keras file
         layers: parts of layer names, or names with * and ?, with commas between
         top: how many channels of each layer
         classes: fetch a classifier that is published in a file of its own, too
         out: the page of heat maps, .png, .jpg, .webp or .tif; else PHOTO-seen.png
         weights: a weights file for the network
+        trust_model: open a .keras file, which builds whatever its author wrote into it
+        preprocessing: tf, caffe, torch, 0-1 or 0-255: what a model of your own expects
         quiet: tell nothing but the paths of what was written
         json: give JSON, and no page unless --out is given; with a name, to that file
         run: every run setting
@@ -73,6 +78,8 @@ def explain(
             top=top,
             classifier=classes,
             weights=weights,
+            trust_model=trust_model,
+            preprocessing=preprocessing,
             run=run or RunSettings(),
             progress=told.download,
         )

@@ -3,7 +3,7 @@
 import json as json_text
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,9 @@ from cyclopts import Parameter
 
 from keras_dream.cli.dreaming import Switch
 from keras_dream.cli.explaining import Patterns, split
+from keras_dream.cli.models import Trust
 from keras_dream.cli.streams import give, plain, say, table
+from keras_dream.errors import NetworkError
 
 if TYPE_CHECKING:
     from keras_dream.network.choosing import Facts
@@ -29,6 +31,7 @@ def layers(
         False
     ),
     weights: Weights = None,
+    trust_model: Trust = False,
     json: Switch = False,
 ) -> int:
     """List the layers of a network, and its classes where they have names.
@@ -41,18 +44,16 @@ def layers(
     so much of the whole network's time takes a dream that stops there.
 
     Args:
-        network: the network's name
+        network: the network's name, or a .keras file
         like: parts of layer names, or names with * and ?, with commas between
         every: list every layer
         weights: a weights file for it; without one nothing is downloaded
+        trust_model: open a .keras file, which builds whatever its author wrote into it
         json: tell it in JSON
     """
-    from keras_dream import backend
     from keras_dream.network.choosing import chief_layers, facts, matching, names
-    from keras_dream.network.zoo import outline
 
-    backend.lead_keras(backend.choose())
-    graph = outline(network, Path(weights) if weights is not None else None)
+    graph = _graph(network, weights, trust_model)
     known, patterns = names(graph), split(like)
     if patterns:
         nodes = matching(graph, patterns)
@@ -69,6 +70,8 @@ def layers(
             f"{len(found)} of {len(known)} layers; --all lists every one, --like "
             "PATTERN looks for some."
         )
+    if graph.objective and not patterns:
+        give(f"\nits own objective: {plain(graph.objective)}")
     if graph.classes and not patterns:
         classes = ", ".join(map(plain, graph.classes))
         give(f"\nclasses, each an objective such as class:NAME\n{classes}")
@@ -109,6 +112,25 @@ def presets(
         head = ("preset", "network", "octaves", "steps", "step_size", "objective")
         give(table(head, rows))
     return 0
+
+
+def _graph(network: str, weights: str | None, trusted: bool) -> "Graph":
+    """Returns a network's graph, which needs no weights to be looked at."""
+    from keras_dream import backend
+    from keras_dream.network import own, zoo
+
+    if not own.is_file(network):
+        entry = zoo.entry(network)
+        backend.lead_keras(backend.choose())
+        graph = zoo.outline(network, Path(weights) if weights is not None else None)
+        return replace(graph, objective=graph.objective or entry.objective)
+    own.check(network, trusted=trusted)
+    backend.lead_keras(backend.choose())
+    try:
+        return own.load(network, trusted=trusted).graph
+    except NetworkError:
+        # What a model expects of its pictures does not change its layers.
+        return own.load(network, trusted=trusted, preprocessing="0-1").graph
 
 
 def _layer_row(layer: "Facts") -> tuple[str, ...]:
