@@ -140,7 +140,7 @@ def test_forged_and_foreign_files_are_refused(kind, tmp_path, monkeypatch):
     write(tmp_path / "secret.h5")
     (tmp_path / "raw.bin").write_bytes(np.ones(4, "f4").tobytes())
     path = write(tmp_path / "w.h5", CHANGES[kind])
-    text = refused(path, "whole Keras weights file")
+    text = refused(path, "must be whole and made for this network")
     assert "w.h5" in text
 
 

@@ -55,12 +55,14 @@ ZOO: Mapping[str, Entry] = {
             objective="inception_4c_output",  # google/deepdream, 2015
             build=googlenet.imagenet,
             sources=(
+                # sha256 and size: Open Model Zoo, models/public/googlenet-v1/model.yml.
                 Source(
                     file="bvlc_googlenet.caffemodel",
                     sha256="6f7101e3a2183738a7125a0c5021ba82"
                     "a1feb4228c5ca0924d991b6daf6f6fad",
                     url="http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
                     classifier=True,
+                    size=53_533_754,
                 ),
             ),
         ),

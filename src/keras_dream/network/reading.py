@@ -136,7 +136,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _damaged(path: Path, what: str) -> WeightsError:
     return WeightsError(
-        "A weights file must be a whole Keras weights file for this network",
+        "A weights file must be whole and made for this network",
         received=f"{path.name}, {what}",
         attempt="fetch it again, or give another one with --weights FILE",
     )
@@ -251,9 +251,11 @@ def _converted(blob: np.ndarray, variable: Any, name: str, path: Path) -> np.nda
     spare = blob.ndim - len(shape)
     if spare > 0 and blob.shape[:spare] == (1,) * spare:
         blob = blob.reshape(blob.shape[spare:])
-    if len(axes) != blob.ndim or tuple(blob.shape[a] for a in axes) != shape:
+    if len(axes) == blob.ndim:
+        blob = blob.transpose(axes)
+    if blob.shape != shape:
         raise _misshapen(path, name, blob.shape, variable)
-    return _finite(np.asarray(blob.transpose(axes), np.float32), name, path)
+    return _finite(np.asarray(blob, np.float32), name, path)
 
 
 def _read_tensors(model: Any, path: Path) -> None:

@@ -22,6 +22,7 @@ class Source:
         classifier: Whether it holds the dense classifier.
         sha256: The sha256 that its publisher states, or None; better than md5.
         page: Where a person gets it, for a file without `url`, or None.
+        size: Bytes, where they are stated anywhere; told, but not checked.
     """
 
     file: str
@@ -30,6 +31,7 @@ class Source:
     classifier: bool = False
     sha256: str | None = None
     page: str | None = None
+    size: int | None = None
 
     def __post_init__(self) -> None:
         if self.url is not None and not (self.md5 or self.sha256):

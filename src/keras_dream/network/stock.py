@@ -69,7 +69,7 @@ def stock(entry: Entry) -> Stock:
         return Stock("by hand", None, None, "a file of yours")
     # A parameter is a float32 of four bytes; how many a classifier has is not known.
     count = None if wanted.classifier else entry.parameters
-    about = 4 * count if count else None
+    about = wanted.size or (4 * count if count else None)
     state = "download" if wanted.url else "by hand"
     if wanted.url and Part(home() / wanted.file).size():
         state = "partly"

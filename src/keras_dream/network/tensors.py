@@ -107,7 +107,8 @@ def places(model: Any, found: Iterable[str]) -> dict[str, str]:
         Array names by `variable.path`; variables without an array are missing.
     """
     ours = {variable.path: variable for variable in model.weights}
-    kinds = {_kind(layer) for layer in leaves(model)}
+    # A variable that nobody named is numbered, too (ConvNeXt's LayerScale has one).
+    kinds = {"variable", *(_kind(layer) for layer in leaves(model))}
     by_order = _ordered(found, kinds)
     ordinals = _ordinals(model)
     wanted = {path: name for name, path in _ordered(ours, kinds).items()}
