@@ -46,9 +46,26 @@ def looks() -> np.ndarray:
     return joined([joined(row, 1) for row in rows], 0)
 
 
+def several() -> np.ndarray:
+    """Returns the sky as `motif`, SqueezeNet and both dream it, side by side."""
+    from PIL import Image
+
+    import keras_dream as kd
+
+    dreamer = kd.Dreamer(["motif", "squeezenet"])
+    sky = Image.open(SKY).resize((480, 320))
+    one, other, both = (
+        kd.dream(sky).image,
+        kd.dream(sky, network="squeezenet").image,
+        dreamer.dream(sky).image,
+    )
+    return joined([one, other, both], 1)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "src"))
     from keras_dream.images import save_picture
 
     save_picture(HERE / "before-after.jpg", before_after())
     save_picture(HERE / "looks.jpg", looks())
+    save_picture(HERE / "several-networks.jpg", several())

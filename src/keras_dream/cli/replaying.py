@@ -1,8 +1,8 @@
 """Saved dreams: what they are made of, and making them again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -37,22 +37,29 @@ is what another machine is expected to make."""
 
 
 def show(picture: str, /, *, json: Switch = False) -> int:
-    """Show the recipe and the record of a saved dream.
+    """Show the recipe and the record of a saved dream, or what a sheet is.
 
     Args:
         picture: a picture that keras-dream saved
-        json: print both as one JSON object
+        json: print all as one JSON object
     """
     from keras_dream.recipe import canonical_json
     from keras_dream.replay import read_saved
+    from keras_dream.sheets.work import read_about
 
+    about = read_about(picture)
+    if about is not None:
+        give(canonical_json(about) if json else _sheet_text(about))
+        return 0
     saved = read_saved(picture)
     recipe, record = saved.recipe.model_dump(mode="json"), saved.record.data()
     if json:
         give(canonical_json({"recipe": recipe, "record": record}))
         return 0
-    rows = [(n, _text(value)) for n, value in recipe.items() if n != "also"]
-    rows += [("also", plain(term.text)) for term in saved.recipe.also or ()]
+    more = [("also", plain(term.text)) for term in saved.recipe.also or ()]
+    rows: list[tuple[str, str]] = []
+    for name, value in recipe.items():
+        rows += more if name == "also" else [(name, _text(value))]
     give(table(("recipe", ""), rows))
     give("")
     give(table(("record", ""), list(_record_rows(saved.record))))
@@ -180,6 +187,26 @@ def _expectation(different: tuple[str, ...]) -> str:
         "An equal picture can be expected: versions, processor, weights and run "
         "settings are the recorded ones."
     )
+
+
+def _sheet_text(about: "Mapping[str, Any]") -> str:
+    """Returns a sheet's description as tables; a stranger may have written it."""
+    ((kind, facts),) = about.items()
+    recipe = facts.pop("recipe", None)
+    cells = facts.pop("cells", None)
+    facts["cells"] = len(cells) if isinstance(cells, list) else cells
+    rows = [(plain(name), plain(_json(value))) for name, value in facts.items()]
+    text = table((kind, ""), rows)
+    if isinstance(recipe, dict):
+        common = [(plain(name), plain(_json(value))) for name, value in recipe.items()]
+        text += "\n\n" + table(("recipe", ""), common)
+    return text
+
+
+def _json(value: object) -> str:
+    from keras_dream.recipe import canonical_json
+
+    return value if isinstance(value, str) else canonical_json(value)
 
 
 def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
