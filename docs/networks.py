@@ -263,13 +263,13 @@ objective is the network's own.
 * **features**, **slope**: the relative error (L2) of the objective's layers, and of the
   slope of its loss, against the Keras model on the same backend, at 131 × 128 pixels.
 * **opaque**: operations that stay Keras' own.
-* **GFLOP**: multiplications and additions of convolutions, one forward run; **MiB**: all
-  maps that a gradient may hold, float32; both at {size} × {size} pixels, up to the
+* **GFLOP**: multiplications and additions of convolutions, one forward run; **MiB**:
+  all maps that a gradient may hold, float32; both at {size} × {size} pixels, up to the
   objective's deepest layer.
 * **ours**, **Keras**: processor seconds of one step at {size} × {size}, of all threads:
   ours, and the Keras model's own, cut off behind the same layers and compiled by
-  `jax.jit` or `tf.function` (torch runs it eagerly). In turn in one process, medians, on
-  a machine with other work to do: {machine}, two threads.
+  `jax.jit` or `tf.function` (torch runs it eagerly). In turn in one process, medians,
+  on a machine with other work to do: {machine}, two threads.
 * A dash: not measured yet.
 
 What to know of some of them:

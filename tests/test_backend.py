@@ -343,6 +343,24 @@ def test_matmul(backend):
     )
 
 
+def layer_normed(x, scale, shift, epsilon):
+    x = x - x.mean(2, keepdims=True)
+    return x / np.sqrt((x**2).mean(2, keepdims=True) + epsilon) * scale + shift
+
+
+@on_every_backend
+@pytest.mark.parametrize("size", [(4, 6, 5), (1, 1, 3)])
+def test_layer_norm(backend, size):
+    scale, shift = random(size[2], seed=3), random(size[2], seed=4)
+    vectors = backend.vector(scale), backend.vector(shift)
+    check(
+        backend,
+        lambda x: backend.layer_norm(x, *vectors, 1e-3),
+        lambda x: layer_normed(x, scale, shift, 1e-3),
+        random(*size),
+    )
+
+
 # -- pooling --------------------------------------------------------------------------
 # height, width, size, stride, padding
 POOLS = [

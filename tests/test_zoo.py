@@ -7,6 +7,7 @@ so that they are built as for the published ones.
 
 import importlib
 import inspect
+import math
 import pkgutil
 import types
 
@@ -14,13 +15,19 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras import layers
 from keras.src import applications
+from keras.src.applications import inception_resnet_v2
+from keras.src.applications.convnext import ConvNeXt
+from keras.src.applications.efficientnet import EfficientNet
+from keras.src.applications.nasnet import NASNet
 from keras.src.utils import file_utils
 from reference import Slope, features, mean_square, off, outputs, picture, randomise
 
 from keras_dream import objectives
-from keras_dream.network import zoo
+from keras_dream.network import application_rules, norm_rules, reading, zoo
 from keras_dream.network.inputs import PREPROCESSING
+from keras_dream.network.lower import lower
 from keras_dream.network.passes import optimise
 from keras_dream.network.run import Program
 
@@ -144,16 +151,21 @@ def write(model, path):
     return path
 
 
+def refresh(layer):
+    """Gives a layer what `randomise` leaves out."""
+    if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
+        layer.finalize_state()
+    if type(layer).__name__ == "LayerScale":  # Keras starts it at 1e-6
+        layer.gamma.assign(np.linspace(0.5, 1.5, layer.projection_dim))
+
+
 def theirs_with_weights(found, path, monkeypatch):
     """Builds Keras' own network with random "imagenet" weights, and keeps the file."""
 
     def load(model, file):
         randomise(model)
         for layer in model.layers:
-            if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
-                layer.finalize_state()
-            if type(layer).__name__ == "LayerScale":  # Keras starts it at 1e-6
-                layer.gamma.assign(np.linspace(0.5, 1.5, layer.projection_dim))
+            refresh(layer)
         write(model, file)
 
     monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: path)
@@ -241,3 +253,134 @@ def check_facts(found, graph):
     for term in objectives.parse(found.objective).terms:
         node = graph.node_of(term.target.layer)
         assert graph.reach()[node].stride in (8, 16)
+
+
+def test_nasnet_fits_every_size(backend):
+    """Keras' own fits the one size it is built for; ours is held against several."""
+    found = zoo.entry("nasnet_mobile")
+    model = randomise(found.build(False))
+    assert model.count_params() == found.parameters
+    graph = lower(model, preprocessing=found.preprocessing, objective=found.objective)
+    for size in ((70, 63), (65, 68)):
+        theirs = NASNet(
+            (*size, 3), 1056, 4, 32, False, 2, False, None, default_size=224
+        )
+        for one, other in zip(theirs.weights, model.weights, strict=True):
+            one.assign(other)
+        names = asked_for(graph, [layer.name for layer in theirs.layers])
+        compare(found, theirs, graph, names, picture(*size), backend)
+    compare_slope(found, theirs, graph, names[-1], picture(*size), backend)
+    check_facts(found, graph)
+
+
+# What the families have that others have not, small enough for every backend.
+def convnext():
+    return ConvNeXt((1, 1, 2, 1), (6, 8, 10, 12), name="mini", include_top=False)
+
+
+def mobilenet():
+    return keras.applications.MobileNetV3Small(
+        (None, None, 3), alpha=0.35, weights=None, include_top=False
+    )
+
+
+def efficientnet():
+    return EfficientNet(0.25, 0.3, 224, name="mini", include_top=False, weights=None)
+
+
+def inception_resnet():
+    x = image = keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 3, strides=2, name="stem")(x)
+    part = layers.Conv2D(8, 1, name="part")(x)
+    x = inception_resnet_v2.CustomScaleLayer(0.17, name="sum")([x, part])
+    return keras.Model(image, layers.Conv2D(4, 3, name="last")(x))
+
+
+def nasnet():
+    """Window paddings of every size before convolutions and pools."""
+    x = image = keras.Input((None, None, 3))
+    padding = application_rules.window_padding()
+    for size in (7, 5):
+        x = padding(size, name=f"pad{size}")(x)
+        x = layers.SeparableConv2D(6, size, strides=2, name=f"conv{size}")(x)
+    x = padding(3, name="pad3")(x)
+    largest = layers.MaxPooling2D(3, strides=2, name="largest")(x)
+    mean = layers.AveragePooling2D(3, strides=2, name="mean")(x)
+    return keras.Model(image, layers.Add(name="sum")([largest, mean]))
+
+
+MINIATURES = (convnext, mobilenet, efficientnet, inception_resnet, nasnet)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("build", MINIATURES, ids=lambda build: build.__name__)
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
+def test_miniatures_agree_on_every_backend(build, backend):
+    model = randomise(build())
+    for layer in model.layers:
+        refresh(layer)
+    found = zoo.Entry("mini", "", "", "0-255")
+    graph = lower(model, preprocessing=found.preprocessing)
+    assert not graph.opaque
+    names = asked_for(graph, [layer.name for layer in model.layers])
+    compare(found, model, graph, names, picture(67, 64), backend)
+    compare_slope(found, model, graph, names[-1], picture(67, 64), backend)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("side", [8, 9, 10, 11])
+def test_window_paddings_are_those_of_same(side):
+    """A padded VALID convolution is a SAME one, also when Keras runs it."""
+    image = keras.Input((None, None, 3))
+    padded = application_rules.window_padding()(5)(image)
+    valid, same = (
+        layers.Conv2D(2, 5, strides=2, padding=padding, name=padding)
+        for padding in ("valid", "same")
+    )
+    model = keras.Model(image, [valid(padded), same(image)])
+    same.set_weights(valid.get_weights())
+    found, expected = features(model, picture(side, side + 1))
+    assert off(found, expected) < EXACT
+
+
+def test_squeeze_and_excite_sees_everything_at_its_own_stride():
+    graph = lower(mobilenet(), preprocessing="0-255")
+    reach = graph.reach()
+    first, last = graph.node_of("conv"), graph.node_of("conv_1_bn")
+    assert (reach[first].field, reach[first].stride) == (3, 2)
+    assert (reach[last].field, reach[last].stride) == (math.inf, 32)
+
+
+CLASSIFIERS = {
+    "mobilenet_v3_small": "logits",
+    "mobilenet": "conv_preds",
+    "convnext_tiny": "convnext_tiny_head_dense",
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_class_scores_are_found(name, tmp_path):
+    """Also of classifiers that are convolutions of one cell, or behind a norm."""
+    found = zoo.entry(name)
+    model = randomise(found.build(True))
+    for layer in model.layers:
+        refresh(layer)
+    path = write(model, tmp_path / "own.h5")
+    graph = zoo.load(name, weights=path, classifier=True).graph
+    assert graph.classifier == graph.node_of(CLASSIFIERS[name]).removesuffix("/softmax")
+    assert graph.channels()[graph.classifier] == 1000
+
+
+def test_long_lists_of_names_are_read_in_parts(tmp_path):
+    """HDF5 keeps 64 KiB of names in one attribute: Keras writes the rest beside it."""
+    model = randomise(inception_resnet())
+    path = write(model, tmp_path / "own.h5")
+    with h5py.File(path, "a") as file:
+        names = [*file.attrs["layer_names"]]
+        del file.attrs["layer_names"]
+        file.attrs["layer_names0"], file.attrs["layer_names1"] = names[:2], names[2:]
+    again = inception_resnet()
+    reading.read(again, path)
+    for one, other in zip(again.weights, model.weights, strict=True):
+        assert off(norm_rules.to_numpy(one), norm_rules.to_numpy(other)) == 0
+    assert not reading.has_classifier(path)
