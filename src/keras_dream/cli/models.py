@@ -36,6 +36,8 @@ def named(flags: Recipe) -> tuple[Recipe, dict[str, str]]:
         if not own.is_file(network):
             return network
         name = own.name_of(network)
+        if not own.is_file(name):
+            own.check(network, trusted=False)  # a path to what is no model file
         if files.setdefault(name, network) != network:
             raise InputError(
                 "Model files in one dream must have names of their own",

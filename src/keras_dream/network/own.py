@@ -157,7 +157,9 @@ def of_model(model: Any, preprocessing: str | None) -> Loaded:
     return Loaded(model_name(model), graph, sha256, preprocessing=preprocessing)
 
 
-def resolve(name: str, models: Mapping[str, str | os.PathLike[str]]) -> str | Path:
+def resolve(
+    name: str, models: Mapping[str, str | os.PathLike[str]]
+) -> str | os.PathLike[str]:
     """Returns the file that a recipe's network stands for, or its name in the zoo.
 
     A recipe is untrusted: what it names is looked for among the files that the user
@@ -179,7 +181,7 @@ def resolve(name: str, models: Mapping[str, str | os.PathLike[str]]) -> str | Pa
             attempt="add --network FILE --trust-model, in Python network=FILE and "
             "trust_model=True",
         )
-    return Path(models[name])
+    return models[name]
 
 
 def find(
