@@ -19,7 +19,6 @@ from keras import layers
 from keras.src import applications
 from keras.src.applications import inception_resnet_v2
 from keras.src.applications.convnext import ConvNeXt
-from keras.src.applications.efficientnet import EfficientNet
 from keras.src.applications.nasnet import NASNet
 from keras.src.utils import file_utils
 from reference import Slope, features, mean_square, off, outputs, picture, randomise
@@ -229,7 +228,7 @@ SMALLEST = (
     "densenet121", "mobilenet", "mobilenet_v2", "mobilenet_v3_small",
     "efficientnet_b0", "efficientnet_v2_b0", "convnext_tiny",
 )  # fmt: skip
-SIZES = ((97, 96), (90, 83))  # all parities, at every halving
+SIZES = ((97, 96), (90, 83))  # sides of all parities, at every halving
 
 
 @pytest.mark.parametrize("name", SMALLEST)
@@ -241,7 +240,7 @@ def test_networks_agree_with_those_of_keras(name, tmp_path, monkeypatch, backend
     graph = zoo.load(name, weights=path).graph
     assert model.count_params() == found.parameters
     names = asked_for(graph, [layer.name for layer in model.layers])
-    for size in SIZES:
+    for size in SIZES[: 1 if found.parameters > 2e7 else 2]:  # the rest takes long
         compare(found, model, graph, names, picture(*size), backend)
     compare_slope(found, model, graph, names[-1], picture(*SIZES[0]), backend)
     check_facts(found, graph)
@@ -262,9 +261,8 @@ def test_nasnet_fits_every_size(backend):
     assert model.count_params() == found.parameters
     graph = lower(model, preprocessing=found.preprocessing, objective=found.objective)
     for size in ((70, 63), (65, 68)):
-        theirs = NASNet(
-            (*size, 3), 1056, 4, 32, False, 2, False, None, default_size=224
-        )
+        how = {"weights": None, "default_size": 224}
+        theirs = NASNet((*size, 3), 1056, 4, 32, False, 2, False, **how)
         for one, other in zip(theirs.weights, model.weights, strict=True):
             one.assign(other)
         names = asked_for(graph, [layer.name for layer in theirs.layers])
@@ -282,10 +280,6 @@ def mobilenet():
     return keras.applications.MobileNetV3Small(
         (None, None, 3), alpha=0.35, weights=None, include_top=False
     )
-
-
-def efficientnet():
-    return EfficientNet(0.25, 0.3, 224, name="mini", include_top=False, weights=None)
 
 
 def inception_resnet():
@@ -309,7 +303,7 @@ def nasnet():
     return keras.Model(image, layers.Add(name="sum")([largest, mean]))
 
 
-MINIATURES = (convnext, mobilenet, efficientnet, inception_resnet, nasnet)
+MINIATURES = (convnext, mobilenet, inception_resnet, nasnet)
 
 
 @pytest.mark.backends
@@ -338,7 +332,8 @@ def test_window_paddings_are_those_of_same(side):
         for padding in ("valid", "same")
     )
     model = keras.Model(image, [valid(padded), same(image)])
-    same.set_weights(valid.get_weights())
+    for one, other in zip(same.weights, valid.weights, strict=True):
+        one.assign(other)
     found, expected = features(model, picture(side, side + 1))
     assert off(found, expected) < EXACT
 
@@ -367,7 +362,7 @@ def test_class_scores_are_found(name, tmp_path):
         refresh(layer)
     path = write(model, tmp_path / "own.h5")
     graph = zoo.load(name, weights=path, classifier=True).graph
-    assert graph.classifier == graph.node_of(CLASSIFIERS[name]).removesuffix("/softmax")
+    assert graph.classifier.removesuffix("/linear") == CLASSIFIERS[name]
     assert graph.channels()[graph.classifier] == 1000
 
 
