@@ -201,6 +201,17 @@ def test_unknown_layers(motif):
         kd.explain(np.zeros((40, 60, 3)), layers=["nera"])
 
 
+def test_the_page_of_the_docs_names_every_key(shipped):
+    page = (Path(__file__).parents[1] / "docs" / "seeing-inside.md").read_text("utf-8")
+    data = shipped.data()
+    parts = (data, data["classes"][0], data["layers"][0])
+    for key in (key for part in parts for key in part):
+        assert f"`{key}`" in page, key
+    example = json.loads(re.search("```json\n(.*?)```", page, re.DOTALL)[1])
+    assert list(example) == list(data["strongest"][0])
+    assert list(example["where"]) == list(data["strongest"][0]["where"])
+
+
 # -- drawing --------------------------------------------------------------------------
 
 

@@ -1,0 +1,49 @@
+"""Makes the pictures of docs/seeing-inside.md: `python docs/seeing.py`.
+
+The cat is `chelsea` of scikit-image (CC0).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+GAP = 12  # pixels between pictures
+LAYERS = ("mixed1", "mixed3", "mixed5")
+
+
+def seen() -> np.ndarray:
+    """Returns the page of heat maps of the cat, float32 (height, width, 3)."""
+    from skimage import data
+
+    import keras_dream as kd
+    from keras_dream.images import Picture, as_picture
+
+    cat = Picture(as_picture(data.chelsea()).pixels, name="cat.jpg")
+    return kd.explain(cat, layers=LAYERS, top=5).image()
+
+
+def strongest() -> np.ndarray:
+    """Returns dreams of the cat: a layer, eight of its channels, and one of them."""
+    from skimage import data
+
+    import keras_dream as kd
+
+    dreamer, cat = kd.Dreamer("motif"), data.chelsea()
+    objectives = ("mixed4", "mixed4:strongest(8)", "mixed4:strongest(1)")
+    pictures = [
+        dreamer.dream(cat, kd.Recipe(objective=objective)).image
+        for objective in objectives
+    ]
+    gap = np.ones((pictures[0].shape[0], GAP, 3), np.float32)
+    parts = [part for picture in pictures for part in (gap, picture)][1:]
+    return np.concatenate(parts, axis=1)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent / "src"))
+    from keras_dream.images import save_picture
+
+    save_picture(HERE / "seen.jpg", seen())
+    save_picture(HERE / "strongest.jpg", strongest())
