@@ -62,6 +62,36 @@ def several() -> np.ndarray:
     return joined([one, other, both], 1)
 
 
+def digits() -> np.ndarray:
+    """Returns the cat as the network of own-model.md sees it: as 3, as 8, as 0."""
+    import os
+    import re
+    import tempfile
+
+    from skimage import data
+
+    import keras_dream as kd
+
+    page = (HERE / "own-model.md").read_text("utf-8")
+    block = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    here, names = Path.cwd(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            exec(compile(block, "own-model.md", "exec"), names)  # noqa: S102
+        finally:
+            os.chdir(here)
+    dreamer = kd.Dreamer(names["model"], preprocessing="0-1")
+    cat = data.chelsea()[:280, 80:360]
+    row = [
+        dreamer.dream(
+            cat, kd.Recipe(objective=f"class:{c}", octaves=3, octave_scale=1.6)
+        )
+        for c in (3, 8, 0)
+    ]
+    return joined([dream.image for dream in row], 1)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "src"))
     from keras_dream.images import save_picture
@@ -69,3 +99,4 @@ if __name__ == "__main__":
     save_picture(HERE / "before-after.jpg", before_after())
     save_picture(HERE / "looks.jpg", looks())
     save_picture(HERE / "several-networks.jpg", several())
+    save_picture(HERE / "digits.jpg", digits())
