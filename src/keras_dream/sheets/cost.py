@@ -57,7 +57,8 @@ class Clock:
 
 def _pace(dreamer: Dreamer, recipe: Recipe, sizes: Sequence[Size]) -> Pace:
     """Times the smallest octave and the largest, within bounds."""
-    small, large = sizes[0], _bounded(sizes[-1], sizes[0])
+    small = _bounded(sizes[0], (1, 1))
+    large = _bounded(sizes[-1], small)
     first, quick = _timed(dreamer, recipe, small)
     if large == small:
         return Pace(first, 0.0, quick / (small[0] * small[1]))
@@ -76,7 +77,8 @@ def _timed(dreamer: Dreamer, recipe: Recipe, size: Size) -> tuple[float, float]:
     )
     steps = dreamer.steps(noise(0, size), short)
     first, *later = [step.seconds for step in steps]
-    return max(first - min(later), 0.0), min(later)
+    usual = sum(later) / len(later)
+    return max(first - usual, 0.0), usual
 
 
 def _bounded(size: Size, least: Size) -> Size:

@@ -1,6 +1,7 @@
 """Drawing a sheet: where everything lies, and the letters."""
 
 import functools
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -86,12 +87,21 @@ def font(height: int) -> "FreeTypeFont":
 
 
 def legible(text: str) -> str:
-    """Returns text in letters that the font has; a question mark for any other."""
-    plain = text.translate(_SUBSTITUTES)
-    return "".join(letter if _is_drawn(letter) else "?" for letter in plain)
+    """Returns text in letters that the font has.
+
+    Others lose their accents, or become question marks.
+    """
+    return "".join(map(_nearest, text.translate(_SUBSTITUTES)))
 
 
 @functools.lru_cache(maxsize=4096)
+def _nearest(letter: str) -> str:
+    if _is_drawn(letter):
+        return letter
+    bare = unicodedata.normalize("NFKD", letter)[0]
+    return bare if _is_drawn(bare) else "?"
+
+
 def _is_drawn(letter: str) -> bool:
     """Tells whether the font has a letter: else it draws the box of a stranger."""
     if letter.isascii():
@@ -224,6 +234,7 @@ class _Pen:
         self._gap = max(plan.side // 24, 6)
         self._y = self._margin
         self._right = 0
+        self._pitches: dict[int, int] = {}
         self._places: list[Place] = []
         self._texts: list[Text] = []
         self._labels: list[Text] = []
@@ -296,7 +307,10 @@ class _Pen:
 
     def _pitch(self, section: Section) -> int:
         """Returns the width of a section's columns."""
-        return max(shrunk(cell.size, self._side)[1] for cell in section.cells)
+        if id(section) not in self._pitches:
+            widths = {shrunk(cell.size, self._side)[1] for cell in section.cells}
+            self._pitches[id(section)] = max(widths)
+        return self._pitches[id(section)]
 
     def _longest(self) -> int:
         """Returns the most pixels that heads of rows may take."""

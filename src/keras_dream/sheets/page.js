@@ -130,7 +130,8 @@
     place();
   }
 
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const quoted = (text) =>
+    /^[\w.:/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
   function show(cell) {
     current = cell;

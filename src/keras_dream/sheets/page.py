@@ -86,7 +86,7 @@ shows a cell large.</p>
 <button type="button" class="copy-command">Copy command</button></p>
 <p class="buttons"><button type="button" class="before">Before</button>
 <button type="button" class="after">After</button>
-<button type="button" class="close">Close</button></p>
+<button type="button" class="close" autofocus>Close</button></p>
 </div>
 </dialog>
 <script>

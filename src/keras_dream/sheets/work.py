@@ -1,5 +1,6 @@
 """Working a sheet off: what is there, what it costs, cell by cell, and the result."""
 
+import json
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from keras_dream.dreamer import Dreamer
 from keras_dream.engine import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
-from keras_dream.images import SUFFIXES, save_picture
+from keras_dream.images import SUFFIXES, read_notes, save_picture
 from keras_dream.loading import asks_for_class
 from keras_dream.recipe import Recipe, RunSettings
 from keras_dream.settings import canonical_json
@@ -22,6 +23,7 @@ from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
 from keras_dream.sheets.plan import Cell, Plan, named_errors
 
+KINDS = ("atlas", "grid")
 PAGE = ".html"
 ATLAS_SUFFIXES = (*SUFFIXES, PAGE)
 
@@ -326,6 +328,25 @@ def check_sheet(plan: Plan, path: str | os.PathLike[str]) -> None:
     """
     if check_suffix(path, suffixes(plan)) != PAGE:
         lay_out(plan)
+
+
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Returns what a saved sheet is, under its kind; None for any other picture.
+
+    It may be a stranger's: JSON of any meaning.
+
+    Args:
+        path: A picture.
+
+    Raises:
+        PictureError: If there is no such file, or it is no picture.
+    """
+    notes = read_notes(path) or {}
+    for kind in KINDS:
+        about = json.loads(notes.get(kind, "null"))
+        if isinstance(about, dict):
+            return {kind: about}
+    return None
 
 
 def to_the_end(work: Work) -> Sheet:
