@@ -187,6 +187,19 @@ def test_opaque_networks_have_no_copy(home):
     assert lowered.read(path) is None
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "googlenet"])
+def test_networks_of_many_operations_can_be_kept(name, home):
+    graph = zoo.outline(name)
+    path = lowered.path_of(name, "0")
+    lowered.write(path, graph)
+    kept = lowered.read(path)
+    assert kept is not None
+    assert [(n.name, n.op, n.inputs) for n in kept.nodes] == [
+        (n.name, n.op, n.inputs) for n in graph.nodes
+    ]
+    assert dict(kept.layers) == dict(graph.layers)
+
+
 def test_what_could_not_be_read_again_is_not_written(home):
     graph = zoo.load("small").graph
     odd = dataclasses.replace(graph, layers={**graph.layers, "x": "no node"})
