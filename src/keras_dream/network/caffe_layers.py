@@ -58,7 +58,8 @@ def normalization() -> Any:
             self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
         def call(self, x: Any) -> Any:
-            sums = ops.matmul(ops.square(x), band(x.shape[-1], self.size))
+            near = band(x.shape[-1], self.size)
+            sums: Any = ops.matmul(ops.square(x), near)
             scale = self.k + self.alpha / self.size * sums
             return x * ops.power(scale, -self.beta)
 
