@@ -12,6 +12,7 @@ from keras_dream.cli.dreaming import (
     Job,
     Json,
     Out,
+    Outcome,
     Quiet,
     RunFlags,
     Switch,
@@ -21,7 +22,7 @@ from keras_dream.cli.dreaming import (
 )
 from keras_dream.cli.models import Models, Trust
 from keras_dream.cli.streams import give, plain, table
-from keras_dream.cli.telling import teller
+from keras_dream.cli.telling import Teller, teller
 from keras_dream.errors import OutputError, SettingError, shown
 from keras_dream.recipe import RunSettings
 
@@ -100,29 +101,17 @@ def replay(
         run: run settings that go over the recorded ones
     """
     from keras_dream.network import own
-    from keras_dream.replay import (
-        differences,
-        find_models,
-        find_source,
-        is_equal,
-        read_saved,
-    )
+    from keras_dream.replay import find_models, find_source, read_saved
 
     saved = read_saved(picture)
-    names = own.files_of(saved.recipe)
-    models = find_models(saved, names, network, trusted=trust_model)
+    models = find_models(
+        saved, own.files_of(saved.recipe), network, trusted=trust_model
+    )
     settings, notices = _run_settings(saved, run)
-    found = find_source(saved, source)
     told = teller(quiet=quiet, json=json)
-    different: tuple[str, ...] = ()
-
-    def compare(now: "Record") -> list[str]:
-        nonlocal different
-        different = differences(saved.record, now)
-        return [*notices, _expectation(different)]
-
+    comparison = _Comparison(saved, notices)
     job = Job(
-        photo=str(found),
+        photo=str(find_source(saved, source)),
         recipe=saved.recipe,
         run=settings,
         out=str(_result(saved, out)),
@@ -131,17 +120,40 @@ def replay(
         trust_model=trust_model,
         yes=yes,
         most_steps=saved.steps_made,
-        before=compare,
+        before=comparison.before,
     )
     outcome = carry_out(job, told)
-    if outcome.dream is None or outcome.stopped:
-        return outcome.exit_code
-    equal = is_equal(outcome.dream, saved)
-    for more in differences(saved.record, outcome.dream.record):
-        if not equal and more not in different:
-            told.notice(f"This time there were {more}.")
-    told.compared(equal, expected=not different)
-    return DIFFERENT if quiet and not equal else outcome.exit_code
+    equal = comparison.after(outcome, told)
+    return DIFFERENT if quiet and equal is False else outcome.exit_code
+
+
+class _Comparison:
+    """What a saved dream is compared in with the one that is made again."""
+
+    def __init__(self, saved: "Saved", notices: tuple[str, ...]):
+        self._saved = saved
+        self._notices = notices
+        self._different: tuple[str, ...] = ()
+
+    def before(self, now: "Record") -> list[str]:
+        """Returns what a person should know before the first step."""
+        from keras_dream.replay import differences
+
+        self._different = differences(self._saved.record, now)
+        return [*self._notices, _expectation(self._different)]
+
+    def after(self, outcome: Outcome, told: Teller) -> bool | None:
+        """Tells whether the two are equal; returns None if nothing can be compared."""
+        from keras_dream.replay import differences, is_equal
+
+        if outcome.dream is None or outcome.stopped:
+            return None
+        equal = is_equal(outcome.dream, self._saved)
+        for more in differences(self._saved.record, outcome.dream.record):
+            if not equal and more not in self._different:
+                told.notice(f"This time there were {more}.")
+        told.compared(equal, expected=not self._different)
+        return equal
 
 
 def _result(saved: "Saved", out: str | None) -> Path:
