@@ -317,7 +317,9 @@ def test_the_dream_of_2015(without_classes, photo, dream):
 
 
 def test_a_file_for_other_classes_is_refused(published):
-    with pytest.raises(WeightsError, match="classifier/kernel is 1024 × 10, not 1024 × 1000"):
+    with pytest.raises(
+        WeightsError, match="classifier/kernel is 1024 × 10, not 1024 × 1000"
+    ):
         zoo.load("googlenet", weights=published)
 
 
