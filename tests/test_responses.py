@@ -64,6 +64,7 @@ def planted(number, place, size=(60, 70)):
     return image.clip(0, 1)
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize(("number", "channel"), [(0, 1), (1, 2), (2, 4)])
 def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel):
     graph = template_network()

@@ -61,14 +61,7 @@ def explain(
             attempt="try 6",
         )
     picture = as_picture(photo)
-    if options and isinstance(network, Dreamer):
-        raise SettingError(
-            "A dreamer must be made with its own options",
-            received=", ".join(options),
-            attempt="give them to Dreamer(...), or a network's name to explain",
-        )
-    is_ready = isinstance(network, Dreamer)
-    dreamer = network if is_ready else Dreamer(network, **options)
+    dreamer = _dreamer(network, options)
     responses = dreamer.responses()
     seen = responses.seen(picture.pixels)
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
@@ -89,6 +82,19 @@ def explain(
         classes=_classes(dreamer, seen),
         notices=tuple(notices),
     )
+
+
+def _dreamer(network: Any, options: dict[str, Any]) -> Dreamer:
+    """Returns the dreamer that was given, or one that is made for this."""
+    if not isinstance(network, Dreamer):
+        return Dreamer(network, **options)
+    if options:
+        raise SettingError(
+            "A dreamer must be made with its own options",
+            received=", ".join(options),
+            attempt="give them to Dreamer(...), or a network's name to explain",
+        )
+    return network
 
 
 def _chosen(

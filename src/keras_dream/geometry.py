@@ -136,13 +136,15 @@ def leaves(seed: int, size: Size) -> NDArray[np.float32]:
     grey = generator.normal(scale=_GREY, size=(count, 1))
     colours = 0.5 + grey + generator.normal(scale=_COLOUR, size=(count, 3))
     image = noise(seed, size, 2.0).astype(np.float64)
-    for radius, (y, x), colour in zip(radii, centres, colours, strict=True):
+    for radius, place, colour in zip(radii.tolist(), centres, colours, strict=True):
+        y, x = float(place[0]), float(place[1])
         top, left = max(0, int(y - radius)), max(0, int(x - radius))
         box = image[top : int(y + radius) + 2, left : int(x + radius) + 2]
-        down = np.arange(top, top + box.shape[0])[:, None] + 0.5 - y
-        across = np.arange(left, left + box.shape[1])[None, :] + 0.5 - x
+        down: NDArray[np.float64] = np.arange(box.shape[0], dtype=np.float64)
+        across: NDArray[np.float64] = np.arange(box.shape[1], dtype=np.float64)
+        away = np.hypot((down + top + 0.5 - y)[:, None], across + left + 0.5 - x)
         # Edges as soft as a pixel: stairs are nothing that a lens would make.
-        cover = (radius + 0.5 - np.hypot(down, across)).clip(0, 1)[..., None]
+        cover = (radius + 0.5 - away).clip(0, 1)[..., None]
         box += cover * (colour - box)
     return _whole(image)
 

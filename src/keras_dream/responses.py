@@ -19,6 +19,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -164,7 +165,7 @@ class Responses:
             return
         graph = truncate(self._graph, frozenset(nodes))
         side = max(REFERENCE_SIDE, graph.smallest())
-        sums = {node: [0.0, 0.0, 0.0] for node in nodes}
+        sums: dict[str, list[Any]] = {node: [0, 0.0, 0.0] for node in nodes}
         for picture in references(side):
             for node, maps in zip(nodes, self.maps(picture, nodes), strict=True):
                 cells = maps.reshape(-1, maps.shape[-1]).astype(np.float64)

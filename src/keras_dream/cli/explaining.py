@@ -2,7 +2,7 @@
 
 import json as json_text
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -64,35 +64,40 @@ def explain(
         json: give JSON, and no page unless --out is given; with a name, to that file
         run: every run setting
     """
-    from keras_dream.explaining import explain as explanation_of
-
     _check(photo, weights)
-    page, data = _outputs(photo, out, json)
-    told = teller(quiet=quiet or json is True, json=False)
-    with told:
-        told.loading(network)
-        found = explanation_of(
-            photo,
-            network,
-            layers=split(layers),
-            top=top,
-            classifier=classes,
-            weights=weights,
-            trust_model=trust_model,
-            preprocessing=preprocessing,
-            run=run or RunSettings(),
-            progress=told.download,
-        )
-        for notice in found.notices:
-            told.notice(notice)
+    paths = _outputs(photo, out, json)
+    asked = {
+        "network": network,
+        "layers": split(layers),
+        "top": top,
+        "classifier": classes,
+        "weights": weights,
+        "trust_model": trust_model,
+        "preprocessing": preprocessing,
+        "run": run or RunSettings(),
+    }
+    found = _explained(photo, asked, quiet=quiet or json is True)
     if not quiet and json is not True:
         say(_summary(found))
     if json is True:
         give(json_text.dumps(found.data(), indent=2))
-    for path in _write(found, page, data):
+    for path in _write(found, *paths):
         # JSON on standard output stays JSON alone.
         (say if json is True else give)(str(path))
     return 0
+
+
+def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
+    """Returns the explanation, telling how it goes."""
+    from keras_dream.explaining import explain as explanation_of
+
+    told = teller(quiet=quiet, json=False)
+    with told:
+        told.loading(asked["network"])
+        found = explanation_of(photo, **asked, progress=told.download)
+        for notice in found.notices:
+            told.notice(notice)
+    return found
 
 
 def split(patterns: "Sequence[str]") -> list[str]:
