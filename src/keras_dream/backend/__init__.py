@@ -141,7 +141,7 @@ class Backend(Protocol):
         ...
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
-        """Gives every cell's channels the mean 0 and the variance 1, then an affine map.
+        """Gives every cell's channels mean 0 and variance 1, then an affine map.
 
         Args:
             x: A feature map.

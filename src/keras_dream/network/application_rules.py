@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,9 +29,9 @@ def window_padding() -> Any:
             self.size = size
 
         def call(self, x: Any) -> Any:
-            sides = []
-            for n in ops.shape(x)[1:3]:
-                total = self.size - 2 + n % 2
+            sides, shape = [], ops.shape(x) or ()
+            for n in shape[1:3]:
+                total = self.size - 2 + cast("int", n) % 2
                 sides.append((total // 2, total - total // 2))
             return ops.pad(x, ((0, 0), *sides, (0, 0)))
 

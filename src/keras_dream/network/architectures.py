@@ -56,16 +56,16 @@ def efficientnet(name: str) -> Build:
 
 def nasnet_mobile(classifier: bool) -> Any:
     """Returns NASNet-A (4 @ 1056): keras.applications.NASNetMobile, for any size."""
-    return _nasnet(classifier, 1056, 4, 32, side=224, skip_reduction=False)
+    return _nasnet(classifier, 1056, 4, 32, side=224, skips=False)
 
 
 def nasnet_large(classifier: bool) -> Any:
     """Returns NASNet-A (6 @ 4032): keras.applications.NASNetLarge, for any size."""
-    return _nasnet(classifier, 4032, 6, 96, side=331, skip_reduction=True)
+    return _nasnet(classifier, 4032, 6, 96, side=331, skips=True)
 
 
 def _nasnet(
-    classifier: bool, filters: int, blocks: int, stem: int, *, side: int, **how: bool
+    classifier: bool, filters: int, blocks: int, stem: int, *, side: int, skips: bool
 ) -> Any:
     """Builds a NASNet for one size and makes its paddings fit every size.
 
@@ -88,7 +88,7 @@ def _nasnet(
         include_top=classifier,
         weights=nothing,
         default_size=side,
-        **how,
+        skip_reduction=skips,
     )
     windows = {
         n.operation.name: _window_behind(n.operation)
