@@ -13,7 +13,8 @@ from keras_dream.errors import InputError, ObjectiveError, SettingError, Weights
 from keras_dream.images import Picture, read_picture
 from keras_dream.preset import preset
 from keras_dream.replay import read_recipe, read_saved
-from keras_dream.sheets.grid import plan_grid, read_axes, shrink
+from keras_dream.sheets.cells import shrink
+from keras_dream.sheets.grid import plan_grid, read_axes
 from keras_dream.sheets.work import Dreamers, read_about
 
 PICTURE = Picture(np.full((40, 60, 3), 0.5, np.float32), name="photo.png")

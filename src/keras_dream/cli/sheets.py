@@ -34,7 +34,38 @@ if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.work import Dreamers
 
-Axis = Annotated[str | None, Parameter(metavar="NAME=VALUE|VALUE")]
+_AXIS = "NAME=VALUE|VALUE"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class GridFlags:
+    """What a grid varies, and how large it is."""
+
+    x: Annotated[
+        str | None,
+        Parameter(metavar=_AXIS, help="the columns: a setting and its values"),
+    ] = None
+    y: Annotated[str | None, Parameter(metavar=_AXIS, help="the rows")] = None
+    z: Annotated[
+        str | None, Parameter(metavar=_AXIS, help="the blocks, one below the other")
+    ] = None
+    size: Annotated[
+        int,
+        Parameter(
+            help="longer side of a cell on the sheet, in pixels; cells are kept whole"
+        ),
+    ] = 320
+    photo_side: Annotated[
+        int | None,
+        Parameter(
+            metavar="PIXELS",
+            help="shrink the photo to this longer side before it is dreamed",
+        ),
+    ] = None
+
+
+_NO_AXES = GridFlags()
 _NONE = SheetFlags()
 
 
@@ -95,11 +126,7 @@ def grid(
     photo: Annotated[str, Parameter(group=FILES)],
     /,
     *,
-    x: Axis = None,
-    y: Axis = None,
-    z: Axis = None,
-    size: int = 320,
-    photo_side: Annotated[int | None, Parameter(metavar="PIXELS")] = None,
+    grid_of: GridFlags = _NO_AXES,
     out: Out = None,
     weights: Weights = (),
     more: SheetFlags = _NONE,
@@ -118,11 +145,7 @@ def grid(
 
     Args:
         photo: a picture, as for `dream PHOTO`
-        x: the columns: a setting and its values
-        y: the rows
-        z: the blocks, one below the other
-        size: longer side of a cell on the sheet, in pixels; cells are kept whole
-        photo_side: shrink the photo to this longer side before it is dreamed
+        grid_of: the axes and the sizes
         out: the sheet, .png, .jpg, .webp or .tif; else PHOTO-grid.png
         weights: a weights file for the network; NETWORK=FILE for one of several
         more: what every sheet takes
@@ -135,23 +158,14 @@ def grid(
     from keras_dream.preset import preset as preset_of
     from keras_dream.sheets.grid import read_axes
 
-    axes = read_axes(x=x, y=y, z=z)
+    axes = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
     over, models = _over(recipe, flags, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
-    job = _Grid(
-        photo=photo,
-        photo_side=photo_side,
-        planned={"axes": axes, "base": base, "over": over, "size": size},
-        loaded={
-            "weights": files or None,
-            "models": models,
-            "trust_model": more.trust_model,
-            "run": run or RunSettings(),
-        },
-        agreed=more.yes,
-    )
+    planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
+    loaded = {"weights": files or None, "models": models, "run": run or RunSettings()}
+    job = _Grid(photo, grid_of.photo_side, planned, loaded, more)
     return carry_out(job.prepare, places, more)
 
 
@@ -199,26 +213,30 @@ class _Grid:
     photo_side: int | None
     planned: Mapping[str, Any]
     loaded: Mapping[str, Any]
-    agreed: bool
+    more: SheetFlags
 
     def prepare(self, places: Places, told: SheetTeller) -> "tuple[Plan, Dreamers]":
         """Reads the photo and plans the sheet; networks are loaded when needed."""
         from keras_dream.images import read_picture, save_picture
-        from keras_dream.sheets.cells import open_folder
-        from keras_dream.sheets.grid import grid_dreamers, plan_grid, shrink
+        from keras_dream.sheets.cells import open_folder, shrink
+        from keras_dream.sheets.grid import grid_dreamers, plan_grid
         from keras_dream.sheets.work import check_sheet
 
         picture = read_picture(self.photo)
         small = shrink(picture, self.photo_side)
         plan = plan_grid(small, **self.planned)
         check_sheet(plan, places.out)
-        if not self.agreed:
+        if not self.more.yes:
             check_cells(plan)
         if small is not picture:
             # Beside the cells, where making one again looks for it.
             save_picture(open_folder(places.folder) / small.name, small.pixels)
         dreamers = grid_dreamers(
-            plan, loading=told.loading, progress=told.download, **self.loaded
+            plan,
+            trust_model=self.more.trust_model,
+            loading=told.loading,
+            progress=told.download,
+            **self.loaded,
         )
         return plan, dreamers
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_dream.dreamer import Dreamer
 from keras_dream.dreams import Dream
-from keras_dream.errors import DreamError, OutputError, shown
+from keras_dream.errors import DreamError, InputError, OutputError, shown
 from keras_dream.files import check_output
-from keras_dream.images import SUFFIXES, read_notes, read_picture, to_uint8
+from keras_dream.images import SUFFIXES, Picture, read_notes, read_picture, to_uint8
 from keras_dream.recipe import Recipe, canonical_json
 from keras_dream.sheets.draw import shrunk
 from keras_dream.sheets.plan import Cell
@@ -24,6 +24,8 @@ from keras_dream.sheets.plan import Cell
 _BESIDE = ("versions", "processor", "source", "run", "steps", "losses", "notices",
            "complete")  # fmt: skip
 _DECIDING_RUN = ("backend", "precision")
+
+LEAST_SIDE = 32  # pixels of a photo, or of a cell of a grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,33 @@ def on_sheet(image: np.ndarray, alpha: np.ndarray | None, side: int) -> np.ndarr
     if whole.size != (width, height):
         whole = whole.resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(whole, np.float32) / np.float32(255)
+
+
+def shrink(picture: Picture, side: int | None) -> Picture:
+    """Returns a picture whose longer side is at most `side` pixels.
+
+    Args:
+        picture: Any; it is left as it is where it is small enough.
+        side: Pixels, or None.
+
+    Returns:
+        The picture itself, or a smaller one, opaque, of another name: it must be found
+        beside the cells when one of them is made again.
+
+    Raises:
+        InputError: If the side cannot be.
+    """
+    if side is None or max(picture.pixels.shape[:2]) <= side:
+        return picture
+    if side < LEAST_SIDE:
+        raise InputError(
+            f"The side of a photo must be at least {LEAST_SIDE} pixels",
+            received=str(side),
+            attempt="try 600",
+        )
+    pixels = on_sheet(picture.pixels, picture.alpha, side)
+    stem = Path(picture.name or "photo").stem
+    return Picture(pixels, name=f"{stem}-{side}.png")
 
 
 def _is_silent(losses: list[Any]) -> bool:

@@ -106,9 +106,15 @@ def _is_drawn(letter: str) -> bool:
     """Tells whether the font has a letter: else it draws the box of a stranger."""
     if letter.isascii():
         return letter.isprintable()
-    made = font(20)
-    stranger = bytes(made.getmask("\ue000"))
-    return letter.isprintable() and bytes(made.getmask(letter)) != stranger
+    return letter.isprintable() and _drawn(letter) != _drawn("\ue000")
+
+
+def _drawn(letter: str) -> bytes:
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", (40, 40))
+    ImageDraw.Draw(image).text((4, 4), letter, fill=255, font=font(20))
+    return image.tobytes()
 
 
 def shorten(text: str, width: int, height: int) -> str:

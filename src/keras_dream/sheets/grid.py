@@ -21,7 +21,7 @@ from keras_dream.network import own, zoo
 from keras_dream.objectives import parse
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
-from keras_dream.sheets.cells import on_sheet
+from keras_dream.sheets.cells import LEAST_SIDE, shrink
 from keras_dream.sheets.plan import (
     Cell,
     Head,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from keras_dream.dreamer import Photo
 
 SIDE = 320
-LEAST_SIDE, MOST_SIDE = 32, 4096  # pixels
+MOST_SIDE = 4096  # pixels
 PRESET = "preset"
 _OPTIONS = ("weights", "trust_model")
 
@@ -184,24 +184,7 @@ def plan_grid(
     by_letter = {axis.letter: axis for axis in axes}
     common = (over or Recipe()).over(base)
     _check_values(axes)
-    across, down, deep = (by_letter.get(letter) for letter in "xyz")
-    sections: list[Section] = []
-    for block in _choices(deep):
-        cells = [
-            _cell(picture, base, over or Recipe(), {**block, **row, **column})
-            for row in _choices(down)
-            for column in _choices(across)
-        ]
-        (title,) = [f"{name} = {_text(value)}" for name, value in block.items()] or [""]
-        sections.append(
-            Section(
-                title,
-                cells,
-                columns=len(across.values) if across else 1,
-                column_heads=across.heads if across else (),
-                row_heads=down.heads if down else (),
-            )
-        )
+    sections = _sections(picture, by_letter, base, over or Recipe())
     name = picture.name or "a picture"
     height, width = picture.pixels.shape[:2]
     stated = "".join(f", {key} = {_text(v)}" for key, v in _stated(common, axes))
@@ -265,33 +248,6 @@ def grid_dreamers(
     return Dreamers(
         recipes, dreamer=Dreamer.of(scored, model, weights=files, **options)
     )
-
-
-def shrink(picture: Picture, side: int | None) -> Picture:
-    """Returns a picture whose longer side is at most `side` pixels.
-
-    Args:
-        picture: Any; it is left as it is where it is small enough.
-        side: Pixels, or None.
-
-    Returns:
-        The picture itself, or a smaller one, opaque, of another name: it must be found
-        beside the cells when one of them is made again.
-
-    Raises:
-        InputError: If the side cannot be.
-    """
-    if side is None or max(picture.pixels.shape[:2]) <= side:
-        return picture
-    if side < LEAST_SIDE:
-        raise InputError(
-            f"The side of a photo must be at least {LEAST_SIDE} pixels",
-            received=str(side),
-            attempt="try 600",
-        )
-    pixels = on_sheet(picture.pixels, picture.alpha, side)
-    stem = Path(picture.name or "photo").stem
-    return Picture(pixels, name=f"{stem}-{side}.png")
 
 
 def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
@@ -359,6 +315,31 @@ def _check_value(recipe: Recipe, name: str) -> None:
             parse(term.objective)
         if name in ("network", "also") and not own.is_file(term.network):
             zoo.entry(term.network)
+
+
+def _sections(
+    picture: Picture, by_letter: Mapping[str, Axis], base: Recipe, over: Recipe
+) -> list[Section]:
+    """Returns a block for each value of z, with rows of y and columns of x."""
+    across, down, deep = (by_letter.get(letter) for letter in "xyz")
+    sections: list[Section] = []
+    for block in _choices(deep):
+        cells = [
+            _cell(picture, base, over, {**block, **row, **column})
+            for row in _choices(down)
+            for column in _choices(across)
+        ]
+        (title,) = [f"{name} = {_text(value)}" for name, value in block.items()] or [""]
+        sections.append(
+            Section(
+                title,
+                cells,
+                columns=len(across.values) if across else 1,
+                column_heads=across.heads if across else (),
+                row_heads=down.heads if down else (),
+            )
+        )
+    return sections
 
 
 def _choices(axis: Axis | None) -> Iterator[dict[str, Any]]:

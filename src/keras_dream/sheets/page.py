@@ -2,6 +2,7 @@
 
 import base64
 import io
+import string
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -31,8 +32,6 @@ def page(sheet: Sheet) -> str:
         sheet: The atlas.
     """
     plan = sheet.plan
-    style = (_PARTS / "page.css").read_text("utf-8")
-    script = (_PARTS / "page.js").read_text("utf-8")
     made = iter(sheet.cells)
     blocks = [
         _section(number, section.title, [next(made) for _ in section.cells])
@@ -42,58 +41,17 @@ def page(sheet: Sheet) -> str:
         f'<a href="#s{number}">{escape(section.title)}</a>'
         for number, section in enumerate(plan.sections)
     )
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(plan.title)}</title>
-<style>
-{style}</style>
-<body data-side="{plan.side}" data-network="{escape(str(plan.about["network"]))}">
-<header>
-<h1>{escape(plan.title)}</h1>
-<p>{escape(plan.subtitle)}</p>
-<form role="search">
-<input id="find" type="search" placeholder="Search: mixed4, mixed4:11, owl"
- aria-label="Search layers, channels and classes">
-<span class="zoom">
-<button type="button" id="out" aria-label="Smaller cells">–</button>
-<input id="zoom" type="range" min="32" max="512" step="1" value="{plan.side}"
- aria-label="Size of the cells">
-<button type="button" id="in" aria-label="Larger cells">+</button>
-</span>
-<output id="count" role="status"></output>
-</form>
-<nav aria-label="Layers">{links}</nav>
-<p class="hint">Zoom with Ctrl and the wheel, with two fingers, or with + – 0; a click
-shows a cell large.</p>
-</header>
-<main>
-{"".join(blocks)}<p id="nothing" hidden>Nothing here is called so.</p>
-</main>
-<dialog id="large" aria-label="One cell">
-<div class="stage"><img alt=""></div>
-<div class="facts">
-<h2></h2>
-<p class="silent" hidden>Silent: from this noise its loss was 0 at every step.</p>
-<label>Objective
-<input class="objective" readonly></label>
-<label>Command
-<input class="command" readonly></label>
-<p class="buttons"><button type="button" class="copy">Copy objective</button>
-<button type="button" class="copy-command">Copy command</button></p>
-<p class="buttons"><button type="button" class="before">Before</button>
-<button type="button" class="after">After</button>
-<button type="button" class="close" autofocus>Close</button></p>
-</div>
-</dialog>
-<script>
-{script}</script>
-</body>
-</html>
-"""
+    return string.Template((_PARTS / "page.html").read_text("utf-8")).substitute(
+        policy=_POLICY,
+        title=escape(plan.title),
+        subtitle=escape(plan.subtitle),
+        network=escape(str(plan.about["network"])),
+        side=plan.side,
+        style=(_PARTS / "page.css").read_text("utf-8"),
+        script=(_PARTS / "page.js").read_text("utf-8"),
+        links=links,
+        sections="".join(blocks),
+    )
 
 
 def _section(number: int, title: str, cells: list[Made]) -> str:
