@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Group, Parameter
 
@@ -60,7 +60,7 @@ class _Flags(Recipe):
 
     also: Annotated[
         tuple[NetworkTerm, ...] | None, Parameter(negative=(), metavar="NETWORK")
-    ] = Recipe.model_fields["also"]
+    ] = cast("Any", Recipe.model_fields["also"])
 
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
