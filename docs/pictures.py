@@ -1,7 +1,8 @@
 """Makes the pictures of the documentation: `python docs/pictures.py`.
 
-They are dreamed by this project; the cat is `chelsea` of scikit-image (CC0). Gradient
-ascent is chaotic: another machine makes them alike, not equal.
+They are dreamed by this project; the cat is `chelsea` of scikit-image (CC0), the
+astronaut a portrait by NASA (public domain). Gradient ascent is chaotic: another
+machine makes them alike, not equal.
 """
 
 import sys
@@ -12,7 +13,19 @@ import numpy as np
 HERE = Path(__file__).parent
 SKY = HERE.parent / "examples" / "sky.jpg"
 GAP = 12  # pixels between pictures
-LOOKS = (("owl", "butterfly", "beetle"), ("honeycomb", "fur", "mushroom"))
+LOOKS = {  # which photograph shows a look best
+    "default": "sky",
+    "eyes": "cat",
+    "creatures": "astronaut",
+    "feathers": "cat",
+    "architecture": "cat",
+    "fractal-garden": "astronaut",
+    "reef": "cat",
+    "texture": "sky",
+    "ornament": "sky",
+}
+SIZE = (480, 320)  # of a look's picture
+CELL = (240, 160)  # of a class's or a layer's
 
 
 def joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
@@ -32,18 +45,72 @@ def before_after() -> np.ndarray:
     return joined([read_picture(SKY).pixels, kd.dream(SKY).image], 1)
 
 
-def looks() -> np.ndarray:
-    """Returns the cat as six classes of `motif` see it, float32 (height, width, 3)."""
+def photographs(size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Returns the pictures to dream on, cut to one size, uint8 (height, width, 3)."""
+    from PIL import Image, ImageOps
     from skimage import data
 
+    every = {
+        "sky": Image.open(SKY),
+        "cat": Image.fromarray(data.chelsea()),
+        "astronaut": Image.fromarray(data.astronaut()),
+    }
+    return {
+        name: np.asarray(ImageOps.fit(picture, size, centering=(0.5, 0.2)))
+        for name, picture in every.items()
+    }
+
+
+def looks() -> dict[str, np.ndarray]:
+    """Returns a picture of each look, float32 (height, width, 3)."""
     import keras_dream as kd
 
-    dreamer, cat = kd.Dreamer("motif"), data.chelsea()
-    rows = [
-        [dreamer.dream(cat, kd.Recipe(objective=f"class:{c}")).image for c in classes]
-        for classes in LOOKS
-    ]
-    return joined([joined(row, 1) for row in rows], 0)
+    dreamer, every = kd.Dreamer("motif"), photographs(SIZE)
+    return {
+        look: dreamer.dream(every[name], look).image for look, name in LOOKS.items()
+    }
+
+
+def motif_sheets() -> dict[str, np.ndarray]:
+    """Returns what each layer and each class of `motif` dreams of the sky."""
+    import keras_dream as kd
+
+    dreamer, sky = kd.Dreamer("motif"), photographs(CELL)["sky"]
+    layers = [f"mixed{n}" for n in range(6)] + ["motifs:0-27"]
+    classes = [f"class:{name}" for name in dreamer.graph.classes[:-1]]
+    sheets = {}
+    for name, objectives in (("layers", layers), ("classes", classes)):
+        cells = [
+            labelled(
+                dreamer.dream(sky, kd.Recipe(objective=objective)).image,
+                objective.removeprefix("class:"),
+            )
+            for objective in objectives
+        ]
+        rows = [joined(cells[i : i + 4], 1) for i in range(0, len(cells), 4)]
+        width = rows[0].shape[1]
+        filled = [
+            np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=1)
+            for r in rows
+        ]
+        sheets[f"motif-{name}"] = joined(filled, 0)
+    return sheets
+
+
+def labelled(picture: np.ndarray, text: str) -> np.ndarray:
+    """Returns a picture with white, black-rimmed words in its upper left corner."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    page = Image.fromarray(np.uint8(np.round(np.clip(picture, 0, 1) * 255)))
+    ImageDraw.Draw(page).text(
+        (6, 3),
+        text,
+        fill="white",
+        font=ImageFont.load_default(16),
+        stroke_width=2,
+        stroke_fill="black",
+    )
+    return np.float32(page) / 255
 
 
 def several() -> np.ndarray:
@@ -97,6 +164,14 @@ if __name__ == "__main__":
     from keras_dream.images import save_picture
 
     save_picture(HERE / "before-after.jpg", before_after())
-    save_picture(HERE / "looks.jpg", looks())
+    (HERE / "looks").mkdir(exist_ok=True)
+    shown = looks()
+    for look, image in shown.items():
+        save_picture(HERE / "looks" / f"{look}.jpg", image)
+    chosen = [labelled(shown[look], look) for look in LOOKS]
+    rows = [joined(chosen[i : i + 3], 1) for i in range(0, len(chosen), 3)]
+    save_picture(HERE / "looks.jpg", joined(rows, 0))
+    for name, image in motif_sheets().items():
+        save_picture(HERE / f"{name}.jpg", image)
     save_picture(HERE / "several-networks.jpg", several())
     save_picture(HERE / "digits.jpg", digits())

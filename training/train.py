@@ -44,24 +44,33 @@ WHOLE = 0.3  # weight of the classifier of the whole picture
 KEEP = 240  # steps between checkpoints; a multiple of REPLAYS
 PLAIN = 0.05  # share of the run without an attack
 RAMP = 0.3  # share of the run at which the attack has its full strength
+# After the run proper, a short one at a weaker attack: it gives plain pictures back the
+# few percent that the strong attack costs them.
+COOL_RATE = 4e-4
+COOL_EPS = 0.5  # of the full strength
 
 
 class Plan(NamedTuple):
     """What decides a run."""
 
-    steps: int
+    steps: int  # of the run proper
+    cool: int  # steps after it
     eps: float
     seed: int
 
 
 def rate_at(plan: Plan, step: int) -> float:
-    """Return the learning rate: a short warm-up, then half a cosine."""
+    """Return the learning rate: a short warm-up, half a cosine, a straight end."""
+    if step >= plan.steps:
+        return COOL_RATE * (1 - (step - plan.steps) / plan.cool)
     warm = min(1.0, (step + 1) / 100)
     return RATE * warm * (0.5 + 0.5 * np.cos(np.pi * step / plan.steps)) + 1e-6
 
 
 def eps_at(plan: Plan, step: int) -> float:
     """Return the attack's L2 radius, in units of the [0, 1] range."""
+    if step >= plan.steps:
+        return COOL_EPS * plan.eps
     done = step / plan.steps
     return plan.eps * float(np.clip((done - PLAIN) / (RAMP - PLAIN), 0, 1))
 
@@ -152,7 +161,7 @@ def train(plan: Plan, folder: Path) -> None:
     start, shown = time.monotonic(), []
     with ThreadPoolExecutor(1) as ahead, (folder / "log.jsonl").open("a") as log:
         coming = ahead.submit(prepare, plan, first, pictures, labels)
-        for step in range(first, plan.steps):
+        for step in range(first, plan.steps + plan.cool):
             radius = eps_at(plan, step)
             if step % REPLAYS == 0 or step == first or not radius:
                 x, deep, middle = coming.result()
@@ -176,7 +185,7 @@ def train(plan: Plan, folder: Path) -> None:
                 shown = []
             if (step + 1) % KEEP == 0:
                 save(folder, twin, optimiser, step + 1)
-    save(folder, twin, optimiser, plan.steps)
+    save(folder, twin, optimiser, plan.steps + plan.cool)
     motif.save_weights(RUNS / "motif.weights.h5")
 
 
@@ -184,13 +193,14 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=10_500)
+    parser.add_argument("--cool", type=int, default=1200)
     parser.add_argument("--eps", type=float, default=4.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run", default="motif", help="folder below training/runs")
     args = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    train(Plan(args.steps, args.eps, args.seed), RUNS / args.run)
+    train(Plan(args.steps, args.cool, args.eps, args.seed), RUNS / args.run)
 
 
 if __name__ == "__main__":

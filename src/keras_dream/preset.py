@@ -1,4 +1,4 @@
-"""Recipes by name: the published algorithms, and our own default.
+"""Recipes by name: our own default, looks of `motif`, the published algorithms.
 
 Sources of the published ones: F. Chollet, Deep Learning with Python, 1st edition 2017,
 listing 8.8 ff. (`book1`); keras.io, "Deep Dream" (`kerasio`); the same book's 2nd
@@ -96,10 +96,39 @@ class _Presets(dict[str, Recipe]):
         )
 
 
+def _look(channels: str, everywhere: str) -> Recipe:
+    """A look of `motif`: each place becomes the motif that it already resembles most.
+
+    Args:
+        channels: Of the layer `motifs`, whose channels are the classes in their order.
+        everywhere: A class that is drawn, faintly, where the picture resembles none.
+    """
+    return Recipe(objective=f"motifs:{channels} + 0.1*class:{everywhere}")
+
+
+_LOOKS = {
+    "eyes": Recipe(objective="class:eye + class:owl"),
+    # fish, dog, cat, owl, bird, butterfly, beetle, octopus, snake
+    "creatures": _look("4,6-13", "dog"),
+    # peacock, bird, feathers
+    "feathers": _look("1,9,18", "feathers"),
+    # arches, pagoda, tower
+    "architecture": _look("22-23,27", "arches"),
+    # flower, leaf, tree, fractal
+    "fractal-garden": _look("3,15-17", "fractal"),
+    # shell, fish, octopus, coral, waves
+    "reef": _look("2,4,12,25-26", "coral"),
+    # scales, fur, honeycomb
+    "texture": _look("5,19,21", "scales"),
+    # butterfly, beetle, mandala, wheel
+    "ornament": _look("10-11,20,24", "mandala"),
+}
+
 presets: Mapping[str, Recipe] = MappingProxyType(
     _Presets(
         {
             "default": Recipe(),
+            **_LOOKS,
             "book1": _BOOK1,
             "kerasio": _KERASIO,
             "book2": _BOOK2,

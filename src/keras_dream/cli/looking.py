@@ -73,7 +73,8 @@ def layers(
     if graph.objective and not patterns:
         give(f"\nits own objective: {plain(graph.objective)}")
     if graph.classes and not patterns:
-        classes = ", ".join(map(plain, graph.classes))
+        numbered = enumerate(map(plain, graph.classes))
+        classes = ", ".join(f"{number} {name}" for number, name in numbered)
         give(f"\nclasses, each an objective such as class:NAME\n{classes}")
     return 0
 
