@@ -54,8 +54,9 @@ for layer in motif.layers:
         nothing, one = np.zeros_like(scale), np.ones_like(scale)
         layer.set_weights([scale, shift, nothing, one - layer.epsilon])
     elif layer.weights:
-        names = ("kernel", "bias")[: len(layer.weights)]
-        layer.set_weights([held[f"{layer.name}/{name}"] for name in names])
+        # A dense kernel is kept as that of a 1 × 1 convolution.
+        arrays = [held[f"{layer.name}/{v.name}"].reshape(v.shape) for v in layer.weights]
+        layer.set_weights(arrays)
 image = np.random.default_rng(3).random((75, 98, 3), dtype=np.float32)
 layers = [f"mixed{n}" for n in range(6)] + ["motifs"]
 wanted = keras.Model(motif.inputs, [motif.get_layer(n).output for n in layers])(
