@@ -72,17 +72,22 @@ def looks() -> dict[str, np.ndarray]:
 
 
 def motif_sheets() -> dict[str, np.ndarray]:
-    """Returns what each layer and each class of `motif` dreams of the sky."""
+    """Returns what each layer of `motif` makes of a portrait, each class of the sky."""
     import keras_dream as kd
 
-    dreamer, sky = kd.Dreamer("motif"), photographs(CELL)["sky"]
+    dreamer, every = kd.Dreamer("motif"), photographs(CELL)
     layers = [f"mixed{n}" for n in range(6)] + ["motifs:0-27"]
     classes = [f"class:{name}" for name in dreamer.graph.classes[:-1]]
     sheets = {}
-    for name, objectives in (("layers", layers), ("classes", classes)):
+    for name, objectives, photo in (
+        ("layers", layers, every["astronaut"]),
+        ("classes", classes, every["sky"]),
+    ):
         cells = [
             labelled(
-                dreamer.dream(sky, kd.Recipe(objective=objective)).image,
+                dreamer.dream(
+                    photo, kd.Recipe(objective=objective, step_size=0.005)
+                ).image,
                 objective.removeprefix("class:"),
             )
             for objective in objectives

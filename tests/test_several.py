@@ -186,7 +186,7 @@ def test_motif_and_a_second_network_by_hand(models):
     expected = normalised(g1, "mean_abs") + 0.5 * normalised(g2, "mean_abs")
     assert off(slope, expected) < 1e-5
     made = pair.dream(image, recipe.but(steps=1, octaves=1, jitter=0, clamp=False))
-    moved = image + 0.005 * normalised(expected.astype("f4"), "mean_abs")
+    moved = image + 0.0025 * normalised(expected.astype("f4"), "mean_abs")
     assert off(made.image, moved) < 1e-5
 
 

@@ -24,7 +24,7 @@ from motifs import CLASSES, scene
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "src/keras_dream/network/builtin/motif.safetensors"
-OBJECTIVE = "mixed3 + 0.2*class:owl + 0.2*class:flower"
+OBJECTIVE = "motifs:0,6-8 + 0.2*class:owl"  # eye, dog, cat, owl
 TOLERANCE = 0.02  # of the logits' standard deviation
 
 

@@ -24,6 +24,7 @@ SKY = HERE.parent / "examples" / "sky.jpg"
 GAP = 6  # pixels between pictures
 LAYERS = ("mixed0", "mixed1", "mixed2", "mixed3", "mixed4", "mixed5", "motifs:0-27")
 QUALITY = 84  # of the sheets' JPEG
+BOLD = 0.005  # a step that suits SqueezeNet, whose default ones are faint
 
 
 def photographs() -> dict[str, np.ndarray]:
@@ -96,7 +97,7 @@ def layers() -> np.ndarray:
     rows = []
     for name in ("sky", "astronaut", "china"):
         picture = fitted(every[name], 480, 320)
-        recipes = [kd.presets["default"].but(objective=layer) for layer in LAYERS]
+        recipes = [kd.Recipe(objective=layer, step_size=BOLD) for layer in LAYERS]
         rows.append(
             [
                 labelled(dreamer.dream(picture, recipe).image, str(recipe.objective))
@@ -114,7 +115,7 @@ def classes() -> np.ndarray:
     sky = fitted(photographs()["sky"], 360, 240)
     cells = []
     for number, name in enumerate(names, 1):
-        recipe = kd.presets["default"].but(objective=f"class:{name}")
+        recipe = kd.Recipe(objective=f"class:{name}", step_size=BOLD)
         cells.append(labelled(dreamer.dream(sky, recipe).image, str(number)))
     key = dict(enumerate(names, 1))
     (SHEETS / "classes.json").write_text(json.dumps(key, indent=1) + "\n")
@@ -135,7 +136,7 @@ def steps() -> np.ndarray:
                     ).image,
                     f"{octaves} octaves, step {size}",
                 )
-                for size in (0.003, 0.005, 0.008, 0.012)
+                for size in (0.0015, 0.0025, 0.005, 0.01)
             ]
             for octaves in (2, 4, 6)
         ]
@@ -149,10 +150,9 @@ def pairs() -> np.ndarray:
     rows, key = [], {}
     for number, (name, photo) in enumerate(photographs().items(), 1):
         picture = fitted(photo, 600, 400)
-        recipe = kd.presets["default"]
         dreams = [
-            ours.dream(picture, recipe).image,
-            theirs.dream(picture, recipe).image,
+            ours.dream(picture, "default").image,
+            theirs.dream(picture, kd.Recipe(step_size=BOLD)).image,
         ]
         swap = bool(rng.integers(2))
         left, right = dreams[::-1] if swap else dreams

@@ -103,11 +103,14 @@ def _look(channels: str, everywhere: str) -> Recipe:
         channels: Of the layer `motifs`, whose channels are the classes in their order.
         everywhere: A class that is drawn, faintly, where the picture resembles none.
     """
-    return Recipe(objective=f"motifs:{channels} + 0.1*class:{everywhere}")
+    return Recipe(
+        objective=f"motifs:{channels} + 0.1*class:{everywhere}", step_size=_BOLD
+    )
 
 
+_BOLD = 0.005  # twice the default's step: a look may leave less of the photograph
 _LOOKS = {
-    "eyes": Recipe(objective="class:eye + class:owl"),
+    "eyes": Recipe(objective="class:eye + class:owl", step_size=_BOLD),
     # fish, dog, cat, owl, bird, butterfly, beetle, octopus, snake
     "creatures": _look("4,6-13", "dog"),
     # peacock, bird, feathers

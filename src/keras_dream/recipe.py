@@ -90,7 +90,7 @@ class Recipe(Settings):
         default=20, ge=0, le=MOST_STEPS, description="steps in each octave"
     )
     step_size: _Real = Field(
-        default=0.005,
+        default=0.0025,
         gt=0,
         le=1e6,
         description="how far a step goes, in units of [0, 1]",
