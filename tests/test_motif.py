@@ -55,7 +55,8 @@ for layer in motif.layers:
         layer.set_weights([scale, shift, nothing, one - layer.epsilon])
     elif layer.weights:
         # A dense kernel is kept as that of a 1 × 1 convolution.
-        arrays = [held[f"{layer.name}/{v.name}"].reshape(v.shape) for v in layer.weights]
+        named = [(v, f"{layer.name}/{v.name}") for v in layer.weights]
+        arrays = [held[name].reshape(v.shape) for v, name in named]
         layer.set_weights(arrays)
 image = np.random.default_rng(3).random((75, 98, 3), dtype=np.float32)
 layers = [f"mixed{n}" for n in range(6)] + ["motifs"]
@@ -138,3 +139,13 @@ def test_every_look_moves_every_picture(name, tone):
     moved = np.abs(result.image - picture)
     assert moved.mean() > 0.2 * recipe.step_size
     assert (ROOT / "docs" / "looks" / f"{name}.jpg").is_file()
+
+
+def test_what_the_layers_dream_is_told_alike_in_the_docs():
+    page = (ROOT / "docs" / "motif.md").read_text("utf-8")
+    dreams = zoo.ZOO["motif"].dreams
+    assert set(dreams) <= set(zoo.load("motif").graph.layers)
+    for layer, text in dreams.items():
+        assert re.search(
+            rf"^\| `{layer}` \|.*\| {re.escape(text)} \|$", page, re.MULTILINE
+        )

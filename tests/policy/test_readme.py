@@ -17,6 +17,8 @@ SIZE = (192, 128)  # of the photos in the examples here: every line in seconds
 
 def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
 # What the lines name that is not here, and the network whose weights it needs.
 DOWNLOADS = {
     "book1": "inception_v3",

@@ -72,11 +72,23 @@ def layers(
         )
     if graph.objective and not patterns:
         give(f"\nits own objective: {plain(graph.objective)}")
+    if not patterns:
+        _tell_dreams(network)
     if graph.classes and not patterns:
         numbered = enumerate(map(plain, graph.classes))
         classes = ", ".join(f"{number} {name}" for number, name in numbered)
         give(f"\nclasses, each an objective such as class:NAME\n{classes}")
     return 0
+
+
+def _tell_dreams(network: str) -> None:
+    """Prints what the layers dream, of a network that somebody has looked at."""
+    from keras_dream.network.entries import ZOO
+
+    if network in ZOO and ZOO[network].dreams:
+        rows = [(layer, text) for layer, text in ZOO[network].dreams.items()]
+        give("\nwhat its layers dream; docs/motif.md shows it in pictures")
+        give(table(("layer", "dreams of"), rows))
 
 
 def presets(

@@ -25,6 +25,15 @@ ZOO: Mapping[str, Entry] = {
             about="our own small network: motifs that we drew, offline",
             licence="Apache-2.0",
             preprocessing="tf",
+            dreams={
+                "mixed0": "thick lines, rims and dots",
+                "mixed1": "rings, coils, stripes",
+                "mixed2": "bull's eyes, honeycomb, grids",
+                "mixed3": "roof tiles, foam, scales, coral",
+                "mixed4": "crests of waves, roofs, leaves with veins, firs",
+                "mixed5": "roofs, folds, hollows",
+                "motifs": "the classes themselves, each where the photo resembles it",
+            },
         ),
         Entry(
             name="squeezenet",

@@ -1,7 +1,7 @@
 """What is known of a network that can be asked for by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from keras_dream.network.sources import Source
@@ -23,6 +23,7 @@ class Entry:
         paper: Who described it, when and where; None for our own.
         parameters: How many numbers it has without the classifier, or None.
         application: Its constructor's name in keras.applications, or None.
+        dreams: What its layers dream, where somebody has looked; text by layer.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Entry:
     paper: str | None = None
     parameters: int | None = None
     application: str | None = None
+    dreams: Mapping[str, str] = field(default_factory=dict)
