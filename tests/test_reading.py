@@ -173,6 +173,29 @@ def test_the_classifier_is_seen(tmp_path):
     assert reading.has_classifier(write(tmp_path / "p.h5", named))
 
 
+def test_arrays_are_looked_at_before_they_are_read(tmp_path, monkeypatch):
+    """Many names of one array that nobody wrote take a gigabyte each where read."""
+
+    def claim(file):
+        del file["one/one/w0:0"]
+        file.create_dataset("one/one/w0:0", (1 << 28,), "f4", chunks=(1 << 20,))
+
+    monkeypatch.setattr(reading, "_array", lambda *_: pytest.fail("it was read"))
+    refused(write(tmp_path / "w.h5", claim), "shapes of the layer one")
+
+
+@pytest.mark.parametrize("place", ["layers", "layers/dense", "layers/dense/vars"])
+def test_the_classifier_is_not_looked_for_in_other_files(place, tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file.create_group("dense/vars").attrs["name"] = "predictions"
+    beneath = {"layers": "/", "layers/dense": "/dense"}.get(place, "/dense/vars")
+    path = tmp_path / "w.weights.h5"
+    with h5py.File(path, "w") as file:
+        file[place] = h5py.ExternalLink(str(tmp_path / "secret.h5"), beneath)
+    with pytest.raises(WeightsError, match="missing or a link"):
+        reading.has_classifier(path)
+
+
 # -- what Keras 3 writes, and arrays by their names ------------------------------------
 # Keras' torch backend makes arrays in a way that numpy 2 warns about.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")

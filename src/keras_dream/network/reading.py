@@ -80,7 +80,7 @@ def has_classifier(path: Path) -> bool:
         with _opened(path) as file:
             if _is_modern(file):
                 # A file without names is older than Keras 3.6, and told by its kinds.
-                names = _keras_names(file["layers"])
+                names = _keras_names(_followed(file, "layers", path), path)
             else:
                 names = _listed(file, "layer_names")
     return any(name in CLASSIFIERS for name in names)
@@ -155,16 +155,17 @@ def read_legacy(model: Any, path: Path) -> None:
         if "model_config" in file.attrs:
             raise _damaged(path, "a whole model")
         found = _layers(file, path)
-    wanted = [layer for layer in model.layers if layer.weights]
-    if len(found) != len(wanted):
-        raise _damaged(path, f"{len(found)} layers where {len(wanted)} are needed")
-    for layer, (name, arrays) in zip(wanted, found, strict=True):
-        # The legacy order: what is trained first, then the moving statistics.
-        variables = [*layer.trainable_variables, *layer.non_trainable_variables]
-        shapes = [tuple(v.shape) for v in variables]
-        if shapes != [a.shape for a in arrays]:
-            raise _damaged(path, f"shapes of the layer {name} that do not fit")
-        _assign(layer, variables, arrays)
+        wanted = [layer for layer in model.layers if layer.weights]
+        if len(found) != len(wanted):
+            raise _damaged(path, f"{len(found)} layers where {len(wanted)} are needed")
+        for layer, (name, group, parts) in zip(wanted, found, strict=True):
+            # The legacy order: what is trained first, then the moving statistics.
+            variables = [*layer.trainable_variables, *layer.non_trainable_variables]
+            shapes = [tuple(v.shape) for v in variables]
+            # Before anything is read: a small file may claim gigabytes many times.
+            if shapes != [_plain(group, part, path).shape for part in parts]:
+                raise _damaged(path, f"shapes of the layer {name} that do not fit")
+            _assign(layer, variables, [_array(group, part, path) for part in parts])
 
 
 def _assign(layer: Any, variables: list[Any], arrays: list[np.ndarray]) -> None:
@@ -205,11 +206,12 @@ def _fill(model: Any, file: Any, folder: str, path: Path) -> None:
         _assign(layer, variables, arrays)
 
 
-def _keras_names(group: Any) -> list[str]:
+def _keras_names(group: Any, path: Path) -> list[str]:
     """Returns the names of the layers in a `.weights.h5` file, as far as it tells."""
     found = []
     for kind in group:
-        held = group.get(f"{kind}/vars")
+        inner = _followed(group, kind, path)
+        held = _followed(inner, "vars", path) if "vars" in inner else None
         name = "" if held is None else held.attrs.get("name", "")
         unnamed = not name and kind == "dense" and held is not None and len(held)
         found.append("predictions" if unnamed else str(name))
@@ -281,14 +283,14 @@ def _misshapen(path: Path, name: str, shape: Any, variable: Any) -> WeightsError
     return _damaged(path, f"whose {name} is {found}, not {wanted}")
 
 
-def _layers(file: Any, path: Path) -> list[tuple[str, list[np.ndarray]]]:
-    """Returns the layers that have weights, in the file's order."""
-    found: list[tuple[str, list[np.ndarray]]] = []
+def _layers(file: Any, path: Path) -> list[tuple[str, Any, list[str]]]:
+    """Returns name, group and arrays' names of the layers that have weights."""
+    found: list[tuple[str, Any, list[str]]] = []
     for name in _listed(file, "layer_names"):
         group = _followed(file, name, path)
-        arrays = [_array(group, part, path) for part in _listed(group, "weight_names")]
-        if arrays:
-            found.append((name, arrays))
+        parts = _listed(group, "weight_names")
+        if parts:
+            found.append((name, group, parts))
     return found
 
 
