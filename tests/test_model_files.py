@@ -133,6 +133,16 @@ def test_a_torn_archive_is_refused(good, tmp_path, cut):
     assert "no whole zip archive" in refusal(path)
 
 
+def test_a_place_before_the_archive_is_refused(good, tmp_path):
+    """The central directory of a cut file leads to before its beginning."""
+    data = bytearray(good.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = (2**31).to_bytes(4, "little")
+    path = tmp_path / "led.keras"
+    path.write_bytes(data)
+    assert "no whole zip archive" in refusal(path)
+
+
 def first_array(file):
     return "layers/conv2d/vars"
 

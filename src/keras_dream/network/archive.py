@@ -47,7 +47,8 @@ def inspect(path: Path) -> tuple[dict[str, Any], int]:
             _check_members(path, archive.infolist())
             config = _config(path, archive.read(CONFIG))
             weights = io.BytesIO(archive.read(WEIGHTS))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+    # Forged places lead before the file's beginning, which is the system's error.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError):
         refuse(path, "no whole zip archive", "save or download it again")
     return config, _check_arrays(path, weights)
 
