@@ -65,6 +65,14 @@ FOUND = {
         "0-255",
     ),
     "unit statistics": (lambda: [layers.Normalization(mean=0.4, variance=0.05)], "0-1"),
+    "statistics of levels from -1": (
+        lambda: [layers.Normalization(mean=0.1, variance=0.3)],
+        None,
+    ),
+    "statistics of levels less a mean": (
+        lambda: [layers.Normalization(mean=2.0, variance=3.6e3)],
+        None,
+    ),
     "no statistics": (lambda: [layers.Normalization(mean=0, variance=1)], None),
     "behind augmentation": (
         lambda: [

@@ -239,11 +239,15 @@ def _by_mean(layer: Any) -> str | None:
     """Tells which levels a Normalization was adapted to, or None for unclear."""
     from keras_dream.network.rules import to_numpy
 
-    mean = float(np.mean(to_numpy(layer.mean)))
-    deviation = float(np.sqrt(np.mean(to_numpy(layer.variance))))
-    if max(mean, deviation) >= _GREY_LEVEL:
-        return "0-255"
-    return "0-1" if 0 < mean <= 1 and deviation < 1 else None
+    mean, variance = to_numpy(layer.mean), to_numpy(layer.variance)
+    grey = max(float(np.mean(mean)), float(np.sqrt(np.mean(variance)))) >= _GREY_LEVEL
+    most = 255.0 if grey else 1.0
+    # What lies between 0 and `most` varies no more than this (Bhatia and Davis 2000,
+    # "A Better Bound on the Variance"); levels from -1 to 1, or less a mean, may.
+    fits = (mean >= 0) & (variance <= 1.001 * mean * (most - mean))
+    if not fits.all() or not mean.any():
+        return None
+    return "0-255" if grey else "0-1"
 
 
 def _is_number(value: Any) -> bool:
