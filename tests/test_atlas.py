@@ -167,6 +167,17 @@ def test_classes_need_a_classifier(dream, desk):
     assert "dense classifier" in told
 
 
+def test_classes_that_are_not_there():
+    import keras
+
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="seen")(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(3, name="scores")(x))
+    with pytest.raises(ObjectiveError, match="classes must be below 3"):
+        kd.atlas(model, classes=True, channels="7", preprocessing="tf", size=32)
+
+
 def test_the_command(dream, desk, monkeypatch):
     code, out, told = dream("atlas", "motif", "--layers", "far", *QUICK)
     assert (code, out) == (0, "motif-atlas.png\n")

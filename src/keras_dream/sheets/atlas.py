@@ -255,11 +255,7 @@ class _Drawer:
             check_count(sum(len(s.cells) for s in found), "try fewer --channels")
         if not found:
             widest = max((counts[node] for node in nodes), default=0)
-            raise ObjectiveError(
-                f"Channels must be below {widest}, the most that these layers have",
-                received=", ".join(map(str, (self._chosen or ())[:5])),
-                attempt="see `dream layers NETWORK`",
-            )
+            raise _no_channels("Channels", widest, self._chosen)
         return found
 
     def classes(self) -> Section:
@@ -276,14 +272,13 @@ class _Drawer:
         side = max(self._size, self._smallest(graph.classifier))
         start = next(self._starts(side))
         chosen = [n for n in self._chosen or range(count) if n < count]
+        if not chosen:
+            raise _no_channels("Channels of the classes", count, self._chosen)
         cells = [
             Cell(
                 name=f"class-{known[n]}",
                 label=known[n],
-                # A quote ends a name in an objective's text; its number always works.
-                recipe=self._aiming(
-                    Class(str(n) if "'" in known[n] else known[n]).text
-                ),
+                recipe=self._aiming(_class_text(n, known[n])),
                 picture=start,
                 like="classes",
             )
@@ -347,6 +342,16 @@ def _faint(image: np.ndarray) -> np.ndarray:
 def _class_text(number: int, name: str) -> str:
     # A quote would end the name in an objective's text; the number always works.
     return Class(str(number) if "'" in name else name).text
+
+
+def _no_channels(
+    what: str, count: int, chosen: tuple[int, ...] | None
+) -> ObjectiveError:
+    return ObjectiveError(
+        f"{what} must be below {count}, the most that there are",
+        received=", ".join(map(str, (chosen or ())[:5])),
+        attempt="see `dream layers NETWORK`",
+    )
 
 
 def _check(size: int, columns: int, recipe: Recipe) -> None:
