@@ -238,10 +238,10 @@ def test_a_picture_too_small_for_an_opaque_layer():
 
 
 def test_lower_refuses_what_is_no_picture_model():
-    image = keras.Input((None, None, 1))
-    grey = keras.Model(image, layers.Conv2D(1, 1)(image))
-    with pytest.raises(NetworkError, match="3 channels"):
-        lower(grey, preprocessing="tf")
+    image = keras.Input((None, None, 2))
+    double = keras.Model(image, layers.Conv2D(1, 1)(image))
+    with pytest.raises(NetworkError, match="3 channels or 1"):
+        lower(double, preprocessing="tf")
     pair = [keras.Input((4, 4, 3)), keras.Input((4, 4, 3))]
     with pytest.raises(NetworkError, match="one input"):
         lower(keras.Model(pair, layers.Add()(pair)), preprocessing="tf")
