@@ -250,7 +250,7 @@ def test_lower_refuses_what_is_no_picture_model():
     with pytest.raises(NetworkError, match="built"):
         lower("inception_v3", preprocessing="tf")
     model = small_models.convolutions()
-    with pytest.raises(NetworkError, match="preprocessing must be one of"):
+    with pytest.raises(NetworkError, match="preprocessing must be stated, one of"):
         lower(model)
     with pytest.raises(NetworkError, match="'caffe'"):
         lower(model, preprocessing="cafe")
