@@ -122,6 +122,41 @@ def test_every_stated_hash_is_checked(source, place, places):
         assert not aside
 
 
+def test_a_good_file_that_lands_meanwhile_stays(places, monkeypatch):
+    path = places[1] / "a.h5"
+    path.write_bytes(BAD)
+    once = hashes.hashes_of
+
+    def slowly(asked):
+        found = once(asked)
+        path.write_bytes(GOOD)  # another process lands it after our look
+        return found
+
+    monkeypatch.setattr(hashes, "hashes_of", slowly)
+    assert weights.locate("net", [PUBLISHED[0]]) == (path, SHA256)
+    assert path.read_bytes() == GOOD
+    assert not list(places[1].glob("*.bad-*"))
+
+
+def test_a_wrong_file_whose_lock_is_held_is_told_and_left(places, monkeypatch):
+    monkeypatch.setattr(manifest, "PATIENCE", 0.2)
+    path = places[1] / "a.h5"
+    path.write_bytes(BAD)
+    with manifest.locked(path), pytest.raises(WeightsError, match="published md5"):
+        weights.locate("net", [PUBLISHED[0]])
+    assert path.read_bytes() == BAD
+
+
+def test_a_wrong_file_in_a_folder_that_takes_no_changes(places, monkeypatch):
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    (places[1] / "a.h5").write_bytes(BAD)
+    monkeypatch.setattr(manifest, "locked", refuse)
+    with pytest.raises(WeightsError, match="move the file away"):
+        weights.locate("net", [PUBLISHED[0]])
+
+
 def test_both_hashes_must_fit(places):
     (places[1] / "a.h5").write_bytes(GOOD)
     with pytest.raises(WeightsError, match="published md5"):

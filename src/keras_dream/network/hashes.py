@@ -81,6 +81,38 @@ def examine(path: Path, source: Source, *, trust: bool = True) -> Verdict:
     return Verdict(sha256)
 
 
+def judge(
+    path: Path, source: Source, *, trust: bool = True
+) -> tuple[Verdict, Path | None]:
+    """Compares a file as `examine` does, and sets one of a wrong hash aside.
+
+    It is looked at again under its lock: the first look takes seconds, in which another
+    process may have put a good file there.
+
+    Args:
+        path: The file.
+        source: What it should be.
+        trust: As for `examine`.
+
+    Returns:
+        The verdict, and where the file is now, as `set_aside` returns it.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    verdict = examine(path, source, trust=trust)
+    if not verdict.received or path.parent != home():
+        return verdict, None
+    try:
+        with manifest.locked(path, patience=manifest.PATIENCE):
+            verdict = examine(path, source, trust=trust)
+            return verdict, set_aside(
+                path, verdict.sha256
+            ) if verdict.received else None
+    except OSError:
+        return verdict, None  # somebody is fetching it, or the folder takes no changes
+
+
 def entry(sha256: str, md5: str = "") -> dict[str, str]:
     """Returns what the manifest keeps of a file."""
     return {"sha256": sha256, **({"md5": md5} if md5 else {})}
@@ -98,6 +130,8 @@ def hashes_of(path: Path) -> tuple[str, str]:
 
 def set_aside(path: Path, sha256: str) -> Path | None:
     """Renames a file of a wrong hash, so that nobody uses it and nothing is lost.
+
+    Its lock must be held.
 
     Returns:
         Its new name, `NAME.bad-` and the start of its hash; None where it must stay,

@@ -108,12 +108,11 @@ def _verify_shipped(entry: Entry) -> Finding:
 
 def _verify_file(source: Source, path: Path) -> Finding:
     try:
-        verdict = hashes.examine(path, source, trust=False)
+        verdict, aside = hashes.judge(path, source, trust=False)
     except OSError as error:
         return Finding(path, "wrong", (error.strerror or str(error)).lower())
     if verdict.received:
         told = f"it must have {verdict.must}"
-        aside = hashes.set_aside(path, verdict.sha256)
         more = f"{told}; kept aside as {aside}" if aside else told
         return Finding(path, "wrong", more, verdict.sha256)
     stated = [kind for kind in ("sha256", "md5") if getattr(source, kind)]

@@ -10,8 +10,7 @@ from keras_dream.network.download import download
 from keras_dream.network.hashes import (
     Held,
     Verdict,
-    examine,
-    set_aside,
+    judge,
     sha256_of,
 )
 from keras_dream.network.sources import (
@@ -34,7 +33,6 @@ __all__ = [
     "known_sha256",
     "locate",
     "sha256_of",
-    "wrong",
 ]
 
 
@@ -80,11 +78,11 @@ def locate(
     wanted = fitting(sources, classifier)
     passed_over = ""
     for source, path in places(wanted):
-        verdict = _verdict(path, source)
+        verdict, aside = _judged(path, source)
         if not verdict.received:
             return Held(path, verdict.sha256)
         if path.parent != folders()[-1]:
-            raise wrong(path, verdict)
+            raise _wrong(path, verdict, aside)
         passed_over = (
             f", but for {path} with {verdict.received} instead of {verdict.must}"
         )
@@ -94,9 +92,8 @@ def locate(
     return download(name, chosen, progress)
 
 
-def wrong(path: Path, verdict: Verdict) -> WeightsError:
-    """Sets a file of a wrong hash aside, and returns the sentence that names it."""
-    aside = set_aside(path, verdict.sha256)
+def _wrong(path: Path, verdict: Verdict, aside: Path | None) -> WeightsError:
+    """Returns the sentence that names a file of a wrong hash."""
     return WeightsError(
         f"The weights file {path} must have {verdict.must}",
         received=verdict.received + (f", kept aside as {aside}" if aside else ""),
@@ -106,9 +103,9 @@ def wrong(path: Path, verdict: Verdict) -> WeightsError:
     )
 
 
-def _verdict(path: Path, source: Source) -> Verdict:
+def _judged(path: Path, source: Source) -> tuple[Verdict, Path | None]:
     try:
-        return examine(path, source)
+        return judge(path, source)
     except OSError:
         check_file(path, "A weights file", error=WeightsError)
         raise
