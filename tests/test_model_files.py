@@ -17,7 +17,7 @@ from forging import CONFIG, WEIGHTS, members, packed, refusal
 
 from keras_dream import Dreamer, dream as dream_once
 from keras_dream.errors import NetworkError
-from keras_dream.network import own
+from keras_dream.network import archive, own
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +217,23 @@ ARRAYS = {
 def test_arrays_that_are_refused(case, reweighted, tmp_path):
     change, reason = ARRAYS[case]
     assert reason in refusal(reweighted(lambda file: change(file, tmp_path)))
+
+
+def test_many_packed_arrays_are_refused(reweighted, monkeypatch):
+    """Each is within its own bound, and all together are hundreds of gigabytes."""
+
+    def pack(file):
+        noise = np.random.default_rng(0).random(1 << 16, np.float32)
+        for number in range(3):
+            array = file.create_dataset(
+                f"a{number}", (1 << 22,), "f4", chunks=(1 << 16,)
+            )
+            array[: 1 << 16] = noise
+
+    path = reweighted(pack)
+    assert archive.inspect(path)[1] > 3 << 22
+    monkeypatch.setattr(archive, "MOST_NUMBERS", 2 << 22)
+    assert "numbers in all" in refusal(path)
 
 
 def test_damaged_weights_are_refused(forged):

@@ -21,6 +21,7 @@ LARGEST_CONFIG = 32 << 20  # bytes; that of NASNetLarge has 2 MB
 LARGEST_WEIGHTS = 4 << 30  # bytes; the largest of keras.applications has 1.4 GB
 MOST_EXPANSION = 100  # times; Keras stores without compression, and flate does 1032
 LARGEST_ARRAY = 1 << 31  # bytes
+MOST_NUMBERS = LARGEST_WEIGHTS // 4  # in all arrays: packed ones are many times a file
 DEEPEST = 64  # groups within groups; each nested model takes two or three
 
 _OTHER_WEIGHTS = {
@@ -141,11 +142,14 @@ def _check_arrays(path: Path, data: io.BytesIO) -> int:
 
     try:
         with h5py.File(data, "r") as file:
-            return _count(path, file, "", set())
+            count = _count(path, file, "", set())
     except NetworkError:
         raise
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         refuse(path, "whose model.weights.h5 is damaged", "save or download it again")
+    if count > MOST_NUMBERS:
+        refuse(path, f"whose arrays claim {count:,} numbers in all", _DISTRUST)
+    return count
 
 
 def _count(path: Path, group: Any, place: str, seen: set[int]) -> int:
