@@ -3,13 +3,20 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 import keras_dream as kd
 from keras_dream import Dreamer, Recipe
-from keras_dream.errors import InputError, ObjectiveError, SettingError, WeightsError
+from keras_dream.errors import (
+    InputError,
+    NetworkError,
+    ObjectiveError,
+    SettingError,
+    WeightsError,
+)
 from keras_dream.images import Picture, read_picture
 from keras_dream.preset import preset
 from keras_dream.replay import read_recipe, read_saved
@@ -256,3 +263,10 @@ def test_python(motif, photo, tmp_path):
         kd.grid(photo, x="network=motif|squeezenet", network=dreamer)
     with pytest.raises(WeightsError, match="grid of one network"):
         kd.grid(photo, x="network=motif|squeezenet", weights="a.h5")
+    lost = {"weights": {"squeezenet": "a.h5"}}
+    with pytest.raises(NetworkError, match="weights must be for a network"):
+        kd.grid(photo, x="steps=1", **lost)
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="mine")
+    with pytest.raises(NetworkError, match="weights must be for a network"):
+        kd.grid(photo, x="steps=1", network=model, preprocessing="0-1", **lost)

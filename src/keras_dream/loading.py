@@ -52,9 +52,9 @@ def load_networks(
             attempt="name each once; a recipe's `also` may ask one for several things",
         )
     files = weights if isinstance(weights, Mapping) else {names[0]: weights}
-    _check_names("weights", files, names)
+    check_names("weights", files, names)
     stated = _stated(preprocessing, given, names)
-    _check_names("preprocessing", stated, names)
+    check_names("preprocessing", stated, names)
     every = isinstance(classifier, bool)
     found: dict[str, zoo.Loaded] = {}
     for name, network in zip(names, given, strict=True):
@@ -148,7 +148,17 @@ def _stated(
     return dict.fromkeys(models or names[:1], preprocessing)
 
 
-def _check_names(what: str, given: Mapping[str, Any], names: list[str]) -> None:
+def check_names(what: str, given: Mapping[str, Any], names: list[str]) -> None:
+    """Makes sure that what is given by networks' names is for networks that are here.
+
+    Args:
+        what: What is given, for the message.
+        given: It, by network.
+        names: The networks.
+
+    Raises:
+        NetworkError: If it is for another one.
+    """
     for name in given:
         if name not in names:
             raise NetworkError(

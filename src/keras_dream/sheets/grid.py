@@ -16,7 +16,7 @@ from keras_dream.errors import (
     shown,
 )
 from keras_dream.images import Picture, as_picture
-from keras_dream.loading import asks_for_class
+from keras_dream.loading import asks_for_class, check_names
 from keras_dream.network import own, zoo
 from keras_dream.objectives import parse
 from keras_dream.preset import preset
@@ -222,6 +222,7 @@ def grid_dreamers(
     Raises:
         SettingError: If the network is an axis and a model is given.
         WeightsError: If one weights file is given for several networks.
+        NetworkError: If one is given for a network that no cell has.
     """
     recipes = [cell.recipe for cell in plan.cells]
     networks = list(dict.fromkeys(recipe.network for recipe in recipes))
@@ -233,6 +234,11 @@ def grid_dreamers(
         )
     if isinstance(model, Dreamer):
         return Dreamers(recipes, dreamer=model)
+    if model is not None:
+        scored = max(recipes, key=lambda recipe: len(asks_for_class(recipe)))
+        return Dreamers(
+            recipes, dreamer=Dreamer.of(scored, model, weights=weights, **options)
+        )
     if weights is not None and not isinstance(weights, Mapping):
         if len(networks) > 1:
             raise WeightsError(
@@ -241,13 +247,9 @@ def grid_dreamers(
                 attempt="write NETWORK=FILE, in Python a dictionary",
             )
         weights = {networks[0]: weights}
-    if model is None:
-        return Dreamers(recipes, weights=weights, **options)
-    files = None if weights is None else weights[networks[0]]
-    scored = max(recipes, key=lambda recipe: len(asks_for_class(recipe)))
-    return Dreamers(
-        recipes, dreamer=Dreamer.of(scored, model, weights=files, **options)
-    )
+    named = {term.network for recipe in recipes for term in recipe.terms}
+    check_names("weights", weights or {}, sorted(named))
+    return Dreamers(recipes, weights=weights, **options)
 
 
 def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
