@@ -203,22 +203,30 @@ def compare(found, model, graph, names, image, backend):
         assert off(made, expected.reshape(made.shape)) < EXACT, name
 
 
-def compare_slope(found, model, graph, name, image, backend):
+def compare_slope(found, model, graph, name, size, backend):
     """Holds the slope of a layer's mean square against the model's."""
-    given, back = prepared(found, image)
     reference = Slope(outputs(model, [name]), lambda found, _: mean_square(found[0]))
-    value, slope = reference(given)
     node = graph.node_of(name)
-    program = Program(optimise(graph, [node]), [node], backend)
-
-    def loss(x, plan):
-        return backend.mean(backend.square(program(x, plan)[0]))
-
-    plan = optimise(graph, [node]).plan(*image.shape[:2]).values
-    made, gradient = backend.value_and_grad(loss)(backend.image(image), plan)
-    assert backend.to_float(made) == pytest.approx(value, rel=1e-4)
-    assert np.linalg.norm(slope) > 0
-    assert off(backend.to_image(gradient), back(slope)) < 1e-3
+    fast = optimise(graph, [node])
+    program = Program(fast, [node], backend)
+    run = backend.value_and_grad(
+        lambda x, plan: backend.mean(backend.square(program(x, plan)[0]))
+    )
+    gaps = []
+    # Next to a rectifier's kink a last bit turns the slope: Keras' ResNet50 differs
+    # from itself by 0.003 when its input is changed by one part in ten million. It will
+    # not happen in three pictures one after the other.
+    for seed in range(3):
+        image = picture(*size, seed=seed)
+        given, back = prepared(found, image)
+        value, slope = reference(given)
+        made, gradient = run(backend.image(image), fast.plan(*size).values)
+        assert backend.to_float(made) == pytest.approx(value, rel=1e-4)
+        assert np.linalg.norm(slope) > 0
+        gaps.append(off(backend.to_image(gradient), back(slope)))
+        if gaps[-1] < 1e-4:
+            break
+    assert min(gaps) < 1e-4
 
 
 # -- networks --------------------------------------------------------------------------
@@ -241,7 +249,7 @@ def test_networks_agree_with_those_of_keras(name, tmp_path, monkeypatch, backend
     assert model.count_params() == found.parameters
     names = asked_for(graph, [layer.name for layer in model.layers])
     compare(found, model, graph, names, picture(*ODD), backend)
-    compare_slope(found, model, graph, names[-1], picture(*ODD), backend)
+    compare_slope(found, model, graph, names[-1], ODD, backend)
     check_facts(found, graph)
 
 
@@ -265,7 +273,7 @@ def test_nasnet_fits_every_size(backend):
         one.assign(other)
     names = asked_for(graph, [layer.name for layer in theirs.layers])
     compare(found, theirs, graph, names, picture(*size), backend)
-    compare_slope(found, theirs, graph, names[-1], picture(*size), backend)
+    compare_slope(found, theirs, graph, names[-1], size, backend)
     check_facts(found, graph)
 
 
@@ -316,7 +324,7 @@ def test_miniatures_agree_on_every_backend(build, backend):
     assert not graph.opaque
     names = asked_for(graph, [layer.name for layer in model.layers])
     compare(found, model, graph, names, picture(67, 64), backend)
-    compare_slope(found, model, graph, names[-1], picture(67, 64), backend)
+    compare_slope(found, model, graph, names[-1], (67, 64), backend)
 
 
 @pytest.mark.backends
