@@ -223,6 +223,8 @@ def test_a_signal_saves_what_there_is(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
+    if before == signal.SIG_IGN:
+        pytest.skip("whoever started the tests has it ignored, as nohup does")
     _signal_at(monkeypatch, "step", number)
     code, out, err = dream(photo, *FAST)
     assert (code, out) == (130, "photo-dream.png\n")

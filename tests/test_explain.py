@@ -297,3 +297,14 @@ def test_mistakes(dream, photo, arguments, words):
     assert len(lines) == 1
     assert all(word in lines[0] for word in words), err
     assert [path.name for path in Path().iterdir()] == ["photo.png"]
+
+
+def test_channels_of_a_layer_of_classes_bear_their_names():
+    image = np.random.default_rng(5).random((96, 96, 3), dtype=np.float32)
+    found = kd.explain(image, layers=["motifs", "mixed2"])
+    classes = kd.Dreamer().graph.classes
+    for layer in found.layers:
+        for channel in layer.channels:
+            wanted = classes[channel.channel] if layer.facts.layer == "motifs" else None
+            assert channel.named == wanted
+            assert channel.data().get("class") == wanted

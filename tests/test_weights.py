@@ -75,7 +75,7 @@ def test_offline_is_one_sentence(how, places, monkeypatch):
     text = str(error.value)
     assert "a.h5" in text
     assert all(str(place) in text for place in places)
-    assert "--weights" in text
+    assert "`dream weights import FILE`" in text
     assert error.value.exit_code == 2
 
 

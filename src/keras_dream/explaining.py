@@ -1,6 +1,7 @@
 """Explaining: which layers and channels respond most to a picture, and where."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def explain(
         weights_sha256=dreamer.record(picture).weights_sha256,
         picture=picture,
         seen=seen,
-        layers=tuple(made),
+        layers=tuple(_with_classes(layer, dreamer.graph.classes) for layer in made),
         classes=_classes(dreamer, seen),
         notices=tuple(notices),
     )
@@ -135,6 +136,14 @@ def _usual(graph: Graph) -> list[str]:
     bounded = [node for node in chief if np.isfinite(reach[node].stride)]
     # A pool shows the channels of the layer before it once more.
     return [node for node in bounded if "pool" not in ops[node]] or list(chief)
+
+
+def _with_classes(layer: LayerSeen, classes: Sequence[str]) -> LayerSeen:
+    """Returns a layer whose channels are named, if it has one for each class."""
+    if len(classes) != layer.facts.channels:
+        return layer
+    named = (replace(c, named=classes[c.channel]) for c in layer.channels)
+    return replace(layer, channels=tuple(named))
 
 
 def _layer(

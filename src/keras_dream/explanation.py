@@ -40,6 +40,7 @@ class ChannelSeen:
         peak: Where most: (down, across) in pixels of the photo.
         share: The share of the picture that is unusually high, from 0 to 1.
         objective: The text that dreams it.
+        named: The class that it stands for, in a layer with a channel for each class.
     """
 
     layer: str
@@ -48,6 +49,12 @@ class ChannelSeen:
     peak: tuple[int, int]
     share: float
     objective: str
+    named: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call it: its objective, and its class where it stands for one."""
+        return f"{self.objective} ({self.named})" if self.named else self.objective
 
     def data(self) -> dict[str, Any]:
         """Returns the channel as JSON types."""
@@ -58,6 +65,7 @@ class ChannelSeen:
             "score": round(self.score, 3),
             "where": {"x": across, "y": down, "share": round(self.share, 4)},
             "objective": self.objective,
+            **({"class": self.named} if self.named else {}),
         }
 
 
@@ -245,7 +253,7 @@ def _row(layer: LayerSeen, small: np.ndarray) -> Row:
 def _caption(channel: ChannelSeen) -> tuple[str, str]:
     down, across = channel.peak
     return (
-        f"{channel.channel}    {channel.score:+.1f}",
+        f"{channel.channel} {channel.named or ''}   {channel.score:+.1f}",
         f"{_percent(channel.share)}, at {across}, {down}",
     )
 
@@ -261,7 +269,7 @@ def _heat_map(layer: LayerSeen, number: int, small: np.ndarray) -> np.ndarray:
 
 
 def _line(channel: ChannelSeen) -> str:
-    return f"{channel.objective}  {channel.score:+.1f}"
+    return f"{channel.title}  {channel.score:+.1f}"
 
 
 def _percent(share: float) -> str:

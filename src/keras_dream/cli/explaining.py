@@ -153,7 +153,7 @@ def _summary(found: "Explanation") -> str:
     """Returns the strongest channels as a table, and the classes above it."""
     rows = [
         (
-            plain(channel.objective),
+            plain(channel.title),
             f"{channel.score:+.1f}",
             f"{100 * channel.share:.0f} %",
             f"{channel.peak[1]}, {channel.peak[0]}",

@@ -115,7 +115,7 @@ def _wrong(
     return DownloadError(
         f"The weights of {name} must have the published {kind} {must}",
         received=f"a download with {received} from {source.url}, kept as {aside}",
-        attempt="try again later, or give the file with --weights FILE",
+        attempt="try again later, or bring the file with `dream weights import FILE`",
     )
 
 
@@ -153,6 +153,6 @@ def _lost(name: str, source: Source, part: Part, lost: Lost) -> DownloadError:
     return DownloadError(
         f"The weights of {name} must be downloadable from {source.url}",
         received=shown(str(lost)),
-        attempt="check the connection, or give the file with --weights FILE"
-        + (kept if size else ""),
+        attempt="check the connection, or bring the file with `dream weights import "
+        "FILE`" + (kept if size else ""),
     )

@@ -392,6 +392,6 @@ def load(path: Path) -> Graph:
         raise WeightsError(
             "A network file must be one that keras-dream wrote",
             received=f"{path.name}, which cannot be read as one",
-            attempt="write it again",
+            attempt="leave --weights out for a network that is in the package",
         ) from None
     return graph

@@ -118,7 +118,7 @@ def _missing(name: str, wanted: Sequence[Source], passed_over: str) -> WeightsEr
     kind = f"called {names}" if names else "with classes"
     can_dial = any(source.url for source in wanted)
     page = next((source.page for source in wanted if source.page), None)
-    by_hand = "give the file with --weights FILE"
+    by_hand = "bring the file with `dream weights import FILE`"
     if page and not can_dial:
         by_hand = f"get it from {page}, then `dream weights import FILE`"
     return WeightsError(
