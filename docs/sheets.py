@@ -1,4 +1,6 @@
-"""Makes the pictures of docs/sheets.md: `python docs/sheets.py`.
+"""Makes the pictures of docs/sheets.md, and one of docs/motif.md.
+
+    python docs/sheets.py
 
 The cells are kept in build/sheets, so that a second run goes on where one was stopped.
 """
@@ -24,6 +26,8 @@ def main() -> None:
         folder=CELLS / "atlas",
     )
     atlas.save(HERE / "atlas.jpg")
+    classes = kd.atlas(dreamer, classes=True, size=112, folder=CELLS / "classes")
+    classes.save(HERE / "motif-noise.jpg")
     grid = kd.grid(
         SKY,
         x="objective=mixed2|mixed4|class:owl",
