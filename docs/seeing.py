@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from pictures import joined
 
 HERE = Path(__file__).parent
-GAP = 12  # pixels between pictures
 LAYERS = ("mixed1", "mixed3", "mixed5")
 
 
@@ -36,9 +36,7 @@ def strongest() -> np.ndarray:
         dreamer.dream(cat, kd.Recipe(objective=objective)).image
         for objective in objectives
     ]
-    gap = np.ones((pictures[0].shape[0], GAP, 3), np.float32)
-    parts = [part for picture in pictures for part in (gap, picture)][1:]
-    return np.concatenate(parts, axis=1)
+    return joined(pictures, 1)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
 import small_models
 from keras import layers
+from legacy_files import write_legacy
 from reference import randomise
 from weights_server import separate
 
@@ -20,22 +20,7 @@ from keras_dream.errors import WeightsError
 from keras_dream.network import architectures, graph as graphs, lowered, manifest, zoo
 from keras_dream.network.hashes import hashes_of
 from keras_dream.network.lower import lower
-from keras_dream.network.rules import to_numpy
 from keras_dream.network.weights import Source
-
-
-def write_legacy(path, model):
-    """Writes a model's weights as the old Keras did."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            every = [*layer.trainable_variables, *layer.non_trainable_variables]
-            names = [f"{layer.name}/w{k}:0".encode() for k in range(len(every))]
-            group.attrs["weight_names"] = np.array(names or [], "S80")
-            for name, variable in zip(names, every, strict=True):
-                group[name.decode()] = to_numpy(variable)
-    return hashes_of(path)
 
 
 def small(classifier=False):
@@ -49,7 +34,7 @@ def small(classifier=False):
 def home(tmp_path, monkeypatch):
     """Our cache; `small` is a network whose published weights are in it."""
     home = separate(tmp_path, monkeypatch)[1]
-    hashes = write_legacy(home / "small.h5", randomise(small()))
+    hashes = hashes_of(write_legacy(randomise(small()), home / "small.h5"))
     squeezenet = zoo.entry("squeezenet")
     entry = dataclasses.replace(
         squeezenet,
@@ -288,7 +273,7 @@ print(*(m for m in ("keras", "tensorflow", "jax", "h5py") if m in sys.modules))
 def test_the_second_start_needs_no_keras(tmp_path, monkeypatch):
     places = separate(tmp_path, monkeypatch)
     model = randomise(architectures.squeezenet(False))
-    _, md5 = write_legacy(places[0] / "random.h5", model)
+    _, md5 = hashes_of(write_legacy(model, places[0] / "random.h5"))
     source = str(Path(zoo.__file__).parents[2])
     said = []
     for number in range(2):

@@ -60,7 +60,7 @@ PARTS = {
         "a TorchModuleWrapper, which holds code",
     ),
     "saved model": (
-        layer("TFSMLayer", filepath="/tmp/evil", call_endpoint="serve"),
+        layer("TFSMLayer", filepath="evil", call_endpoint="serve"),
         "a TFSMLayer, which loads code from another place",
     ),
     "jax function": (layer("JaxLayer", call_fn="x"), "a JaxLayer, which holds code"),

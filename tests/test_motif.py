@@ -1,13 +1,11 @@
 """The shipped network `motif`: its file, the Keras model it came from, its dreams."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import TRAINING, run_apart
 
 import keras_dream as kd
 from keras_dream.images import read_picture
@@ -16,7 +14,6 @@ from keras_dream.network.weights import sha256_of
 from keras_dream.objectives import parse
 
 ROOT = Path(__file__).resolve().parents[1]
-TRAINING = ROOT / "training"
 GOLDEN = Path(__file__).parent / "golden" / "motif-three-steps.png"
 LARGEST = 6_000_000  # bytes: what a wheel may carry for a first dream
 
@@ -77,20 +74,7 @@ def test_file_agrees_with_the_keras_model():
     pytest.importorskip("cv2", reason="the classes are listed by the renderer")
     if not TRAINING.is_dir():
         pytest.skip("training/ is not in this distribution")
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "torch",
-        "PYTHONPATH": os.pathsep.join([str(TRAINING), *sys.path]),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", AGREEMENT],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_apart(AGREEMENT, "torch")
 
 
 def golden_dream() -> np.ndarray:

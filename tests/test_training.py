@@ -1,16 +1,13 @@
 """The motifs' renderer and one step of training; neither is part of the wheel."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import TRAINING, run_apart
 
 pytest.importorskip("cv2", reason="the renderer draws with OpenCV")
 
-TRAINING = Path(__file__).resolve().parents[1] / "training"
 if not TRAINING.is_dir():
     pytest.skip("training/ is not in this distribution", allow_module_level=True)
 sys.path.insert(0, str(TRAINING))
@@ -129,17 +126,4 @@ def test_training_step():
     # In its own process: it needs TensorFlow as the Keras backend.
     pytest.importorskip("keras", reason="the network is a Keras model")
     pytest.importorskip("tensorflow", reason="training runs on TensorFlow")
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONPATH": str(TRAINING),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", STEP],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_apart(STEP, "tensorflow")

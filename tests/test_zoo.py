@@ -21,6 +21,7 @@ from keras.src.applications import inception_resnet_v2
 from keras.src.applications.convnext import ConvNeXt
 from keras.src.applications.nasnet import NASNet
 from keras.src.utils import file_utils
+from legacy_files import write_legacy
 from reference import Slope, features, mean_square, off, outputs, picture, randomise
 
 from keras_dream import objectives
@@ -134,22 +135,6 @@ def test_every_entry_tells_what_a_person_asks():
 
 
 # -- files -----------------------------------------------------------------------------
-def write(model, path):
-    """Writes a legacy weights file as Keras did when the published ones were made."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            variables = [*layer.trainable_weights, *layer.non_trainable_weights]
-            names = [f"{k}:0".encode() for k in range(len(variables))]
-            group.attrs["weight_names"] = np.array(names, "S6")
-            for name, variable in zip(names, variables, strict=True):
-                value = variable.value
-                value = value.detach() if hasattr(value, "detach") else value
-                group[name.decode()] = np.asarray(value)
-    return path
-
-
 def refresh(layer):
     """Gives a layer what `randomise` leaves out."""
     if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
@@ -165,7 +150,7 @@ def theirs_with_weights(found, path, monkeypatch):
         randomise(model)
         for layer in model.layers:
             refresh(layer)
-        write(model, file)
+        write_legacy(model, file)
 
     monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: path)
     monkeypatch.setattr(keras.Model, "load_weights", load)
@@ -366,7 +351,7 @@ def test_class_scores_are_found(name, tmp_path):
     model = randomise(found.build(True))
     for layer in model.layers:
         refresh(layer)
-    path = write(model, tmp_path / "own.h5")
+    path = write_legacy(model, tmp_path / "own.h5")
     graph = zoo.load(name, weights=path, classifier=True).graph
     assert graph.classifier.removesuffix("/linear") == CLASSIFIERS[name]
     assert graph.channels()[graph.classifier] == 1000
@@ -375,7 +360,7 @@ def test_class_scores_are_found(name, tmp_path):
 def test_long_lists_of_names_are_read_in_parts(tmp_path):
     """HDF5 keeps 64 KiB of names in one attribute: Keras writes the rest beside it."""
     model = randomise(inception_resnet())
-    path = write(model, tmp_path / "own.h5")
+    path = write_legacy(model, tmp_path / "own.h5")
     with h5py.File(path, "a") as file:
         names = [*file.attrs["layer_names"]]
         del file.attrs["layer_names"]

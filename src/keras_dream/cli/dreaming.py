@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from keras_dream.cli.faults import near
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.models import Trust, named, recorded
+from keras_dream.cli.models import Trust, asked_for
 from keras_dream.cli.streams import say
 from keras_dream.cli.telling import Start, Teller, teller
 from keras_dream.errors import (
@@ -100,21 +100,11 @@ def dream(
         run: every run setting
     """
     from keras_dream.preset import preset as preset_of
-    from keras_dream.replay import read_recipe
 
-    chosen = preset_of(preset)
-    models: dict[str, str | Path] = {}
-    if recipe is not None:
-        chosen = read_recipe(recipe).over(chosen)
-    if flags is not None:
-        plain, given = named(flags)
-        chosen = plain.over(chosen)
-        models.update(given)
-    if recipe is not None:
-        models.update(recorded(chosen, recipe, models, trusted=trust_model))
+    over, models = asked_for(recipe, flags, trusted=trust_model)
     job = Job(
         photo=photo,
-        recipe=chosen,
+        recipe=over.over(preset_of(preset)),
         run=run or RunSettings(),
         out=out,
         weights=weights,

@@ -80,3 +80,26 @@ def recorded(
     if not names or Path(path).suffix.lower() not in SUFFIXES:
         return {}
     return find_models(read_saved(path), names, trusted=trusted)
+
+
+def asked_for(
+    recipe: str | None, flags: Recipe | None, *, trusted: bool
+) -> tuple[Recipe, dict[str, str | Path]]:
+    """Returns what is put over the preset, and the model files that it names.
+
+    Args:
+        recipe: A recipe file, or None.
+        flags: The recipe as flags, which go over the file.
+        trusted: Whether model files may be opened.
+    """
+    from keras_dream.replay import read_recipe
+
+    over = Recipe() if recipe is None else read_recipe(recipe)
+    models: dict[str, str | Path] = {}
+    if flags is not None:
+        given, files = named(flags)
+        over = given.over(over)
+        models.update(files)
+    if recipe is not None:
+        models.update(recorded(over, recipe, models, trusted=trusted))
+    return over, models

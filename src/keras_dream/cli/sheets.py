@@ -18,7 +18,7 @@ from keras_dream.cli.dreaming import (
     weights_of,
 )
 from keras_dream.cli.explaining import Patterns, split
-from keras_dream.cli.models import named, recorded
+from keras_dream.cli.models import asked_for
 from keras_dream.cli.sheet_running import (
     Places,
     SheetFlags,
@@ -160,7 +160,7 @@ def grid(
 
     axes = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
-    over, models = _over(recipe, flags, trusted=more.trust_model)
+    over, models = asked_for(recipe, flags, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
     planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
@@ -266,23 +266,6 @@ def _check_photo(photo: str, out: str | None) -> Path:
             attempt="try another name",
         )
     return path
-
-
-def _over(
-    recipe: str | None, flags: Recipe | None, *, trusted: bool
-) -> tuple[Recipe, dict[str, Any]]:
-    """Returns what is put over the preset, and the model files that it names."""
-    from keras_dream.replay import read_recipe
-
-    over = Recipe() if recipe is None else read_recipe(recipe)
-    models: dict[str, Any] = {}
-    if flags is not None:
-        given, files = named(flags)
-        over = given.over(over)
-        models.update(files)
-    if recipe is not None:
-        models.update(recorded(over, recipe, models, trusted=trusted))
-    return over, models
 
 
 def _weights(given: tuple[str, ...], recipe: Recipe, axes: Any) -> dict[str, str]:
