@@ -1,10 +1,12 @@
 """From the start of a process to its first step, beside `import torch` alone.
 
-    python benchmarks/cold.py [--rounds 7] [--photo PATH] [--network squeezenet]
+    python benchmarks/cold.py [--rounds 7] [--photo PATH] [--networks squeezenet …]
 
-Printed: medians of whole processes, in turn, and what keras-dream adds. The second
-start of a network from the zoo needs its weights (here, or in KERAS_DREAM_WEIGHTS); it
-is left out without them. Its lowered copy is made in a cache of its own, once.
+Printed: medians of whole processes, in turn, and what keras-dream adds until the first
+step begins: a process takes two steps, and the second one's time is taken off for each.
+The second start of a network from the zoo reads its weights where they are (here, or in
+KERAS_DREAM_WEIGHTS); where they are not, random ones stand for them, which our cache
+takes for imported. Lowered copies are made in a cache of the benchmark's own, once.
 """
 
 import argparse
@@ -20,38 +22,82 @@ ROOT = Path(__file__).parents[1]
 SHIPPED, SECOND = 0.8, 1.0  # goals: seconds on top of importing torch
 
 STEP = """
-import sys
+import dataclasses, sys, time
 import keras_dream as kd
-dreamer = kd.Dreamer(sys.argv[2], run=kd.RunSettings(backend="torch", threads=2))
-next(dreamer.steps(sys.argv[1]))
+from keras_dream.network import sources, zoo
+
+photo, name, stand_in = sys.argv[1:]
+if stand_in:
+    file = sources.Source(stand_in)
+    zoo.ZOO = {**zoo.ZOO, name: dataclasses.replace(zoo.entry(name), sources=(file,))}
+dreamer = kd.Dreamer(name, run=kd.RunSettings(backend="torch", threads=2))
+steps = dreamer.steps(photo)
+next(steps)
+began = time.perf_counter()
+next(steps)
+print(time.perf_counter() - began)
 if "keras" in sys.modules:
     raise SystemExit("keras was imported")
 """
+FILL = """
+import sys
+from keras_dream.network import hashes, manifest, sources, zoo
+from legacy_files import write_legacy
+from reference import randomise
+
+name, file = sys.argv[1:]
+sources.home().mkdir(exist_ok=True)
+write_legacy(randomise(zoo.entry(name).build(False)), sources.home() / file)
+manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
+"""
 
 
-def warm(network, photo, environment):
-    """Makes a network's lowered copy; whether it dreams without Keras from now on."""
-    command = [sys.executable, "-c", STEP, photo, network]
-    done = None
+def filled(network, environment):
+    """Returns the file that stands for a network's weights; "" where they are here."""
+    from keras_dream.network import zoo
+    from keras_dream.network.weights import find
+
+    sources = zoo.entry(network).sources
+    if find(sources):
+        return ""
+    file = sources[0].file
+    subprocess.run(
+        [sys.executable, "-c", FILL, network, file],
+        check=True,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    return file
+
+
+def warm(program, environment):
+    """Makes a network's lowered copy: the first start needs Keras, the second must not.
+
+    Raises:
+        SystemExit: If it does; with what was said.
+    """
+    command = [sys.executable, *program]
     for _ in range(2):
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=environment
         )
     if done.returncode:
-        print(f"{network} is left out: {done.stderr.strip().splitlines()[-1]}")
-    return done.returncode == 0
+        raise SystemExit(done.stderr)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--photo", default=str(ROOT / "examples" / "sky.jpg"))
-    parser.add_argument("--network", default="squeezenet")
+    parser.add_argument("--networks", nargs="+", default=["squeezenet"], metavar="NAME")
     arguments = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "src"))
     with tempfile.TemporaryDirectory() as cache:
+        paths = (str(ROOT / "src"), str(ROOT / "tests"))
         environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONPATH": os.pathsep.join(paths),
+            "KERAS_BACKEND": "torch",
             "KERAS_DREAM_OFFLINE": "1",
         }
         given = environment.get("KERAS_DREAM_HOME")
@@ -65,33 +111,44 @@ def measure(arguments, environment):
     goals = {"first step, motif": SHIPPED}
     programs = {
         "import torch": ["-c", "import torch"],
-        "first step, motif": ["-c", STEP, arguments.photo, "motif"],
+        "first step, motif": ["-c", STEP, arguments.photo, "motif", ""],
     }
-    if warm(arguments.network, arguments.photo, environment):
-        name = f"second start, {arguments.network}"
-        programs[name] = ["-c", STEP, arguments.photo, arguments.network]
+    for network in arguments.networks:
+        file = filled(network, environment)
+        name = f"second start, {network}" + (" (random)" if file else "")
+        programs[name] = ["-c", STEP, arguments.photo, network, file]
+        warm(programs[name], environment)
         goals[name] = SECOND
     programs["dream --help"] = ["-m", "keras_dream", "--help"]
     times = {name: [] for name in programs}
     for number in range(arguments.rounds + 1):  # the first one warms the disk's cache
         for name, program in programs.items():
-            began = time.perf_counter()
-            subprocess.run(
-                [sys.executable, *program],
-                check=True,
-                stdout=subprocess.DEVNULL,
-                env=environment,
-            )
+            seconds = timed(program, environment)
             if number:
-                times[name].append(time.perf_counter() - began)
-    print(f"{'':28}{'median s':>10}{'min':>8}{'max':>8}")
+                times[name].append(seconds)
+    print(f"{'':36}{'median s':>10}{'min':>8}{'max':>8}")
     for name, values in times.items():
         median = statistics.median(values)
-        print(f"{name:28}{median:10.3f}{min(values):8.3f}{max(values):8.3f}")
+        print(f"{name:36}{median:10.3f}{min(values):8.3f}{max(values):8.3f}")
     for name, goal in goals.items():
         pairs = zip(times[name], times["import torch"], strict=True)
         added = statistics.median(a - b for a, b in pairs)
         print(f"{name}: {added:.2f} s on top of import torch (goal: at most {goal} s)")
+
+
+def timed(program, environment):
+    """Returns the seconds of a process without the steps that it took."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *program],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    seconds = time.perf_counter() - began
+    is_step = STEP in program
+    return seconds - (2 * float(done.stdout) if is_step else 0.0)
 
 
 if __name__ == "__main__":

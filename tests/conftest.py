@@ -18,7 +18,8 @@ import pytest
 
 from keras_dream.backend import Backend, load
 from keras_dream.images import save_picture
-from keras_dream.network import graph as graphs, zoo
+from keras_dream.network import graph_file, zoo
+from keras_dream.network.graph import Graph, Node
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +44,12 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(7)
     conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
     pool = {"size": [2, 2], "stride": [2, 2], "padding": "valid"}
-    graph = graphs.Graph(
+    graph = Graph(
         nodes=(
-            graphs.Node("input", "input", (), {"channels": 3}),
-            graphs.Node("near", "conv2d", ("input",), {**conv, "relu": True}),
-            graphs.Node("pool", "max_pool", ("near",), pool),
-            graphs.Node("far", "conv2d", ("pool",), {**conv, "padding": "valid"}),
+            Node("input", "input", (), {"channels": 3}),
+            Node("near", "conv2d", ("input",), {**conv, "relu": True}),
+            Node("pool", "max_pool", ("near",), pool),
+            Node("far", "conv2d", ("pool",), {**conv, "padding": "valid"}),
         ),
         weights={
             "near/kernel": random.normal(size=(3, 3, 3, 4)).astype(np.float32),
@@ -58,7 +59,7 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
         objective="far",
     )
     folder = tmp_path_factory.mktemp("builtin")
-    graphs.save(graph, folder / "motif.safetensors")
+    graph_file.save(graph, folder / "motif.safetensors")
     return folder
 
 

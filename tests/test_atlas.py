@@ -11,7 +11,8 @@ import keras_dream as kd
 from keras_dream import Dreamer, Recipe
 from keras_dream.errors import InputError, ObjectiveError, SettingError
 from keras_dream.images import Picture, read_picture
-from keras_dream.network import graph as graphs, zoo
+from keras_dream.network import graph_file, zoo
+from keras_dream.network.graph import Graph, Node
 from keras_dream.replay import read_saved
 from keras_dream.sheets.atlas import numbers, plan_atlas
 from keras_dream.sheets.cells import Made
@@ -92,7 +93,7 @@ def test_settings_that_the_atlas_sets_itself(dreamer):
 
 def test_a_layer_that_needs_more_is_dreamed_larger_and_shrunk(shelf, desk):
     pools = [
-        graphs.Node(
+        Node(
             f"pool{n}",
             "max_pool",
             ("input" if n == 0 else f"pool{n - 1}",),
@@ -100,12 +101,12 @@ def test_a_layer_that_needs_more_is_dreamed_larger_and_shrunk(shelf, desk):
         )
         for n in range(6)
     ]
-    graph = graphs.Graph(
-        nodes=(graphs.Node("input", "input", (), {"channels": 3}), *pools),
+    graph = Graph(
+        nodes=(Node("input", "input", (), {"channels": 3}), *pools),
         weights={},
         layers={node.name: node.name for node in pools},
     )
-    graphs.save(graph, shelf)
+    graph_file.save(graph, shelf)
     plan = plan_atlas(Dreamer("motif"), layers=["pool5"], channels="0", size=16)
     assert plan.cells[0].size == (64, 64)
     sheet = kd.atlas("motif", layers="pool5", channels="0", size=16, steps=1)
@@ -117,10 +118,10 @@ def a_sleeper(shelf, needed):
     kernel = np.zeros((1, 2, 3, 2), np.float32)
     kernel[0, :, 0, 0] = 1
     kernel[0, :, 0, 1] = (1, -1)
-    graph = graphs.Graph(
+    graph = Graph(
         nodes=(
-            graphs.Node("input", "input", (), {"channels": 3}),
-            graphs.Node(
+            Node("input", "input", (), {"channels": 3}),
+            Node(
                 "edges",
                 "conv2d",
                 ("input",),
@@ -140,7 +141,7 @@ def a_sleeper(shelf, needed):
         layers={"edges": "edges"},
         objective="edges",
     )
-    graphs.save(graph, shelf)
+    graph_file.save(graph, shelf)
     return Dreamer("motif")
 
 

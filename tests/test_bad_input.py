@@ -348,19 +348,20 @@ def test_a_full_disk(
 def test_a_gradient_that_is_not_finite(
     refuse: Callable[..., None], tmp_path: Path
 ) -> None:
-    from keras_dream.network import graph as graphs
+    from keras_dream.network import graph_file
+    from keras_dream.network.graph import Graph, Node
 
     conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
-    graph = graphs.Graph(
+    graph = Graph(
         nodes=(
-            graphs.Node("input", "input", (), {"channels": 3}),
-            graphs.Node("far", "conv2d", ("input",), conv),
+            Node("input", "input", (), {"channels": 3}),
+            Node("far", "conv2d", ("input",), conv),
         ),
         weights={"far/kernel": np.full((3, 3, 3, 4), 1e38, np.float32)},
         layers={"far": "far"},
         objective="far",
     )
-    graphs.save(graph, tmp_path / "huge.safetensors")
+    graph_file.save(graph, tmp_path / "huge.safetensors")
     refuse(
         ("photo.png", "--weights", tmp_path / "huge.safetensors"),
         "gradient must be finite",

@@ -19,7 +19,7 @@ from weights_server import GOOD, HALF, MD5, SHA256, Handler, running, separate
 from keras_dream.cli.pace import Pace, clock, megabytes
 from keras_dream.network import (
     download,
-    graph as graphs,
+    graph_file,
     lowered,
     manifest,
     stock,
@@ -241,7 +241,7 @@ def test_verify_does_not_believe_the_manifest(home, dream):
 
 
 def test_verify_checks_lowered_copies(home, dream, motif):
-    graph = graphs.load(motif)
+    graph = graph_file.load(motif)
     good, bad = (lowered.path_of("fine", str(k)) for k in range(2))
     for path in (good, bad):
         lowered.write(path, graph)
@@ -271,7 +271,7 @@ def test_remove_takes_all_that_is_ours_and_nothing_else(home, dream, motif, tmp_
     for name in ("good.h5", "good.h5.bad-01234567", "other.h5", "plain.h5"):
         (home / name).write_bytes(GOOD)
     for name in ("fine", "fine_b"):
-        lowered.write(lowered.path_of(name, "0"), graphs.load(motif))
+        lowered.write(lowered.path_of(name, "0"), graph_file.load(motif))
     copy, other = (lowered.copies(name)[0] for name in ("fine", "fine_b"))
     assert dream("weights", "verify", "fine")[0] == 0  # the manifest knows it now
     code, out, err = dream("weights", "remove", "fine", "torn")

@@ -52,7 +52,8 @@ def names(folder):
 def landed(home):
     assert (home / "a.h5").read_bytes() == GOOD
     assert names(home) == ["a.h5", manifest.FILE]
-    assert manifest.read()["a.h5"] == {"md5": MD5, "sha256": SHA256}
+    known = {"md5": MD5, "sha256": SHA256, "stamp": manifest.stamp(home / "a.h5")}
+    assert manifest.read()["a.h5"] == known
     return True
 
 

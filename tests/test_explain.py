@@ -13,7 +13,7 @@ import keras_dream as kd
 from keras_dream import explaining, heatmaps
 from keras_dream.errors import ObjectiveError, PictureError, SettingError
 from keras_dream.images import read_picture
-from keras_dream.network import graph as graphs, zoo
+from keras_dream.network import graph_file, zoo
 from keras_dream.objectives import parse
 
 
@@ -21,7 +21,7 @@ from keras_dream.objectives import parse
 def templates(tmp_path, monkeypatch):
     """Puts the network that looks for patterns in the place of the shipped one."""
     (tmp_path / "templates").mkdir()
-    graphs.save(template_network(), tmp_path / "templates" / "motif.safetensors")
+    graph_file.save(template_network(), tmp_path / "templates" / "motif.safetensors")
     monkeypatch.setattr(zoo, "BUILTIN", tmp_path / "templates")
 
 

@@ -15,7 +15,7 @@ from keras_dream.errors import WeightsError
 from keras_dream.images import read_picture
 from keras_dream.network import caffe, googlenet, reading, zoo
 from keras_dream.network.caffe_layers import normalization, pooling
-from keras_dream.network.graph import load, save
+from keras_dream.network.graph_file import load, save
 from keras_dream.network.lower import lower
 from keras_dream.network.passes import optimise
 from keras_dream.network.run import Program

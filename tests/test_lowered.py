@@ -17,7 +17,7 @@ from reference import randomise
 from weights_server import separate
 
 from keras_dream.errors import WeightsError
-from keras_dream.network import architectures, graph as graphs, lowered, manifest, zoo
+from keras_dream.network import architectures, graph_file, lowered, manifest, zoo
 from keras_dream.network.hashes import hashes_of
 from keras_dream.network.lower import lower
 from keras_dream.network.weights import Source
@@ -127,6 +127,28 @@ def test_a_copy_that_is_no_graph_is_ignored(home, builds):
     assert len(builds) == 2
 
 
+def test_a_copy_that_nobody_wrote_to_is_not_read_again(home, builds, monkeypatch):
+    """Only its stamp is looked at, and of its weights what a dream needs."""
+    first = zoo.load("small")
+    monkeypatch.setattr(lowered, "sha256_file", lambda p: pytest.fail("read again"))
+    for _ in range(2):  # that it was used leaves its stamp as it was
+        again = zoo.load("small")
+        assert equal(again.graph, first.graph)
+    assert not any(w.flags.writeable for w in again.graph.weights.values())
+    assert len(builds) == 1
+
+
+def test_verify_reads_a_copy_whose_stamp_is_right(home, builds):
+    """A disk's own damage changes no time; `dream weights verify` is there for it."""
+    zoo.load("small")
+    path = copy_of(home)
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert lowered.is_sound(path)
+    assert not lowered.is_sound(path, trust=False)
+
+
 def test_another_version_has_another_copy(home, builds, monkeypatch):
     zoo.load("small")
     monkeypatch.setattr(lowered, "_version", lambda: "another")
@@ -197,7 +219,7 @@ def test_the_oldest_copies_make_room(home):
     paths = [lowered.path_of("small_b", str(k)) for k in range(lowered.KEPT + 2)]
     for age, path in enumerate(paths):
         lowered.write(path, graph)
-        os.utime(path, (age, age))
+        os.utime(path, (age, path.stat().st_mtime))
     lowered.write(lowered.path_of("small", "0"), graph)
     kept = lowered.copies("small_b")
     assert [*reversed(kept)] == paths[-lowered.KEPT :]
@@ -226,7 +248,7 @@ def refuse_as_safetensors(*_, **__):
 
 @pytest.mark.parametrize("how", [refuse, refuse_as_safetensors])
 def test_a_full_disk_goes_without(how, home, builds, monkeypatch):
-    monkeypatch.setattr(graphs, "save", how)
+    monkeypatch.setattr(graph_file, "save", how)
     for _ in range(2):
         assert zoo.load("small").graph.layers
     assert len(builds) == 2
@@ -246,7 +268,7 @@ def test_stopping_while_a_copy_is_written_leaves_nothing(home, monkeypatch):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(graphs, "save", stopped)
+    monkeypatch.setattr(graph_file, "save", stopped)
     with pytest.raises(KeyboardInterrupt):
         zoo.load("small")
     assert [*(home / "lowered").iterdir()] == []

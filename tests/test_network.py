@@ -12,7 +12,8 @@ from reference import off, picture
 
 from keras_dream.errors import NetworkError, ObjectiveError, WeightsError
 from keras_dream.network import passes
-from keras_dream.network.graph import Graph, Node, Reach, load, save
+from keras_dream.network.graph import Graph, Node, Reach
+from keras_dream.network.graph_file import load, save
 from keras_dream.network.lower import lower
 from keras_dream.network.run import Program
 

@@ -111,12 +111,14 @@ def test_json_tells_the_comparison(dream: Dream, photo: Path) -> None:
 
 
 def test_other_weights_are_told(dream: Dream, photo: Path, tmp_path: Path) -> None:
-    from keras_dream.network import graph as graphs, zoo
+    from keras_dream.network import graph_file, zoo
 
     dream(photo, *FAST)
     graph = zoo.load("motif").graph
     other = {name: -array for name, array in graph.weights.items()}
-    graphs.save(dataclasses.replace(graph, weights=other), tmp_path / "o.safetensors")
+    graph_file.save(
+        dataclasses.replace(graph, weights=other), tmp_path / "o.safetensors"
+    )
     code, _, err = dream(
         "replay", "photo-dream.png", "--weights", tmp_path / "o.safetensors"
     )

@@ -20,7 +20,7 @@ from keras_dream.errors import NetworkError, ObjectiveError, PictureError, Setti
 from keras_dream.gradients import SummedGradient
 from keras_dream.images import as_picture
 from keras_dream.loading import asks_for_class, check_opaque
-from keras_dream.network import graph as graphs, zoo
+from keras_dream.network import graph_file, zoo
 from keras_dream.replay import differences, read_saved
 
 NORMALISERS = ["mean_abs", "std", "l2", "none"]
@@ -358,14 +358,14 @@ def test_kd_dream_takes_several(models):
 @pytest.fixture
 def second(motif: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Puts a second small network into the zoo, with weights of its own."""
-    graph = graphs.load(motif)
+    graph = graph_file.load(motif)
     random = np.random.default_rng(11)
     weights = {
         name: random.normal(size=values.shape).astype(np.float32)
         for name, values in graph.weights.items()
     }
     path = motif.parent / "second.safetensors"
-    graphs.save(replace(graph, weights=weights, objective="near"), path)
+    graph_file.save(replace(graph, weights=weights, objective="near"), path)
     entry = replace(zoo.ZOO["motif"], name="second")
     monkeypatch.setitem(zoo.ZOO, "second", entry)
     return path
@@ -416,9 +416,9 @@ def test_other_weights_of_the_second_network_are_told(
     dream: Dream, photo: Path, second: Path, tmp_path: Path
 ) -> None:
     dream(photo, *FAST, "--also", "second")
-    graph = graphs.load(second)
+    graph = graph_file.load(second)
     others = {name: values * 0.5 + 0.1 for name, values in graph.weights.items()}
-    graphs.save(replace(graph, weights=others), tmp_path / "others.safetensors")
+    graph_file.save(replace(graph, weights=others), tmp_path / "others.safetensors")
     file = f"second={tmp_path / 'others.safetensors'}"
     code, out, err = dream("replay", "photo-dream.png", "--weights", file)
     assert code == 0

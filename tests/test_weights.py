@@ -1,6 +1,7 @@
 """Weights files: found in order, and used only with the hash that they must have."""
 
 import json
+import os
 
 import pytest
 from weights_server import GOOD, MD5, SHA256, separate
@@ -187,6 +188,50 @@ def test_a_file_is_hashed_once(places, monkeypatch):
     monkeypatch.setattr(hashes, "hashes_of", lambda p: pytest.fail("read again"))
     weights.locate("net", [PUBLISHED[0]])
     assert len(read) == 1
+
+
+def age(path, seconds=60):
+    """Makes a file look as if it had been written some time ago."""
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("published", [{"md5": MD5}, {"sha256": SHA256}])
+def test_a_file_that_nobody_wrote_to_is_not_read_again(published, places, monkeypatch):
+    path, source = places[1] / "a.h5", Source("a.h5", **published)
+    path.write_bytes(GOOD)
+    age(path)
+    weights.locate("net", [source])
+    with monkeypatch.context() as context:
+        context.setattr(hashes, "_compared", lambda *_: pytest.fail("read again"))
+        assert weights.locate("net", [source]).sha256 == SHA256
+    path.write_bytes(BAD)
+    with pytest.raises(WeightsError, match="published"):
+        weights.locate("net", [source])
+
+
+def test_a_file_just_written_is_read_again(places):
+    """Two writes within one tick of the file system's clock have the same time."""
+    path = places[1] / "a.h5"
+    path.write_bytes(GOOD)
+    before = path.stat()
+    weights.locate("net", [PUBLISHED[0]])
+    with path.open("r+b") as file:
+        file.write(b"another")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(WeightsError, match="published md5"):
+        weights.locate("net", [PUBLISHED[0]])
+
+
+def test_a_stamp_does_not_stand_for_another_hash(places):
+    """A newer version of us may publish another file under the same name."""
+    path = places[1] / "a.h5"
+    path.write_bytes(GOOD)
+    age(path)
+    weights.locate("net", [PUBLISHED[0]])
+    assert "stamp" in manifest.read()["a.h5"]
+    with pytest.raises(WeightsError, match="published sha256"):
+        weights.locate("net", [Source("a.h5", sha256="0" * 64)])
 
 
 def test_a_file_without_a_published_hash(places):

@@ -53,7 +53,7 @@ def error(motif, graph) -> float:
 
 def main() -> None:
     """Lower, save, read back and compare."""
-    from keras_dream.network import graph as graphs
+    from keras_dream.network import graph_file
     from keras_dream.network.lower import lower
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -68,8 +68,8 @@ def main() -> None:
     lowered = replace(lowered, classes=CLASSES)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_suffix(".part")
-    graphs.save(lowered, partial, half=True)
-    worst = error(motif, graphs.load(partial))
+    graph_file.save(lowered, partial, half=True)
+    worst = error(motif, graph_file.load(partial))
     if not worst < TOLERANCE:
         partial.unlink()
         raise SystemExit(f"the saved network is off by {worst:.3f} deviations")

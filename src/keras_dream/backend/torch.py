@@ -112,10 +112,9 @@ class TorchBackend:
         return torch.tensor(np.asarray(values, np.float32), device=self._device)
 
     def kernel(self, values: np.ndarray) -> Array:
-        held = torch.tensor(np.asarray(values, np.float32).transpose(3, 2, 0, 1))
-        return held.to(
-            self._device, self._dtype, memory_format=torch.channels_last
-        ).contiguous(memory_format=torch.channels_last)
+        held = torch.tensor(np.asarray(values, np.float32)).permute(3, 2, 0, 1)
+        moved = held.to(self._device, self._dtype)
+        return moved.contiguous(memory_format=torch.channels_last)
 
     def depthwise_kernel(self, values: np.ndarray) -> Array:
         h, w, channels, multiplier = values.shape

@@ -92,7 +92,7 @@ def _land(
         raise _wrong(name, source, part, found)
     part.path.replace(target)
     part.drop()
-    manifest.note({source.file: entry(*found)})
+    manifest.note({source.file: entry(*found, manifest.stamp(target))})
     return Held(target, found[0])
 
 

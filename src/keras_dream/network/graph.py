@@ -5,20 +5,17 @@ A graph is exact and unfolded: every layer of the Keras model can be asked for.
 asks for.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_dream.errors import NetworkError, ObjectiveError, WeightsError, nearest
+from keras_dream.errors import NetworkError, ObjectiveError, nearest
 
 INPUT = "input"
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
-FORMAT = "1"
 
 # Operations that make one cell out of the whole map.
 GLOBAL = ("global_mean", "global_max")
@@ -329,69 +326,3 @@ def _channels(node: Node, given: list[int], graph: Graph) -> int:
     if node.op == "opaque":
         return graph.opaque[node.name].channels
     return max(given)
-
-
-def save(graph: Graph, path: Path, *, half: bool = False) -> None:
-    """Writes a graph without opaque nodes as safetensors.
-
-    Args:
-        graph: The graph.
-        path: The file.
-        half: Store the weights as float16; they are float32 again when loaded.
-
-    Raises:
-        NetworkError: If the graph has opaque nodes, which only Keras can run.
-    """
-    from safetensors.numpy import save_file
-
-    if graph.opaque:
-        raise NetworkError(
-            "A network must have no opaque layers to be saved",
-            received=", ".join(sorted(graph.opaque)),
-        )
-    header = {
-        "format": FORMAT,
-        "nodes": [[n.name, n.op, n.inputs, n.attrs] for n in graph.nodes],
-        "layers": dict(graph.layers),
-        "classifier": graph.classifier,
-        "classes": graph.classes,
-        "objective": graph.objective,
-    }
-    kind = np.float16 if half else np.float32
-    arrays = {name: np.ascontiguousarray(a, kind) for name, a in graph.weights.items()}
-    save_file(arrays, path, metadata={"keras-dream": json.dumps(header)})
-
-
-def load(path: Path) -> Graph:
-    """Reads a graph that `save` wrote; needs no Keras.
-
-    Raises:
-        WeightsError: If the file is no such graph.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    from keras_dream.network.check import check
-
-    try:
-        with safe_open(path, "numpy") as file:
-            header = json.loads((file.metadata() or {})["keras-dream"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        nodes = (Node(n, op, tuple(i), attrs) for n, op, i, attrs in header["nodes"])
-        graph = Graph(
-            nodes=tuple(nodes),
-            weights={name: array.astype(np.float32) for name, array in arrays.items()},
-            layers=header["layers"],
-            classifier=header["classifier"],
-            classes=tuple(header["classes"]),
-            objective=header["objective"],
-        )
-        check(graph)
-    # What is forged fails where it is first used as what it is not.
-    except (OSError, SafetensorError, ArithmeticError, AttributeError, LookupError,
-            RecursionError, TypeError, ValueError):  # fmt: skip
-        raise WeightsError(
-            "A network file must be one that keras-dream wrote",
-            received=f"{path.name}, which cannot be read as one",
-            attempt="leave --weights out for a network that is in the package",
-        ) from None
-    return graph

@@ -1,6 +1,7 @@
 """Whether a weights file is the published one, to the last byte."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,33 +53,57 @@ def examine(path: Path, source: Source, *, trust: bool = True) -> Verdict:
 
     Where only an md5 is published, the manifest keeps the sha256 of the file that had
     it, and later looks compare that one. Where nothing is published, it keeps what was
-    imported into the cache.
+    imported into the cache. A file that nobody wrote to since is not read again.
 
     Args:
         path: The file.
         source: What it should be.
-        trust: Whether the manifest may stand for a published md5.
+        trust: Whether the manifest may stand for a published md5 and for reading.
 
     Raises:
         OSError: If it cannot be read.
     """
     known = manifest.read().get(source.file, {})
+    stamp, settled = manifest.stamp(path), manifest.is_settled(path)
+    if trust and known.get("stamp") == stamp and _fits(known, source):
+        return Verdict(known["sha256"])
+    verdict, md5 = _compared(path, source, known, trust)
+    # What nobody publishes a hash of is known by being imported, and only in our cache.
+    stated = source.sha256 or source.md5 or (path.parent == home() and known)
+    found = entry(verdict.sha256, md5, stamp if settled else "")
+    if stated and not verdict.received and found != known:
+        manifest.note({source.file: found})
+    return verdict
+
+
+def _compared(
+    path: Path, source: Source, known: Mapping[str, str], trust: bool
+) -> tuple[Verdict, str]:
+    """Reads a file and compares it; returns also its md5 if one is stated."""
     trusted = trust and bool(source.md5) and known.get("md5") == source.md5
-    needs_md5 = bool(source.md5) and not trusted
-    sha256, md5 = hashes_of(path) if needs_md5 else (sha256_file(path), "")
+    md5 = source.md5 or ""
+    if source.md5 and not trusted:
+        sha256, md5 = hashes_of(path)
+    else:
+        sha256 = sha256_file(path)
     if source.sha256 and sha256 != source.sha256:
-        return Verdict(sha256, f"the published sha256 {source.sha256}", sha256)
+        return Verdict(sha256, f"the published sha256 {source.sha256}", sha256), md5
     if trusted and sha256 != known.get("sha256"):
         md5 = hashes_of(path)[1]  # another file of the same md5, or a damaged one
-    if source.md5 and md5 not in ("", source.md5):
-        return Verdict(sha256, f"the published md5 {source.md5}", md5)
+    if source.md5 and md5 != source.md5:
+        return Verdict(sha256, f"the published md5 {source.md5}", md5), md5
     if not source.md5 and not source.sha256 and path.parent == home():
         imported = known.get("sha256", sha256)
         if imported != sha256:
-            return Verdict(sha256, f"the imported sha256 {imported}", sha256)
-    if md5 or (source.sha256 and known.get("sha256") != sha256):
-        manifest.note({source.file: entry(sha256, md5)})
-    return Verdict(sha256)
+            return Verdict(sha256, f"the imported sha256 {imported}", sha256), md5
+    return Verdict(sha256), md5
+
+
+def _fits(known: Mapping[str, str], source: Source) -> bool:
+    """Tells whether the hashes that the manifest knows are the published ones."""
+    sha256 = known.get("sha256")
+    is_sha256 = source.sha256 in (None, sha256)
+    return bool(sha256) and is_sha256 and source.md5 in (None, known.get("md5"))
 
 
 def judge(
@@ -113,9 +138,10 @@ def judge(
         return verdict, None  # somebody is fetching it, or the folder takes no changes
 
 
-def entry(sha256: str, md5: str = "") -> dict[str, str]:
-    """Returns what the manifest keeps of a file."""
-    return {"sha256": sha256, **({"md5": md5} if md5 else {})}
+def entry(sha256: str, md5: str = "", stamp: str = "") -> dict[str, str]:
+    """Returns what the manifest keeps of a file, without what is not known."""
+    known = {"sha256": sha256, "md5": md5, "stamp": stamp}
+    return {kind: value for kind, value in known.items() if value}
 
 
 def hashes_of(path: Path) -> tuple[str, str]:

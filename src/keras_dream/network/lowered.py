@@ -16,14 +16,16 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from keras_dream.errors import DreamError, WeightsError
 from keras_dream.files import sha256_file
-from keras_dream.network import graph as graphs, manifest
+from keras_dream.network import graph_file, manifest
 from keras_dream.network.check import check
+from keras_dream.network.graph import Graph
 from keras_dream.network.sources import home
 
 FOLDER = "lowered"
@@ -45,20 +47,22 @@ def path_of(name: str, sha256: str, *facts: str | bool | None) -> Path:
     return home() / FOLDER / f"{name}-{digest}.safetensors"
 
 
-def read(path: Path) -> graphs.Graph | None:
+def read(path: Path) -> Graph | None:
     """Returns a cached graph, or None where there is none of use."""
     try:
         if not is_sound(path):
             return None
-        graph = graphs.load(path)
+        graph = graph_file.load(path, sound=True)
     except (OSError, WeightsError):
         return None
     with contextlib.suppress(OSError):
-        os.utime(path)  # which copies are in use decides on which ones are kept
+        # Which copies are in use decides on which ones are kept. The time of the last
+        # writing stays, since the file's stamp has it.
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
     return graph
 
 
-def write(path: Path, graph: graphs.Graph) -> None:
+def write(path: Path, graph: Graph) -> None:
     """Keeps a copy of a lowered network, if that can be done.
 
     Args:
@@ -74,10 +78,10 @@ def write(path: Path, graph: graphs.Graph) -> None:
         size = sum(array.nbytes for array in graph.weights.values())
         if shutil.disk_usage(path.parent).free < ROOM * size:
             return
-        graphs.save(graph, part)
+        graph_file.save(graph, part)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        sha256 = sha256_file(part)
+        known = {"sha256": sha256_file(part), "stamp": manifest.stamp(part)}
         part.replace(path)
     # safetensors' own error for a full disk is a class of its library.
     except Exception as failure:
@@ -87,7 +91,7 @@ def write(path: Path, graph: graphs.Graph) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-    manifest.note({f"{FOLDER}/{path.name}": {"sha256": sha256}})
+    manifest.note({f"{FOLDER}/{path.name}": known})
     prune(path)
 
 
@@ -98,18 +102,24 @@ def copies(name: str) -> list[Path]:
     with contextlib.suppress(OSError):
         for path in (home() / FOLDER).iterdir():
             if pattern.fullmatch(path.name):
-                found.append((path.stat().st_mtime, path))
+                found.append((path.stat().st_atime, path))
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def is_sound(path: Path) -> bool:
+def is_sound(path: Path, *, trust: bool = True) -> bool:
     """Tells whether a copy is the file that was written.
+
+    Args:
+        path: From `path_of`.
+        trust: Whether a file that nobody wrote to since need not be read.
 
     Raises:
         OSError: If it cannot be read.
     """
-    known = manifest.read().get(f"{FOLDER}/{path.name}", {}).get("sha256")
-    return known is not None and sha256_file(path) == known
+    known = manifest.read().get(f"{FOLDER}/{path.name}", {})
+    if trust and known.get("stamp") == manifest.stamp(path):
+        return "sha256" in known
+    return known.get("sha256") == sha256_file(path)
 
 
 def remove(paths: Sequence[Path]) -> None:
@@ -155,7 +165,7 @@ def _version() -> str:
         keras = metadata.version("keras")
     except metadata.PackageNotFoundError:
         keras = "unknown"
-    return f"{keras_dream.__version__} {graphs.FORMAT} {keras} {digest.hexdigest()}"
+    return f"{keras_dream.__version__} {graph_file.FORMAT} {keras} {digest.hexdigest()}"
 
 
 def _code() -> Iterator[bytes]:

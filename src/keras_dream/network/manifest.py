@@ -2,10 +2,15 @@
 
 It only saves work and tells damage early. Where it is missing, broken or cannot be
 written, hashes are checked once more against what publishers state.
+
+Beside a hash it keeps the file's stamp (`stamp`), as git's index does: a file whose
+stamp has not changed is not read once more, since gigabytes take seconds at every
+start. `dream weights verify` always reads.
 """
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,10 +21,11 @@ from keras_dream.network.sources import home
 FILE = "manifest.json"
 POLL = 0.2  # seconds between two looks at a lock that somebody else holds
 PATIENCE = 5.0  # seconds for the manifest's own lock, which is held for milliseconds
+SETTLED = 2.0  # seconds: the coarsest clock of a file system, FAT's
 
 
 def read() -> dict[str, dict[str, str]]:
-    """Returns the hashes of files in the cache: {name: {"sha256": …, "md5": …}}."""
+    """Returns what is known of files: {name: {"sha256": …, "md5": …, "stamp": …}}."""
     try:
         found = json.loads((home() / FILE).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -45,6 +51,27 @@ def note(changes: Mapping[str, Mapping[str, str] | None]) -> None:
             kept = {name: dict(e) for name, e in entries.items() if e is not None}
             text = json.dumps(kept, indent=1, sort_keys=True)
             write_atomically(home() / FILE, text.encode())
+
+
+def stamp(path: Path) -> str:
+    """Returns what changes when a file is written to or replaced.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+
+def is_settled(path: Path) -> bool:
+    """Tells whether a file was last written so long ago that its stamp can be trusted.
+
+    Two writes within one tick of a file system's clock leave the same time.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    return time.time() - path.stat().st_mtime > SETTLED
 
 
 @contextlib.contextmanager

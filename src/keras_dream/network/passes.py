@@ -71,7 +71,10 @@ def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
         )
         bias = weights.pop(f"{inner.name}/bias", np.zeros(1, np.float32))
         factor = scale.reshape(kernel.shape[2:]) if inner.op != "conv2d" else scale
-        weights[f"{node.name}/kernel"] = (kernel * factor).astype(np.float32)
+        # In float64 without a float64 copy, which would be twice the network.
+        scaled = np.empty(kernel.shape, np.float32)
+        np.multiply(kernel, factor, out=scaled, dtype=np.float64, casting="same_kind")
+        weights[f"{node.name}/kernel"] = scaled
         weights[f"{node.name}/bias"] = (bias * scale + shift).astype(np.float32)
         del nodes[inner.name]
         nodes[node.name] = Node(node.name, inner.op, inner.inputs, inner.attrs)

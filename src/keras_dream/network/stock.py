@@ -89,7 +89,7 @@ def verify(entry: Entry) -> Iterator[Finding]:
         yield _verify_file(source, path)
     for path in lowered.copies(entry.name):
         with contextlib.suppress(OSError):
-            if lowered.is_sound(path):
+            if lowered.is_sound(path, trust=False):
                 yield Finding(path, "ok", "lowered copy")
                 continue
             lowered.remove([path])
@@ -223,7 +223,7 @@ def _copied(path: Path, source: Source, found: tuple[str, str]) -> Held:
                 attempt="remove that one first, see `dream weights remove`",
             )
         if not verdict.received:
-            manifest.note({source.file: hashes.entry(*found)})
+            manifest.note({source.file: hashes.entry(*found, manifest.stamp(target))})
             return Held(target, sha256)
         hashes.set_aside(target, verdict.sha256)
     part = home() / f".dream-{secrets.token_hex(8)}.tmp"
@@ -239,7 +239,7 @@ def _copied(path: Path, source: Source, found: tuple[str, str]) -> Held:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    manifest.note({source.file: hashes.entry(*found)})
+    manifest.note({source.file: hashes.entry(*found, manifest.stamp(target))})
     return Held(target, sha256)
 
 

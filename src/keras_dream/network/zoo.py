@@ -10,13 +10,14 @@ import numpy as np
 
 from keras_dream.errors import NetworkError, nearest
 from keras_dream.network import (
+    graph_file,
     lowered,
     reading,
     weights as files,
 )
 from keras_dream.network.entries import ZOO
 from keras_dream.network.entry import Entry
-from keras_dream.network.graph import Graph, load as load_graph
+from keras_dream.network.graph import Graph
 from keras_dream.network.lower import lower
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -106,7 +107,7 @@ def load(
     if chosen.build is None:
         path = weights or BUILTIN / f"{name}.safetensors"
         sha256 = files.sha256_of(path)
-        return Loaded(name, load_graph(path), sha256, keras=False)
+        return Loaded(name, graph_file.load(path), sha256, keras=False)
     if weights is None:
         held = files.locate(name, chosen.sources, classifier, offline, progress)
         copy = _copy(chosen, held.sha256, classifier)
