@@ -185,6 +185,58 @@ sys.exit(main(["weights", "pull", "squeezenet"]))
 """
 
 
+def strangers(tmp_path, **settings):
+    """Returns a recipe file that asks for weights."""
+    path = tmp_path / "strange.json"
+    path.write_text(json.dumps({"octaves": 1, "steps": 1, **settings}))
+    return str(path)
+
+
+ALSO = {"also": [{"network": "fine", "objective": "one"}]}
+CLASSES = {"network": "both", "objective": "class:0"}
+
+
+@pytest.mark.parametrize("settings", [{"network": "fine"}, ALSO, CLASSES])
+@pytest.mark.parametrize("command", [(), ("grid", "--x=steps=1|2")])
+def test_a_file_sets_off_no_download(command, settings, home, dream, photo, tmp_path):
+    if settings is CLASSES:  # the file without them does not serve
+        (home / "good.h5").write_bytes(GOOD)
+    file = strangers(tmp_path, **settings)
+    code, _, err = dream(*command, str(photo), "--recipe", file)
+    assert code == 2
+    assert "agreed to with --yes" in sentence(err)
+    told = ("unknown size", "--classifier") if settings is CLASSES else ("4 MB from",)
+    assert all(words in sentence(err) for words in told)
+    assert Handler.asked == []
+
+
+@pytest.mark.parametrize("named", [["--yes"], ["--network", "fine"]])
+def test_what_a_person_names_is_downloaded(named, home, dream, photo, tmp_path):
+    file = strangers(tmp_path, network="fine", objective="one")
+    code, _, err = dream(str(photo), "--recipe", file, *named)
+    assert len(Handler.asked) == 1
+    assert code == 2  # what the server has is no weights file
+    assert "weights file" in sentence(err)
+
+
+def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
+    digest = write_one(home / "good.h5")
+    entry = dataclasses.replace(
+        zoo.entry("fine"), sources=(Source("good.h5", digest[1], "http://x/y"),)
+    )
+    zoo.ZOO["fine"] = entry
+    file = strangers(tmp_path, network="fine", objective="one")
+    assert dream(str(photo), "--recipe", file)[0] == 0
+    picture = photo.with_name(f"{photo.stem}-dream.png")
+    assert dream("replay", str(picture))[0] == 0
+    (home / "good.h5").unlink()
+    code, _, err = dream("replay", str(picture))
+    assert code == 2
+    assert "agreed to with --yes" in sentence(err)
+    code, _, err = dream(str(photo), "--recipe", file, "--offline")
+    assert "must be on this machine" in sentence(err)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_ctrl_c_keeps_what_came(number, home, server):

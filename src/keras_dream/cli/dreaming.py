@@ -1,6 +1,6 @@
 """`dream PHOTO`, and how any dream is run from the shell."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from keras_dream.cli.faults import near
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.models import Trust, asked_for
+from keras_dream.cli.models import Trust, asked_for, check_fetching, weights_of
 from keras_dream.cli.streams import say
 from keras_dream.cli.telling import Start, Teller, teller
 from keras_dream.errors import (
@@ -91,7 +91,7 @@ def dream(
         trust_model: open a .keras file given as --network, which builds whatever its
             author wrote into it
         notes: keep recipe and record in the result's metadata
-        yes: begin even what may take hours
+        yes: begin even what may take hours, or a download that only FILE asks for
         quiet: tell nothing but the path of the result
         json: tell in JSON on standard output, one event a line
         preset: the recipe to begin with, see `dream presets`
@@ -101,7 +101,7 @@ def dream(
     """
     from keras_dream.preset import preset as preset_of
 
-    over, models = asked_for(recipe, flags, trusted=trust_model)
+    over, models, foreign = asked_for(recipe, flags, trusted=trust_model)
     job = Job(
         photo=photo,
         recipe=over.over(preset_of(preset)),
@@ -111,6 +111,7 @@ def dream(
         notes=notes,
         yes=yes,
         models=models,
+        foreign=foreign,
         trust_model=trust_model,
     )
     return carry_out(job, teller(quiet=quiet, json=json)).exit_code
@@ -129,6 +130,7 @@ class Job:
         notes: Whether recipe and record ride along.
         yes: Whether long work was agreed to.
         models: The model files that the recipe's names stand for.
+        foreign: The networks that a file named, not a person.
         trust_model: Whether they may be opened.
         most_steps: After how many steps to stop, or None.
         before: Asked before the first step, with a record that has no losses yet, for
@@ -143,6 +145,7 @@ class Job:
     notes: bool = True
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
+    foreign: Collection[str] = ()
     trust_model: bool = False
     most_steps: int | None = None
     before: "Callable[[Record], Sequence[str]] | None" = None
@@ -214,8 +217,13 @@ def _checked(job: Job) -> Path:
             own.check(own.resolve(term.network, job.models), trusted=job.trust_model)
         else:
             zoo.entry(term.network)
-    for file in weights_of(job.weights, job.recipe).values():
+    weights = weights_of(job.weights, job.recipe)
+    for file in weights.values():
         check_file(file, "A weights file", error=WeightsError)
+    if not job.yes:
+        check_fetching(
+            job.recipe, set(job.foreign) - set(weights), offline=job.run.offline
+        )
     path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
     if path.exists() and path.samefile(photo):
         raise OutputError(
@@ -312,32 +320,6 @@ def _climb(
             dream = last.dream
         return Outcome(dream, path, stopped=True)
     return Outcome(dream, path)
-
-
-def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
-    """Returns the weights files by network.
-
-    Args:
-        given: FILE for the first network of the recipe, or NETWORK=FILE.
-        recipe: Names the networks.
-
-    Raises:
-        InputError: If there are two files for one network.
-    """
-    names = {term.network for term in recipe.terms}
-    found: dict[str, str] = {}
-    for text in given:
-        name, _, file = text.partition("=")
-        if not file or name not in names:
-            name, file = recipe.network, text
-        if name in found:
-            raise InputError(
-                f"There must be one weights file for {name}",
-                received=f"{shown(found[name])} and {shown(file)}",
-                attempt="keep one, or write NETWORK=FILE for another network",
-            )
-        found[name] = file
-    return found
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

@@ -1,10 +1,11 @@
-"""Model files on the command line: what a person gave, and what a recipe names.
+"""Networks' files on the command line: what a person gave, and what a recipe names.
 
 A path is taken from flags only. A recipe, which may be a stranger's, names a model by
-its file name and its record by a sha256; see `keras_dream.network.own`.
+its file name and its record by a sha256; see `keras_dream.network.own`. What it names
+of the zoo is not downloaded before a person agrees.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -84,22 +85,94 @@ def recorded(
 
 def asked_for(
     recipe: str | None, flags: Recipe | None, *, trusted: bool
-) -> tuple[Recipe, dict[str, str | Path]]:
-    """Returns what is put over the preset, and the model files that it names.
+) -> tuple[Recipe, dict[str, str | Path], set[str]]:
+    """Returns what is put over the preset.
 
     Args:
         recipe: A recipe file, or None.
         flags: The recipe as flags, which go over the file.
         trusted: Whether model files may be opened.
+
+    Returns:
+        The settings, the model files that they name, and the networks that only the
+        recipe file names.
     """
     from keras_dream.replay import read_recipe
 
     over = Recipe() if recipe is None else read_recipe(recipe)
+    foreign = names_in(over)
     models: dict[str, str | Path] = {}
     if flags is not None:
         given, files = named(flags)
         over = given.over(over)
+        foreign = (foreign & names_in(over)) - names_in(given)
         models.update(files)
     if recipe is not None:
         models.update(recorded(over, recipe, models, trusted=trusted))
-    return over, models
+    return over, models, foreign
+
+
+def names_in(recipe: Recipe) -> set[str]:
+    """Returns the networks that a recipe names itself, without its defaults."""
+    also = {term.network for term in recipe.also or ()}
+    is_named = "network" in recipe.model_fields_set
+    return also | ({recipe.network} if is_named else set())
+
+
+def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
+    """Returns the weights files by network.
+
+    Args:
+        given: FILE for the first network of the recipe, or NETWORK=FILE.
+        recipe: Names the networks.
+
+    Raises:
+        InputError: If there are two files for one network.
+    """
+    names = {term.network for term in recipe.terms}
+    found: dict[str, str] = {}
+    for text in given:
+        name, _, file = text.partition("=")
+        if not file or name not in names:
+            name, file = recipe.network, text
+        if name in found:
+            raise InputError(
+                f"There must be one weights file for {name}",
+                received=f"{shown(found[name])} and {shown(file)}",
+                attempt="keep one, or write NETWORK=FILE for another network",
+            )
+        found[name] = file
+    return found
+
+
+def check_fetching(recipe: Recipe, names: Collection[str], *, offline: bool) -> None:
+    """Asks for `--yes` before weights are downloaded that only a file asks for.
+
+    A recipe may be a stranger's: it must not set off a download of a gigabyte.
+
+    Args:
+        recipe: As it will be dreamed.
+        names: Networks.
+        offline: Whether nothing is downloaded anyway.
+
+    Raises:
+        InputError: If the weights of one would be downloaded.
+    """
+    from keras_dream.loading import asks_for_class
+    from keras_dream.network import own, stock, zoo
+    from keras_dream.network.sources import may_dial
+
+    if not may_dial(offline):
+        return
+    for name in sorted(name for name in names if not own.is_file(name)):
+        classes = name in asks_for_class(recipe)
+        held = stock.stock(zoo.entry(name), classifier=classes)
+        if held.state in ("download", "partly"):
+            size = f"{held.size / 1e6:.0f} MB" if held.size else "of unknown size,"
+            pull = f"dream weights pull {name}" + (" --classifier" if classes else "")
+            raise InputError(
+                "A download that only a recipe's file asks for must be agreed to "
+                "with --yes",
+                received=f"{name}, {size} from {held.publisher}",
+                attempt=f"add --yes, or run `{pull}` before",
+            )

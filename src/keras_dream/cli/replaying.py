@@ -20,7 +20,7 @@ from keras_dream.cli.dreaming import (
     Yes,
     carry_out,
 )
-from keras_dream.cli.models import Models, Trust
+from keras_dream.cli.models import Models, Trust, names_in
 from keras_dream.cli.streams import give, plain, table
 from keras_dream.cli.telling import Teller, teller
 from keras_dream.errors import OutputError, SettingError, shown
@@ -95,7 +95,7 @@ def replay(
         network: the model file of a dream of your own model; else looked for beside
             the picture and in the cache
         trust_model: open that file, which builds whatever its author wrote into it
-        yes: begin even what may take hours
+        yes: begin even what may take hours, or a download
         quiet: tell nothing but the path of the result; exit with 3 if it differs
         json: tell in JSON on standard output, one event a line
         run: run settings that go over the recorded ones
@@ -117,6 +117,7 @@ def replay(
         out=str(_result(saved, out)),
         weights=weights,
         models=models,
+        foreign=names_in(saved.recipe),
         trust_model=trust_model,
         yes=yes,
         most_steps=saved.steps_made,

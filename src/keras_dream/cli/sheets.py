@@ -15,10 +15,9 @@ from keras_dream.cli.dreaming import (
     RecipeFlags,
     RunFlags,
     Weights,
-    weights_of,
 )
 from keras_dream.cli.explaining import Patterns, split
-from keras_dream.cli.models import asked_for
+from keras_dream.cli.models import asked_for, check_fetching, weights_of
 from keras_dream.cli.sheet_running import (
     Places,
     SheetFlags,
@@ -160,11 +159,14 @@ def grid(
 
     axes = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
-    over, models = asked_for(recipe, flags, trusted=more.trust_model)
+    over, models, foreign = asked_for(recipe, flags, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
+    run = run or RunSettings()
+    if not more.yes:
+        check_fetching(over, foreign - set(files), offline=run.offline)
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
     planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
-    loaded = {"weights": files or None, "models": models, "run": run or RunSettings()}
+    loaded = {"weights": files or None, "models": models, "run": run}
     job = _Grid(photo, grid_of.photo_side, planned, loaded, more)
     return carry_out(job.prepare, places, more)
 

@@ -54,16 +54,21 @@ class Finding(NamedTuple):
     sha256: str = ""
 
 
-def stock(entry: Entry) -> Stock:
-    """Returns what is here of a network; hashes are not computed."""
+def stock(entry: Entry, *, classifier: bool = False) -> Stock:
+    """Returns what is here of a network; hashes are not computed.
+
+    Args:
+        entry: The network.
+        classifier: Whether only a file with class scores serves.
+    """
     if entry.build is None:
         path = zoo.BUILTIN / f"{entry.name}.safetensors"
         return Stock("shipped", _size(path), path, "keras-dream")
-    found = next(iter(places(_ordered(entry))), None)
+    ordered = fitting(entry.sources, classifier)
+    found = next(iter(places(ordered)), None)
     if found is not None:
         source, path = found
         return Stock("here", _size(path), path, source.publisher)
-    ordered = _ordered(entry)
     wanted = next((s for s in ordered if s.url), next(iter(ordered), None))
     if wanted is None:
         return Stock("by hand", None, None, "a file of yours")
@@ -85,7 +90,7 @@ def verify(entry: Entry) -> Iterator[Finding]:
     if entry.build is None:
         yield _verify_shipped(entry)
         return
-    for source, path in places(_ordered(entry)):
+    for source, path in places(fitting(entry.sources, classifier=False)):
         yield _verify_file(source, path)
     for path in lowered.copies(entry.name):
         with contextlib.suppress(OSError):
@@ -252,10 +257,6 @@ def _copy(path: Path, part: Path) -> str:
         taken.flush()
         os.fsync(taken.fileno())
     return digest.hexdigest()
-
-
-def _ordered(entry: Entry) -> list[Source]:
-    return fitting(entry.sources, classifier=False)
 
 
 def _size(path: Path) -> int | None:
