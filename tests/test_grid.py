@@ -1,11 +1,14 @@
 """The grid: axes and their values, the recipes of the cells, the command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from keras import layers
+from own_models import saved, stack
 from PIL import Image
 
 import keras_dream as kd
@@ -29,7 +32,7 @@ QUICK = ["--octaves", "1"]
 
 
 def planned(base=None, over=None, **axes):
-    return plan_grid(PICTURE, read_axes(**axes), base=base or Recipe(), over=over)
+    return plan_grid(PICTURE, read_axes(**axes)[0], base=base or Recipe(), over=over)
 
 
 def test_columns_rows_and_blocks():
@@ -204,6 +207,42 @@ def test_a_photo_that_is_transparent(dream, photo):
     assert code == 0, told
     image = read_picture("g.png").pixels
     assert image[-60, 30].min() > 0.95  # white, and no black
+
+
+@pytest.fixture
+def models(photo):
+    """Two model files in folders beside the photo, of different weights."""
+    for seed, name in enumerate(("one.keras", "two.keras")):
+        keras.utils.set_random_seed(seed)
+        (photo.parent / "nets").mkdir(exist_ok=True)
+        saved(stack(layers.Rescaling(1 / 255)), photo.parent / "nets" / name)
+    return ["nets/one.keras", "nets/two.keras"]
+
+
+def test_model_files_on_an_axis(dream, photo, models):
+    asked = ["--x", f"network={'|'.join(models)}", "--objective", "seen", *QUICK]
+    code, _, told = dream("grid", photo, *asked, "--steps", "1")
+    assert code == 2
+    assert "must be trusted" in told
+    assert dream("grid", photo, *asked, "--steps", "1", "--trust-model")[0] == 0
+    one, two = (read_saved(p) for p in sorted(Path("photo-grid-cells").glob("*.png")))
+    assert (one.recipe.network, two.recipe.network) == ("one.keras", "two.keras")
+    assert one.record.weights_sha256 != two.record.weights_sha256
+    made = kd.grid(
+        photo, x={"network": [Path(m) for m in models]}, objective="seen",
+        octaves=1, steps=1, trust_model=True,
+    )  # fmt: skip
+    networks = [cell.recipe.network for cell in made.cells]
+    assert networks == ["one.keras", "two.keras"]
+
+
+def test_model_files_of_one_name_on_an_axis(dream, photo, models):
+    Path("other").mkdir()
+    shutil.copy(models[0], "other")
+    asked = ["--x", f"network={models[0]}|other/one.keras", "--objective", "seen"]
+    code, _, told = dream("grid", photo, *asked, "--trust-model")
+    assert code == 2
+    assert "Axis x: model files in one dream must have names of their own" in told
 
 
 @pytest.mark.parametrize(

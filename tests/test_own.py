@@ -82,9 +82,16 @@ def test_preprocessing_is_found_in_the_model(case):
     levels = image * (255 if mode == "0-255" else 1)
     np.testing.assert_allclose(found, seen(model, levels), rtol=1e-4, atol=1e-4)
     assert Dreamer(model, preprocessing=mode).network == "model:mine"
-    other = "tf" if mode == "0-1" else "0-1"
+    other = "caffe" if mode == "0-1" else "0-1"
     with pytest.raises(NetworkError, match=f"first layer expects, {mode}"):
         Dreamer(model, preprocessing=other)
+
+
+def test_statistics_that_fit_two_levels_may_be_stated():
+    model = stack(layers.Normalization(mean=0.4, variance=0.05))
+    for mode, levels in (("0-1", picture()), ("tf", picture() * 2 - 1)):
+        found = Dreamer(model, preprocessing=mode).features(picture(), ["seen"])["seen"]
+        np.testing.assert_allclose(found, seen(model, levels), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("module", ["vgg16", "densenet", "mobilenet_v2"])

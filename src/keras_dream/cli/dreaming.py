@@ -101,7 +101,8 @@ def dream(
     """
     from keras_dream.preset import preset as preset_of
 
-    over, models, foreign = asked_for(recipe, flags, trusted=trust_model)
+    models: dict[str, str | Path] = {}
+    over, foreign = asked_for(recipe, flags, models, trusted=trust_model)
     job = Job(
         photo=photo,
         recipe=over.over(preset_of(preset)),

@@ -20,43 +20,28 @@ Models = Annotated[
 Trust = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
-def named(flags: Recipe) -> tuple[Recipe, dict[str, str]]:
-    """Returns flags in which model files go by their names, and the files by name.
+def named(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
+    """Returns flags in which model files go by their names.
 
     Args:
         flags: The recipe's settings as a person gave them.
+        files: Model files by their names; those of the flags are put there.
 
     Raises:
-        InputError: If two files have one name.
+        NetworkError: If two files have one name.
     """
     from keras_dream.network import own
-
-    files: dict[str, str] = {}
-
-    def name_of(network: str) -> str:
-        if not own.is_file(network):
-            return network
-        name = own.name_of(network)
-        if not own.is_file(name):
-            own.check(network, trusted=False)  # a path to what is no model file
-        if files.setdefault(name, network) != network:
-            raise InputError(
-                "Model files in one dream must have names of their own",
-                received=f"{shown(files[name])} and {shown(network)}",
-                attempt="rename one of them",
-            )
-        return name
 
     given = flags.model_fields_set
     if "network" in given:
         # Another network has another preprocessing; another model may share it.
         if not own.is_file(flags.network) and "preprocessing" not in given:
             flags = flags.but(preprocessing=None)
-        flags = flags.but(network=name_of(flags.network))
+        flags = flags.but(network=own.named(flags.network, files))
     if flags.also:
-        terms = [term.but(network=name_of(term.network)) for term in flags.also]
-        flags = flags.but(also=tuple(terms))
-    return flags, files
+        named_ones = (t.but(network=own.named(t.network, files)) for t in flags.also)
+        flags = flags.but(also=tuple(named_ones))
+    return flags
 
 
 def recorded(
@@ -84,32 +69,34 @@ def recorded(
 
 
 def asked_for(
-    recipe: str | None, flags: Recipe | None, *, trusted: bool
-) -> tuple[Recipe, dict[str, str | Path], set[str]]:
+    recipe: str | None,
+    flags: Recipe | None,
+    models: dict[str, str | Path],
+    *,
+    trusted: bool,
+) -> tuple[Recipe, set[str]]:
     """Returns what is put over the preset.
 
     Args:
         recipe: A recipe file, or None.
         flags: The recipe as flags, which go over the file.
+        models: Model files by their names; those of flags and file are put there.
         trusted: Whether model files may be opened.
 
     Returns:
-        The settings, the model files that they name, and the networks that only the
-        recipe file names.
+        The settings, and the networks that only the recipe file names.
     """
     from keras_dream.replay import read_recipe
 
     over = Recipe() if recipe is None else read_recipe(recipe)
     foreign = names_in(over)
-    models: dict[str, str | Path] = {}
     if flags is not None:
-        given, files = named(flags)
+        given = named(flags, models)
         over = given.over(over)
         foreign = (foreign & names_in(over)) - names_in(given)
-        models.update(files)
     if recipe is not None:
         models.update(recorded(over, recipe, models, trusted=trusted))
-    return over, models, foreign
+    return over, foreign
 
 
 def names_in(recipe: Recipe) -> set[str]:

@@ -154,12 +154,15 @@ def grid(
         run: every run setting
     """
     from keras_dream.images import SUFFIXES
+    from keras_dream.network import own
     from keras_dream.preset import preset as preset_of
     from keras_dream.sheets.grid import read_axes
 
-    axes = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
+    axes, models = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
-    over, models, foreign = asked_for(recipe, flags, trusted=more.trust_model)
+    over, foreign = asked_for(recipe, flags, models, trusted=more.trust_model)
+    for path in models.values():
+        own.check(path, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
     run = run or RunSettings()
     if not more.yes:

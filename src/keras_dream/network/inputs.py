@@ -116,9 +116,9 @@ def stated(function: Any, preprocessing: str | None) -> str:
             received=shown(preprocessing),
             attempt=nearest(str(preprocessing), STATED),
         )
-    first, own = _own(function)
+    first, fitting = _own(function)
     if preprocessing is None:
-        if own is None:
+        if not fitting:
             raise NetworkError(
                 f"The preprocessing must be stated, one of {', '.join(STATED)}, "
                 "for a model that does not begin with a Rescaling or Normalization "
@@ -127,11 +127,11 @@ def stated(function: Any, preprocessing: str | None) -> str:
                 attempt="name what its training pictures were: 0-1 if they were "
                 "divided by 255, tf if they went from -1 to 1",
             )
-        return own
-    if own is not None and preprocessing != own:
+        return fitting[0]
+    if fitting and preprocessing not in fitting:
         raise NetworkError(
             "The preprocessing must be what the model's own first layer expects, "
-            f"{own} for this {first}",
+            f"{' or '.join(fitting)} for this {first}",
             received=f"{preprocessing!r}",
             attempt="leave it out, since the model tells it",
         )
@@ -180,8 +180,13 @@ def preprocess(builder: "Builder", mode: str, function: Any) -> "Value":
     return value
 
 
-def _own(function: Any) -> tuple[str, str | None]:
-    """Finds the preprocessing that a model does itself: (its first layer, its mode)."""
+def _own(function: Any) -> tuple[str, tuple[str, ...]]:
+    """Finds the preprocessing that a model does itself.
+
+    Returns:
+        Its first layer and the modes that this may have been made for, the likeliest
+        first; none where it does not tell.
+    """
     from keras_dream.network.operators import picks_channels
 
     for node in _first_nodes(function):
@@ -197,9 +202,9 @@ def _own(function: Any) -> tuple[str, str | None]:
                 return kind, _by_scale(1 / factor if kind[0] == "T" else factor, 0.0)
         # keras.applications' preprocess_input, for BGR: its means are grey levels.
         if kind == "GetItem" and picks_channels(node.arguments.args[-1]):
-            return "turning of the channels to BGR", "0-255"
-        return kind, None
-    return "model", None
+            return "turning of the channels to BGR", ("0-255",)
+        return kind, ()
+    return "model", ()
 
 
 def _first_nodes(function: Any) -> Iterator[Any]:
@@ -227,16 +232,16 @@ def _only_passes(function: Any) -> bool:
     return not any(True for _ in _first_nodes(function))
 
 
-def _by_scale(scale: Any, offset: Any) -> str | None:
-    """Tells which levels a Rescaling was made for: 0-255, 0-1, or None for unclear."""
+def _by_scale(scale: Any, offset: Any) -> tuple[str, ...]:
+    """Tells which levels a Rescaling was made for."""
     factor, shift = float(np.mean(np.abs(scale))), float(np.mean(offset))
     if 0 < factor <= _GREY_SCALE or factor + shift < 0:
-        return "0-255"
-    return "0-1" if factor > 1 else None
+        return ("0-255",)
+    return ("0-1",) if factor > 1 else ()
 
 
-def _by_mean(layer: Any) -> str | None:
-    """Tells which levels a Normalization was adapted to, or None for unclear."""
+def _by_mean(layer: Any) -> tuple[str, ...]:
+    """Tells which levels a Normalization was adapted to."""
     from keras_dream.network.rules import to_numpy
 
     mean, variance = to_numpy(layer.mean), to_numpy(layer.variance)
@@ -246,8 +251,9 @@ def _by_mean(layer: Any) -> str | None:
     # "A Better Bound on the Variance"); levels from -1 to 1, or less a mean, may.
     fits = (mean >= 0) & (variance <= 1.001 * mean * (most - mean))
     if not fits.all() or not mean.any():
-        return None
-    return "0-255" if grey else "0-1"
+        return ()
+    # Bright pictures from -1 to 1 have such numbers, too, if somebody says so.
+    return ("0-255",) if grey else ("0-1", "tf")
 
 
 def _is_number(value: Any) -> bool:

@@ -70,6 +70,30 @@ def name_of(network: str | os.PathLike[str]) -> str:
     return PureWindowsPath(network).name if os.name == "nt" else Path(network).name
 
 
+def named(network: str | os.PathLike[str], files: dict[str, Any]) -> str:
+    """Returns what a recipe calls a network, and notes its file if it is one.
+
+    Args:
+        network: A network's name or a model file, as a person gave it.
+        files: Model files by their names; the file is put there.
+
+    Raises:
+        NetworkError: If two files have one name, or it is a path to no model file.
+    """
+    if not is_file(network):
+        return str(network)
+    name = name_of(network)
+    if not is_file(name):
+        check(network, trusted=False)
+    if files.setdefault(name, network) != network:
+        raise NetworkError(
+            "Model files in one dream must have names of their own",
+            received=f"{shown(str(files[name]))} and {shown(str(network))}",
+            attempt="rename one of them",
+        )
+    return name
+
+
 def check(path: str | os.PathLike[str], *, trusted: bool) -> Path:
     """Makes sure of everything about a model file that is cheap to look at.
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ def grid(
         fresh: Whether to dream again what is there.
         **settings: Any setting of the recipe, put over it and over presets; any run
             setting, and `weights` and `trust_model`, as for `Dreamer`. `network` may be
-            a `keras.Model` or a `Dreamer`.
+            a model file, a `keras.Model` or a `Dreamer`.
 
     Returns:
         The sheet; `grid(...).save("grid.png")` writes it.
@@ -103,11 +103,11 @@ def grid(
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
     model = settings.pop("network", None)
-    if isinstance(model, str):
+    if isinstance(model, str) and not own.is_file(model):
         settings["network"], model = model, None
     run = run_of(settings)
     options = {n: settings.pop(n) for n in _OPTIONS if n in settings}
-    axes = read_axes(x=x, y=y, z=z)
+    axes, models = read_axes(x=x, y=y, z=z)
     plan = plan_grid(
         shrink(as_picture(photo), photo_side),
         axes,
@@ -115,18 +115,21 @@ def grid(
         over=Recipe.of(settings),
         size=size,
     )
-    dreamers = grid_dreamers(plan, run=run, model=model, **options)
+    dreamers = grid_dreamers(plan, run=run, model=model, models=models, **options)
     kept = None if folder is None else Path(folder)
     return to_the_end(Work(plan, dreamers, folder=kept, fresh=fresh))
 
 
 def read_axes(
     **given: str | Mapping[str, Sequence[Any]] | None,
-) -> tuple[Axis, ...]:
+) -> tuple[tuple[Axis, ...], dict[str, Any]]:
     """Reads axes, by their letters.
 
     Args:
         **given: Of x, y and z: "name=value|value", {"name": [value, …]}, or None.
+
+    Returns:
+        The axes, and the model files that networks of theirs stand for.
 
     Raises:
         SettingError: If one cannot be read, or two vary the same setting.
@@ -147,7 +150,16 @@ def read_axes(
             received="none",
             attempt="try --x 'step_size=0.005|0.01|0.02'",
         )
-    return axes
+    models: dict[str, Any] = {}
+    return tuple(_named(axis, models) for axis in axes), models
+
+
+def _named(axis: Axis, models: dict[str, Any]) -> Axis:
+    """Returns an axis whose model files go by their names, as recipes name them."""
+    if axis.name != "network":
+        return axis
+    with named_errors(f"Axis {axis.letter}"):
+        return replace(axis, values=tuple(own.named(v, models) for v in axis.values))
 
 
 def plan_grid(
