@@ -237,6 +237,19 @@ def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
     assert "must be on this machine" in sentence(err)
 
 
+def test_a_dream_stopped_in_its_download_tells_what_is_kept(
+    home, dream, photo, monkeypatch
+):
+    def stopped(*_, progress, **__):
+        progress(10, 100)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_dream.dreamer.Dreamer.of", stopped)
+    code, out, err = dream(str(photo), "--network", "fine")
+    assert (code, out) == (130, "")
+    assert "nothing is saved, but for what has come of the weights." in err
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_ctrl_c_keeps_what_came(number, home, server):

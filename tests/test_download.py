@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -257,6 +258,23 @@ def test_failed_downloads_are_one_sentence(path, words, home, server):
     assert words in text
     assert "check the connection" in text
     assert names(home) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "no such host"),
+        (ConnectionRefusedError(111, "Connection refused"), "'connection refused'"),
+    ],
+)
+def test_no_connection_is_told_in_words(failure, words, home, server, monkeypatch):
+    def refuse(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    text = refused(server, "good", home)
+    assert words in text
+    assert "Errno" not in text
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://[::1", "ftp://a/b"])

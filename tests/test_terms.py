@@ -159,7 +159,7 @@ def test_an_unknown_preset_is_one_sentence_and_a_key_error():
     assert isinstance(error.value, SettingError)
     assert str(error.value) == (
         "A preset must be one that exists; received 'bok1'; try 'book1', the nearest "
-        "name."
+        "name, or see `dream presets`."
     )
     assert "bok1" not in kd.presets
     assert kd.presets.get("bok1") is None

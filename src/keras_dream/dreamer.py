@@ -199,7 +199,9 @@ class Dreamer:
                 f"A picture must have sides of at least {smallest} pixels for "
                 f"{' + '.join(self.networks)} and these layers",
                 received=f"{size[1]} × {size[0]} pixels",
-                attempt="try a larger picture, an earlier layer or a smaller border",
+                attempt="try a larger picture"
+                + (", a smaller border" if recipe.border else "")
+                + f" or an earlier layer, see `dream layers {self.networks[0]}`",
             )
         for octave in kept:
             gradient.check(octave.size)

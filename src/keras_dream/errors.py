@@ -91,23 +91,32 @@ class SaveError(RunError):
     """The disk refused while a result was being written."""
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+FEW = 12  # names, which fit on a line or two
+
+
+def nearest(name: str, names: Iterable[str], see: str = "") -> str:
     """Returns advice that points to the nearest known name.
 
     Args:
         name: The name that is not known.
         names: The names that are.
+        see: Where all of them are told, such as "`dream networks`"; "" for nowhere.
 
     Returns:
-        A clause for `DreamError.attempt`: the nearest name, or, where none is near,
-        the names themselves as far as they fit on a line.
+        A clause for `DreamError.attempt`: the nearest name; where none is near, the
+        names themselves if they are few, or else where they are told.
     """
     known = sorted(names)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    more = f", or see {see}" if see else ""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
-        return f"try {close[0]!r}, the nearest name"
-    shown = ", ".join(known[:12])
-    return f"try one of {shown}{', …' if len(known) > 12 else ''}" if known else ""
+        # Two letters that changed places are likelier than one that is another.
+        swapped = [other for other in close if sorted(other) == sorted(name)]
+        return f"try {(swapped or close)[0]!r}, the nearest name{more}"
+    if known and (len(known) <= FEW or not see):
+        rest = ", …" if len(known) > FEW else ""
+        return f"try one of {', '.join(known[:FEW])}{rest}{more}"
+    return f"see {see}" if see else ""
 
 
 def shown(value: object, limit: int = 80) -> str:

@@ -142,9 +142,18 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
         raise OutputError(
             f"the name of a result must end in one of {', '.join(suffixes)}",
             received=shown(Path(path).name),
-            attempt=nearest(suffix, suffixes) if suffix else f"add {suffixes[0]}",
+            attempt=_instead(suffix, suffixes),
         )
     return suffix
+
+
+def _instead(suffix: str, suffixes: Sequence[str]) -> str:
+    """Returns what to try in place of a suffix that cannot be written."""
+    if not suffix:
+        return f"add {suffixes[0]}"
+    # Known for what they are, and not a mistyped .tif.
+    others = (".avif", ".bmp", ".gif", ".heic", ".pdf")
+    return f"try {suffixes[0]}" if suffix in others else nearest(suffix, suffixes)
 
 
 def default_output(

@@ -92,7 +92,7 @@ class _Presets(dict[str, Recipe]):
         raise UnknownPresetError(
             "A preset must be one that exists",
             received=shown(name),
-            attempt=nearest(str(name), self),
+            attempt=nearest(str(name), self, see="`dream presets`"),
         )
 
 

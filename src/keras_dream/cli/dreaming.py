@@ -160,11 +160,13 @@ class Outcome:
         dream: The dream; None if it was stopped before its first step.
         path: Where it was saved.
         stopped: Whether a person stopped it.
+        fetching: Whether weights were being downloaded then.
     """
 
     dream: "Dream | None"
     path: Path
     stopped: bool = False
+    fetching: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -197,7 +199,8 @@ def carry_out(job: Job, told: Teller) -> Outcome:
             dream.save(outcome.path, notes=job.notes)
             told.saved(outcome.path, complete=dream.record.complete)
     if outcome.stopped and outcome.dream is None:
-        say("dream: Stopped before the first step; nothing is saved.")
+        kept = ", but for what has come of the weights" if outcome.fetching else ""
+        say(f"dream: Stopped before the first step; nothing is saved{kept}.")
     elif outcome.stopped:
         say(f"dream: Stopped; what there is was saved as {shown(str(outcome.path))}.")
     return outcome
@@ -258,6 +261,13 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
     from keras_dream.dreamer import Dreamer
     from keras_dream.images import read_picture
 
+    fetching = False
+
+    def download(done: int, total: int | None) -> None:
+        nonlocal fetching
+        fetching = done != total
+        told.download(done, total)
+
     try:
         picture = read_picture(job.photo)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
@@ -271,7 +281,7 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
             trust_model=job.trust_model,
             weights=weights_of(job.weights, job.recipe),
             run=job.run,
-            progress=told.download,
+            progress=download,
         )
         octaves, notices = dreamer.octaves(size, job.recipe)
         if not job.yes:
@@ -285,7 +295,7 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
         steps = dreamer.steps(picture, job.recipe)
     except KeyboardInterrupt:
         interrupts.hold()
-        return Outcome(None, path, stopped=True)
+        return Outcome(None, path, stopped=True, fetching=fetching)
     return _climb(steps, job, path, told, interrupts)
 
 

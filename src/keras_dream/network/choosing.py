@@ -115,8 +115,11 @@ def matching(
             raise ObjectiveError(
                 "A pattern must match one of the network's layers",
                 received=shown(pattern),
-                attempt=nearest(pattern.strip("*?"), names(graph).values())
-                + ", or see `dream layers NETWORK --all`",
+                attempt=nearest(
+                    pattern.strip("*?"),
+                    names(graph).values(),
+                    see="`dream layers NETWORK --all`",
+                ),
             )
         found |= nodes
     return tuple(node for node in names(graph) if node in found)

@@ -94,8 +94,9 @@ class Graph:
             raise ObjectiveError(
                 "A layer must be one of the network's",
                 received=repr(layer),
-                attempt=nearest(layer, named or self.layers)
-                + ", or see `dream layers NETWORK`",
+                attempt=nearest(
+                    layer, named or self.layers, see="`dream layers NETWORK`"
+                ),
             )
         return self.layers[layer]
 
@@ -122,7 +123,9 @@ class Graph:
             if self.classes
             else f"A class must be a number below {count} for this network",
             received=repr(name),
-            attempt=nearest(name, self.classes) or "try class:0",
+            attempt=nearest(name, self.classes, see="`dream layers NETWORK`")
+            if self.classes
+            else "try class:0",
         )
 
     def channels(self) -> dict[str, int]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -122,6 +123,8 @@ class Transfer:
             headers["Range"] = f"bytes={held}-"
             if validator:
                 headers["If-Range"] = validator
+        if self._progress is not None:
+            self._progress(held, None)  # a server may take its time to answer
         try:
             answer = _open(self._url, headers)
         except urllib.error.HTTPError as error:
@@ -238,7 +241,10 @@ def _reason(error: Exception) -> str:
     inner = getattr(error, "reason", error)
     if isinstance(inner, TimeoutError):
         return f"nothing came for {TIMEOUT:.0f} s"
-    return str(inner) or type(inner).__name__
+    if isinstance(inner, socket.gaierror):
+        return "no such host, as without a network"
+    told = inner.strerror if isinstance(inner, OSError) else None
+    return told.lower() if told else str(inner) or type(inner).__name__
 
 
 def _check_room(folder: Path, needed: int) -> None:

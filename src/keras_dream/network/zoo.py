@@ -53,7 +53,7 @@ def entry(name: str) -> Entry:
         raise NetworkError(
             "A network must be one that exists",
             received=repr(name),
-            attempt=nearest(name, ZOO) + ", or see `dream networks`",
+            attempt=nearest(name, ZOO, see="`dream networks`"),
         )
     return ZOO[name]
 
