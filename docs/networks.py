@@ -286,7 +286,6 @@ objective is the network's own.
   ours, and the Keras model's own, cut off behind the same layers and compiled by
   `jax.jit` or `tf.function` (torch runs it eagerly). In turn in one process, medians,
   on a machine with other work to do: {machine}, two threads.
-* A dash: not measured yet.
 
 What to know of some of them:
 

@@ -337,6 +337,9 @@ def test_layers_names_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
 def test_presets(dream: Dream, photo: Path) -> None:
     table = dream("presets")[1]
     assert [line.split()[0] for line in table.splitlines()] == ["preset", *presets]
+    states = {line.split()[0]: line.split()[2] for line in table.splitlines()}
+    assert states["eyes"] == "shipped"
+    assert states["book1"] in ("here", "partly", "download")
     schema = json.loads(dream("presets", "--schema")[1])
     assert set(schema["properties"]) == set(Recipe.model_fields)
     Path("book.json").write_text(dream("presets", "book1")[1])
@@ -365,6 +368,10 @@ def test_doctor(
     for what in ("backend torch", "network motif", "weights cache", "this folder"):
         assert any(line.startswith(what) for line in out.splitlines())
     assert not (tmp_path / "cache").exists()
+    found = json.loads(dream("doctor", "--json")[1])
+    assert {"what": "backend torch", "state": "ok"}.items() <= next(
+        finding.items() for finding in found if finding["what"] == "backend torch"
+    )
 
 
 def test_doctor_finds_what_is_wrong(

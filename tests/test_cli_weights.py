@@ -419,6 +419,21 @@ def test_import_of_what_has_no_published_hash_is_tried(home, dream, tmp_path):
     assert dream("weights", "import", given)[0] == 0
 
 
+def test_import_of_a_file_that_lies_in_the_cache_already(home, dream):
+    """Somebody put another one there by hand, and says with this that it is meant."""
+    path = home / "hand.h5"
+    write_one(path)
+    assert dream("weights", "import", path, "--network", "hand")[0] == 0
+    with h5py.File(path, "a") as file:
+        file["one/one/k"][...] = 2.0
+    assert dream("weights", "verify", "hand")[0] == 1
+    path = next(home.glob("hand.h5.bad-*")).rename(path)
+    code, out, _ = dream("weights", "import", path, "--network", "hand")
+    assert (code, out.splitlines()[-1]) == (0, str(path))
+    assert manifest.read()["hand.h5"]["sha256"] == hashes_of(path)[0]
+    assert dream("weights", "verify", "hand")[0] == 0
+
+
 def test_import_on_a_full_disk(home, dream, tmp_path, monkeypatch):
     real = stock.shutil.disk_usage(home)
     full = type(real)(real.total, real.total, 0)

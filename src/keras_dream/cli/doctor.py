@@ -1,12 +1,14 @@
 """`dream doctor`: whether everything that a dream needs is here."""
 
 import contextlib
+import json as json_text
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_dream.cli.dreaming import Switch
 from keras_dream.cli.streams import give, plain, table
 
 _LIBRARIES = ("numpy", "pillow", "pydantic", "keras", "torch", "jax", "tensorflow")
@@ -26,14 +28,22 @@ class Finding(NamedTuple):
     more: str
 
 
-def doctor() -> int:
+def doctor(*, json: Switch = False) -> int:
     """Tell whether everything that a dream needs is here.
 
     Backends, device, memory, threads, weights, write access, versions.
     The exit code is 1 if anything is wrong.
+
+    Args:
+        json: tell it as JSON
     """
     found = [*_versions(), *_backends(), *_networks(), *_folders()]
-    give(table(("what", "state", "found"), [tuple(map(plain, row)) for row in found]))
+    if json:
+        give(json_text.dumps([finding._asdict() for finding in found], indent=2))
+    else:
+        give(
+            table(("what", "state", "found"), [tuple(map(plain, row)) for row in found])
+        )
     return 1 if any(finding.state == "wrong" for finding in found) else 0
 
 

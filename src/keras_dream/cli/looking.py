@@ -103,6 +103,8 @@ def presets(
         name: the preset to print, as `dream PHOTO --recipe FILE.json` reads it
         schema: print the JSON schema of recipes instead
     """
+    from keras_dream.network import zoo
+    from keras_dream.network.stock import stock
     from keras_dream.preset import preset, presets as every
     from keras_dream.recipe import Recipe
 
@@ -115,6 +117,7 @@ def presets(
             (
                 name,
                 recipe.network,
+                stock(zoo.entry(recipe.network)).state,
                 str(recipe.octaves + recipe.octaves_above),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",
@@ -122,8 +125,8 @@ def presets(
             )
             for name, recipe in every.items()
         ]
-        head = ("preset", "network", "octaves", "steps", "step_size", "objective")
-        give(table(head, rows))
+        head = ("preset", "network", "weights", "octaves", "steps", "step_size")
+        give(table((*head, "objective"), rows))
     return 0
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.work import Dreamers
 
+# The recipe's defaults are those of `dream PHOTO`; an atlas has some of its own.
+CellFlags = Annotated[RecipeFlags, Parameter(show_default=False)]
+
 _AXIS = "NAME=VALUE|VALUE"
 
 
@@ -80,7 +83,7 @@ def atlas(
     out: Out = None,
     weights: File = None,
     more: SheetFlags = _NONE,
-    flags: RecipeFlags = None,
+    flags: CellFlags = None,
     run: RunFlags = None,
 ) -> int:
     """Draw what a network's layers, channels and classes dream from noise.

@@ -36,6 +36,9 @@ deep layers wait for edges and corners."""
 _TAKEN = ("network", "objective", "also")
 
 
+_OPTIONS = ("weights", "preprocessing", "trust_model")
+
+
 def atlas(
     network: Any = "motif",
     *,
@@ -43,6 +46,7 @@ def atlas(
     channels: str | None = None,
     classes: bool = False,
     size: int = SIDE,
+    columns: int = COLUMNS,
     folder: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     recipe: Recipe | None = None,
@@ -59,6 +63,7 @@ def atlas(
         classes: Whether to dream the classes, too.
         size: The side of a cell in pixels. A layer that needs more is dreamed at its
             smallest size and shrunk.
+        columns: The most cells in a row of a picture.
         folder: Where cells are kept and found again, or None to keep none.
         fresh: Whether to dream again what is there.
         recipe: Settings that are put over those of `recipe_for`.
@@ -72,28 +77,26 @@ def atlas(
         ObjectiveError: If a pattern matches no layer, or no layer has such channels.
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
-    given = network if isinstance(network, Dreamer) else None
     run = run_of(settings)
-    options = {
-        name: settings.pop(name)
-        for name in ("weights", "preprocessing", "trust_model")
-        if name in settings
-    }
+    options = {name: settings.pop(name) for name in _OPTIONS if name in settings}
     chosen = (recipe or Recipe()).but(**settings)
-    dreamer = given or Dreamer(network, run=run, classifier=classes, **options)
+    dreamer = network
+    if not isinstance(network, Dreamer):
+        dreamer = Dreamer(network, run=run, classifier=classes, **options)
     plan = plan_atlas(
         dreamer,
         layers=[layers] if isinstance(layers, str) else layers,
         channels=channels,
         classes=classes,
         size=size,
+        columns=columns,
         recipe=chosen,
     )
     kept = None if folder is None else Path(folder)
-    if kept is not None:
+    if kept:
         keep_starts(plan, kept)
-    dreamers = Dreamers((), dreamer=dreamer)
-    return to_the_end(Work(plan, dreamers, folder=kept, fresh=fresh))
+    work = Work(plan, Dreamers((), dreamer=dreamer), folder=kept, fresh=fresh)
+    return to_the_end(work)
 
 
 def recipe_for(size: int) -> Recipe:
