@@ -97,7 +97,9 @@ def _mapped(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
     with safe_open(path, "numpy"):
         pass  # the library makes sure that every array lies inside the file
-    whole = np.memmap(path, np.uint8, "r")
+    # Writes would stay in memory ("c"): torch takes no array without copying it, or
+    # complaining, that must not be written to.
+    whole = np.memmap(path, np.uint8, "c")
     start = 8 + int(whole[:8].view("<u8")[0])  # behind the header and its length
     told = json.loads(whole[8:start].tobytes())
     header = json.loads(told.pop("__metadata__")[KEY])

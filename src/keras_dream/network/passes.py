@@ -66,16 +66,14 @@ def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
         # A scalar (of a Rescaling) stands for every channel.
         count = kernel.shape[3] * (1 if inner.op == "conv2d" else kernel.shape[2])
         scale, shift = (
-            np.resize(weights.pop(f"{node.name}/{kind}"), count).astype(np.float64)
+            np.resize(weights.pop(f"{node.name}/{kind}"), count)
             for kind in ("scale", "shift")
         )
         bias = weights.pop(f"{inner.name}/bias", np.zeros(1, np.float32))
         factor = scale.reshape(kernel.shape[2:]) if inner.op != "conv2d" else scale
-        # In float64 without a float64 copy, which would be twice the network.
-        scaled = np.empty(kernel.shape, np.float32)
-        np.multiply(kernel, factor, out=scaled, dtype=np.float64, casting="same_kind")
-        weights[f"{node.name}/kernel"] = scaled
-        weights[f"{node.name}/bias"] = (bias * scale + shift).astype(np.float32)
+        weights[f"{node.name}/kernel"] = kernel * factor
+        exact = bias.astype(np.float64) * scale + shift
+        weights[f"{node.name}/bias"] = exact.astype(np.float32)
         del nodes[inner.name]
         nodes[node.name] = Node(node.name, inner.op, inner.inputs, inner.attrs)
     return _rebuilt(graph, _ordered(graph, nodes), weights)
