@@ -2,9 +2,10 @@
 
     python benchmarks/cold.py [--rounds 7] [--photo PATH] [--networks squeezenet …]
 
-Printed: medians of whole processes, in turn, and what keras-dream adds until the first
-step begins: a process takes two steps, and the second one's time is taken off for each.
-The second start of a network from the zoo reads its weights where they are (here, or in
+Printed: medians of processes in turn, until torch is imported or the first step begins,
+and what keras-dream adds. A process takes two steps and goes back by twice the second
+one's time, so that what the first one prepares and compiles counts. The second start of
+a network from the zoo reads its weights where they are (here, or in
 KERAS_DREAM_WEIGHTS); where they are not, random ones stand for them, which our cache
 takes for imported. Lowered copies are made in a cache of the benchmark's own, once.
 """
@@ -33,12 +34,13 @@ if stand_in:
 dreamer = kd.Dreamer(name, run=kd.RunSettings(backend="torch", threads=2))
 steps = dreamer.steps(photo)
 next(steps)
-began = time.perf_counter()
+began = time.time()
 next(steps)
-print(time.perf_counter() - began)
+print(began - (time.time() - began))
 if "keras" in sys.modules:
     raise SystemExit("keras was imported")
 """
+TORCH = "import time, torch; print(time.time())"
 FILL = """
 import sys
 from keras_dream.network import hashes, manifest, sources, zoo
@@ -110,7 +112,7 @@ def main():
 def measure(arguments, environment):
     goals = {"first step, motif": SHIPPED}
     programs = {
-        "import torch": ["-c", "import torch"],
+        "import torch": ["-c", TORCH],
         "first step, motif": ["-c", STEP, arguments.photo, "motif", ""],
     }
     for network in arguments.networks:
@@ -137,8 +139,8 @@ def measure(arguments, environment):
 
 
 def timed(program, environment):
-    """Returns the seconds of a process without the steps that it took."""
-    began = time.perf_counter()
+    """Returns the seconds until the instant that a process prints, or until its end."""
+    began = time.time()
     done = subprocess.run(
         [sys.executable, *program],
         check=True,
@@ -146,9 +148,8 @@ def timed(program, environment):
         text=True,
         env=environment,
     )
-    seconds = time.perf_counter() - began
-    is_step = STEP in program
-    return seconds - (2 * float(done.stdout) if is_step else 0.0)
+    ended = time.time()
+    return (float(done.stdout) if program[0] == "-c" else ended) - began
 
 
 if __name__ == "__main__":
