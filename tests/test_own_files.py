@@ -117,6 +117,18 @@ def test_a_model_is_found_in_the_cache(desk, file, monkeypatch):
     assert desk("replay", "out.png", "--trust-model", "--quiet")[0] == 0
 
 
+def test_each_of_two_models_is_told_its_preprocessing(desk):
+    saved(stack(name="other"), Path("other.keras"))
+    also = ("--also", "0.5*other.keras[tf]: seen")
+    models = ("--network", "mine.keras", *also, "--trust-model")
+    code, out, err = desk("photo.png", *models, *FLAGS)
+    assert code == 0, err
+    recipe = json.loads(read_notes(Path(out.strip()))["recipe"])
+    assert recipe["preprocessing"] == "0-1"
+    assert recipe["also"][0]["preprocessing"] == "tf"
+    assert "0.5*other.keras[tf]: seen" in desk("show", out.strip())[1]
+
+
 def test_the_recipe_of_a_picture_goes_with_its_model(desk, file):
     given = ("--trust-model", "-o", "first.png")
     assert desk("photo.png", "--network", file, *FLAGS, *given)[0] == 0

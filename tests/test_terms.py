@@ -37,8 +37,33 @@ def test_a_network_as_text(text, network, objective, weight):
     assert parse_term(term.text) == term
 
 
+@pytest.mark.parametrize("text", ["0.5*a.keras[tf]: c", "'my a.keras' [ 0-255 ]"])
+def test_the_preprocessing_of_a_network_as_text(text):
+    term = parse_term(text)
+    assert term.preprocessing == ("tf" if "tf" in text else "0-255")
+    assert parse_term(term.text) == term
+    with pytest.raises(SettingError, match="`preprocessing` must be one of tf"):
+        parse_term(text.replace("tf", "vgg").replace("0-255", "vgg"))
+
+
 @pytest.mark.parametrize(
-    "text", ["", " ", "a b", "2*", "a:", "a: ", "*a", "a*2", "2a*b", "'a", "2**a", ":b"]
+    "text",
+    [
+        "",
+        " ",
+        "a b",
+        "2*",
+        "a:",
+        "a: ",
+        "*a",
+        "a*2",
+        "2a*b",
+        "'a",
+        "2**a",
+        ":b",
+        "a[]",
+        "[tf]",
+    ],
 )
 def test_what_is_no_network(text):
     with pytest.raises(SettingError, match="`also` must name a network") as error:

@@ -1,11 +1,11 @@
 """More than one network in a dream: each one's term of the sum, as text and data.
 
-    term    = ["-" | "+"] [number "*"] network [":" objective]
+    term    = ["-" | "+"] [number "*"] network ["[" preprocessing "]"] [":" objective]
     network = name | "'" any characters "'"
 
-such as `squeezenet`, `0.5*squeezenet` or `0.5*squeezenet: fire6 + fire8`; what stands
-behind the colon is an objective of `keras_dream.objectives`. A name with a space or a
-colon in it is quoted.
+such as `squeezenet`, `0.5*squeezenet: fire6 + fire8` or `mine.keras[tf]: conv2`; what
+stands behind the colon is an objective of `keras_dream.objectives`. A name with a space
+or a colon in it is quoted.
 """
 
 import re
@@ -23,7 +23,8 @@ MOST_OTHERS = 15
 _NAME = r"[\w./][\w./-]*"
 _TERM = re.compile(
     r"\s*((?P<sign>[-+]?)\s*((?P<number>(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)\s*\*)?)\s*"
-    rf"('(?P<quoted>[^']+)'|(?P<name>{_NAME}))\s*(:\s*(?P<objective>\S.*?))?\s*",
+    rf"('(?P<quoted>[^']+)'|(?P<name>{_NAME}))\s*"
+    r"(\[\s*(?P<preprocessing>[\w-]+)\s*\]\s*)?(:\s*(?P<objective>\S.*?))?\s*",
     re.DOTALL,
 )
 
@@ -71,7 +72,9 @@ class NetworkTerm(Settings):
         odd = not re.fullmatch(_NAME, self.network)
         name = f"'{self.network}'" if odd else self.network
         weight = "" if self.weight == 1 else f"{self.weight!r}*"
-        return f"{weight}{name}" + (f": {self.objective}" if self.objective else "")
+        mode = f"[{self.preprocessing}]" if self.preprocessing else ""
+        goal = f": {self.objective}" if self.objective else ""
+        return f"{weight}{name}{mode}{goal}"
 
 
 def parse_term(text: str) -> NetworkTerm:
@@ -88,10 +91,13 @@ def parse_term(text: str) -> NetworkTerm:
     if found is None:
         raise _refusal(text)
     number = float(found["number"] or 1)
-    return NetworkTerm(
-        network=found["quoted"] or found["name"],
-        objective=found["objective"],
-        weight=-number if found["sign"] == "-" else number,
+    return NetworkTerm.of(
+        {
+            "network": found["quoted"] or found["name"],
+            "objective": found["objective"],
+            "weight": -number if found["sign"] == "-" else number,
+            "preprocessing": found["preprocessing"],
+        }
     )
 
 
