@@ -1,4 +1,4 @@
-"""Measures every network of keras.applications against Keras, and writes networks.md.
+"""Measures every network of the zoo against Keras, and writes networks.md.
 
     python docs/networks.py [--networks NAME…] [--backends torch…] [--size 512] [--page]
 
@@ -289,6 +289,7 @@ objective is the network's own.
 
 What to know of some of them:
 
+* `keras.applications` has no SqueezeNet and no GoogLeNet: their Keras models are ours.
 * The first EfficientNets, EfficientNetV2, MobileNetV3 and ConvNeXt begin with their own
   preprocessing. Keras adds a division to the first EfficientNets when it loads their
   published weights; they have it here, too.
@@ -315,7 +316,7 @@ def rows(facts, size):
     titles = "features | slope | opaque | GFLOP | MiB | ours | Keras | ratio"
     yield f"| network | backend | {titles} |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for name in (e.name for e in ZOO.values() if e.application):
+    for name in (e.name for e in ZOO.values() if e.build):
         for backend in BACKENDS:
             fact = facts.get((name, backend, size))
             if fact is None:
@@ -367,7 +368,7 @@ def main():
     sys.path.insert(0, str(HERE.parent / "src"))
     from keras_dream.network.zoo import ZOO
 
-    zoo = [e.name for e in ZOO.values() if e.application]
+    zoo = [e.name for e in ZOO.values() if e.build]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--networks", nargs="+", choices=zoo, default=zoo, metavar="NAME"
