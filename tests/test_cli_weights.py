@@ -196,27 +196,75 @@ ALSO = {"also": [{"network": "fine", "objective": "one"}]}
 CLASSES = {"network": "both", "objective": "class:0"}
 
 
-@pytest.mark.parametrize("settings", [{"network": "fine"}, ALSO, CLASSES])
-@pytest.mark.parametrize("command", [(), ("grid", "--x=steps=1|2")])
-def test_a_file_sets_off_no_download(command, settings, home, dream, photo, tmp_path):
-    if settings is CLASSES:  # the file without them does not serve
+FINE = {"network": "fine", "objective": "one"}
+BOTH = {"network": "both"}
+UNAGREED = {
+    "its network": (FINE, []),
+    "another network": (ALSO, []),
+    "its class scores": (CLASSES, []),
+    "class scores of a network that was named": (CLASSES, ["--network", "both"]),
+    "a grid": (FINE, ["--x", "steps=1|2"]),
+    "a grid's class scores": (BOTH, ["--x", "objective=class:0|class:1"]),
+    "a grid's preset": (BOTH, ["--preset", "eyes", "--x", "steps=1|2"]),
+    "a grid's other cells": (CLASSES, ["--x", "network=both|motif"]),
+}
+
+
+@pytest.mark.parametrize("case", UNAGREED)
+def test_a_file_sets_off_no_download(case, home, dream, photo, tmp_path):
+    settings, flags = UNAGREED[case]
+    classes = settings is not FINE and settings is not ALSO
+    if classes:  # the file without them is here, and does not serve
         (home / "good.h5").write_bytes(GOOD)
+    command = ["grid"] if "--x" in flags else []
     file = strangers(tmp_path, **settings)
-    code, _, err = dream(*command, str(photo), "--recipe", file)
+    code, _, err = dream(*command, str(photo), "--recipe", file, *flags)
     assert code == 2
     assert "agreed to with --yes" in sentence(err)
-    told = ("unknown size", "--classifier") if settings is CLASSES else ("4 MB from",)
-    assert all(words in sentence(err) for words in told)
+    assert ("both --classifier`" if classes else "pull fine`") in sentence(err)
     assert Handler.asked == []
 
 
-@pytest.mark.parametrize("named", [["--yes"], ["--network", "fine"]])
-def test_what_a_person_names_is_downloaded(named, home, dream, photo, tmp_path):
-    file = strangers(tmp_path, network="fine", objective="one")
-    code, _, err = dream(str(photo), "--recipe", file, *named)
+def test_half_a_file_in_kerass_folder_sets_off_no_download(
+    home, dream, photo, tmp_path, monkeypatch
+):
+    """It is passed over, so that the weights would be fetched after all."""
+    folder = tmp_path / "keras" / "models"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("KERAS_HOME", str(folder.parent))
+    (folder / "good.h5").write_bytes(GOOD[:100])
+    code, _, err = dream(str(photo), "--recipe", strangers(tmp_path, **FINE))
+    assert code == 2
+    assert "agreed to with --yes" in sentence(err)
+    assert Handler.asked == []
+
+
+AGREED = {
+    "--yes": (FINE, ["--yes"]),
+    "a flag": (FINE, ["--network", "fine"]),
+    "another flag": (ALSO, ["--also", "fine: one"]),
+    "an axis": (FINE, ["--x", "network=fine|motif"]),
+}
+
+
+@pytest.mark.parametrize("case", AGREED)
+def test_what_a_person_names_is_downloaded(case, home, dream, photo, tmp_path):
+    settings, flags = AGREED[case]
+    command = ["grid"] if "--x" in flags else []
+    file = strangers(tmp_path, **settings)
+    code, _, err = dream(*command, str(photo), "--recipe", file, *flags)
     assert len(Handler.asked) == 1
     assert code == 2  # what the server has is no weights file
     assert "weights file" in sentence(err)
+
+
+def test_a_grid_without_the_files_network_asks_for_nothing(
+    home, dream, photo, tmp_path
+):
+    file = strangers(tmp_path, network="fine")
+    asked = ("--recipe", file, "--x", "network=motif")
+    assert dream("grid", str(photo), *asked)[0] == 0
+    assert Handler.asked == []
 
 
 def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
@@ -354,6 +402,25 @@ def test_remove_takes_all_that_is_ours_and_nothing_else(home, dream, motif, tmp_
     assert left == {"other.h5", "plain.h5", "lowered", manifest.FILE}
     assert set(manifest.read()) == {f"lowered/{other.name}"}
     assert dream("weights", "remove", "fine")[0] == 0  # nothing is left to remove
+
+
+def test_remove_tells_a_file_that_is_in_use(home, dream, motif, monkeypatch):
+    """As where a system keeps the copy that a running dream has mapped."""
+    (home / "good.h5").write_bytes(GOOD)
+    copy = lowered.path_of("fine", "0")
+    lowered.write(copy, graph_file.load(motif))
+
+    def refuse(self, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", refuse)
+        code, _, err = dream("weights", "remove", "fine")
+    assert code == 2
+    assert f"{copy.name}' (permission denied); end the dreams" in sentence(err)
+    assert (home / "good.h5").read_bytes() == GOOD
+    assert lowered.is_sound(copy)
+    assert dream("weights", "remove", "fine")[0] == 0
 
 
 def test_remove_refuses_what_is_shipped_before_it_removes_anything(home, dream):

@@ -23,8 +23,9 @@ from keras_dream.errors import (
 from keras_dream.images import Picture, read_picture
 from keras_dream.preset import preset
 from keras_dream.replay import read_recipe, read_saved
+from keras_dream.sheets.axes import read_axes
 from keras_dream.sheets.cells import shrink
-from keras_dream.sheets.grid import plan_grid, read_axes
+from keras_dream.sheets.grid import plan_grid
 from keras_dream.sheets.work import Dreamers, read_about
 
 PICTURE = Picture(np.full((40, 60, 3), 0.5, np.float32), name="photo.png")
@@ -234,6 +235,15 @@ def test_model_files_on_an_axis(dream, photo, models):
     )  # fmt: skip
     networks = [cell.recipe.network for cell in made.cells]
     assert networks == ["one.keras", "two.keras"]
+
+
+def test_more_model_files_on_an_axis(dream, photo, models):
+    also = f"also=none|0.5*{models[1]}: seen"
+    asked = ["--x", also, "--objective", "far", *QUICK, "--steps", "1"]
+    code, _, told = dream("grid", photo, *asked, "--trust-model")
+    assert code == 0, told
+    cells = [read_saved(p).recipe for p in Path("photo-grid-cells").glob("*.png")]
+    assert {len(cell.terms) for cell in cells} == {1, 2}
 
 
 def test_model_files_of_one_name_on_an_axis(dream, photo, models):

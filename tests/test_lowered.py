@@ -17,7 +17,14 @@ from reference import randomise
 from weights_server import separate
 
 from keras_dream.errors import WeightsError
-from keras_dream.network import architectures, graph_file, lowered, manifest, zoo
+from keras_dream.network import (
+    architectures,
+    graph_file,
+    lowered,
+    manifest,
+    stock,
+    zoo,
+)
 from keras_dream.network.hashes import hashes_of
 from keras_dream.network.lower import lower
 from keras_dream.network.weights import Source
@@ -149,6 +156,43 @@ def test_verify_reads_a_copy_whose_stamp_is_right(home, builds):
     assert not lowered.is_sound(path, trust=False)
 
 
+def test_a_copy_of_another_time_is_hashed_once(home, builds, monkeypatch):
+    """As in a cache that was copied or restored."""
+    first = zoo.load("small")
+    os.utime(copy_of(home), (1, 1))
+    assert equal(zoo.load("small").graph, first.graph)
+    monkeypatch.setattr(lowered, "sha256_file", lambda p: pytest.fail("read again"))
+    assert equal(zoo.load("small").graph, first.graph)
+    assert len(builds) == 1
+
+
+def test_using_a_copy_keeps_it(home, builds):
+    zoo.load("small")
+    path = copy_of(home)
+    known = manifest.read()[f"lowered/{path.name}"]
+    for used in ("7", "long ago"):
+        manifest.note({f"lowered/{path.name}": {**known, "used": used}})
+        zoo.load("small")
+        assert float(manifest.read()[f"lowered/{path.name}"]["used"]) > 1e9
+
+
+def test_a_damaged_copy_that_cannot_be_removed_is_not_used(home, builds, monkeypatch):
+    zoo.load("small")
+    path = copy_of(home)
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def refuse(self, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", refuse)
+        found = list(stock.verify(zoo.entry("small")))
+    assert any("left" in finding.more for finding in found)
+    assert not lowered.is_sound(path)
+
+
 def test_another_version_has_another_copy(home, builds, monkeypatch):
     zoo.load("small")
     monkeypatch.setattr(lowered, "_version", lambda: "another")
@@ -219,7 +263,9 @@ def test_the_oldest_copies_make_room(home):
     paths = [lowered.path_of("small_b", str(k)) for k in range(lowered.KEPT + 2)]
     for age, path in enumerate(paths):
         lowered.write(path, graph)
-        os.utime(path, (age, path.stat().st_mtime))
+        noted = manifest.read()[f"lowered/{path.name}"]
+        manifest.note({f"lowered/{path.name}": {**noted, "used": str(age)}})
+        os.utime(path, (99 - age, path.stat().st_mtime))  # as reading them would
     lowered.write(lowered.path_of("small", "0"), graph)
     kept = lowered.copies("small_b")
     assert [*reversed(kept)] == paths[-lowered.KEPT :]

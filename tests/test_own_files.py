@@ -129,6 +129,27 @@ def test_each_of_two_models_is_told_its_preprocessing(desk):
     assert "0.5*other.keras[tf]: seen" in desk("show", out.strip())[1]
 
 
+@pytest.mark.parametrize(
+    ("also", "words"),
+    [
+        ("mine.keras[tf]: seen", "must have one preprocessing"),
+        ("motif[tf]: mixed3", "only for a model of your own"),
+    ],
+)
+def test_what_is_stated_twice_or_for_nothing_is_refused(desk, also, words):
+    models = ("--network", "mine.keras", "--also", also, "--trust-model")
+    code, _, err = desk("photo.png", *models, *FLAGS)
+    assert code == 2
+    assert words in err
+
+
+def test_a_preprocessing_may_be_stated_at_any_mention(desk):
+    asked = ("--objective", "seen", "--octaves", 1, "--steps", 1, "--trust-model")
+    also = ("--also", "mine.keras[0-1]: seen")
+    code, _, err = desk("photo.png", "--network", "./mine.keras", *also, *asked)
+    assert code == 0, err  # two ways to write one path are one file
+
+
 def test_the_recipe_of_a_picture_goes_with_its_model(desk, file):
     given = ("--trust-model", "-o", "first.png")
     assert desk("photo.png", "--network", file, *FLAGS, *given)[0] == 0

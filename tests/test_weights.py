@@ -210,6 +210,22 @@ def test_a_file_that_nobody_wrote_to_is_not_read_again(published, places, monkey
         weights.locate("net", [source])
 
 
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_file_that_was_found_wrong_is_not_used_again(place, places):
+    """A failing disk changes bytes, but no times; nor may the file be set aside."""
+    path, source = places[place] / "a.h5", PUBLISHED[0]
+    path.write_bytes(GOOD)
+    age(path)
+    weights.locate("net", [source])
+    before = path.stat()
+    path.write_bytes(BAD)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert hashes.judge(path, source, trust=False)[0].received
+    with pytest.raises(WeightsError, match="published md5"):
+        weights.locate("net", [source], offline=True)
+    assert path.read_bytes() == BAD
+
+
 def test_a_file_just_written_is_read_again(places):
     """Two writes within one tick of the file system's clock have the same time."""
     path = places[1] / "a.h5"

@@ -22,10 +22,11 @@ from keras_dream.loading import (
     asks_for_class,
     load_networks,
     name_of,
+    stated_in,
 )
 from keras_dream.network import own
 from keras_dream.network.graph import Graph
-from keras_dream.network.weights import Progress
+from keras_dream.network.weights import BeforeDownload, Progress
 from keras_dream.networks import Networks
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
@@ -55,6 +56,7 @@ class Dreamer:
         classifier: Whether class scores will be asked for, or of which networks: some
             publish their classifier in a file of its own.
         progress: Told how a download goes: bytes so far, bytes in all or None.
+        before_download: Asked before a download, as in `network.weights.locate`.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -72,6 +74,7 @@ class Dreamer:
         classifier: bool | Collection[str] = False,
         trust_model: bool = False,
         progress: Progress | None = None,
+        before_download: BeforeDownload | None = None,
     ):
         self.run = run or RunSettings()
         chosen = backends.choose(self.run.backend)
@@ -92,6 +95,7 @@ class Dreamer:
             trust_model=trust_model,
             offline=self.run.offline,
             progress=progress,
+            before_download=before_download,
             before_keras=lambda: backends.lead_keras(chosen),
         )
         self._networks = Networks(loaded, self._backend)
@@ -123,13 +127,10 @@ class Dreamer:
         names = {name_of(network) for network in given}
         more = dict.fromkeys(term.network for term in recipe.also or ())
         others = [own.resolve(name, files) for name in more if name not in names]
-        if preprocessing is None:
-            stated = {t.network: t.preprocessing for t in reversed(recipe.terms)}
-            preprocessing = {name: mode for name, mode in stated.items() if mode}
         return cls(
             [*given, *others],
             classifier=asks_for_class(recipe),
-            preprocessing=preprocessing,
+            preprocessing=stated_in(recipe) if preprocessing is None else preprocessing,
             **options,
         )
 

@@ -191,6 +191,23 @@ def check_opaque(graph: Graph, backend: Backend) -> None:
         )
 
 
+def stated_in(recipe: Recipe) -> dict[str, str]:
+    """Returns the preprocessing that a recipe states, by network.
+
+    Raises:
+        SettingError: If it states two for one network.
+    """
+    found: dict[str, str] = {}
+    for name, mode in ((t.network, t.preprocessing) for t in recipe.terms):
+        if mode and found.setdefault(name, mode) != mode:
+            raise SettingError(
+                "A network must have one preprocessing in a dream",
+                received=f"{found[name]} and {mode} for {name}",
+                attempt="state the same one, or state it once",
+            )
+    return found
+
+
 def asks_for_class(recipe: Recipe) -> frozenset[str]:
     """Returns the names of the networks of a recipe that are asked for class scores."""
     return frozenset(

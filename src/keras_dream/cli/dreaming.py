@@ -1,6 +1,6 @@
 """`dream PHOTO`, and how any dream is run from the shell."""
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from keras_dream.cli.faults import near
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.models import Trust, asked_for, check_fetching, weights_of
+from keras_dream.cli.models import Trust, asked_for, consent, weights_of
 from keras_dream.cli.streams import say
 from keras_dream.cli.telling import Start, Teller, teller
 from keras_dream.errors import (
@@ -25,6 +25,7 @@ from keras_dream.terms import NetworkTerm
 if TYPE_CHECKING:
     from keras_dream.dreams import Dream, Record
     from keras_dream.engine import Step
+    from keras_dream.network.sources import BeforeDownload
 
 FILES = Group("Photo and result", sort_key=1)
 TELLING = Group("Telling", sort_key=2)
@@ -102,17 +103,18 @@ def dream(
     from keras_dream.preset import preset as preset_of
 
     models: dict[str, str | Path] = {}
-    over, foreign = asked_for(recipe, flags, models, trusted=trust_model)
+    over, given = asked_for(recipe, flags, models, trusted=trust_model)
+    base = preset_of(preset)
     job = Job(
         photo=photo,
-        recipe=over.over(preset_of(preset)),
+        recipe=over.over(base),
         run=run or RunSettings(),
         out=out,
         weights=weights,
         notes=notes,
         yes=yes,
         models=models,
-        foreign=foreign,
+        before_download=None if yes else consent([given.over(base)]),
         trust_model=trust_model,
     )
     return carry_out(job, teller(quiet=quiet, json=json)).exit_code
@@ -131,7 +133,7 @@ class Job:
         notes: Whether recipe and record ride along.
         yes: Whether long work was agreed to.
         models: The model files that the recipe's names stand for.
-        foreign: The networks that a file named, not a person.
+        before_download: Asked before weights are downloaded, as for `Dreamer`.
         trust_model: Whether they may be opened.
         most_steps: After how many steps to stop, or None.
         before: Asked before the first step, with a record that has no losses yet, for
@@ -146,7 +148,7 @@ class Job:
     notes: bool = True
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
-    foreign: Collection[str] = ()
+    before_download: "BeforeDownload | None" = None
     trust_model: bool = False
     most_steps: int | None = None
     before: "Callable[[Record], Sequence[str]] | None" = None
@@ -221,13 +223,8 @@ def _checked(job: Job) -> Path:
             own.check(own.resolve(term.network, job.models), trusted=job.trust_model)
         else:
             zoo.entry(term.network)
-    weights = weights_of(job.weights, job.recipe)
-    for file in weights.values():
+    for file in weights_of(job.weights, job.recipe).values():
         check_file(file, "A weights file", error=WeightsError)
-    if not job.yes:
-        check_fetching(
-            job.recipe, set(job.foreign) - set(weights), offline=job.run.offline
-        )
     path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
     if path.exists() and path.samefile(photo):
         raise OutputError(
@@ -282,6 +279,7 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
             weights=weights_of(job.weights, job.recipe),
             run=job.run,
             progress=download,
+            before_download=job.before_download,
         )
         octaves, notices = dreamer.octaves(size, job.recipe)
         if not job.yes:

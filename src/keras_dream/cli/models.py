@@ -5,14 +5,17 @@ its file name and its record by a sha256; see `keras_dream.network.own`. What it
 of the zoo is not downloaded before a person agrees.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from keras_dream.errors import InputError, shown
 from keras_dream.recipe import Recipe
+
+if TYPE_CHECKING:
+    from keras_dream.network.sources import BeforeDownload, Source
 
 Models = Annotated[
     tuple[str, ...], Parameter(negative=(), show_default=False, metavar="FILE")
@@ -74,7 +77,7 @@ def asked_for(
     models: dict[str, str | Path],
     *,
     trusted: bool,
-) -> tuple[Recipe, set[str]]:
+) -> tuple[Recipe, Recipe]:
     """Returns what is put over the preset.
 
     Args:
@@ -84,26 +87,15 @@ def asked_for(
         trusted: Whether model files may be opened.
 
     Returns:
-        The settings, and the networks that only the recipe file names.
+        The settings of file and flags, and those of the flags alone.
     """
     from keras_dream.replay import read_recipe
 
-    over = Recipe() if recipe is None else read_recipe(recipe)
-    foreign = names_in(over)
-    if flags is not None:
-        given = named(flags, models)
-        over = given.over(over)
-        foreign = (foreign & names_in(over)) - names_in(given)
+    given = Recipe() if flags is None else named(flags, models)
+    over = given if recipe is None else given.over(read_recipe(recipe))
     if recipe is not None:
         models.update(recorded(over, recipe, models, trusted=trusted))
-    return over, foreign
-
-
-def names_in(recipe: Recipe) -> set[str]:
-    """Returns the networks that a recipe names itself, without its defaults."""
-    also = {term.network for term in recipe.also or ()}
-    is_named = "network" in recipe.model_fields_set
-    return also | ({recipe.network} if is_named else set())
+    return over, given
 
 
 def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
@@ -132,34 +124,30 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     return found
 
 
-def check_fetching(recipe: Recipe, names: Collection[str], *, offline: bool) -> None:
-    """Asks for `--yes` before weights are downloaded that only a file asks for.
+def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
+    """Returns what asks for `--yes` before a download that only a file asks for.
 
     A recipe may be a stranger's: it must not set off a download of a gigabyte.
 
     Args:
-        recipe: As it will be dreamed.
-        names: Networks.
-        offline: Whether nothing is downloaded anyway.
-
-    Raises:
-        InputError: If the weights of one would be downloaded.
+        agreed: Recipes that a person asked for: whatever they need may be downloaded.
     """
     from keras_dream.loading import asks_for_class
-    from keras_dream.network import own, stock, zoo
-    from keras_dream.network.sources import may_dial
 
-    if not may_dial(offline):
-        return
-    for name in sorted(name for name in names if not own.is_file(name)):
-        classes = name in asks_for_class(recipe)
-        held = stock.stock(zoo.entry(name), classifier=classes)
-        if held.state in ("download", "partly"):
-            size = f"{held.size / 1e6:.0f} MB" if held.size else "of unknown size,"
-            pull = f"dream weights pull {name}" + (" --classifier" if classes else "")
-            raise InputError(
-                "A download that only a recipe's file asks for must be agreed to "
-                "with --yes",
-                received=f"{name}, {size} from {held.publisher}",
-                attempt=f"add --yes, or run `{pull}` before",
-            )
+    recipes = list(agreed)
+
+    def ask(name: str, source: "Source", classifier: bool) -> None:
+        for recipe in recipes:
+            networks = (term.network for term in recipe.terms)
+            if name in (asks_for_class(recipe) if classifier else networks):
+                return
+        size = f"{source.size / 1e6:.0f} MB" if source.size else "a file"
+        pull = f"dream weights pull {name}" + (" --classifier" if classifier else "")
+        raise InputError(
+            "A download that only a recipe's file asks for must be agreed to with "
+            "--yes",
+            received=f"{name}, {size} from {source.publisher}",
+            attempt=f"add --yes, or run `{pull}` before",
+        )
+
+    return ask

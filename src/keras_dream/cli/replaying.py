@@ -20,7 +20,7 @@ from keras_dream.cli.dreaming import (
     Yes,
     carry_out,
 )
-from keras_dream.cli.models import Models, Trust, names_in
+from keras_dream.cli.models import Models, Trust, consent
 from keras_dream.cli.streams import give, plain, table
 from keras_dream.cli.telling import Teller, teller
 from keras_dream.errors import OutputError, SettingError, shown
@@ -117,7 +117,7 @@ def replay(
         out=str(_result(saved, out)),
         weights=weights,
         models=models,
-        foreign=names_in(saved.recipe),
+        before_download=None if yes else consent([]),
         trust_model=trust_model,
         yes=yes,
         most_steps=saved.steps_made,

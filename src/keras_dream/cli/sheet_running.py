@@ -52,7 +52,13 @@ class SheetFlags:
         ),
     ] = False
     fresh: Annotated[bool, _FRESH] = False
-    yes: Annotated[Yes, Parameter(help="begin even what may take hours")] = False
+    yes: Annotated[
+        Yes,
+        Parameter(
+            help="begin even what may take hours, or a download that only a recipe's "
+            "file asks for"
+        ),
+    ] = False
     quiet: Annotated[
         Quiet, Parameter(help="tell nothing but the path of the sheet")
     ] = False

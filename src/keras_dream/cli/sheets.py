@@ -17,7 +17,7 @@ from keras_dream.cli.dreaming import (
     Weights,
 )
 from keras_dream.cli.explaining import Patterns, split
-from keras_dream.cli.models import asked_for, check_fetching, weights_of
+from keras_dream.cli.models import asked_for, consent, weights_of
 from keras_dream.cli.sheet_running import (
     Places,
     SheetFlags,
@@ -159,20 +159,19 @@ def grid(
     from keras_dream.images import SUFFIXES
     from keras_dream.network import own
     from keras_dream.preset import preset as preset_of
-    from keras_dream.sheets.grid import read_axes
+    from keras_dream.sheets.axes import read_axes, recipes_of
 
     axes, models = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
-    over, foreign = asked_for(recipe, flags, models, trusted=more.trust_model)
+    over, given = asked_for(recipe, flags, models, trusted=more.trust_model)
     for path in models.values():
         own.check(path, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
-    run = run or RunSettings()
-    if not more.yes:
-        check_fetching(over, foreign - set(files), offline=run.offline)
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
     planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
-    loaded = {"weights": files or None, "models": models, "run": run}
+    loaded = {"weights": files or None, "models": models, "run": run or RunSettings()}
+    if recipe is not None and not more.yes:
+        loaded["before_download"] = consent(recipes_of(axes, base, given))
     job = _Grid(photo, grid_of.photo_side, planned, loaded, more)
     return carry_out(job.prepare, places, more)
 

@@ -73,6 +73,10 @@ def examine(path: Path, source: Source, *, trust: bool = True) -> Verdict:
     found = entry(verdict.sha256, md5, stamp if settled else "")
     if stated and not verdict.received and found != known:
         manifest.note({source.file: found})
+    if verdict.received and known.get("stamp") == stamp:
+        # It changed without being written to: its stamp must not vouch for it again.
+        unstamped = {kind: value for kind, value in known.items() if kind != "stamp"}
+        manifest.note({source.file: unstamped})
     return verdict
 
 

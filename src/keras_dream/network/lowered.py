@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from keras_dream.network.sources import home
 
 FOLDER = "lowered"
 KEPT = 4  # copies of one network: with and without classifier, of two installations
+FRESH = 3600.0  # seconds within which another use is not noted
 ROOM = 2  # times its size must be free for a copy, lest it takes a disk's last bytes
 
 
@@ -55,10 +56,7 @@ def read(path: Path) -> Graph | None:
         graph = graph_file.load(path, sound=True)
     except (OSError, WeightsError):
         return None
-    with contextlib.suppress(OSError):
-        # Which copies are in use decides on which ones are kept. The time of the last
-        # writing stays, since the file's stamp has it.
-        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+    _note_use(path)
     return graph
 
 
@@ -81,7 +79,11 @@ def write(path: Path, graph: Graph) -> None:
         graph_file.save(graph, part)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        known = {"sha256": sha256_file(part), "stamp": manifest.stamp(part)}
+        known = {
+            "sha256": sha256_file(part),
+            "stamp": manifest.stamp(part),
+            "used": str(time.time()),
+        }
         part.replace(path)
     # safetensors' own error for a full disk is a class of its library.
     except Exception as failure:
@@ -91,19 +93,42 @@ def write(path: Path, graph: Graph) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-    manifest.note({f"{FOLDER}/{path.name}": known})
+    manifest.note({_key(path): known})
     prune(path)
 
 
 def copies(name: str) -> list[Path]:
     """Returns all cached copies of a network, the latest used first."""
     pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{32}}\.safetensors")
-    found: list[tuple[float, Path]] = []
+    found: list[Path] = []
     with contextlib.suppress(OSError):
-        for path in (home() / FOLDER).iterdir():
-            if pattern.fullmatch(path.name):
-                found.append((path.stat().st_atime, path))
-    return [path for _, path in sorted(found, reverse=True)]
+        found = [p for p in (home() / FOLDER).iterdir() if pattern.fullmatch(p.name)]
+    known = manifest.read()
+    return sorted(found, key=lambda path: _used(known, path), reverse=True)
+
+
+def _used(known: Mapping[str, Mapping[str, str]], path: Path) -> float:
+    """Returns when a copy was last used, in seconds; 0 where nobody knows."""
+    try:
+        return float(known.get(_key(path), {}).get("used", 0))
+    except ValueError:
+        return 0.0
+
+
+def _note_use(path: Path) -> None:
+    """Notes that a copy is in use, which decides on which ones are kept.
+
+    Not in the file's own times: whatever reads all files, such as a backup, changes
+    them.
+    """
+    entries, key = manifest.read(), _key(path)
+    if key in entries and time.time() - _used(entries, path) > FRESH:
+        manifest.note({key: {**entries[key], "used": str(time.time())}})
+
+
+def _key(path: Path) -> str:
+    """Returns what the manifest calls a copy."""
+    return f"{FOLDER}/{path.name}"
 
 
 def is_sound(path: Path, *, trust: bool = True) -> bool:
@@ -116,10 +141,15 @@ def is_sound(path: Path, *, trust: bool = True) -> bool:
     Raises:
         OSError: If it cannot be read.
     """
-    known = manifest.read().get(f"{FOLDER}/{path.name}", {})
-    if trust and known.get("stamp") == manifest.stamp(path):
+    known = manifest.read().get(_key(path), {})
+    stamp, settled = manifest.stamp(path), manifest.is_settled(path)
+    if trust and known.get("stamp") == stamp:
         return "sha256" in known
-    return known.get("sha256") == sha256_file(path)
+    if known.get("sha256") != sha256_file(path):
+        return False
+    if settled and known.get("stamp") != stamp:  # such as a cache from a backup
+        manifest.note({_key(path): {**known, "stamp": stamp}})
+    return True
 
 
 def remove(paths: Sequence[Path]) -> None:
@@ -128,10 +158,10 @@ def remove(paths: Sequence[Path]) -> None:
     Raises:
         OSError: If the cache takes no changes.
     """
+    if paths:  # first, so that one that cannot be removed is never used again
+        manifest.note({_key(path): None for path in paths})
     for path in paths:
         path.unlink(missing_ok=True)
-    if paths:
-        manifest.note({f"{FOLDER}/{path.name}": None for path in paths})
 
 
 def prune(path: Path) -> None:

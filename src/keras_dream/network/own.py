@@ -85,7 +85,7 @@ def named(network: str | os.PathLike[str], files: dict[str, Any]) -> str:
     name = name_of(network)
     if not is_file(name):
         check(network, trusted=False)
-    if files.setdefault(name, network) != network:
+    if Path(files.setdefault(name, network)).resolve() != Path(network).resolve():
         raise NetworkError(
             "Model files in one dream must have names of their own",
             received=f"{shown(str(files[name]))} and {shown(str(network))}",

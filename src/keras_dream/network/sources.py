@@ -7,6 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
+BeforeDownload = Callable[[str, "Source", bool], None]
+"""Asked before a download with the network's name, the file and whether class scores
+are wanted; it may raise."""
 
 
 @dataclass(frozen=True)

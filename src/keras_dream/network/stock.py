@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_dream.errors import DreamError, WeightsError, shown
+from keras_dream.errors import DreamError, OutputError, WeightsError, shown
 from keras_dream.files import check_file
 from keras_dream.network import hashes, lowered, manifest, zoo
 from keras_dream.network.download import cache_error
@@ -130,14 +130,17 @@ def _verify_file(source: Source, path: Path) -> Finding:
 
 
 def leftovers(entry: Entry) -> list[Path]:
-    """Returns everything of a network that lies in our cache, copies included."""
+    """Returns everything of a network that lies in our cache, copies first.
+
+    A dream that is running holds its copy, which some systems then do not remove.
+    """
     found: list[Path] = []
     for source in entry.sources:
         part = Part(home() / source.file)
         found += [home() / source.file, *part.files]
         with contextlib.suppress(OSError):
             found += sorted(home().glob(f"{source.file}.bad-*"))
-    return [path for path in found if path.is_file()] + lowered.copies(entry.name)
+    return lowered.copies(entry.name) + [path for path in found if path.is_file()]
 
 
 def remove(entry: Entry) -> list[tuple[Path, int]]:
@@ -150,6 +153,7 @@ def remove(entry: Entry) -> list[tuple[Path, int]]:
         OutputError: If the cache takes no changes.
     """
     removed: list[tuple[Path, int]] = []
+    path = home()
     try:
         with contextlib.ExitStack() as locks:
             if home().is_dir():
@@ -163,7 +167,12 @@ def remove(entry: Entry) -> list[tuple[Path, int]]:
             lowered.remove(copies)
             manifest.note({source.file: None for source in entry.sources})
     except OSError as error:
-        raise cache_error(entry.name, error) from None
+        raise OutputError(
+            "The weights cache must let its files be removed",
+            received=f"{shown(path.name)} ({(error.strerror or str(error)).lower()})",
+            attempt="end the dreams that use it and see to its permissions, then try "
+            "again",
+        ) from None
     return removed
 
 

@@ -244,7 +244,7 @@ def _reason(error: Exception) -> str:
     if isinstance(inner, socket.gaierror):
         return "no such host, as without a network"
     told = inner.strerror if isinstance(inner, OSError) else None
-    return told.lower() if told else str(inner) or type(inner).__name__
+    return told[:1].lower() + told[1:] if told else str(inner) or type(inner).__name__
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -14,6 +14,7 @@ from keras_dream.network.hashes import (
     sha256_of,
 )
 from keras_dream.network.sources import (
+    BeforeDownload,
     Progress,
     Source,
     fitting,
@@ -24,6 +25,7 @@ from keras_dream.network.sources import (
 )
 
 __all__ = [
+    "BeforeDownload",
     "Held",
     "Progress",
     "Source",
@@ -57,6 +59,7 @@ def locate(
     classifier: bool = False,
     offline: bool = False,
     progress: Progress | None = None,
+    before_download: BeforeDownload | None = None,
 ) -> Held:
     """Returns a network's weights file, downloading it where that is allowed.
 
@@ -70,6 +73,7 @@ def locate(
         classifier: Whether class scores will be asked for.
         offline: Never download; so does the environment's `KERAS_DREAM_OFFLINE`.
         progress: Told how the download goes.
+        before_download: Asked before anything is downloaded; it may raise.
 
     Raises:
         WeightsError: If the weights are not here and may not be had, or are damaged.
@@ -89,6 +93,8 @@ def locate(
     chosen = next((source for source in wanted if source.url), None)
     if chosen is None or not may_dial(offline):
         raise _missing(name, wanted, passed_over)
+    if before_download is not None:
+        before_download(name, chosen, classifier)
     return download(name, chosen, progress)
 
 

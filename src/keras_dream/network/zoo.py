@@ -86,6 +86,7 @@ def load(
     offline: bool = False,
     progress: files.Progress | None = None,
     before_keras: Callable[[], None] | None = None,
+    before_download: files.BeforeDownload | None = None,
 ) -> Loaded:
     """Loads a network by name.
 
@@ -97,6 +98,7 @@ def load(
         offline: Never download.
         progress: Told how a download goes.
         before_keras: Called if Keras must run, before it is imported.
+        before_download: Asked before anything is downloaded; it may raise.
 
     Raises:
         NetworkError: If there is no network of that name.
@@ -109,7 +111,9 @@ def load(
         sha256 = files.sha256_of(path)
         return Loaded(name, graph_file.load(path), sha256, keras=False)
     if weights is None:
-        held = files.locate(name, chosen.sources, classifier, offline, progress)
+        held = files.locate(
+            name, chosen.sources, classifier, offline, progress, before_download
+        )
         copy = _copy(chosen, held.sha256, classifier)
         graph = lowered.read(copy)
     else:

@@ -1,9 +1,7 @@
 """The grid: one photo dreamed with every combination of some settings' values."""
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +10,22 @@ from keras_dream.errors import (
     InputError,
     SettingError,
     WeightsError,
-    nearest,
-    shown,
 )
 from keras_dream.images import Picture, as_picture
 from keras_dream.loading import asks_for_class, check_names
-from keras_dream.network import own, zoo
-from keras_dream.objectives import parse
-from keras_dream.preset import preset
-from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.network import own
+from keras_dream.recipe import Recipe
+from keras_dream.sheets.axes import (
+    Axis,
+    check_values,
+    choices,
+    read_axes,
+    recipe_of,
+    text_of,
+)
 from keras_dream.sheets.cells import LEAST_SIDE, shrink
 from keras_dream.sheets.plan import (
     Cell,
-    Head,
     Plan,
     Section,
     check_count,
@@ -37,31 +38,7 @@ if TYPE_CHECKING:
 
 SIDE = 320
 MOST_SIDE = 4096  # pixels
-PRESET = "preset"
 _OPTIONS = ("weights", "trust_model")
-
-# A bar between values; one inside quotes belongs to a name.
-_BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A setting and the values that it takes along one side of a grid.
-
-    Attributes:
-        letter: "x", "y" or "z".
-        name: A setting of the recipe, or "preset".
-        values: As they were given, text or what the setting takes.
-    """
-
-    letter: str
-    name: str
-    values: tuple[Any, ...]
-
-    @property
-    def heads(self) -> tuple[Head, ...]:
-        """The name and each value as text."""
-        return tuple(Head(self.name, _text(value)) for value in self.values)
 
 
 def grid(
@@ -120,48 +97,6 @@ def grid(
     return to_the_end(Work(plan, dreamers, folder=kept, fresh=fresh))
 
 
-def read_axes(
-    **given: str | Mapping[str, Sequence[Any]] | None,
-) -> tuple[tuple[Axis, ...], dict[str, Any]]:
-    """Reads axes, by their letters.
-
-    Args:
-        **given: Of x, y and z: "name=value|value", {"name": [value, …]}, or None.
-
-    Returns:
-        The axes, and the model files that networks of theirs stand for.
-
-    Raises:
-        SettingError: If one cannot be read, or two vary the same setting.
-    """
-    axes = tuple(_axis(letter, axis) for letter, axis in given.items() if axis)
-    taken: dict[str, str] = {}
-    for axis in axes:
-        if axis.name in taken:
-            raise SettingError(
-                "The axes of a grid must vary different settings",
-                received=f"{axis.name} as {taken[axis.name]} and as {axis.letter}",
-                attempt="put all values into one of them",
-            )
-        taken[axis.name] = axis.letter
-    if not axes:
-        raise SettingError(
-            "A grid must have an axis",
-            received="none",
-            attempt="try --x 'step_size=0.005|0.01|0.02'",
-        )
-    models: dict[str, Any] = {}
-    return tuple(_named(axis, models) for axis in axes), models
-
-
-def _named(axis: Axis, models: dict[str, Any]) -> Axis:
-    """Returns an axis whose model files go by their names, as recipes name them."""
-    if axis.name != "network":
-        return axis
-    with named_errors(f"Axis {axis.letter}"):
-        return replace(axis, values=tuple(own.named(v, models) for v in axis.values))
-
-
 def plan_grid(
     picture: Picture,
     axes: Sequence[Axis],
@@ -195,11 +130,11 @@ def plan_grid(
     check_count(count, "try fewer values")
     by_letter = {axis.letter: axis for axis in axes}
     common = (over or Recipe()).over(base)
-    _check_values(axes)
+    check_values(axes)
     sections = _sections(picture, by_letter, base, over or Recipe())
     name = picture.name or "a picture"
     height, width = picture.pixels.shape[:2]
-    stated = "".join(f", {key} = {_text(v)}" for key, v in _stated(common, axes))
+    stated = "".join(f", {key} = {text_of(v)}" for key, v in _stated(common, axes))
     return Plan(
         kind="grid",
         title=f"{name}, by {' and '.join(axis.name for axis in axes)}",
@@ -264,89 +199,22 @@ def grid_dreamers(
     return Dreamers(recipes, weights=weights, **options)
 
 
-def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
-    if isinstance(given, str):
-        name, equals, text = given.partition("=")
-        values: Sequence[Any] = [v.strip() for v in _BAR.split(text)] if equals else ()
-        pairs = {name.strip(): values}
-    else:
-        pairs = dict(given)
-    if len(pairs) != 1:
-        raise SettingError(
-            f"Axis {letter} must vary one setting",
-            received=shown(list(pairs)),
-            attempt="use another axis for the other",
-        )
-    ((name, values),) = pairs.items()
-    texts = [] if isinstance(values, str) else [_text(value) for value in values]
-    if not texts or not all(texts):
-        raise SettingError(
-            f"Axis {letter} must be a setting, =, and values with | between them",
-            received=shown(given),
-            attempt=f"try --{letter} 'step_size=0.005|0.01|0.02'",
-        )
-    if len(set(texts)) < len(texts):
-        raise SettingError(
-            f"Axis {letter} must have different values",
-            received=shown(given),
-            attempt="keep one of those that are equal",
-        )
-    return Axis(letter, _checked_name(letter, name), tuple(values))
-
-
-def _checked_name(letter: str, name: str) -> str:
-    """Returns a setting's name; as a flag it is written with dashes."""
-    plain = name.removeprefix("--").replace("-", "_")
-    known = [*Recipe.model_fields, PRESET]
-    if plain in known and plain != "schema_number":
-        return plain
-    is_run = plain in RunSettings.model_fields
-    raise SettingError(
-        f"Axis {letter}: a setting must be one of the recipe's",
-        received=f"{shown(name)}, which is how a dream is computed"
-        if is_run
-        else shown(name),
-        attempt="give it once, as a flag" if is_run else nearest(plain, known),
-    )
-
-
-def _check_values(axes: Sequence[Axis]) -> None:
-    """Refuses a value by the recipe's own sentence, with the axis named."""
-    for axis in axes:
-        for value in axis.values:
-            with named_errors(f"Axis {axis.letter}"):
-                if axis.name == PRESET:
-                    preset(str(value))
-                else:
-                    # By itself: what goes together is seen cell by cell.
-                    _check_value(Recipe.of({axis.name: value}), axis.name)
-
-
-def _check_value(recipe: Recipe, name: str) -> None:
-    """Looks closer at what a recipe takes as text."""
-    for term in recipe.terms:
-        if name in ("objective", "also") and term.objective:
-            parse(term.objective)
-        if name in ("network", "also") and not own.is_file(term.network):
-            zoo.entry(term.network)
-
-
 def _sections(
     picture: Picture, by_letter: Mapping[str, Axis], base: Recipe, over: Recipe
 ) -> list[Section]:
     """Returns a block for each value of z, with rows of y and columns of x."""
     across, down, deep = (by_letter.get(letter) for letter in "xyz")
     sections: list[Section] = []
-    for block in _choices(deep):
+    for block in choices(deep):
         cells = [
             _cell(picture, base, over, {**block, **row, **column})
-            for row in _choices(down)
-            for column in _choices(across)
+            for row in choices(down)
+            for column in choices(across)
         ]
-        (title,) = [f"{name} = {_text(value)}" for name, value in block.items()] or [""]
+        titles = [f"{name} = {text_of(value)}" for name, value in block.items()]
         sections.append(
             Section(
-                title,
+                "".join(titles),
                 cells,
                 columns=len(across.values) if across else 1,
                 column_heads=across.heads if across else (),
@@ -356,25 +224,13 @@ def _sections(
     return sections
 
 
-def _choices(axis: Axis | None) -> Iterator[dict[str, Any]]:
-    """Yields each value of an axis by its name; for no axis, nothing chosen, once."""
-    if axis is None:
-        yield {}
-        return
-    for value in axis.values:
-        yield {axis.name: value}
-
-
 def _cell(
     picture: Picture, base: Recipe, over: Recipe, chosen: Mapping[str, Any]
 ) -> Cell:
-    settings = dict(chosen)
-    if PRESET in settings:
-        base = preset(str(settings.pop(PRESET)))
-    name = "-".join(f"{key}-{_text(value)}" for key, value in chosen.items())
-    where = ", ".join(f"{key}={_text(value)}" for key, value in chosen.items())
+    name = "-".join(f"{key}-{text_of(value)}" for key, value in chosen.items())
+    where = ", ".join(f"{key}={text_of(value)}" for key, value in chosen.items())
     with named_errors(f"Cell {where}"):
-        recipe = over.over(base).but(**settings)
+        recipe = recipe_of(base, over, chosen)
     return Cell(name, "", recipe, picture, where)
 
 
@@ -390,10 +246,4 @@ def _stated(common: Recipe, axes: Sequence[Axis]) -> list[tuple[str, Any]]:
 
 
 def _described(axis: Axis) -> dict[str, Any]:
-    return {"setting": axis.name, "values": [_text(value) for value in axis.values]}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "none" if value is None else str(value)
+    return {"setting": axis.name, "values": [text_of(value) for value in axis.values]}

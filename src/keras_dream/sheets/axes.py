@@ -1,0 +1,196 @@
+"""The axes of a grid: which settings vary, and which recipes that makes."""
+
+import contextlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from keras_dream.errors import DreamError, SettingError, nearest, shown
+from keras_dream.network import own, zoo
+from keras_dream.objectives import parse
+from keras_dream.preset import preset
+from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.sheets.plan import Head, named_errors
+from keras_dream.terms import parse_term
+
+PRESET = "preset"
+
+# A bar between values; one inside quotes belongs to a name.
+_BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting and the values that it takes along one side of a grid.
+
+    Attributes:
+        letter: "x", "y" or "z".
+        name: A setting of the recipe, or "preset".
+        values: As they were given, text or what the setting takes.
+    """
+
+    letter: str
+    name: str
+    values: tuple[Any, ...]
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The name and each value as text."""
+        return tuple(Head(self.name, text_of(value)) for value in self.values)
+
+
+def read_axes(
+    **given: str | Mapping[str, Sequence[Any]] | None,
+) -> tuple[tuple[Axis, ...], dict[str, Any]]:
+    """Reads axes, by their letters.
+
+    Args:
+        **given: Of x, y and z: "name=value|value", {"name": [value, …]}, or None.
+
+    Returns:
+        The axes, and the model files that networks of theirs stand for.
+
+    Raises:
+        SettingError: If one cannot be read, or two vary the same setting.
+    """
+    axes = tuple(_axis(letter, axis) for letter, axis in given.items() if axis)
+    taken: dict[str, str] = {}
+    for axis in axes:
+        if axis.name in taken:
+            raise SettingError(
+                "The axes of a grid must vary different settings",
+                received=f"{axis.name} as {taken[axis.name]} and as {axis.letter}",
+                attempt="put all values into one of them",
+            )
+        taken[axis.name] = axis.letter
+    if not axes:
+        raise SettingError(
+            "A grid must have an axis",
+            received="none",
+            attempt="try --x 'step_size=0.005|0.01|0.02'",
+        )
+    models: dict[str, Any] = {}
+    return tuple(_named(axis, models) for axis in axes), models
+
+
+def _named(axis: Axis, models: dict[str, Any]) -> Axis:
+    """Returns an axis whose model files go by their names, as recipes name them."""
+    with named_errors(f"Axis {axis.letter}"):
+        made = tuple(_named_value(axis.name, value, models) for value in axis.values)
+    return replace(axis, values=made)
+
+
+def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
+    if setting == "network" and own.is_file(value):
+        return own.named(value, models)
+    if setting == "also" and isinstance(value, str) and value != "none":
+        term = parse_term(value)
+        return term.but(network=own.named(term.network, models)).text
+    return value
+
+
+def choices(axis: Axis | None) -> Iterator[dict[str, Any]]:
+    """Yields each value of an axis by its name; for no axis, nothing chosen, once."""
+    if axis is None:
+        yield {}
+        return
+    for value in axis.values:
+        yield {axis.name: value}
+
+
+def recipe_of(base: Recipe, over: Recipe, chosen: Mapping[str, Any]) -> Recipe:
+    """Returns the recipe of a cell.
+
+    Args:
+        base: What all cells have in common; a chosen preset takes its place.
+        over: Settings that are put over that.
+        chosen: A value of each axis.
+    """
+    settings = dict(chosen)
+    if PRESET in settings:
+        base = preset(str(settings.pop(PRESET)))
+    return over.over(base).but(**settings)
+
+
+def recipes_of(axes: Sequence[Axis], base: Recipe, over: Recipe) -> Iterator[Recipe]:
+    """Yields the recipe of every cell that there can be; arguments as above."""
+    for values in itertools.product(*(choices(axis) for axis in axes)):
+        chosen = {name: value for one in values for name, value in one.items()}
+        with contextlib.suppress(DreamError):
+            yield recipe_of(base, over, chosen)
+
+
+def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
+    if isinstance(given, str):
+        name, equals, text = given.partition("=")
+        values: Sequence[Any] = [v.strip() for v in _BAR.split(text)] if equals else ()
+        pairs = {name.strip(): values}
+    else:
+        pairs = dict(given)
+    if len(pairs) != 1:
+        raise SettingError(
+            f"Axis {letter} must vary one setting",
+            received=shown(list(pairs)),
+            attempt="use another axis for the other",
+        )
+    ((name, values),) = pairs.items()
+    texts = [] if isinstance(values, str) else [text_of(value) for value in values]
+    if not texts or not all(texts):
+        raise SettingError(
+            f"Axis {letter} must be a setting, =, and values with | between them",
+            received=shown(given),
+            attempt=f"try --{letter} 'step_size=0.005|0.01|0.02'",
+        )
+    if len(set(texts)) < len(texts):
+        raise SettingError(
+            f"Axis {letter} must have different values",
+            received=shown(given),
+            attempt="keep one of those that are equal",
+        )
+    return Axis(letter, _checked_name(letter, name), tuple(values))
+
+
+def _checked_name(letter: str, name: str) -> str:
+    """Returns a setting's name; as a flag it is written with dashes."""
+    plain = name.removeprefix("--").replace("-", "_")
+    known = [*Recipe.model_fields, PRESET]
+    if plain in known and plain != "schema_number":
+        return plain
+    is_run = plain in RunSettings.model_fields
+    raise SettingError(
+        f"Axis {letter}: a setting must be one of the recipe's",
+        received=f"{shown(name)}, which is how a dream is computed"
+        if is_run
+        else shown(name),
+        attempt="give it once, as a flag" if is_run else nearest(plain, known),
+    )
+
+
+def check_values(axes: Sequence[Axis]) -> None:
+    """Refuses a value by the recipe's own sentence, with the axis named."""
+    for axis in axes:
+        for value in axis.values:
+            with named_errors(f"Axis {axis.letter}"):
+                if axis.name == PRESET:
+                    preset(str(value))
+                else:
+                    # By itself: what goes together is seen cell by cell.
+                    _check_value(Recipe.of({axis.name: value}), axis.name)
+
+
+def _check_value(recipe: Recipe, name: str) -> None:
+    """Looks closer at what a recipe takes as text."""
+    for term in recipe.terms:
+        if name in ("objective", "also") and term.objective:
+            parse(term.objective)
+        if name in ("network", "also") and not own.is_file(term.network):
+            zoo.entry(term.network)
+
+
+def text_of(value: Any) -> str:
+    """Returns a value as a person would type it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else str(value)
