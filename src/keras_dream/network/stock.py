@@ -54,17 +54,12 @@ class Finding(NamedTuple):
     sha256: str = ""
 
 
-def stock(entry: Entry, *, classifier: bool = False) -> Stock:
-    """Returns what is here of a network; hashes are not computed.
-
-    Args:
-        entry: The network.
-        classifier: Whether only a file with class scores serves.
-    """
+def stock(entry: Entry) -> Stock:
+    """Returns what is here of a network; hashes are not computed."""
     if entry.build is None:
         path = zoo.BUILTIN / f"{entry.name}.safetensors"
         return Stock("shipped", _size(path), path, "keras-dream")
-    ordered = fitting(entry.sources, classifier)
+    ordered = fitting(entry.sources, classifier=False)
     found = next(iter(places(ordered)), None)
     if found is not None:
         source, path = found
