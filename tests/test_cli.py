@@ -380,7 +380,9 @@ def test_doctor_finds_what_is_wrong(
     monkeypatch.setattr("keras_dream.backend.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(photo.absolute() / "cache"))
     monkeypatch.setattr("keras_dream.network.zoo.BUILTIN", tmp_path)
+    monkeypatch.setenv("KERAS_DREAM_WEIGHTS", str(tmp_path / "none"))
     code, out, _ = dream("doctor")
+    assert f"{tmp_path / 'none'} is no folder" in out
     states = {line[:14].strip(): line.split()[2] for line in out.splitlines()}
     assert code == 1
     assert (states["weights cache"], states["network motif"]) == ("wrong", "wrong")

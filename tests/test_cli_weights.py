@@ -267,6 +267,20 @@ def test_a_grid_without_the_files_network_asks_for_nothing(
     assert Handler.asked == []
 
 
+def test_classes_that_nobody_publishes(home, dream, photo):
+    code, _, err = dream(str(photo), "--network", "fine", "--objective", "class:0")
+    assert code == 2
+    assert "classes of fine must come from a weights file of yours" in sentence(err)
+
+
+def test_weights_for_a_network_that_is_mistyped(home, dream, photo):
+    (home / "w.h5").write_bytes(GOOD)
+    asked = ("--also", "fine: one", "--weights", f"fin={home / 'w.h5'}")
+    code, _, err = dream(str(photo), *asked)
+    assert code == 2
+    assert "received 'fin'; try 'fine', the nearest name" in sentence(err)
+
+
 def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
     digest = write_one(home / "good.h5")
     entry = dataclasses.replace(

@@ -246,6 +246,29 @@ def test_more_model_files_on_an_axis(dream, photo, models):
     assert {len(cell.terms) for cell in cells} == {1, 2}
 
 
+def test_models_of_every_kind_on_an_axis(dream, photo, models):
+    keras.utils.set_random_seed(3)
+    saved(stack(name="plain"), Path("nets/plain.keras"))
+    asked = [f"--x=network=motif|{models[0]}|nets/plain.keras[tf]", *QUICK]
+    objectives = ["--y", "objective=far|seen", "--steps", "1", "--trust-model"]
+    code, _, told = dream("grid", photo, *asked, *objectives)
+    assert code == 2  # every network is asked for both layers
+    assert "Cell objective=" in told or "Cell network=" in told
+    code, _, told = dream(
+        "grid", photo, asked[0].replace("motif|", ""), *QUICK, "--objective", "seen",
+        "--steps", "1", "--trust-model", "--json",
+    )  # fmt: skip
+    assert code == 0, told
+    cells = sorted(Path("photo-grid-cells").glob("*.png"))
+    stated = {read_saved(cell).recipe.preprocessing for cell in cells}
+    assert stated == {None, "tf"}
+    assert "network" not in read_about("photo-grid.png")["grid"]["recipe"]
+    # Photo and model lie beside the sheet, one folder up.
+    shutil.copy("nets/plain.keras", ".")
+    (cell,) = [c for c in cells if read_saved(c).recipe.preprocessing]
+    assert dream("replay", cell, "--trust-model", "--quiet")[0] == 0
+
+
 def test_model_files_of_one_name_on_an_axis(dream, photo, models):
     Path("other").mkdir()
     shutil.copy(models[0], "other")

@@ -16,6 +16,9 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOS
 """What a write gives when there is no room: the disk, a limit on file sizes, a quota
 (which Windows does not have)."""
 
+CELLS = "-cells"
+"""What the name of the folder ends in that a sheet's cells are in."""
+
 NAME_BYTES = 255
 """The longest name of a file on ext4, XFS, APFS and NTFS (NAME_MAX in POSIX terms)."""
 
@@ -141,7 +144,7 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
     if suffix not in suffixes:
         raise OutputError(
             f"the name of a result must end in one of {', '.join(suffixes)}",
-            received=shown(Path(path).name),
+            received=shown(Path(path).name or os.fspath(path)),
             attempt=_instead(suffix, suffixes),
         )
     return suffix

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from keras_dream.dreams import Dream, Record
 from keras_dream.errors import PictureError, SettingError, shown
-from keras_dream.files import check_file, read_bounded
+from keras_dream.files import CELLS, check_file, read_bounded
 from keras_dream.images import SUFFIXES, Picture, as_picture, read_notes, read_picture
 from keras_dream.network import own
 from keras_dream.recipe import Recipe, RunSettings
@@ -102,6 +102,13 @@ def recorded_run(record: Record) -> tuple[RunSettings, tuple[str, ...]]:
     return RunSettings.of(given), tuple(notices)
 
 
+def _beside(saved: Saved) -> list[Path]:
+    """Returns where a picture's files are: of a sheet's cell, also beside the sheet."""
+    folder = saved.path.parent
+    is_cell = folder.resolve().name.endswith(CELLS)
+    return [folder, folder / ".."] if is_cell else [folder]
+
+
 def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Path:
     """Returns the photo that a dream was made of.
 
@@ -116,7 +123,8 @@ def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Pa
     if given is not None:
         path = check_file(given, "A source", error=PictureError)
     else:
-        path = saved.path.parent / _plain_name(name)
+        named = [folder / _plain_name(name) for folder in _beside(saved)]
+        path = next((path for path in named if path.is_file()), named[0])
         if not name or not path.is_file():
             raise PictureError(
                 "The source of a dream must be beside it or given with --source",
@@ -155,7 +163,7 @@ def find_models(
         NetworkError: If it is not trusted, or none has the recorded sha256.
     """
     known = {saved.record.network: saved.record.weights_sha256, **saved.record.also}
-    beside = [saved.path.parent]
+    beside = _beside(saved)
     found: dict[str, Path] = {}
     for name in names:
         if not trusted:

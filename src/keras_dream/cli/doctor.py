@@ -112,7 +112,7 @@ def _networks() -> Iterator[Finding]:
             else:
                 yield Finding(what, "ok", f"shipped, sha256 {loaded.sha256[:12]}")
         else:
-            yield Finding(what, "ok", str(found.path))
+            yield Finding(what, "ok", f"{found.path}, not read; see `dream weights`")
     if absent:
         where = ", ".join(map(str, folders()))
         more = f"{absent} have no weights in {where}; see `dream networks`"
@@ -122,6 +122,9 @@ def _networks() -> Iterator[Finding]:
 def _folders() -> Iterator[Finding]:
     from keras_dream.network.weights import home
 
+    given = os.environ.get("KERAS_DREAM_WEIGHTS")
+    if given and not Path(given).is_dir():
+        yield Finding("KERAS_DREAM_WEIGHTS", "wrong", f"{given} is no folder")
     for what, folder in (("weights cache", home()), ("this folder", Path.cwd())):
         existing = folder
         while not existing.exists() and existing != existing.parent:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from keras_dream.errors import InputError, shown
+from keras_dream.errors import InputError, nearest, shown
 from keras_dream.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -113,6 +113,12 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     for text in given:
         name, _, file = text.partition("=")
         if not file or name not in names:
+            if file and Path(file).is_file() and not Path(text).exists():
+                raise InputError(
+                    "Weights must be for a network of the dream",
+                    received=shown(name),
+                    attempt=nearest(name, names),
+                )
             name, file = recipe.network, text
         if name in found:
             raise InputError(

@@ -24,6 +24,8 @@ class Pace:
             done: Bytes so far; fewer than before begin another file.
             total: Bytes in all, or None.
         """
+        if not done and total is None:
+            return "asking the server"
         now = self._seconds()
         if self._began is None or done < self._last:
             self._began, self._first = now, done

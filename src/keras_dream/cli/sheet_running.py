@@ -22,6 +22,7 @@ from keras_dream.cli.pace import clock
 from keras_dream.cli.sheet_telling import Cost, SheetTeller, sheet_teller
 from keras_dream.cli.streams import say
 from keras_dream.errors import InputError, shown
+from keras_dream.files import CELLS
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
@@ -208,8 +209,8 @@ def places_of(
 
     if out is None:
         path = check_output(default_output(source, word=word), suffixes)
-        folder = path.with_name(f"{source.stem}-{word}-cells")
+        folder = path.with_name(f"{source.stem}-{word}{CELLS}")
     else:
         path = check_output(out, suffixes)
-        folder = path.with_name(f"{path.stem}-cells")
+        folder = path.with_name(f"{path.stem}{CELLS}")
     return Places(path, folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_dream.errors import NetworkError, ObjectiveError, nearest, shown
-from keras_dream.network.graph import Graph
+from keras_dream.network.graph import INPUT, Graph
 from keras_dream.network.passes import truncate
 from keras_dream.objectives import Layer, parse
 
@@ -24,6 +24,7 @@ _MOVING = (
     "part",
     "input",
 )  # nothing new in their maps
+# The luma of a model of one channel is a convolution, too, but nothing learnt.
 _LEARNT = ("conv2d", "depthwise_conv2d", "opaque")
 
 
@@ -230,7 +231,9 @@ def _depths(graph: Graph) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in graph.nodes:
         before = max((found[name] for name in node.inputs), default=0)
-        found[node.name] = before + (node.op in _LEARNT)
+        found[node.name] = before + (
+            node.op in _LEARNT and not node.name.startswith(INPUT)
+        )
     return found
 
 

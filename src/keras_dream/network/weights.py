@@ -119,9 +119,15 @@ def _judged(path: Path, source: Source) -> tuple[Verdict, Path | None]:
 
 def _missing(name: str, wanted: Sequence[Source], passed_over: str) -> WeightsError:
     """Returns the sentence for weights that are not here and may not be fetched."""
+    if not wanted:
+        return WeightsError(
+            f"The classes of {name} must come from a weights file of yours, since none "
+            "that has them is published",
+            received=f"none given{passed_over}",
+            attempt="give one with --weights FILE, or dream a layer instead",
+        )
     names = " or ".join(source.file for source in wanted)
     where = ", ".join(map(str, folders()))
-    kind = f"called {names}" if names else "with classes"
     can_dial = any(source.url for source in wanted)
     page = next((source.page for source in wanted if source.page), None)
     by_hand = "bring the file with `dream weights import FILE`"
@@ -131,6 +137,6 @@ def _missing(name: str, wanted: Sequence[Source], passed_over: str) -> WeightsEr
         f"The weights of {name} must be on this machine"
         if can_dial
         else f"The weights of {name} must be given as a file",
-        received=f"none {kind} in {where}{passed_over}",
+        received=f"none called {names} in {where}{passed_over}",
         attempt=f"go online once, or {by_hand}" if can_dial else by_hand,
     )

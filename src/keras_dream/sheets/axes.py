@@ -21,6 +21,9 @@ PRESET = "preset"
 _BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
 
 
+_STATED = re.compile(r"(?P<network>.+?)\s*\[\s*(?P<mode>[\w-]+)\s*\]")
+
+
 @dataclass(frozen=True)
 class Axis:
     """A setting and the values that it takes along one side of a grid.
@@ -83,8 +86,9 @@ def _named(axis: Axis, models: dict[str, Any]) -> Axis:
 
 
 def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
-    if setting == "network" and own.is_file(value):
-        return own.named(value, models)
+    network = settings_of(setting, value).get("network")
+    if network is not None and own.is_file(network):
+        return str(value).replace(str(network), own.named(network, models), 1)
     if setting == "also" and isinstance(value, str) and value != "none":
         term = parse_term(value)
         return term.but(network=own.named(term.network, models)).text
@@ -108,10 +112,29 @@ def recipe_of(base: Recipe, over: Recipe, chosen: Mapping[str, Any]) -> Recipe:
         over: Settings that are put over that.
         chosen: A value of each axis.
     """
-    settings = dict(chosen)
+    settings: dict[str, Any] = {}
+    for name, value in chosen.items():
+        settings |= settings_of(name, value)
     if PRESET in settings:
         base = preset(str(settings.pop(PRESET)))
     return over.over(base).but(**settings)
+
+
+def settings_of(name: str, value: Any) -> dict[str, Any]:
+    """Returns the settings that a value of an axis stands for.
+
+    A network may have its preprocessing behind it, as in `also`: `mine.keras[tf]`. One
+    from the zoo has its own, whatever is stated for models beside it.
+
+    Args:
+        name: The axis' setting.
+        value: One of its values.
+    """
+    if name != "network" or not isinstance(value, str):
+        return {name: value}
+    if found := _STATED.fullmatch(value):
+        return {name: found["network"], "preprocessing": found["mode"]}
+    return {name: value} if own.is_file(value) else {name: value, "preprocessing": None}
 
 
 def recipes_of(axes: Sequence[Axis], base: Recipe, over: Recipe) -> Iterator[Recipe]:
@@ -177,7 +200,7 @@ def check_values(axes: Sequence[Axis]) -> None:
                     preset(str(value))
                 else:
                     # By itself: what goes together is seen cell by cell.
-                    _check_value(Recipe.of({axis.name: value}), axis.name)
+                    _check_value(Recipe.of(settings_of(axis.name, value)), axis.name)
 
 
 def _check_value(recipe: Recipe, name: str) -> None:

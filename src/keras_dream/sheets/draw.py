@@ -249,7 +249,8 @@ class _Pen:
         self._width = max(
             (self._wide(section) for section in plan.sections), default=plan.side
         )
-        self._line(self._title, self._letters.title, INK)
+        for line in wrap(self._title, self._width, self._letters.title):
+            self._line(line, self._letters.title, INK)
         for line in wrap(self._subtitle, self._width, self._letters.label):
             self._line(line, self._letters.label, FAINT)
         self._y += self._gap

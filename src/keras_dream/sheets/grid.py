@@ -145,7 +145,7 @@ def plan_grid(
             "photo": picture.name,
             "size": [height, width],
             **{axis.letter: _described(axis) for axis in axes},
-            "recipe": common.model_dump(mode="json"),
+            "recipe": _without(common.model_dump(mode="json"), axes),
         },
     )
 
@@ -243,6 +243,11 @@ def _stated(common: Recipe, axes: Sequence[Axis]) -> list[tuple[str, Any]]:
         for name in Recipe.model_fields
         if name not in varied and getattr(common, name) != getattr(plain, name)
     ]
+
+
+def _without(settings: dict[str, Any], axes: Sequence[Axis]) -> dict[str, Any]:
+    """Returns what all cells have in common: no setting that an axis varies."""
+    return {k: v for k, v in settings.items() if k not in {axis.name for axis in axes}}
 
 
 def _described(axis: Axis) -> dict[str, Any]:
