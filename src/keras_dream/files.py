@@ -144,7 +144,7 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
     if suffix not in suffixes:
         raise OutputError(
             f"the name of a result must end in one of {', '.join(suffixes)}",
-            received=shown(Path(path).name or os.fspath(path)),
+            received=shown(Path(path).name),
             attempt=_instead(suffix, suffixes),
         )
     return suffix
