@@ -92,7 +92,7 @@ def test_online_may_be_said_in_words(said, monkeypatch):
 def test_a_file_by_hand_is_one_sentence(places):
     with pytest.raises(WeightsError, match="given as a file"):
         weights.locate("net", [Source("a.h5", "0")])
-    with pytest.raises(WeightsError, match="received none with classes in"):
+    with pytest.raises(WeightsError, match="none that has them is published"):
         weights.locate("net", [Source("a.h5", "0")], classifier=True)
     with pytest.raises(
         WeightsError, match=r"from https://b\.example/c, then `dream we"
