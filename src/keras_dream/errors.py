@@ -91,7 +91,7 @@ class SaveError(RunError):
     """The disk refused while a result was being written."""
 
 
-FEW = 12  # names, which fit on a line or two
+_FEW = 12  # names, which fit on a line or two
 
 
 def nearest(name: str, names: Iterable[str], see: str = "") -> str:
@@ -113,9 +113,9 @@ def nearest(name: str, names: Iterable[str], see: str = "") -> str:
         # Two letters that changed places are likelier than one that is another.
         swapped = [other for other in close if sorted(other) == sorted(name)]
         return f"try {(swapped or close)[0]!r}, the nearest name{more}"
-    if known and (len(known) <= FEW or not see):
-        rest = ", …" if len(known) > FEW else ""
-        return f"try one of {', '.join(known[:FEW])}{rest}{more}"
+    if known and (len(known) <= _FEW or not see):
+        rest = ", …" if len(known) > _FEW else ""
+        return f"try one of {', '.join(known[:_FEW])}{rest}{more}"
     return f"see {see}" if see else ""
 
 

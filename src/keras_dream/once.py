@@ -8,6 +8,7 @@ from keras_dream.errors import SettingError, nearest
 from keras_dream.loading import OnePerNetwork
 from keras_dream.network import own
 from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.settings import taken
 
 if TYPE_CHECKING:
     from keras_dream.dreamer import Photo
@@ -45,7 +46,7 @@ def dream(
     network = settings.pop("network", None)
     if isinstance(network, str) and not own.is_file(network):
         settings["network"], network = network, None
-    run = {n: settings.pop(n) for n in RunSettings.model_fields if n in settings}
+    run = taken(settings, RunSettings.model_fields)
     unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
     if unknown:
         names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]

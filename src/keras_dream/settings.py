@@ -7,7 +7,7 @@ What it takes and why a value is refused are told from that declaration.
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -16,6 +16,11 @@ from pydantic.fields import FieldInfo
 from keras_dream.errors import SettingError, nearest, shown
 
 LONGEST_TEXT = 10_000
+
+
+def taken(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Takes those of `names` that are there out of a dictionary, and returns them."""
+    return {name: given.pop(name) for name in names if name in given}
 
 
 class Settings(BaseModel):

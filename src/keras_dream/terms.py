@@ -20,11 +20,14 @@ from keras_dream.settings import Settings
 MOST_OTHERS = 15
 """Networks beside the first: more than fit into any memory, and enough for any art."""
 
+STATED = r"\[\s*(?P<preprocessing>[\w-]+)\s*\]"
+"""A preprocessing behind a network's name, such as `[tf]`."""
+
 _NAME = r"[\w./][\w./-]*"
 _TERM = re.compile(
     r"\s*((?P<sign>[-+]?)\s*((?P<number>(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)\s*\*)?)\s*"
     rf"('(?P<quoted>[^']+)'|(?P<name>{_NAME}))\s*"
-    r"(\[\s*(?P<preprocessing>[\w-]+)\s*\]\s*)?(:\s*(?P<objective>\S.*?))?\s*",
+    rf"({STATED}\s*)?(:\s*(?P<objective>\S.*?))?\s*",
     re.DOTALL,
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from keras_dream.errors import DownloadError, DreamError, OutputError, SaveError, shown
 from keras_dream.files import FULL
 from keras_dream.network import manifest
-from keras_dream.network.hashes import Held, entry, examine, hashes_of, set_aside
+from keras_dream.network.hashes import Held, examine, hashes_of, keep, set_aside
 from keras_dream.network.sources import Progress, Source, home
 from keras_dream.network.transfer import Lost, Part, Transfer
 
@@ -83,22 +83,16 @@ def _land(
         set_aside(target, verdict.sha256)
     resumed = _fetch(name, source, part, progress)
     found = hashes_of(part.path)
-    if resumed and not _is(source, found):
+    if resumed and not source.fits(*found):
         # The older bytes may be another version's, or a power cut's: once more, whole.
         part.drop()
         _fetch(name, source, part, progress)
         found = hashes_of(part.path)
-    if not _is(source, found):
+    if not source.fits(*found):
         raise _wrong(name, source, part, found)
     part.path.replace(target)
     part.drop()
-    manifest.note({source.file: entry(*found, manifest.stamp(target))})
-    return Held(target, found[0])
-
-
-def _is(source: Source, found: tuple[str, str]) -> bool:
-    sha256, md5 = found
-    return source.sha256 in (None, sha256) and source.md5 in (None, md5)
+    return keep(target, source, found)
 
 
 def _wrong(

@@ -88,7 +88,8 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
     with safe_open(path, "numpy") as file:
         header = json.loads((file.metadata() or {})[KEY])
-        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        names = file.keys()
+        return header, {name: file.get_tensor(name) for name in names}
 
 
 def _mapped(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -65,8 +65,10 @@ def examine(path: Path, source: Source, *, trust: bool = True) -> Verdict:
     """
     known = manifest.read().get(source.file, {})
     stamp, settled = manifest.stamp(path), manifest.is_settled(path)
-    if trust and known.get("stamp") == stamp and _fits(known, source):
-        return Verdict(known["sha256"])
+    sha256 = known.get("sha256", "")
+    is_as_it_was = bool(sha256) and known.get("stamp") == stamp
+    if trust and is_as_it_was and source.fits(sha256, known.get("md5")):
+        return Verdict(sha256)
     verdict, md5 = _compared(path, source, known, trust)
     # What nobody publishes a hash of is known by being imported, and only in our cache.
     stated = source.sha256 or source.md5 or (path.parent == home() and known)
@@ -103,13 +105,6 @@ def _compared(
     return Verdict(sha256), md5
 
 
-def _fits(known: Mapping[str, str], source: Source) -> bool:
-    """Tells whether the hashes that the manifest knows are the published ones."""
-    sha256 = known.get("sha256")
-    is_sha256 = source.sha256 in (None, sha256)
-    return bool(sha256) and is_sha256 and source.md5 in (None, known.get("md5"))
-
-
 def judge(
     path: Path, source: Source, *, trust: bool = True
 ) -> tuple[Verdict, Path | None]:
@@ -140,6 +135,18 @@ def judge(
             ) if verdict.received else None
     except OSError:
         return verdict, None  # somebody is fetching it, or the folder takes no changes
+
+
+def keep(path: Path, source: Source, found: tuple[str, str]) -> Held:
+    """Notes a file of our cache that has just been found good, and returns it.
+
+    Args:
+        path: The file.
+        source: What it is.
+        found: Its sha256 and md5.
+    """
+    manifest.note({source.file: entry(*found, manifest.stamp(path))})
+    return Held(path, found[0])
 
 
 def entry(sha256: str, md5: str = "", stamp: str = "") -> dict[str, str]:

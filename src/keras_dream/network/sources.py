@@ -40,6 +40,10 @@ class Source:
         if self.url is not None and not (self.md5 or self.sha256):
             raise ValueError(f"a download must have a published hash: {self.file}")
 
+    def fits(self, sha256: str, md5: str | None) -> bool:
+        """Tells whether a file's hashes are the ones that are stated."""
+        return self.sha256 in (None, sha256) and self.md5 in (None, md5)
+
     @property
     def publisher(self) -> str:
         """The host that publishes it; "a file of yours" where none is known."""

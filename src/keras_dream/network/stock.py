@@ -206,7 +206,7 @@ def _recognised(
     pairs = [(entry, source) for entry in entries for source in entry.sources]
     for entry, source in pairs:
         stated = source.sha256 or source.md5
-        if stated and source.sha256 in (None, sha256) and source.md5 in (None, md5):
+        if stated and source.fits(sha256, md5):
             return entry, source
     for entry, source in pairs:
         is_free = not (source.sha256 or source.md5)
@@ -224,8 +224,7 @@ def _copied(path: Path, source: Source, found: tuple[str, str]) -> Held:
     """Copies a file to its place by rename, under the lock; hashes what it copies."""
     target, sha256 = home() / source.file, found[0]
     if target.is_file() and target.samefile(path):  # put there by hand
-        manifest.note({source.file: hashes.entry(*found, manifest.stamp(target))})
-        return Held(target, sha256)
+        return hashes.keep(target, source, found)
     if target.is_file():
         verdict = hashes.examine(target, source, trust=False)
         if not verdict.received and verdict.sha256 != sha256:
@@ -235,8 +234,7 @@ def _copied(path: Path, source: Source, found: tuple[str, str]) -> Held:
                 attempt="remove that one first, see `dream weights remove`",
             )
         if not verdict.received:
-            manifest.note({source.file: hashes.entry(*found, manifest.stamp(target))})
-            return Held(target, sha256)
+            return hashes.keep(target, source, found)
         hashes.set_aside(target, verdict.sha256)
     part = home() / f".dream-{secrets.token_hex(8)}.tmp"
     try:
@@ -251,8 +249,7 @@ def _copied(path: Path, source: Source, found: tuple[str, str]) -> Held:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    manifest.note({source.file: hashes.entry(*found, manifest.stamp(target))})
-    return Held(target, sha256)
+    return hashes.keep(target, source, found)
 
 
 def _copy(path: Path, part: Path) -> str:

@@ -16,6 +16,7 @@ from keras_dream.network.choosing import chief_layers, matching, names
 from keras_dream.network.passes import truncate
 from keras_dream.objectives import Class, Layer, parse
 from keras_dream.recipe import Recipe
+from keras_dream.settings import taken
 from keras_dream.sheets.cells import open_folder
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count
 from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
@@ -34,8 +35,6 @@ LEAVES = 8
 deep layers wait for edges and corners."""
 
 _TAKEN = ("network", "objective", "also")
-
-
 _OPTIONS = ("weights", "preprocessing", "trust_model")
 
 
@@ -78,7 +77,7 @@ def atlas(
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
     run = run_of(settings)
-    options = {name: settings.pop(name) for name in _OPTIONS if name in settings}
+    options = taken(settings, _OPTIONS)
     chosen = (recipe or Recipe()).but(**settings)
     dreamer = network
     if not isinstance(network, Dreamer):
@@ -93,7 +92,7 @@ def atlas(
         recipe=chosen,
     )
     kept = None if folder is None else Path(folder)
-    if kept:
+    if kept is not None:
         keep_starts(plan, kept)
     work = Work(plan, Dreamers((), dreamer=dreamer), folder=kept, fresh=fresh)
     return to_the_end(work)

@@ -13,15 +13,13 @@ from keras_dream.objectives import parse
 from keras_dream.preset import preset
 from keras_dream.recipe import Recipe, RunSettings
 from keras_dream.sheets.plan import Head, named_errors
-from keras_dream.terms import parse_term
+from keras_dream.terms import STATED, parse_term
 
 PRESET = "preset"
 
 # A bar between values; one inside quotes belongs to a name.
 _BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
-
-
-_STATED = re.compile(r"(?P<network>.+?)\s*\[\s*(?P<mode>[\w-]+)\s*\]")
+_WITH_MODE = re.compile(rf"(?P<network>.+?)\s*{STATED}")
 
 
 @dataclass(frozen=True)
@@ -132,8 +130,8 @@ def settings_of(name: str, value: Any) -> dict[str, Any]:
     """
     if name != "network" or not isinstance(value, str):
         return {name: value}
-    if found := _STATED.fullmatch(value):
-        return {name: found["network"], "preprocessing": found["mode"]}
+    if found := _WITH_MODE.fullmatch(value):
+        return found.groupdict()
     return {name: value} if own.is_file(value) else {name: value, "preprocessing": None}
 
 

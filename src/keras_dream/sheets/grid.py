@@ -15,6 +15,7 @@ from keras_dream.images import Picture, as_picture
 from keras_dream.loading import asks_for_class, check_names
 from keras_dream.network import own
 from keras_dream.recipe import Recipe
+from keras_dream.settings import taken
 from keras_dream.sheets.axes import (
     Axis,
     check_values,
@@ -83,7 +84,7 @@ def grid(
     if isinstance(model, str) and not own.is_file(model):
         settings["network"], model = model, None
     run = run_of(settings)
-    options = {n: settings.pop(n) for n in _OPTIONS if n in settings}
+    options = taken(settings, _OPTIONS)
     axes, models = read_axes(x=x, y=y, z=z)
     plan = plan_grid(
         shrink(as_picture(photo), photo_side),

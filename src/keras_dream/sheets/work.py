@@ -17,7 +17,7 @@ from keras_dream.geometry import Size
 from keras_dream.images import SUFFIXES, read_notes, save_picture
 from keras_dream.loading import asks_for_class
 from keras_dream.recipe import Recipe, RunSettings
-from keras_dream.settings import canonical_json
+from keras_dream.settings import canonical_json, taken
 from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
@@ -361,5 +361,4 @@ def to_the_end(work: Work) -> Sheet:
 
 def run_of(settings: dict[str, Any]) -> RunSettings:
     """Takes the run settings out of a dictionary of settings and returns them."""
-    names = [name for name in RunSettings.model_fields if name in settings]
-    return RunSettings.of({name: settings.pop(name) for name in names})
+    return RunSettings.of(taken(settings, RunSettings.model_fields))
