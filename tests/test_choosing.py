@@ -26,6 +26,16 @@ def shipped():
     return zoo.outline("motif")
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_depth_counts_the_models_own_convolutions(channels):
+    image = keras.Input((None, None, channels))
+    x = layers.Conv2D(4, 3, name="input_conv")(image)
+    model = keras.Model(image, layers.Conv2D(4, 3, name="two")(x))
+    graph = lower(model, preprocessing="0-1")
+    nodes = [graph.node_of(name) for name in ("input_conv", "two")]
+    assert [found.depth for found in facts(graph, nodes)] == [0.5, 1]
+
+
 def blocks(count):
     """Residual blocks whose inner layers Keras numbers, and a scale for each map."""
     x = image = keras.Input((None, None, 3))

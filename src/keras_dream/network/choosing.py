@@ -24,7 +24,6 @@ _MOVING = (
     "part",
     "input",
 )  # nothing new in their maps
-# The luma of a model of one channel is a convolution, too, but nothing learnt.
 _LEARNT = ("conv2d", "depthwise_conv2d", "opaque")
 
 
@@ -231,9 +230,9 @@ def _depths(graph: Graph) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in graph.nodes:
         before = max((found[name] for name in node.inputs), default=0)
-        found[node.name] = before + (
-            node.op in _LEARNT and not node.name.startswith(INPUT)
-        )
+        # The luma that a model of one channel is given is a convolution of ours.
+        is_learnt = node.op in _LEARNT and not node.name.startswith(f"{INPUT}/")
+        found[node.name] = before + is_learnt
     return found
 
 
