@@ -286,7 +286,8 @@ class Work:
                     except StopIteration as ended:
                         found = ended.value
                         break
-                    now = min(behind + share * (index + 1) / count, 1.0)
+                    # In this order, the last step is the share to the last bit.
+                    now = min(behind + share * ((index + 1) / count), 1.0)
                     yield Progress(place + 1, cell, step, None, False, now)
                 behind += share
             if found is None:
