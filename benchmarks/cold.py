@@ -25,7 +25,8 @@ SHIPPED, SECOND = 0.8, 1.0  # goals: seconds on top of importing torch
 STEP = """
 import dataclasses, sys, time
 import keras_dream as kd
-from keras_dream.network import sources, zoo
+from keras_dream.weights import source as sources
+from keras_dream.zoo import load as zoo
 
 photo, name, stand_in = sys.argv[1:]
 if stand_in:
@@ -43,7 +44,8 @@ if "keras" in sys.modules:
 TORCH = "import time, torch; print(time.time())"
 FILL = """
 import sys
-from keras_dream.network import hashes, manifest, sources, zoo
+from keras_dream.weights import cache as manifest, source as sources, verify as hashes
+from keras_dream.zoo import load as zoo
 from legacy_files import write_legacy
 from reference import randomise
 
@@ -56,8 +58,8 @@ manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
 
 def filled(network, environment):
     """Returns the file that stands for a network's weights; "" where they are here."""
-    from keras_dream.network import zoo
-    from keras_dream.network.weights import find
+    from keras_dream.weights.locate import find
+    from keras_dream.zoo import load as zoo
 
     sources = zoo.entry(network).sources
     if find(sources):

@@ -81,8 +81,8 @@ def keras_step(model, loss, image):
 
 def our_step(graph, goals, image, backend):
     """Returns a step of the optimised graph, as a dream takes it."""
-    from keras_dream.network.passes import optimise
-    from keras_dream.network.run import Program
+    from keras_dream.graph.passes import optimise
+    from keras_dream.graph.program import Program
 
     nodes = [graph.node_of(layer) for layer in goals]
     fast = optimise(graph, nodes, merge=backend.merges)
@@ -109,9 +109,9 @@ def built(name):
     """Returns the network's Keras model with random weights, its graph and goals."""
     from reference import randomise
 
-    from keras_dream.network.lower import lower
-    from keras_dream.network.zoo import entry
-    from keras_dream.objectives import parse
+    from keras_dream.lowering.walker import lower
+    from keras_dream.recipe.objectives import parse
+    from keras_dream.zoo.load import entry
 
     found = entry(name)
     model = randomise(found.build(False))
@@ -136,8 +136,8 @@ def compared(found, cut, graph, goals, loss, backend):
     """
     from reference import features, off, picture
 
-    from keras_dream.network.inputs import PREPROCESSING
-    from keras_dream.network.run import Program
+    from keras_dream.graph.program import Program
+    from keras_dream.lowering.preprocessing import PREPROCESSING
 
     scale, shift, order = PREPROCESSING[found.preprocessing]
     order = list(order)
@@ -176,7 +176,7 @@ def timed(steps):
 
 def measure(name, size):
     """Measures a network on the backend of this process; returns the facts."""
-    from keras_dream import backend as backends
+    from keras_dream.backend import protocol as backends
 
     # First, because it tells torch's threads how to wait.
     backend = backends.load(os.environ["KERAS_BACKEND"], device="cpu", threads=2)
@@ -311,7 +311,7 @@ What to know of some of them:
 
 def rows(facts, size):
     """Yields the lines of the table of measurements."""
-    from keras_dream.network.zoo import ZOO
+    from keras_dream.zoo.load import ZOO
 
     titles = "features | slope | opaque | GFLOP | MiB | ours | Keras | ratio"
     yield f"| network | backend | {titles} |"
@@ -332,7 +332,7 @@ def rows(facts, size):
 
 def papers():
     """Yields the lines of the table of papers and licences."""
-    from keras_dream.network.zoo import ZOO
+    from keras_dream.zoo.load import ZOO
 
     yield "| network | millions of parameters | licence of the weights | paper |"
     yield "|---|---|---|---|"
@@ -366,7 +366,7 @@ def write_page(size):
 def main():
     """Measures what is not known yet and writes the page."""
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.network.zoo import ZOO
+    from keras_dream.zoo.load import ZOO
 
     zoo = [e.name for e in ZOO.values() if e.build]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

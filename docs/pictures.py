@@ -40,7 +40,7 @@ def joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
 def before_after() -> np.ndarray:
     """Returns the sky beside its dream, float32 (height, width, 3)."""
     import keras_dream as kd
-    from keras_dream.images import read_picture
+    from keras_dream.pictures.picture import read_picture
 
     return joined([read_picture(SKY).pixels, kd.dream(SKY).image], 1)
 
@@ -166,7 +166,7 @@ def digits() -> np.ndarray:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.images import save_picture
+    from keras_dream.pictures.picture import save_picture
 
     save_picture(HERE / "before-after.jpg", before_after())
     (HERE / "looks").mkdir(exist_ok=True)

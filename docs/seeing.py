@@ -18,7 +18,7 @@ def seen() -> np.ndarray:
     from skimage import data
 
     import keras_dream as kd
-    from keras_dream.images import Picture, as_picture
+    from keras_dream.pictures.picture import Picture, as_picture
 
     cat = Picture(as_picture(data.chelsea()).pixels, name="cat.jpg")
     return kd.explain(cat, layers=LAYERS, top=5).image()
@@ -41,7 +41,7 @@ def strongest() -> np.ndarray:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.images import save_picture
+    from keras_dream.pictures.picture import save_picture
 
     save_picture(HERE / "seen.jpg", seen())
     save_picture(HERE / "strongest.jpg", strongest())

@@ -16,10 +16,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import numpy as np
 import pytest
 
-from keras_dream.backend import Backend, load
-from keras_dream.images import save_picture
-from keras_dream.network import graph_file, zoo
-from keras_dream.network.graph import Graph, Node
+from keras_dream.backend.protocol import Backend, load
+from keras_dream.graph import file
+from keras_dream.graph.graph import Graph, Node
+from keras_dream.pictures.picture import save_picture
+from keras_dream.zoo import load as zoo
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +60,7 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
         objective="far",
     )
     folder = tmp_path_factory.mktemp("builtin")
-    graph_file.save(graph, folder / "motif.safetensors")
+    file.save(graph, folder / "motif.safetensors")
     return folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from keras_dream.errors import NetworkError
-from keras_dream.network import own
+from keras_dream.zoo import user_models
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -79,7 +79,7 @@ def reweight(good, path, change):
 
 def refusal(path):
     with pytest.raises(NetworkError) as caught:
-        own.load(path, trusted=True)
+        user_models.load(path, trusted=True)
     text = str(caught.value)
     assert "\n" not in text
     assert text.endswith(".")

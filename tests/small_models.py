@@ -1,4 +1,4 @@
-"""Small Keras models which between them use every rule of network/rules.py."""
+"""Small Keras models which between them use every rule of lowering/rules.py."""
 
 import keras
 from keras import layers, ops

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_dream.backend import NAMES
+from keras_dream.backend.protocol import NAMES
 
 ROOT = Path(__file__).parents[1]
 

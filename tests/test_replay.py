@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_dream.errors import PictureError
-from keras_dream.images import read_notes, read_picture, save_picture
+from keras_dream.pictures.picture import read_notes, read_picture, save_picture
 from keras_dream.replay import MOST_RECORDED_THREADS, read_saved, recorded_run
 
 Dream = Callable[..., tuple[int, str, str]]
@@ -86,7 +86,7 @@ def test_a_stopped_dream_is_made_again_as_far_as_it_came(
 ) -> None:
     import signal
 
-    from keras_dream.cli import telling
+    from keras_dream.cli.reporters import telling
 
     inner = telling.Lines.step
 
@@ -111,14 +111,13 @@ def test_json_tells_the_comparison(dream: Dream, photo: Path) -> None:
 
 
 def test_other_weights_are_told(dream: Dream, photo: Path, tmp_path: Path) -> None:
-    from keras_dream.network import graph_file, zoo
+    from keras_dream.graph import file
+    from keras_dream.zoo import load as zoo
 
     dream(photo, *FAST)
     graph = zoo.load("motif").graph
     other = {name: -array for name, array in graph.weights.items()}
-    graph_file.save(
-        dataclasses.replace(graph, weights=other), tmp_path / "o.safetensors"
-    )
+    file.save(dataclasses.replace(graph, weights=other), tmp_path / "o.safetensors")
     code, _, err = dream(
         "replay", "photo-dream.png", "--weights", tmp_path / "o.safetensors"
     )

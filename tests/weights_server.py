@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_dream.network import weights
+from keras_dream.weights import locate as weights
 
 GOOD = bytes(range(256)) * 3000
 LENGTH = len(GOOD)

@@ -23,17 +23,17 @@ import network
 from motifs import CLASSES, scene
 
 HERE = Path(__file__).resolve().parent
-SHIPPED = HERE.parent / "src/keras_dream/network/builtin/motif.safetensors"
+SHIPPED = HERE.parent / "src/keras_dream/zoo/builtin/motif.safetensors"
 OBJECTIVE = "motifs:0,6-8 + 0.2*class:owl"  # eye, dog, cat, owl
 TOLERANCE = 0.02  # of the logits' standard deviation
 
 
 def logits_of(graph, picture: np.ndarray) -> np.ndarray:
     """Return the class scores that a graph gives to a picture in [0, 1]."""
-    from keras_dream import backend
-    from keras_dream.network.run import Program
+    from keras_dream.backend import protocol
+    from keras_dream.graph.program import Program
 
-    runner = backend.load("torch")
+    runner = protocol.load("torch")
     program = Program(graph, [graph.classifier], runner)
     plan = graph.plan(*picture.shape[:2]).values
     (scores,) = program(runner.image(picture), plan)
@@ -53,8 +53,8 @@ def error(motif, graph) -> float:
 
 def main() -> None:
     """Lower, save, read back and compare."""
-    from keras_dream.network import graph_file
-    from keras_dream.network.lower import lower
+    from keras_dream.graph import file
+    from keras_dream.lowering.walker import lower
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", default=HERE / "runs/motif.weights.h5")
@@ -68,8 +68,8 @@ def main() -> None:
     lowered = replace(lowered, classes=CLASSES)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_suffix(".part")
-    graph_file.save(lowered, partial, half=True)
-    worst = error(motif, graph_file.load(partial))
+    file.save(lowered, partial, half=True)
+    worst = error(motif, file.load(partial))
     if not worst < TOLERANCE:
         partial.unlink()
         raise SystemExit(f"the saved network is off by {worst:.3f} deviations")

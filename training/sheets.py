@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 import keras_dream as kd
-from keras_dream.images import read_picture
+from keras_dream.pictures.picture import read_picture
 from motifs import MOTIFS, single
 
 HERE = Path(__file__).resolve().parent

@@ -11,16 +11,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_dream.dreamer import Dreamer
-    from keras_dream.dreams import Dream, Record
-    from keras_dream.engine import Step
+    from keras_dream.dreamer.dreamer import Dreamer
+    from keras_dream.dreamer.once import dream
+    from keras_dream.engine.loop import Step
+    from keras_dream.engine.result import Dream, Record
     from keras_dream.errors import DreamError
-    from keras_dream.explaining import explain
-    from keras_dream.explanation import Explanation
-    from keras_dream.objectives import Objective, parse
-    from keras_dream.once import dream
-    from keras_dream.preset import presets
-    from keras_dream.recipe import Recipe, RunSettings
+    from keras_dream.explanations.explaining import explain
+    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.recipe.objectives import Objective, parse
+    from keras_dream.recipe.presets import presets
+    from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.work import Sheet
@@ -45,22 +45,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Dream": "dreams",
+    "Dream": "engine.result",
     "DreamError": "errors",
-    "Dreamer": "dreamer",
-    "Explanation": "explanation",
-    "Objective": "objectives",
-    "Recipe": "recipe",
-    "Record": "dreams",
-    "RunSettings": "recipe",
+    "Dreamer": "dreamer.dreamer",
+    "Explanation": "explanations.explanation",
+    "Objective": "recipe.objectives",
+    "Recipe": "recipe.recipe",
+    "Record": "engine.result",
+    "RunSettings": "recipe.recipe",
     "Sheet": "sheets.work",
-    "Step": "engine",
+    "Step": "engine.loop",
     "atlas": "sheets.atlas",
-    "dream": "once",
-    "explain": "explaining",
+    "dream": "dreamer.once",
+    "explain": "explanations.explaining",
     "grid": "sheets.grid",
-    "parse": "objectives",
-    "presets": "preset",
+    "parse": "recipe.objectives",
+    "presets": "recipe.presets",
 }
 
 

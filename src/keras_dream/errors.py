@@ -27,20 +27,20 @@ class DreamError(Exception):
     Args:
         must: What must be, as the start of a sentence without its full stop.
         received: What was received instead; empty where nothing was.
-        attempt: What to try, beginning with a verb; empty where nothing helps.
+        hint: What to try, beginning with a verb; empty where nothing helps.
     """
 
     exit_code = 1
 
-    def __init__(self, must: str, *, received: str = "", attempt: str = ""):
+    def __init__(self, must: str, *, received: str = "", hint: str = ""):
         self.must = must
         self.received = received
-        self.attempt = attempt
+        self.hint = hint
         parts = [must]
         if received:
             parts.append(f"received {received}")
-        if attempt:
-            parts.append(attempt)
+        if hint:
+            parts.append(hint)
         text = "; ".join(parts) + "."
         super().__init__(text[:1].upper() + text[1:])
 
@@ -103,7 +103,7 @@ def nearest(name: str, names: Iterable[str], see: str = "") -> str:
         see: Where all of them are told, such as "`dream networks`"; "" for nowhere.
 
     Returns:
-        A clause for `DreamError.attempt`: the nearest name; where none is near, the
+        A clause for `DreamError.hint`: the nearest name; where none is near, the
         names themselves if they are few, or else where they are told.
     """
     known = sorted(names)
@@ -119,7 +119,7 @@ def nearest(name: str, names: Iterable[str], see: str = "") -> str:
     return f"see {see}" if see else ""
 
 
-def shown(value: object, limit: int = 80) -> str:
+def short_repr(value: object, limit: int = 80) -> str:
     """Returns the repr of a received value, cut to `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_dream.errors import InputError, OutputError, SaveError, nearest, shown
+from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a write gives when there is no room: the disk, a limit on file sizes, a quota
@@ -51,30 +51,30 @@ def check_file(
         InputError: Or the class given: missing, empty, unreadable, or no file.
     """
     path = _as_path(path, what, error)
-    must, received = f"{what} must be a file that can be read", shown(str(path))
+    must, received = f"{what} must be a file that can be read", short_repr(str(path))
     try:
         kind = _kind(path.stat())
         if kind:
-            raise error(must, received=f"{received}, {kind}", attempt="try a file")
+            raise error(must, received=f"{received}, {kind}", hint="try a file")
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError:
         raise error(
             must,
             received=f"{received}, which does not exist",
-            attempt=_neighbour(path),
+            hint=_neighbour(path),
         ) from None
     except OSError as failure:
         raise error(
             must,
             received=f"{received} ({_reason(failure)})",
-            attempt="check its name and its permissions",
+            hint="check its name and its permissions",
         ) from failure
     if empty:
         raise error(
             f"{what} must have contents",
             received=f"{received}, an empty file",
-            attempt="copy or download it again",
+            hint="copy or download it again",
         )
     return path
 
@@ -98,20 +98,20 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
     """
     path = _as_path(path, "a result", OutputError)
     check_suffix(path, suffixes)
-    folder, where = path.parent, shown(str(path))
+    folder, where = path.parent, short_repr(str(path))
     try:
         if not stat.S_ISDIR(folder.stat().st_mode):
             raise OutputError(
                 "a result must go into a folder",
-                received=f"{where}, where {shown(str(folder))} is a file",
-                attempt="try another folder",
+                received=f"{where}, where {short_repr(str(folder))} is a file",
+                hint="try another folder",
             )
         kind = _kind(path.stat()) if path.exists() else ""
         if kind:
             raise OutputError(
                 "a result must be a file",
                 received=f"{where}, {kind}",
-                attempt="try another name",
+                hint="try another name",
             )
         trial = folder / _hidden_name()
         try:
@@ -124,12 +124,12 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
             raise OutputError(
                 "the folder of a result must exist and take files",
                 received=where,
-                attempt=f"create {shown(str(folder))} first, or try another folder",
+                hint=f"create {short_repr(str(folder))} first, or try another folder",
             ) from None
         raise OutputError(
             "the folder of a result must take files",
             received=f"{where} ({_reason(failure)})",
-            attempt="try another folder or a shorter name",
+            hint="try another folder or a shorter name",
         ) from failure
     return path
 
@@ -144,8 +144,8 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
     if suffix not in suffixes:
         raise OutputError(
             f"the name of a result must end in one of {', '.join(suffixes)}",
-            received=shown(Path(path).name),
-            attempt=_instead(suffix, suffixes),
+            received=short_repr(Path(path).name),
+            hint=_instead(suffix, suffixes),
         )
     return suffix
 
@@ -245,16 +245,16 @@ def read_bounded(
     if len(data) > limit:
         raise error(
             f"{what} must have at most {limit:,} bytes",
-            received=f"{shown(str(path))}, which has more",
-            attempt="check that it is the right file",
+            received=f"{short_repr(str(path))}, which has more",
+            hint="check that it is the right file",
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         raise error(
             f"{what} must be text in UTF-8",
-            received=f"{shown(str(path))}, which is not from byte {failure.start}",
-            attempt="check that it is the right file, or save it as UTF-8",
+            received=f"{short_repr(str(path))}, which is not from byte {failure.start}",
+            hint="check that it is the right file, or save it as UTF-8",
         ) from None
 
 
@@ -274,8 +274,8 @@ def _as_path(path: str | os.PathLike[str], what: str, error: type[InputError]) -
     if "\0" in text:
         raise error(
             f"the name of {what} must be without NUL",
-            received=shown(text),
-            attempt="try another",
+            received=short_repr(text),
+            hint="try another",
         )
     return Path(text)
 
@@ -294,7 +294,7 @@ def _neighbour(path: Path) -> str:
     try:
         names = [entry.name for entry in itertools.islice(path.parent.iterdir(), 1000)]
     except OSError:
-        return f"check the folder {shown(str(path.parent))}"
+        return f"check the folder {short_repr(str(path.parent))}"
     advice = nearest(path.name, names)
     return advice if advice.endswith("name") else "check its name and its folder"
 
@@ -314,13 +314,13 @@ def _save_error(path: Path, size: int, failure: OSError) -> SaveError:
     if failure.errno in FULL:
         return SaveError(
             f"the disk must have room for {size:,} bytes",
-            received=f"{_reason(failure)!r} for {shown(str(path))}",
-            attempt="free some space or try another disk; nothing there has changed",
+            received=f"{_reason(failure)!r} for {short_repr(str(path))}",
+            hint="free some space or try another disk; nothing there has changed",
         )
     return SaveError(
         "the disk must take the result",
-        received=f"{_reason(failure)!r} for {shown(str(path))}",
-        attempt="try another folder; nothing there has changed",
+        received=f"{_reason(failure)!r} for {short_repr(str(path))}",
+        hint="try another folder; nothing there has changed",
     )
 
 

@@ -14,12 +14,18 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from keras_dream.dreams import Dream, Record
-from keras_dream.errors import PictureError, SettingError, shown
+from keras_dream.engine.result import Dream, Record
+from keras_dream.errors import PictureError, SettingError, short_repr
 from keras_dream.files import CELLS, check_file, read_bounded
-from keras_dream.images import SUFFIXES, Picture, as_picture, read_notes, read_picture
-from keras_dream.network import own
-from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.pictures.picture import (
+    SUFFIXES,
+    Picture,
+    as_picture,
+    read_notes,
+    read_picture,
+)
+from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.zoo import user_models
 
 LONGEST_RECIPE = 64_000  # bytes of a recipe file, as many as a picture's notes may have
 
@@ -128,16 +134,17 @@ def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Pa
         if not name or not path.is_file():
             raise PictureError(
                 "The source of a dream must be beside it or given with --source",
-                received=f"none called {shown(name)} in {shown(str(path.parent))}"
+                received=f"none called {short_repr(name)} in "
+                f"{short_repr(str(path.parent))}"
                 if name
                 else "a dream of a picture without a name",
-                attempt="add --source PHOTO",
+                hint="add --source PHOTO",
             )
     if read_picture(path).sha256 != saved.record.source_sha256:
         raise PictureError(
             "The source of a dream must have the recorded pixels",
-            received=f"{shown(str(path))}, which has others",
-            attempt=f"give the right one with --source, or dream this one with "
+            received=f"{short_repr(str(path))}, which has others",
+            hint=f"give the right one with --source, or dream this one with "
             f"`dream PHOTO --recipe {saved.path.name}`",
         )
     return path
@@ -167,8 +174,8 @@ def find_models(
     found: dict[str, Path] = {}
     for name in names:
         if not trusted:
-            raise own.distrusted(name)
-        found[name] = own.find(name, known.get(name, ""), beside, given)
+            raise user_models.distrusted(name)
+        found[name] = user_models.find(name, known.get(name, ""), beside, given)
     return found
 
 
@@ -212,8 +219,8 @@ def _notes(path: Path) -> dict[str, str]:
     if not notes or "recipe" not in notes:
         raise PictureError(
             "A picture must hold the recipe of its dream",
-            received=f"{shown(str(path))}, which holds none",
-            attempt="try one that keras-dream saved",
+            received=f"{short_repr(str(path))}, which holds none",
+            hint="try one that keras-dream saved",
         )
     return notes
 
@@ -225,8 +232,8 @@ def _record(path: Path, notes: Mapping[str, str]) -> Record:
     except (KeyError, ValueError, RecursionError, ValidationError):
         raise PictureError(
             "A picture must hold the record of its dream",
-            received=f"{shown(str(path))}, whose record is missing or broken",
-            attempt=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
+            received=f"{short_repr(str(path))}, whose record is missing or broken",
+            hint=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
             f"{path.name}`",
         ) from None
 
@@ -252,8 +259,8 @@ def _plain_name(name: str) -> str:
     if any(part in name for part in ("/", "\\", ":", "\0")) or name in (".", ".."):
         raise PictureError(
             "The recorded source must be a name without folders",
-            received=shown(name),
-            attempt="give the photo with --source PHOTO",
+            received=short_repr(name),
+            hint="give the photo with --source PHOTO",
         )
     return name
 

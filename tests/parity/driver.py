@@ -1,8 +1,8 @@
 """The five published algorithms in NumPy, as an oracle of their loops.
 
-Written from the publications (see `keras_dream.preset`) in their own units, images in
-[-1, 1] or in grey levels less a mean. Each calls nothing but `slope(x)`, which returns
-the loss of an image (height, width, 3) and its gradient there.
+Written from the publications (see `keras_dream.recipe.presets`) in their own
+units: images in [-1, 1] or in grey levels less a mean. Each calls only `slope(x)`,
+which returns the loss of an image (height, width, 3) and its gradient there.
 """
 
 from dataclasses import dataclass, field

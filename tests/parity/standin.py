@@ -8,10 +8,10 @@ from functools import cache
 
 import numpy as np
 
-from keras_dream import engine
-from keras_dream.ascent import NormalisedAscent
-from keras_dream.canvases import Pixels
-from keras_dream.engine import Parts
+from keras_dream.engine import loop
+from keras_dream.engine.canvases import Pixels
+from keras_dream.engine.loop import Parts
+from keras_dream.engine.optimizers import NormalisedAscent
 from keras_dream.geometry import jitter_offsets
 
 
@@ -74,9 +74,9 @@ class StandIn:
 def dream(image, recipe, gradient, backend):
     """Runs the engine and returns (the image, its steps)."""
     size = image.shape[:2]
-    octaves = engine.octaves_of(size, recipe)
+    octaves = loop.octaves_of(size, recipe)
     ascent = NormalisedAscent(recipe, backend)
-    steps = engine.run(
+    steps = loop.run(
         backend.image(image),
         size,
         octaves,

@@ -6,7 +6,7 @@ from parity.standin import StandIn, dream
 from reference import picture
 
 from keras_dream import presets
-from keras_dream.ascent import NormalisedAscent
+from keras_dream.engine.optimizers import NormalisedAscent
 
 pytestmark = pytest.mark.backends
 
@@ -29,10 +29,10 @@ def test_a_loss_a_thousand_times_as_large_makes_the_same_step(name, backend):
         assert np.abs(other - step).max() < close * np.abs(step).max()
 
 
-@pytest.mark.parametrize("normaliser", ["mean_abs", "std", "l2", "none"])
+@pytest.mark.parametrize("normalizer", ["mean_abs", "std", "l2", "none"])
 @pytest.mark.parametrize("floor", [None, 0.0])
-def test_no_gradient_makes_no_step(normaliser, floor, backend):
-    recipe = presets["book1"].but(normaliser=normaliser, floor=floor)
+def test_no_gradient_makes_no_step(normalizer, floor, backend):
+    recipe = presets["book1"].but(normalizer=normalizer, floor=floor)
     step = moved(recipe, np.zeros((5, 4, 3), np.float32), backend)
     assert not step.any()
     assert np.isfinite(step).all()
@@ -48,19 +48,19 @@ def test_the_divisors(backend):
         "none": 1.0,
     }
     for name, divisor in divisors.items():
-        recipe = presets["book1"].but(normaliser=name, floor=0.0, step_size=0.25)
+        recipe = presets["book1"].but(normalizer=name, floor=0.0, step_size=0.25)
         expected = 0.25 * exact / divisor
         assert moved(recipe, gradient, backend) == pytest.approx(expected, rel=2e-5)
 
 
 @pytest.mark.parametrize(
-    ("normaliser", "divisor"),
+    ("normalizer", "divisor"),
     [("mean_abs", 3.0), ("std", 3.0), ("l2", np.sqrt(3.0)), ("none", 1.0)],
 )
-def test_each_floor_in_its_own_way(normaliser, divisor, backend):
+def test_each_floor_in_its_own_way(normalizer, divisor, backend):
     """A maximum over the mean, an addend, a maximum under the root."""
     gradient = np.full((4, 4, 3), 1e-3, np.float32)
-    recipe = presets["book1"].but(normaliser=normaliser, floor=3.0, step_size=1.0)
+    recipe = presets["book1"].but(normalizer=normalizer, floor=3.0, step_size=1.0)
     found = moved(recipe, gradient, backend)
     assert found == pytest.approx(gradient / divisor, rel=1e-5)
 

@@ -15,7 +15,7 @@ from parity.standin import rolls
 from reference import Slope, off, outputs, picture, randomise
 
 from keras_dream import Dreamer, presets
-from keras_dream.images import Picture
+from keras_dream.pictures.picture import Picture
 
 pytestmark = pytest.mark.backends
 

@@ -7,12 +7,12 @@ from parity.standin import StandIn, dream
 from reference import features, off, outputs, picture
 
 from keras_dream import Dreamer, presets
-from keras_dream.dreamer import Recipe
+from keras_dream.dreamer.dreamer import Recipe
 from keras_dream.errors import PictureError
 from keras_dream.geometry import octave_sizes, taps
-from keras_dream.network.lower import lower
-from keras_dream.network.passes import truncate
-from keras_dream.objectives import parse
+from keras_dream.graph.passes import truncate
+from keras_dream.lowering.walker import lower
+from keras_dream.recipe.objectives import parse
 
 BOOK1 = {"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}
 
@@ -235,7 +235,7 @@ def test_presets_are_the_published_ones():
         found = (
             recipe.steps,
             recipe.step_size,
-            recipe.normaliser,
+            recipe.normalizer,
             recipe.floor,
             recipe.max_loss,
             recipe.max_loss_rule,

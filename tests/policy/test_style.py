@@ -68,7 +68,6 @@ def test_pyright():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_sizes(path):
     text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= 400
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             lines = node.end_lineno - node.lineno + 1

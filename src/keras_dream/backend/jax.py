@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import core, lax
 
-from keras_dream.backend import Array, Padding
 from keras_dream.backend.host import memory, split_device
 from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
+from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError
 
 _ORDER = ("NHWC", "HWIO", "NHWC")
@@ -63,7 +63,7 @@ def _device(name: str | None) -> Any:
         raise SettingError(
             "The device must be one that jax can use here",
             received=repr(name),
-            attempt="try cpu, or see what `dream doctor` finds",
+            hint="try cpu, or see what `dream doctor` finds",
         ) from None
 
 

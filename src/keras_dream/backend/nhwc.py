@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.backend import Array
+from keras_dream.backend.protocol import Array
 
 ROWS, COLUMNS = SPATIAL = (1, 2)
 

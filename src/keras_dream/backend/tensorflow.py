@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from keras_dream.backend import Array, Padding
 from keras_dream.backend.host import memory, split_device
 from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
+from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError
 
 
@@ -54,7 +54,7 @@ def _device(name: str | None) -> str:
         raise SettingError(
             "The device must be one that tensorflow can use here",
             received=repr(name),
-            attempt="try cpu, or see what `dream doctor` finds",
+            hint="try cpu, or see what `dream doctor` finds",
         ) from None
     if tf.config.get_visible_devices("GPU") != chosen:
         try:
@@ -63,7 +63,7 @@ def _device(name: str | None) -> str:
             raise SettingError(
                 "The device must be chosen before tensorflow first computes",
                 received=repr(name),
-                attempt="set CUDA_VISIBLE_DEVICES, or start a new process",
+                hint="set CUDA_VISIBLE_DEVICES, or start a new process",
             ) from None
     for gpu in chosen:
         with contextlib.suppress(RuntimeError):  # it already computes

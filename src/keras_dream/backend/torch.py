@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from keras_dream.backend import Array, Padding
+from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError
 
 _SPATIAL = (2, 3)
@@ -75,7 +75,7 @@ def _device(name: str | None) -> torch.device:
         raise SettingError(
             "The device must be one that torch can use here",
             received=repr(name),
-            attempt="try cpu, or see what `dream doctor` finds",
+            hint="try cpu, or see what `dream doctor` finds",
         ) from None
     return device
 

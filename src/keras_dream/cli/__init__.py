@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_dream.cli.interrupts import STOPPED
-from keras_dream.cli.streams import give, plain, say
+from keras_dream.cli.output import plain, write_stderr, write_stdout
 from keras_dream.errors import DreamError
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except KeyboardInterrupt:
-        say("dream: Stopped; nothing is saved.")
+        write_stderr("dream: Stopped; nothing is saved.")
         return STOPPED
     except DreamError as error:
         return _fail(error, given)
@@ -39,7 +39,7 @@ def _run(given: list[str]) -> int:
     """Runs the command; what cannot be helped leaves as a `DreamError`."""
     from cyclopts.exceptions import CycloptsError
 
-    from keras_dream.cli import faults
+    from keras_dream.cli import errors
     from keras_dream.cli.app import app
 
     try:
@@ -47,11 +47,11 @@ def _run(given: list[str]) -> int:
     except DreamError:
         raise
     except CycloptsError as error:
-        raise faults.of_command_line(error) from None
+        raise errors.of_command_line(error) from None
     except SystemExit:
         return 0  # rich, whose reader went away in the midst of a help page
     except Exception as failure:
-        translated = faults.of_machine(failure)
+        translated = errors.of_machine(failure)
         if translated is None:
             raise
         raise translated from failure
@@ -59,12 +59,14 @@ def _run(given: list[str]) -> int:
 
 def _fail(error: DreamError, given: list[str]) -> int:
     """Tells an error in the form that was asked for; returns its exit code."""
-    say(f"dream: {plain(str(error))}")
+    write_stderr(f"dream: {plain(str(error))}")
     if "--json" in given:
-        from keras_dream.cli.telling import event
+        from keras_dream.cli.reporters.telling import event
 
         try:
-            give(event("error", sentence=plain(str(error)), exit_code=error.exit_code))
+            write_stdout(
+                event("error", sentence=plain(str(error)), exit_code=error.exit_code)
+            )
         except DreamError:
             return 1
     return error.exit_code

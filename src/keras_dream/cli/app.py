@@ -2,12 +2,12 @@
 
 from cyclopts import App, Group
 
-from keras_dream.cli import (
+from keras_dream.cli.commands import (
     doctor,
-    dreaming,
-    explaining,
+    dream,
+    explain,
     looking,
-    replaying,
+    replay,
     sheets,
     weights,
 )
@@ -31,12 +31,12 @@ A photo that is called like a command is written ./networks."""
 _COMMANDS = {
     "networks": weights.networks,
     "layers": looking.layers,
-    "explain": explaining.explain,
+    "explain": explain.explain,
     "atlas": sheets.atlas,
     "grid": sheets.grid,
     "presets": looking.presets,
-    "show": replaying.show,
-    "replay": replaying.replay,
+    "show": replay.show,
+    "replay": replay.replay,
     "doctor": doctor.doctor,
 }
 
@@ -58,7 +58,7 @@ def _app() -> App:
         help_epilogue=_EXAMPLES,
         help_format="plaintext",
         version=_version,
-        default_command=dreaming.dream,
+        default_command=dream.dream,
         group_commands=Group("Commands", sort_key=9),
         print_error=False,
         exit_on_error=False,

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.dreamer import Dreamer
+from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.errors import InputError, NetworkError, ObjectiveError, SettingError
 from keras_dream.geometry import leaves, noise
-from keras_dream.images import Picture, save_picture
-from keras_dream.network.choosing import chief_layers, matching, names
-from keras_dream.network.passes import truncate
-from keras_dream.objectives import Class, Layer, parse
-from keras_dream.recipe import Recipe
-from keras_dream.settings import taken
+from keras_dream.graph.layers import chief_layers, matching, names
+from keras_dream.graph.passes import truncate
+from keras_dream.pictures.picture import Picture, save_picture
+from keras_dream.recipe.objectives import Class, Layer, parse
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.settings import pop_keys
 from keras_dream.sheets.cells import open_folder
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count
 from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
@@ -77,7 +77,7 @@ def atlas(
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
     run = run_of(settings)
-    options = taken(settings, _OPTIONS)
+    options = pop_keys(settings, _OPTIONS)
     chosen = (recipe or Recipe()).but(**settings)
     dreamer = network
     if not isinstance(network, Dreamer):
@@ -193,7 +193,7 @@ def numbers(text: str | None) -> tuple[int, ...] | None:
         raise ObjectiveError(
             "Channels must be numbers and ranges of numbers",
             received=repr(text),
-            attempt="write them like '0-15,40' or 'all'",
+            hint="write them like '0-15,40' or 'all'",
         ) from None
     return target.channels
 
@@ -267,7 +267,7 @@ class _Drawer:
             raise NetworkError(
                 "Classes must come from a network with a dense classifier",
                 received="one without",
-                attempt="leave --classes out",
+                hint="leave --classes out",
             )
         count = graph.channels()[graph.classifier]
         known = graph.classes or tuple(map(str, range(count)))
@@ -352,7 +352,7 @@ def _no_channels(
     return ObjectiveError(
         f"{what} must be below {count}, the most that there are",
         received=", ".join(map(str, (chosen or ())[:5])),
-        attempt="see `dream layers NETWORK`",
+        hint="see `dream layers NETWORK`",
     )
 
 
@@ -365,12 +365,12 @@ def _check(size: int, columns: int, recipe: Recipe) -> None:
             raise InputError(
                 f"`{name}` must be a whole number from {low} to {high}",
                 received=str(value),
-                attempt=f"try {SIDE if name == 'size' else COLUMNS}",
+                hint=f"try {SIDE if name == 'size' else COLUMNS}",
             )
     for name in _TAKEN:
         if name in recipe.model_fields_set:
             raise SettingError(
                 f"`{name}` must be left out for an atlas, which sets it for each cell",
                 received=repr(getattr(recipe, name)),
-                attempt="choose with --layers, --channels and --classes",
+                hint="choose with --layers, --channels and --classes",
             )

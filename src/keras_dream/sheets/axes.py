@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keras_dream.errors import DreamError, SettingError, nearest, shown
-from keras_dream.network import own, zoo
-from keras_dream.objectives import parse
-from keras_dream.preset import preset
-from keras_dream.recipe import Recipe, RunSettings
+from keras_dream.errors import DreamError, SettingError, nearest, short_repr
+from keras_dream.recipe.objectives import parse
+from keras_dream.recipe.presets import preset
+from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.terms import STATED, parse_term
 from keras_dream.sheets.plan import Head, named_errors
-from keras_dream.terms import STATED, parse_term
+from keras_dream.zoo import load as zoo, user_models
 
 PRESET = "preset"
 
@@ -57,20 +57,20 @@ def read_axes(
         SettingError: If one cannot be read, or two vary the same setting.
     """
     axes = tuple(_axis(letter, axis) for letter, axis in given.items() if axis)
-    taken: dict[str, str] = {}
+    letters: dict[str, str] = {}
     for axis in axes:
-        if axis.name in taken:
+        if axis.name in letters:
             raise SettingError(
                 "The axes of a grid must vary different settings",
-                received=f"{axis.name} as {taken[axis.name]} and as {axis.letter}",
-                attempt="put all values into one of them",
+                received=f"{axis.name} as {letters[axis.name]} and as {axis.letter}",
+                hint="put all values into one of them",
             )
-        taken[axis.name] = axis.letter
+        letters[axis.name] = axis.letter
     if not axes:
         raise SettingError(
             "A grid must have an axis",
             received="none",
-            attempt="try --x 'step_size=0.005|0.01|0.02'",
+            hint="try --x 'step_size=0.005|0.01|0.02'",
         )
     models: dict[str, Any] = {}
     return tuple(_named(axis, models) for axis in axes), models
@@ -85,11 +85,11 @@ def _named(axis: Axis, models: dict[str, Any]) -> Axis:
 
 def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
     network = settings_of(setting, value).get("network")
-    if network is not None and own.is_file(network):
-        return str(value).replace(str(network), own.named(network, models), 1)
+    if network is not None and user_models.is_file(network):
+        return str(value).replace(str(network), user_models.named(network, models), 1)
     if setting == "also" and isinstance(value, str) and value != "none":
         term = parse_term(value)
-        return term.but(network=own.named(term.network, models)).text
+        return term.but(network=user_models.named(term.network, models)).text
     return value
 
 
@@ -132,7 +132,11 @@ def settings_of(name: str, value: Any) -> dict[str, Any]:
         return {name: value}
     if found := _WITH_MODE.fullmatch(value):
         return found.groupdict()
-    return {name: value} if own.is_file(value) else {name: value, "preprocessing": None}
+    return (
+        {name: value}
+        if user_models.is_file(value)
+        else {name: value, "preprocessing": None}
+    )
 
 
 def recipes_of(axes: Sequence[Axis], base: Recipe, over: Recipe) -> Iterator[Recipe]:
@@ -153,22 +157,22 @@ def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
     if len(pairs) != 1:
         raise SettingError(
             f"Axis {letter} must vary one setting",
-            received=shown(list(pairs)),
-            attempt="use another axis for the other",
+            received=short_repr(list(pairs)),
+            hint="use another axis for the other",
         )
     ((name, values),) = pairs.items()
     texts = [] if isinstance(values, str) else [text_of(value) for value in values]
     if not texts or not all(texts):
         raise SettingError(
             f"Axis {letter} must be a setting, =, and values with | between them",
-            received=shown(given),
-            attempt=f"try --{letter} 'step_size=0.005|0.01|0.02'",
+            received=short_repr(given),
+            hint=f"try --{letter} 'step_size=0.005|0.01|0.02'",
         )
     if len(set(texts)) < len(texts):
         raise SettingError(
             f"Axis {letter} must have different values",
-            received=shown(given),
-            attempt="keep one of those that are equal",
+            received=short_repr(given),
+            hint="keep one of those that are equal",
         )
     return Axis(letter, _checked_name(letter, name), tuple(values))
 
@@ -182,10 +186,10 @@ def _checked_name(letter: str, name: str) -> str:
     is_run = plain in RunSettings.model_fields
     raise SettingError(
         f"Axis {letter}: a setting must be one of the recipe's",
-        received=f"{shown(name)}, which is how a dream is computed"
+        received=f"{short_repr(name)}, which is how a dream is computed"
         if is_run
-        else shown(name),
-        attempt="give it once, as a flag" if is_run else nearest(plain, known),
+        else short_repr(name),
+        hint="give it once, as a flag" if is_run else nearest(plain, known),
     )
 
 
@@ -206,7 +210,7 @@ def _check_value(recipe: Recipe, name: str) -> None:
     for term in recipe.terms:
         if name in ("objective", "also") and term.objective:
             parse(term.objective)
-        if name in ("network", "also") and not own.is_file(term.network):
+        if name in ("network", "also") and not user_models.is_file(term.network):
             zoo.entry(term.network)
 
 

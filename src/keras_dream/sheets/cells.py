@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.dreamer import Dreamer
-from keras_dream.dreams import Dream
-from keras_dream.errors import DreamError, InputError, OutputError, shown
+from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine.result import Dream
+from keras_dream.errors import DreamError, InputError, OutputError, short_repr
 from keras_dream.files import check_output
-from keras_dream.images import SUFFIXES, Picture, read_notes, read_picture, to_uint8
-from keras_dream.recipe import Recipe, canonical_json
+from keras_dream.pictures.picture import (
+    SUFFIXES,
+    Picture,
+    read_notes,
+    read_picture,
+    to_uint8,
+)
+from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.sheets.draw import shrunk
 from keras_dream.sheets.plan import Cell
 
@@ -64,8 +70,8 @@ def open_folder(folder: Path) -> Path:
         reason = (failure.strerror or "refused").lower()
         raise OutputError(
             "A folder for the cells must be made beside the sheet",
-            received=f"{shown(str(folder))} ({reason})",
-            attempt="try another name or another folder for the sheet",
+            received=f"{short_repr(str(folder))} ({reason})",
+            hint="try another name or another folder for the sheet",
         ) from failure
     check_output(folder / "cell.png", SUFFIXES)
     return folder
@@ -175,7 +181,7 @@ def shrink(picture: Picture, side: int | None) -> Picture:
         raise InputError(
             f"The side of a photo must be at least {LEAST_SIDE} pixels",
             received=str(side),
-            attempt="try 600",
+            hint="try 600",
         )
     pixels = on_sheet(picture.pixels, picture.alpha, side)
     stem = Path(picture.name or "photo").stem

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_dream.errors import OutputError
 from keras_dream.geometry import Size
-from keras_dream.images import to_uint8
+from keras_dream.pictures.picture import to_uint8
 from keras_dream.sheets.plan import Head, Plan, Section
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def lay_out(plan: Plan) -> Layout:
         raise OutputError(
             f"A sheet must have at most {MOST_SHEET_PIXELS:,} pixels",
             received=f"one of {layout.size[1]:,} × {layout.size[0]:,}",
-            attempt="try fewer cells or a smaller --size"
+            hint="try fewer cells or a smaller --size"
             + (", or an .html page" if plan.kind == "atlas" else ""),
         )
     return layout

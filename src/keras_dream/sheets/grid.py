@@ -5,17 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_dream.dreamer import Dreamer, chosen_recipe
-from keras_dream.errors import (
-    InputError,
-    SettingError,
-    WeightsError,
-)
-from keras_dream.images import Picture, as_picture
-from keras_dream.loading import asks_for_class, check_names
-from keras_dream.network import own
-from keras_dream.recipe import Recipe
-from keras_dream.settings import taken
+from keras_dream.dreamer.dreamer import Dreamer, chosen_recipe
+from keras_dream.errors import InputError, SettingError, WeightsError
+from keras_dream.pictures.picture import Picture, as_picture
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.settings import pop_keys
 from keras_dream.sheets.axes import (
     Axis,
     check_values,
@@ -25,17 +19,13 @@ from keras_dream.sheets.axes import (
     text_of,
 )
 from keras_dream.sheets.cells import LEAST_SIDE, shrink
-from keras_dream.sheets.plan import (
-    Cell,
-    Plan,
-    Section,
-    check_count,
-    named_errors,
-)
+from keras_dream.sheets.plan import Cell, Plan, Section, check_count, named_errors
 from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
+from keras_dream.zoo import user_models
+from keras_dream.zoo.loading import asks_for_class, check_names
 
 if TYPE_CHECKING:
-    from keras_dream.dreamer import Photo
+    from keras_dream.dreamer.dreamer import Photo
 
 SIDE = 320
 MOST_SIDE = 4096  # pixels
@@ -81,10 +71,10 @@ def grid(
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
     model = settings.pop("network", None)
-    if isinstance(model, str) and not own.is_file(model):
+    if isinstance(model, str) and not user_models.is_file(model):
         settings["network"], model = model, None
     run = run_of(settings)
-    options = taken(settings, _OPTIONS)
+    options = pop_keys(settings, _OPTIONS)
     axes, models = read_axes(x=x, y=y, z=z)
     plan = plan_grid(
         shrink(as_picture(photo), photo_side),
@@ -123,7 +113,7 @@ def plan_grid(
         raise InputError(
             f"`size` must be a whole number from {LEAST_SIDE} to {MOST_SIDE}",
             received=str(size),
-            attempt=f"try {SIDE}",
+            hint=f"try {SIDE}",
         )
     count = 1
     for axis in axes:
@@ -178,7 +168,7 @@ def grid_dreamers(
         raise SettingError(
             "The networks of an axis must have names",
             received="a model beside it",
-            attempt="leave the axis or the model out",
+            hint="leave the axis or the model out",
         )
     if isinstance(model, Dreamer):
         return Dreamers(recipes, dreamer=model)
@@ -192,7 +182,7 @@ def grid_dreamers(
             raise WeightsError(
                 "A weights file must be for a grid of one network",
                 received=f"one for {', '.join(networks)}",
-                attempt="write NETWORK=FILE, in Python a dictionary",
+                hint="write NETWORK=FILE, in Python a dictionary",
             )
         weights = {networks[0]: weights}
     named = {term.network for recipe in recipes for term in recipe.terms}

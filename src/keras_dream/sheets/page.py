@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from keras_dream.images import to_uint8
+from keras_dream.pictures.picture import to_uint8
 from keras_dream.sheets.cells import Made
 from keras_dream.sheets.work import Sheet
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_dream.engine import work
+from keras_dream.engine.loop import work
 from keras_dream.errors import InputError, OutputError
 from keras_dream.geometry import Size
-from keras_dream.images import Picture
-from keras_dream.recipe import Recipe
+from keras_dream.pictures.picture import Picture
+from keras_dream.recipe.recipe import Recipe
 
 MOST_CELLS = 100_000
 """More cells than any network has channels in a layer: a slip of the keyboard."""
@@ -101,12 +101,12 @@ class Plan:
         return tuple(cell for section in self.sections for cell in section.cells)
 
 
-def check_count(count: int, attempt: str) -> None:
+def check_count(count: int, hint: str) -> None:
     """Makes sure that a sheet has not more cells than anybody can mean.
 
     Args:
         count: How many cells it would have.
-        attempt: What to try instead.
+        hint: What to try instead.
 
     Raises:
         OutputError: If they are too many.
@@ -115,7 +115,7 @@ def check_count(count: int, attempt: str) -> None:
         raise OutputError(
             f"A sheet must have at most {MOST_CELLS:,} cells",
             received=f"one of {count:,}",
-            attempt=attempt,
+            hint=hint,
         )
 
 
@@ -134,5 +134,5 @@ def named_errors(where: str) -> Iterator[None]:
         raise type(error)(
             f"{where}: {error.must[:1].lower()}{error.must[1:]}",
             received=error.received,
-            attempt=error.attempt,
+            hint=error.hint,
         ) from None

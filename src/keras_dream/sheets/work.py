@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_dream.dreamer import Dreamer
-from keras_dream.engine import Step
+from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine.loop import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
-from keras_dream.images import SUFFIXES, read_notes, save_picture
-from keras_dream.loading import asks_for_class
-from keras_dream.recipe import Recipe, RunSettings
-from keras_dream.settings import canonical_json, taken
+from keras_dream.pictures.picture import SUFFIXES, read_notes, save_picture
+from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import canonical_json, counted
 from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
 from keras_dream.sheets.plan import Cell, Plan, named_errors
+from keras_dream.zoo.loading import asks_for_class
 
 KINDS = ("atlas", "grid")
 PAGE = ".html"
@@ -216,13 +216,13 @@ class Work:
         Cells that are the same dream are dreamed once.
         """
         found: dict[int, Cell] = {}
-        taken: set[Path] = set()
+        counted: set[Path] = set()
         for place, cell in enumerate(self.plan.cells):
             path = self._paths[place]
-            if place not in self._there and (path is None or path not in taken):
+            if place not in self._there and (path is None or path not in counted):
                 found[place] = cell
             if path is not None:
-                taken.add(path)
+                counted.add(path)
         return found
 
     @property
@@ -362,4 +362,4 @@ def to_the_end(work: Work) -> Sheet:
 
 def run_of(settings: dict[str, Any]) -> RunSettings:
     """Takes the run settings out of a dictionary of settings and returns them."""
-    return RunSettings.of(taken(settings, RunSettings.model_fields))
+    return RunSettings.of(counted(settings, RunSettings.model_fields))

@@ -1,0 +1,1 @@
+"""The dream loop and its parts."""

@@ -1,0 +1,175 @@
+"""The result of a dream: the image, the recipe that decided it, the record of it."""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_dream.pictures.picture import encode_picture, save_picture
+from keras_dream.recipe.recipe import Recipe, canonical_json
+
+# The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.
+MOST_LOSSES = 2_000
+MOST_STRONGEST = 500  # channels of a target; one takes about 5 bytes
+
+
+@dataclass(frozen=True)
+class Record:
+    """What happened: no times and no absolute paths, so that files can be equal.
+
+    Attributes:
+        versions: keras-dream, Python, numpy and what computed, by name.
+        processor: The kind of processor.
+        network: The network's name.
+        weights_sha256: Of its weights.
+        source: The photo's file name, empty for an array.
+        source_sha256: Of the photo's decoded pixels.
+        size: (height, width) of the photo in pixels.
+        run: Run settings as they were resolved.
+        steps: How many steps were made in all.
+        losses: The loss before each move, octave by octave, keyed by octave number.
+        notices: What a person should know, such as octaves that were skipped.
+        complete: Whether the dream ran to its end.
+        also: The sha256 of the weights of the other networks, by name.
+        strongest: The channels that `strongest(n)` meant for this photo, the strongest
+            first, by network and by the text of the target.
+    """
+
+    versions: Mapping[str, str]
+    processor: str
+    network: str
+    weights_sha256: str
+    source: str
+    source_sha256: str
+    size: tuple[int, int]
+    run: Mapping[str, Any]
+    steps: int
+    losses: Mapping[str, Sequence[float]]
+    notices: tuple[str, ...] = ()
+    complete: bool = True
+    also: Mapping[str, str] = field(default_factory=dict)
+    strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+
+    def data(self) -> dict[str, Any]:
+        """Returns the record as JSON types, its losses short enough to travel.
+
+        Losses are rounded to six digits; of very long runs each octave keeps its first
+        and its last. A loss that is not a number becomes null. Of very many strongest
+        channels the first are kept.
+        """
+        long = sum(map(len, self.losses.values())) > MOST_LOSSES
+        losses = {
+            octave: [_rounded(loss) for loss in (_ends(found) if long else found)]
+            for octave, found in self.losses.items()
+        }
+        strongest = {
+            network: {text: _few(channels) for text, channels in meant.items()}
+            for network, meant in self.strongest.items()
+        }
+        data = asdict(replace(self, losses=losses, strongest=strongest))
+        # Not in records of the first form, which must stay as they are.
+        newer = ("also", "strongest")
+        return {k: value for k, value in data.items() if k not in newer or value}
+
+
+def _few(channels: Sequence[int]) -> list[int]:
+    return list(channels[:MOST_STRONGEST])
+
+
+def _ends(values: Sequence[float]) -> Sequence[float]:
+    return [values[0], values[-1]] if len(values) > 1 else values
+
+
+def _rounded(loss: float) -> float | None:
+    return float(f"{loss:.6g}") if np.isfinite(loss) else None
+
+
+@dataclass(frozen=True)
+class Dream:
+    """The result of a dream.
+
+    Attributes:
+        image: float32 (height, width, 3), sRGB, nominally in [0, 1].
+        alpha: The source's, float32 (height, width) in [0, 1], or None.
+        recipe: What decided it, with the network and objective that were used.
+        record: What happened.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None
+    recipe: Recipe
+    record: Record
+
+    def save(self, path: str | os.PathLike[str], *, notes: bool = True) -> Path:
+        """Writes the picture, whole or not at all.
+
+        Args:
+            path: A .png, .jpg, .webp or .tif file.
+            notes: Whether recipe and record ride in the file's metadata.
+
+        Returns:
+            The path.
+
+        Raises:
+            OutputError: If the place or the suffix cannot be used.
+            SaveError: If the disk refuses.
+        """
+        kept = self._notes() if notes else None
+        save_picture(path, self.image, alpha=self.alpha, notes=kept)
+        return Path(path)
+
+    def encode(self, suffix: str = ".png", *, notes: bool = True) -> bytes:
+        """Returns the bytes of the file that `save` would write.
+
+        Args:
+            suffix: Of the format, as for `save`.
+            notes: As for `save`.
+
+        Raises:
+            OutputError: If the suffix is unknown or the format too small.
+        """
+        kept = self._notes() if notes else None
+        return encode_picture(self.image, suffix, alpha=self.alpha, notes=kept)
+
+    def _notes(self) -> dict[str, str]:
+        return {
+            "recipe": self.recipe.json_text(),
+            "record": canonical_json(self.record.data()),
+        }
+
+
+def versions(backend: str, *, keras: bool = False) -> dict[str, str]:
+    """Returns the versions on which a dream's numbers depend.
+
+    Args:
+        backend: The backend that computes.
+        keras: Whether Keras made the network, at this start or at an earlier one.
+    """
+    from importlib import metadata
+
+    names = ["keras-dream", "numpy", backend]
+    if keras:
+        names.append("keras")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            # tensorflow goes by other names, too, and a checkout has no version.
+            found[name] = str(getattr(sys.modules.get(name), "__version__", "unknown"))
+    return found
+
+
+def processor() -> str:
+    """Returns the kind of this machine's processor, as far as the system tells."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            named = (line.split(":", 1)[1].strip() for line in lines if "name" in line)
+            return f"{platform.machine()} {next(named)}"
+    except (OSError, StopIteration, IndexError):
+        return f"{platform.machine()} {platform.processor()}".strip()

@@ -1,0 +1,155 @@
+"""Two layers of Caffe's that Keras has not, and how each becomes operations.
+
+Source: BVLC/caffe, src/caffe/layers/lrn_layer.cpp and pooling_layer.cpp, from which
+the arithmetic is taken, not the code.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from keras_dream.lowering.walker import Builder, Value
+
+
+def band(channels: int, size: int) -> np.ndarray:
+    """Returns the matrix that sums each channel with its neighbours.
+
+    Args:
+        channels: How many channels there are; none stand beyond the first and last.
+        size: How many are summed, the channel itself in the middle; odd.
+
+    Returns:
+        float32 (channels, channels), of zeros and ones.
+    """
+    number = np.arange(channels)
+    near = np.abs(number[:, None] - number) <= size // 2
+    return near.astype(np.float32)
+
+
+@cache
+def normalization() -> Any:
+    """Returns the Keras layer CrossChannelNormalization.
+
+    It is made when it is first asked for, because it needs Keras.
+    """
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable("keras_dream")
+    class CrossChannelNormalization(keras.layers.Layer):
+        """Local response normalisation across channels: x / (k + alpha/n · Σx²)^beta.
+
+        The sum runs over `size` = n channels, the cell's own in the middle.
+        """
+
+        def __init__(
+            self,
+            size: int = 5,
+            alpha: float = 1.0,
+            beta: float = 0.75,
+            k: float = 1.0,
+            **kwargs: Any,
+        ):
+            super().__init__(**kwargs)
+            if size < 1 or size % 2 == 0:
+                raise ValueError("the window of channels must be odd")
+            self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+        def call(self, x: Any) -> Any:
+            near = band(x.shape[-1], self.size)
+            sums: Any = ops.matmul(ops.square(x), near)
+            scale = self.k + self.alpha / self.size * sums
+            return x * ops.power(scale, -self.beta)
+
+        # Without it Keras finds the shape by running the layer, on a large map.
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+        def get_config(self) -> dict[str, Any]:
+            own = {n: getattr(self, n) for n in ("size", "alpha", "beta", "k")}
+            return {**super().get_config(), **own}
+
+    return CrossChannelNormalization
+
+
+@cache
+def pooling() -> Any:
+    """Returns the Keras layer CeilMaxPooling2D, made in the same way."""
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable("keras_dream")
+    class CeilMaxPooling2D(keras.layers.Layer):
+        """A max-pool whose last window may reach beyond the map, as Caffe's does.
+
+        Caffe rounds the number of windows up. That is what rounding down gives when
+        `stride - 1` cells that never win stand behind the map, at every size.
+        """
+
+        def __init__(self, size: int, stride: int, **kwargs: Any):
+            super().__init__(**kwargs)
+            if not 1 <= stride <= size:
+                raise ValueError("the stride must be from 1 to the window's size")
+            self.size, self.stride = size, stride
+
+        def call(self, x: Any) -> Any:
+            behind = (0, self.stride - 1)
+            edges = ((0, 0), behind, behind, (0, 0))
+            x = ops.pad(x, edges, constant_values=-np.inf)
+            return ops.max_pool(x, self.size, self.stride, data_format="channels_last")
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            sides = [
+                n if n is None else (n - self.size - 1) // self.stride + 2
+                for n in shape[1:3]
+            ]
+            return (shape[0], *sides, shape[3])
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "size": self.size, "stride": self.stride}
+
+    return CeilMaxPooling2D
+
+
+def _normalisation(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value:
+    """Squares, sums them with a 1 × 1 convolution of ones, and takes the power."""
+    (x,) = given
+    channels = layer.input.shape[-1]
+    kernel = band(channels, layer.size) * (layer.alpha / layer.size)
+    sums = builder.add(
+        f"{name}/window",
+        "conv2d",
+        builder.add(f"{name}/square", "multiply", x, x),
+        weights={
+            "kernel": kernel.reshape(1, 1, channels, channels),
+            "bias": np.full(channels, layer.k),
+        },
+        stride=[1, 1],
+        padding="valid",
+        dilation=[1, 1],
+        groups=1,
+    )
+    scale = builder.add(f"{name}/scale", "power", sums, exponent=-float(layer.beta))
+    return builder.add(name, "multiply", x, scale)
+
+
+def _pool(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    behind = layer.stride - 1
+    return builder.add(
+        name,
+        "max_pool",
+        given[0],
+        size=[layer.size] * 2,
+        stride=[layer.stride] * 2,
+        padding=[0, behind, 0, behind],
+    )
+
+
+RULES: Mapping[str, Callable[[Builder, str, Any, list[Value]], Value | None]] = {
+    "CrossChannelNormalization": _normalisation,
+    "CeilMaxPooling2D": _pool,
+}

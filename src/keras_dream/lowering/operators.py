@@ -1,0 +1,105 @@
+"""Python's operators on Keras tensors: what `preprocess_input` becomes in a model.
+
+`x / 127.5 - 1` and `x[..., ::-1]` in a Functional model are bare Keras operations whose
+constants stand in the node, not in a layer.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from keras_dream.lowering.walker import Builder, Value
+
+
+def lower_operator(
+    builder: Builder, name: str, node: Any, given: list[Value]
+) -> Value | None:
+    """Lowers an operator with a constant, or a choice or turning of the channels.
+
+    Args:
+        builder: Collects the nodes.
+        name: The new node's name.
+        node: The Keras node.
+        given: The maps it reads.
+
+    Returns:
+        Its map; None for any other operation.
+    """
+    kind, home = type(node.operation).__name__, type(node.operation).__module__
+    if home != "keras.src.ops.numpy":
+        return None
+    if kind == "Stack" and all(value.plane for value in given):
+        # Single channels that `x[..., 2]` has taken out, put together again.
+        last = node.operation.axis in (-1, 3)
+        return builder.add(name, "concat", *given) if last else None
+    args = node.arguments.args
+    if len(given) != 1 or len(args) != 2 or given[0].plane:
+        return None
+    if kind == "GetItem":
+        return _item(builder, name, node, given[0])
+    numbers = _affine(kind, args, int(node.output_tensors[0].shape[-1]))
+    if numbers is None:
+        return None
+    weights: dict[str, np.ndarray | None] = dict(
+        zip(("scale", "shift"), numbers, strict=True)
+    )
+    return builder.add(name, "affine", given[0], weights=weights)
+
+
+def picks_channels(index: Any) -> bool:
+    """Tells whether an index is `[..., ::-1]` or `[..., 2]`, in any spelling."""
+    if not isinstance(index, tuple) or not (len(index) == 4 or Ellipsis in index):
+        return False
+    *rest, last = index
+    whole = all(part is Ellipsis or part == slice(None) for part in rest)
+    return whole and (isinstance(last, int) or last == slice(None, None, -1))
+
+
+def _item(builder: Builder, name: str, node: Any, given: Value) -> Value | None:
+    index = node.arguments.args[1]
+    if not picks_channels(index):
+        return None
+    count = int(node.arguments.args[0].shape[-1])
+    order, last = list(range(count)), index[-1]
+    chosen = [order[last]] if isinstance(last, int) else order[::-1]
+    value = builder.add(name, "gather", given, channels=chosen)
+    value.plane = isinstance(last, int)
+    return value
+
+
+def _affine(
+    kind: str, args: tuple[Any, ...], count: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns scale and shift for an operator with a constant on either side."""
+    first = _is_map(args[1])
+    constant = _constant(args[0] if first else args[1], count)
+    if constant is None or (kind == "TrueDivide" and (first or not constant.all())):
+        return None
+    one, zero = np.ones_like(constant), np.zeros_like(constant)
+    if kind == "Subtract":
+        return (-one, constant) if first else (one, -constant)
+    found = {
+        "Add": (one, constant),
+        "Multiply": (constant, zero),
+        "TrueDivide": (1 / constant if kind == "TrueDivide" else one, zero),
+    }
+    return found.get(kind)
+
+
+def _constant(value: Any, count: int) -> np.ndarray | None:
+    """Returns a constant as one number or one for each channel, else None."""
+    from keras_dream.lowering.rules import to_numpy
+
+    if isinstance(value, bool | str | None) or _is_map(value):
+        return None
+    if not isinstance(value, int | float) and not hasattr(value, "shape"):
+        return None
+    array = np.asarray(to_numpy(value), np.float64)
+    per_channel = array.shape[-1:] == (count,) and array.size == count
+    return array.ravel() if array.size == 1 or per_channel else None
+
+
+def _is_map(value: Any) -> bool:
+    import keras
+
+    return isinstance(value, keras.KerasTensor)

@@ -1,0 +1,339 @@
+"""How each kind of Keras layer becomes operations: one rule a kind.
+
+A rule takes the builder, the node's name, the Keras layer and the maps it reads, and
+returns the map it makes. What has no rule stays opaque.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_dream.backend.protocol import ACTIVATIONS
+from keras_dream.lowering import application_rules, custom_layers, norm_rules
+from keras_dream.lowering.norm_rules import to_numpy
+from keras_dream.lowering.walker import Builder, Value
+
+Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
+
+
+def _arrays(layer: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    kernel = to_numpy(layer.kernel)
+    return kernel, to_numpy(layer.bias) if layer.use_bias else None
+
+
+def _activated(builder: Builder, name: str, layer: Any, linear: Value) -> Value | None:
+    """Appends a layer's own activation to its linear part."""
+    activation = _activation_name(layer.activation)
+    if activation == "linear":
+        return linear
+    return _named_activation(builder, name, linear, activation)
+
+
+# By name, these have the slope of their function's default (keras.activations).
+_SLOPES = {"elu": 1.0, "leaky_relu": 0.2}
+
+
+def _named_activation(builder: Builder, name: str, x: Value, kind: str | None) -> Value:
+    slope: dict[str, Any] = {"slope": _SLOPES[kind]} if kind in _SLOPES else {}
+    return builder.add(name, "activation", x, kind=kind, **slope)
+
+
+def _activation_name(function: Any) -> str | None:
+    """Returns the name of an activation that every backend knows, else None."""
+    name = getattr(function, "__name__", None)
+    module = getattr(function, "__module__", "")
+    if not module.startswith("keras."):
+        return None
+    name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(name), name)
+    # keras.activations.gelu is the exact one unless told otherwise.
+    return name if name in (*ACTIVATIONS, "linear") else None
+
+
+def _linear_name(name: str, layer: Any) -> str:
+    return name if _activation_name(layer.activation) == "linear" else f"{name}/linear"
+
+
+def _is_plain(layer: Any) -> bool:
+    """Tells whether a layer works on channels-last maps with a known activation."""
+    known = _activation_name(getattr(layer, "activation", None))
+    no_activation = not hasattr(layer, "activation")
+    last = getattr(layer, "data_format", "channels_last") == "channels_last"
+    return last and (no_activation or known is not None) and layer.dtype == "float32"
+
+
+def _conv2d(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer) or layer.padding not in ("same", "valid"):
+        return None
+    kernel, bias = _arrays(layer)
+    op, more = "conv2d", {"groups": layer.groups}
+    if kernel.shape[2] == 1 < layer.groups:
+        # A group for every channel, as ConvNeXt has it: each channel on its own.
+        kernel = kernel.reshape(*kernel.shape[:2], layer.groups, -1)
+        op, more = "depthwise_conv2d", {}
+    elif given[0].single and kernel.shape[:2] == (1, 1):
+        more["dense"] = True  # of one cell, as MobileNet's classifier is written
+    return _strided(builder, name, op, layer, given[0], kernel, bias, **more)
+
+
+def _depthwise(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer):
+        return None
+    arrays = _arrays(layer)
+    return _strided(builder, name, "depthwise_conv2d", layer, given[0], *arrays)
+
+
+def _strided(
+    builder: Builder,
+    name: str,
+    op: str,
+    layer: Any,
+    x: Value,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    **attrs: Any,
+) -> Value | None:
+    linear = builder.add(
+        _linear_name(name, layer),
+        op,
+        x,
+        weights={"kernel": kernel, "bias": bias},
+        stride=list(layer.strides),
+        padding=layer.padding,
+        dilation=list(layer.dilation_rate),
+        **attrs,
+    )
+    return _activated(builder, name, layer, linear)
+
+
+def _separable(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if not _is_plain(layer):
+        return None
+    deep = builder.add(
+        f"{name}/depthwise",
+        "depthwise_conv2d",
+        given[0],
+        weights={"kernel": to_numpy(layer.depthwise_kernel)},
+        stride=list(layer.strides),
+        padding=layer.padding,
+        dilation=list(layer.dilation_rate),
+    )
+    bias = to_numpy(layer.bias) if layer.use_bias else None
+    linear = builder.add(
+        _linear_name(name, layer),
+        "conv2d",
+        deep,
+        weights={"kernel": to_numpy(layer.pointwise_kernel), "bias": bias},
+        **_POINT,
+    )
+    return _activated(builder, name, layer, linear)
+
+
+_POINT: dict[str, Any] = {
+    "stride": [1, 1],
+    "padding": "valid",
+    "dilation": [1, 1],
+    "groups": 1,
+}
+
+
+def dense(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+    """A dense layer is a 1 × 1 convolution, or one as large as the map it flattened."""
+    if not _is_plain(layer):
+        return None
+    matrix, bias = _arrays(layer)
+    shape = (*given[0].flat, -1) if given[0].flat else (1, 1, *matrix.shape)
+    linear = builder.add(
+        _linear_name(name, layer),
+        "conv2d",
+        given[0],
+        weights={"kernel": matrix.reshape(shape), "bias": bias},
+        dense=True,
+        **_POINT,
+    )
+    return _activated(builder, name, layer, linear)
+
+
+def _pool(op: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        if not _is_plain(layer):
+            return None
+        return builder.add(
+            name,
+            op,
+            given[0],
+            size=list(layer.pool_size),
+            stride=list(layer.strides),
+            padding=layer.padding,
+        )
+
+    return rule
+
+
+def _global(op: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        return builder.add(name, op, given[0]) if _is_plain(layer) else None
+
+    return rule
+
+
+def _merge(op: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        if getattr(layer, "axis", -1) not in (-1, 3) or len(given) < 2:
+            return None
+        return builder.add(name, op, *given)
+
+    return rule
+
+
+def _average(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    total = builder.add(f"{name}/sum", "add", *given)
+    return builder.add(name, "multiply", total, factor=1 / len(given))
+
+
+def _activation(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    kind = _activation_name(layer.activation)
+    if kind is None:
+        return None
+    if kind == "linear":
+        return given[0]
+    return _named_activation(builder, name, given[0], kind)
+
+
+def _relu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+    kind = {None: "relu", 6: "relu6"}.get(layer.max_value)
+    if kind is None or layer.negative_slope or layer.threshold:
+        return None
+    return builder.add(name, "activation", given[0], kind=kind)
+
+
+def _sloped(kind: str, attribute: str) -> Rule:
+    def rule(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+        slope = float(getattr(layer, attribute))
+        return builder.add(name, "activation", given[0], kind=kind, slope=slope)
+
+    return rule
+
+
+def _softmax(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if layer.axis not in (-1, 3):
+        return None
+    return builder.add(name, "activation", given[0], kind="softmax")
+
+
+def _sided(op: str, attribute: str) -> Rule:
+    def rule(
+        builder: Builder, name: str, layer: Any, given: list[Value]
+    ) -> Value | None:
+        if not _is_plain(layer):
+            return None
+        (top, bottom), (left, right) = getattr(layer, attribute)
+        return builder.add(name, op, given[0], padding=[top, bottom, left, right])
+
+    return rule
+
+
+def _flatten(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    if given[0].single:
+        return given[0]
+    shape = layer.input.shape[1:]
+    if len(shape) != 3 or None in shape:
+        return None
+    flat = Value(str(given[0]))
+    flat.flat = tuple(shape)
+    return flat
+
+
+def _reshape(
+    builder: Builder, name: str, layer: Any, given: list[Value]
+) -> Value | None:
+    # Squeeze-and-excite: one cell, written as (1, 1, c) again.
+    one_cell = tuple(layer.target_shape)[:-1] in ((), (1, 1))
+    return given[0] if given[0].single and one_cell else None
+
+
+def same(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    """A layer that does nothing while a network only looks."""
+    return given[0]
+
+
+# What `keras.ops` merges maps with: operations of the layers' names and meaning. Others
+# share nothing but the name with a layer (`Average`, `Reshape`).
+_OPERATORS = ("Add", "Concatenate", "Maximum", "Multiply", "Subtract")
+
+# Augmentation of training pictures: nothing while a network only looks.
+_AUGMENTING = (
+    "AugMix", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+    "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
+    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom",
+)  # fmt: skip
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(_AUGMENTING, same),
+    "Activation": _activation,
+    "ActivityRegularization": same,
+    "AlphaDropout": same,
+    "Add": _merge("add"),
+    "Average": _average,
+    "AveragePooling2D": _pool("average_pool"),
+    "BatchNormalization": norm_rules.batch_norm,
+    "Concatenate": _merge("concat"),
+    "Conv2D": _conv2d,
+    "Cropping2D": _sided("crop", "cropping"),
+    "Dense": dense,
+    "DepthwiseConv2D": _depthwise,
+    "Dropout": same,
+    "ELU": _sloped("elu", "alpha"),
+    "Flatten": _flatten,
+    "GaussianDropout": same,
+    "GaussianNoise": same,
+    "GlobalAveragePooling2D": _global("global_mean"),
+    "GlobalMaxPooling2D": _global("global_max"),
+    "Identity": same,
+    "LayerNormalization": norm_rules.layer_norm,
+    "LeakyReLU": _sloped("leaky_relu", "negative_slope"),
+    "MaxPooling2D": _pool("max_pool"),
+    "Maximum": _merge("maximum"),
+    "Multiply": _merge("multiply"),
+    "Normalization": norm_rules.normalization,
+    "ReLU": _relu,
+    "Rescaling": norm_rules.rescaling,
+    "Reshape": _reshape,
+    "SeparableConv2D": _separable,
+    "Softmax": _softmax,
+    "SpatialDropout2D": same,
+    "Subtract": _merge("subtract"),
+    "ZeroPadding2D": _sided("pad", "padding"),
+}
+
+
+def rule_of(operation: Any) -> Rule | None:
+    """Returns the rule of a Keras layer, or of a bare operation that merges maps."""
+    kind, ours = type(operation).__name__, type(operation).__module__
+    if ours == custom_layers.__name__:
+        return custom_layers.RULES[kind]
+    if ours.startswith(("keras.src.applications.", application_rules.__name__)):
+        return application_rules.RULES.get(kind)
+    is_layer = hasattr(operation, "call_signature_parameters")
+    known = ours.startswith("keras.") and (is_layer or kind in _OPERATORS)
+    return _RULES.get(kind) if known else None

@@ -1,1 +1,0 @@
-"""Networks: lowered from Keras, optimised, planned, and run on a backend."""

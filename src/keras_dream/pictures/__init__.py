@@ -1,0 +1,1 @@
+"""Pictures: decoding, encoding, metadata and drawing."""

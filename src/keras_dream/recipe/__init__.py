@@ -1,0 +1,1 @@
+"""Recipes, objectives and presets: everything that decides a dream, as data."""

@@ -1,0 +1,151 @@
+"""Recipes by name: our own default, looks of `motif`, the published algorithms.
+
+Sources of the published ones: F. Chollet, Deep Learning with Python, 1st edition 2017,
+listing 8.8 ff. (`book1`); keras.io, "Deep Dream" (`kerasio`); the same book's 2nd
+edition, 2021 (`book2`); tensorflow.org, "DeepDream", the simple octave version
+(`tftut`); A. Mordvintsev, C. Olah, M. Tyka, google/deepdream, 2015 (`google2015`).
+Their images are in [-1, 1] or in grey levels; step sizes and floors stand here in
+units of [0, 1].
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from keras_dream.errors import SettingError, nearest, short_repr
+from keras_dream.recipe.recipe import Recipe, layers_text
+
+_KERAS = Recipe(
+    network="inception_v3",
+    loss="l2",
+    border=2,
+    steps=20,
+    step_size=0.005,  # 0.01 of [-1, 1]
+    octaves=3,
+    octave_scale=1.4,
+    small_octaves="run",
+    normalizer="mean_abs",
+    jitter=0,
+    clamp=False,
+    detail="after",
+)
+
+_BOOK1 = _KERAS.but(
+    objective=layers_text({"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}),
+    floor=2e-7,
+    max_loss=10.0,
+    max_loss_rule="before",
+    resampling="linear_corners",
+)
+
+_KERASIO = _KERAS.but(
+    objective=layers_text({"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5}),
+    floor=2e-6,
+    max_loss=15.0,
+    max_loss_rule="after",
+    resampling="linear",
+)
+
+_BOOK2 = _KERASIO.but(
+    loss="l2_mean", steps=30, step_size=10.0, normalizer="l2", floor=4e-12
+)
+
+_TFTUT = _KERAS.but(
+    objective="mixed3 + mixed5",
+    loss="mean",
+    border=0,
+    steps=50,
+    octaves_above=2,
+    octave_scale=1.3,
+    normalizer="std",
+    floor=2e-8,
+    clamp=True,
+    detail="none",
+    resampling="linear",
+)
+
+_GOOGLE2015 = _KERAS.but(
+    network="googlenet",
+    # inception_4c/output; Keras takes no slash in a layer's name.
+    objective="inception_4c_output",
+    loss="half_sum",
+    border=0,
+    steps=10,
+    step_size=1.5 / 255,
+    octaves=4,
+    octave_sizes="chained",
+    floor=0.0,
+    jitter=32,
+    clamp=True,
+    detail="before",
+    resampling="linear_corners",
+)
+
+
+class UnknownPresetError(SettingError, KeyError):
+    """There is no preset of that name; a `KeyError`, since presets are a mapping."""
+
+    __str__ = Exception.__str__  # KeyError's own would put it in quotes
+
+
+class _Presets(dict[str, Recipe]):
+    def __missing__(self, name: str) -> Recipe:
+        raise UnknownPresetError(
+            "A preset must be one that exists",
+            received=short_repr(name),
+            hint=nearest(str(name), self, see="`dream presets`"),
+        )
+
+
+def _look(channels: str, everywhere: str) -> Recipe:
+    """A look of `motif`: each place becomes the motif that it already resembles most.
+
+    Args:
+        channels: Of the layer `motifs`, whose channels are the classes in their order.
+        everywhere: A class that is drawn, faintly, where the picture resembles none.
+    """
+    return Recipe(
+        objective=f"motifs:{channels} + 0.1*class:{everywhere}", step_size=_BOLD
+    )
+
+
+_BOLD = 0.005  # twice the default's step: a look may leave less of the photograph
+_LOOKS = {
+    "eyes": Recipe(objective="class:eye + class:owl", step_size=_BOLD),
+    # fish, dog, cat, owl, bird, butterfly, beetle, octopus, snake
+    "creatures": _look("4,6-13", "dog"),
+    # peacock, bird, feathers
+    "feathers": _look("1,9,18", "feathers"),
+    # arches, pagoda, tower
+    "architecture": _look("22-23,27", "arches"),
+    # flower, leaf, tree, fractal
+    "fractal-garden": _look("3,15-17", "fractal"),
+    # shell, fish, octopus, coral, waves
+    "reef": _look("2,4,12,25-26", "coral"),
+    # scales, fur, honeycomb
+    "texture": _look("5,19,21", "scales"),
+    # butterfly, beetle, mandala, wheel
+    "ornament": _look("10-11,20,24", "mandala"),
+}
+
+presets: Mapping[str, Recipe] = MappingProxyType(
+    _Presets(
+        {
+            "default": Recipe(),
+            **_LOOKS,
+            "book1": _BOOK1,
+            "kerasio": _KERASIO,
+            "book2": _BOOK2,
+            "tftut": _TFTUT,
+            "google2015": _GOOGLE2015,
+        }
+    )
+)
+
+
+def preset(name: str) -> Recipe:
+    """Returns a preset by its name.
+
+    Raises:
+        SettingError: If there is none of that name.
+    """
+    return presets[name]

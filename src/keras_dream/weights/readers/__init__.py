@@ -1,0 +1,1 @@
+"""Readers of weights files: HDF5, safetensors and Caffe."""

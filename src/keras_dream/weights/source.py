@@ -1,0 +1,102 @@
+"""Where weights come from, and the folders in which they may be."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
+BeforeDownload = Callable[[str, "Source", bool], None]
+"""Asked before a download with the network's name, the file and whether class scores
+are wanted; it may raise."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published weights file.
+
+    Every hash that is stated is checked, before a file is used for the first time.
+
+    Attributes:
+        file: Its name in the cache, and in Keras' own.
+        md5: The md5 that its publisher states, or None.
+        url: Where it is published; None where only a file given by hand serves.
+        classifier: Whether it holds the dense classifier.
+        sha256: The sha256 that its publisher states, or None; better than md5.
+        page: Where a person gets it, for a file without `url`, or None.
+        size: Bytes, where they are stated anywhere; told, but not checked.
+    """
+
+    file: str
+    md5: str | None = None
+    url: str | None = None
+    classifier: bool = False
+    sha256: str | None = None
+    page: str | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.url is not None and not (self.md5 or self.sha256):
+            raise ValueError(f"a download must have a published hash: {self.file}")
+
+    def fits(self, sha256: str, md5: str | None) -> bool:
+        """Tells whether a file's hashes are the ones that are stated."""
+        return self.sha256 in (None, sha256) and self.md5 in (None, md5)
+
+    @property
+    def publisher(self) -> str:
+        """The host that publishes it; "a file of yours" where none is known."""
+        where = self.url or self.page
+        return (urlsplit(where).hostname or where) if where else "a file of yours"
+
+
+def home() -> Path:
+    """Returns the folder of cached weights: `KERAS_DREAM_HOME`, else the user's."""
+    import platformdirs
+
+    given = os.environ.get("KERAS_DREAM_HOME")
+    return Path(given) if given else platformdirs.user_cache_path("keras-dream")
+
+
+def folders() -> list[Path]:
+    """Returns where weights are looked for, in this order.
+
+    `KERAS_DREAM_WEIGHTS` (a folder of the user's), our cache, and Keras' own. Only the
+    second one is ever written to.
+    """
+    keras_home = os.environ.get("KERAS_HOME")
+    keras = Path(keras_home) if keras_home else Path.home() / ".keras"
+    given = os.environ.get("KERAS_DREAM_WEIGHTS")
+    return [*([Path(given)] if given else []), home(), keras / "models"]
+
+
+def downloads_allowed(offline: bool = False) -> bool:
+    """Tells whether anything may be downloaded.
+
+    Args:
+        offline: What the user said; the environment's `KERAS_DREAM_OFFLINE` forbids
+            it, too, unless it is empty, 0, false, no or off.
+    """
+    said = os.environ.get("KERAS_DREAM_OFFLINE", "").strip().casefold()
+    return not offline and said in ("", "0", "false", "no", "off")
+
+
+def fitting(sources: Sequence[Source], classifier: bool) -> list[Source]:
+    """Returns the sources that serve, the smallest first.
+
+    A file with the classifier serves where none is wanted, too.
+    """
+    chosen = [s for s in sources if s.classifier or not classifier]
+    return sorted(chosen, key=lambda s: s.classifier)
+
+
+def places(sources: Iterable[Source]) -> list[tuple[Source, Path]]:
+    """Returns every file that is here under a source's name, the best first."""
+    return [
+        (source, folder / source.file)
+        for source in sources
+        for folder in folders()
+        # Not Path.is_file, which raises for a folder that may not be looked into.
+        if os.path.isfile(folder / source.file)  # noqa: PTH113
+    ]

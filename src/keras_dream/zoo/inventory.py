@@ -1,0 +1,272 @@
+"""What there is of a network's weights: told, checked, removed, taken in."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_dream.errors import DreamError, OutputError, WeightsError, short_repr
+from keras_dream.files import check_file
+from keras_dream.weights import cache as manifest, verify as hashes
+from keras_dream.weights.download import cache_error
+from keras_dream.weights.source import Source, fitting, home, places
+from keras_dream.weights.transfer import Part
+from keras_dream.weights.verify import CHUNK, LocalFile
+from keras_dream.zoo import load as zoo, lowered_cache
+from keras_dream.zoo.entry import Entry
+
+
+class Stock(NamedTuple):
+    """What is here of a network.
+
+    Attributes:
+        state: "shipped", "here", "partly", "download" (not here, but to be had) or "by
+            hand" (to be had as a file only).
+        size: Bytes of the file that is here, else about as many as it has; None where
+            nobody knows.
+        path: The file that would be used; None where there is none.
+        publisher: Where it comes from.
+    """
+
+    state: str
+    size: int | None
+    path: Path | None
+    publisher: str
+
+
+class Finding(NamedTuple):
+    """What was found out about a file.
+
+    Attributes:
+        path: The file.
+        state: "ok", "wrong" or "unknown" (nothing is published to compare it with).
+        more: What else there is to say.
+        sha256: Its hash; "" where it was not computed.
+    """
+
+    path: Path
+    state: str
+    more: str
+    sha256: str = ""
+
+
+def stock(entry: Entry) -> Stock:
+    """Returns what is here of a network; hashes are not computed."""
+    if entry.build is None:
+        path = zoo.BUILTIN / f"{entry.name}.safetensors"
+        return Stock("shipped", _size(path), path, "keras-dream")
+    ordered = fitting(entry.sources, classifier=False)
+    found = next(iter(places(ordered)), None)
+    if found is not None:
+        source, path = found
+        return Stock("here", _size(path), path, source.publisher)
+    wanted = next((s for s in ordered if s.url), next(iter(ordered), None))
+    if wanted is None:
+        return Stock("by hand", None, None, "a file of yours")
+    # A parameter is a float32 of four bytes; how many a classifier has is not known.
+    count = None if wanted.classifier else entry.parameters
+    about = wanted.size or (4 * count if count else None)
+    state = "download" if wanted.url else "by hand"
+    if wanted.url and Part(home() / wanted.file).size():
+        state = "partly"
+    return Stock(state, about, None, wanted.publisher)
+
+
+def verify(entry: Entry) -> Iterator[Finding]:
+    """Computes every hash of what is here of a network.
+
+    A file of a wrong hash in our cache is set aside, and a damaged lowered copy, which
+    is made again when it is needed, is removed.
+    """
+    if entry.build is None:
+        yield _verify_shipped(entry)
+        return
+    for source, path in places(fitting(entry.sources, classifier=False)):
+        yield _verify_file(source, path)
+    for path in lowered_cache.copies(entry.name):
+        with contextlib.suppress(OSError):
+            if lowered_cache.is_sound(path, trust=False):
+                yield Finding(path, "ok", "lowered copy")
+                continue
+            lowered_cache.remove([path])
+        gone = "left" if path.exists() else "removed"
+        yield Finding(path, "wrong", f"lowered copy, {gone}; it will be made again")
+
+
+def _verify_shipped(entry: Entry) -> Finding:
+    path = zoo.BUILTIN / f"{entry.name}.safetensors"
+    try:
+        loaded = zoo.load(entry.name)
+    except DreamError as error:
+        return Finding(path, "wrong", f"install keras-dream again: {error}")
+    return Finding(path, "ok", "shipped", loaded.sha256)
+
+
+def _verify_file(source: Source, path: Path) -> Finding:
+    try:
+        verdict, aside = hashes.judge(path, source, trust=False)
+    except OSError as error:
+        return Finding(path, "wrong", (error.strerror or str(error)).lower())
+    if verdict.received:
+        told = f"it must have {verdict.must}"
+        more = f"{told}; kept aside as {aside}" if aside else told
+        return Finding(path, "wrong", more, verdict.sha256)
+    stated = [kind for kind in ("sha256", "md5") if getattr(source, kind)]
+    if stated:
+        more = f"has the published {' and '.join(stated)}"
+        return Finding(path, "ok", more, verdict.sha256)
+    if path.parent == home() and manifest.read().get(source.file):
+        return Finding(path, "ok", "is as it was imported", verdict.sha256)
+    return Finding(path, "unknown", "nobody publishes a hash", verdict.sha256)
+
+
+def leftovers(entry: Entry) -> list[Path]:
+    """Returns everything of a network that lies in our cache, copies first.
+
+    A dream that is running holds its copy, which some systems then do not remove.
+    """
+    found: list[Path] = []
+    for source in entry.sources:
+        part = Part(home() / source.file)
+        found += [home() / source.file, *part.files]
+        with contextlib.suppress(OSError):
+            found += sorted(home().glob(f"{source.file}.bad-*"))
+    return lowered_cache.copies(entry.name) + [path for path in found if path.is_file()]
+
+
+def remove(entry: Entry) -> list[tuple[Path, int]]:
+    """Removes what lies of a network in our cache; other folders are left alone.
+
+    Returns:
+        What was removed, with its bytes.
+
+    Raises:
+        OutputError: If the cache takes no changes.
+    """
+    removed: list[tuple[Path, int]] = []
+    path = home()
+    try:
+        with contextlib.ExitStack() as locks:
+            if home().is_dir():
+                for name in sorted({source.file for source in entry.sources}):
+                    locks.enter_context(manifest.locked(home() / name))
+            copies = lowered_cache.copies(entry.name)
+            for path in leftovers(entry):
+                size = _size(path) or 0
+                path.unlink(missing_ok=True)
+                removed.append((path, size))
+            lowered_cache.remove(copies)
+            manifest.note({source.file: None for source in entry.sources})
+    except OSError as error:
+        raise OutputError(
+            "The weights cache must let its files be removed",
+            received=f"{short_repr(path.name)} "
+            f"({(error.strerror or str(error)).lower()})",
+            hint="end the dreams that use it and see to its permissions, then try "
+            "again",
+        ) from None
+    return removed
+
+
+def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]:
+    """Copies a weights file into our cache, if it is what a network publishes.
+
+    Its name does not matter, its hash does. Where a network publishes no hash, the file
+    must bear the published name and be one that the network can be loaded from.
+
+    Args:
+        path: The file; it is left as it is.
+        entries: The networks that it may be for.
+
+    Raises:
+        WeightsError: If it is no network's file, or another one is there already.
+        SaveError, OutputError: If the cache does not take it.
+    """
+    check_file(path, "A weights file", error=WeightsError)
+    found = hashes.hashes_of(path)
+    entry, source = _recognised(path, found, list(entries))
+    if not (source.sha256 or source.md5):
+        zoo.load(entry.name, weights=path)  # nothing else can tell whether it is one
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        with manifest.locked(home() / source.file):
+            held = _copied(path, source, found)
+    except OSError as error:
+        raise cache_error(entry.name, error) from None
+    return entry, held
+
+
+def _recognised(
+    path: Path, found: tuple[str, str], entries: list[Entry]
+) -> tuple[Entry, Source]:
+    sha256, md5 = found
+    pairs = [(entry, source) for entry in entries for source in entry.sources]
+    for entry, source in pairs:
+        stated = source.sha256 or source.md5
+        if stated and source.fits(sha256, md5):
+            return entry, source
+    for entry, source in pairs:
+        is_free = not (source.sha256 or source.md5)
+        if is_free and (path.name == source.file or len(entries) == 1):
+            return entry, source
+    name = entries[0].name if len(entries) == 1 else "a network"
+    raise WeightsError(
+        f"A weights file must be one that is published for {name}",
+        received=f"{short_repr(path.name)} with the sha256 {sha256} and the md5 {md5}",
+        hint="use it as it is with --weights FILE",
+    )
+
+
+def _copied(path: Path, source: Source, found: tuple[str, str]) -> LocalFile:
+    """Copies a file to its place by rename, under the lock; hashes what it copies."""
+    target, sha256 = home() / source.file, found[0]
+    if target.is_file() and target.samefile(path):  # put there by hand
+        return hashes.keep(target, source, found)
+    if target.is_file():
+        verdict = hashes.examine(target, source, trust=False)
+        if not verdict.received and verdict.sha256 != sha256:
+            raise WeightsError(
+                f"A weights file must not replace another one, {target}",
+                received=short_repr(str(path)),
+                hint="remove that one first, see `dream weights remove`",
+            )
+        if not verdict.received:
+            return hashes.keep(target, source, found)
+        hashes.set_aside(target, verdict.sha256)
+    part = home() / f".dream-{secrets.token_hex(8)}.tmp"
+    try:
+        if shutil.disk_usage(home()).free < path.stat().st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if _copy(path, part) != sha256:
+            raise WeightsError(
+                "A weights file must stay as it is while it is copied",
+                received=f"{short_repr(str(path))}, which has changed",
+                hint="try again when it is whole",
+            )
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return hashes.keep(target, source, found)
+
+
+def _copy(path: Path, part: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as given, part.open("xb") as taken:
+        while chunk := given.read(CHUNK):
+            digest.update(chunk)
+            taken.write(chunk)
+        taken.flush()
+        os.fsync(taken.fileno())
+    return digest.hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,101 @@
+"""What the torch backend promises beyond the numbers: its layout, and no graph."""
+
+import gc
+import os
+
+import numpy as np
+import pytest
+
+if os.environ.get("KERAS_BACKEND", "torch") != "torch":
+    pytest.skip("the torch backend alone", allow_module_level=True)
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from keras_dream.engine.gradients import WholeGradient
+from keras_dream.graph.graph import Graph, Node
+from keras_dream.recipe.objectives import parse
+from keras_dream.recipe.recipe import Recipe
+
+LAYOUT_COPIES = ("aten.clone", "aten.contiguous", "aten._to_copy")
+VIEWS = ("aten.expand", "aten.slice")  # of a mean's slope, of a concat's: no memory
+POINT = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+
+
+def block():
+    """Two convolutions and a pool of one image, joined: the shape of Inception."""
+    generator = np.random.default_rng(0)
+    pool = {"size": [3, 3], "stride": [1, 1], "padding": "same"}
+    nodes = (
+        Node("input", "input", (), {"channels": 3}),
+        Node("stem", "conv2d", ("input",), {**POINT, "stride": [2, 2]}),
+        Node("relu", "activation", ("stem",), {"kind": "relu"}),
+        Node("wide", "conv2d", ("relu",), POINT),
+        Node("pool", "max_pool", ("relu",), pool),
+        Node("mixed", "concat", ("wide", "pool")),
+        Node("mean", "average_pool", ("mixed",), pool),
+        Node("whole", "global_mean", ("mean",)),
+    )
+    weights = {
+        "stem/kernel": generator.normal(size=(3, 3, 3, 8)).astype(np.float32),
+        "wide/kernel": generator.normal(size=(3, 3, 8, 16)).astype(np.float32),
+    }
+    return Graph(
+        nodes=nodes, weights=weights, layers={"mean": "mean", "whole": "whole"}
+    )
+
+
+class Watch(TorchDispatchMode):
+    """Notes every operation that copies a map, or makes one in another layout."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        name = str(function)
+        maps = [result] if isinstance(result, torch.Tensor) else []
+        for y in (y for y in maps if y.dim() == 4):
+            is_last = y.is_contiguous(memory_format=torch.channels_last)
+            copied = name.startswith(LAYOUT_COPIES)
+            if copied or not (is_last or name.startswith(VIEWS)):
+                self.found.append(name)
+        return result
+
+
+@pytest.fixture
+def gradient(backend):
+    recipe = Recipe(loss="l2_mean")
+    return WholeGradient(block(), parse("mean + whole"), recipe, backend)
+
+
+def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):
+    image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
+    gradient(image, (33, 47))
+    with Watch() as watch:
+        _, slope = gradient(image, (33, 47))
+    assert watch.found == []
+    assert slope.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_watch_sees_a_layout_copy():
+    with Watch() as watch:
+        torch.rand(1, 4, 5, 6).clone()
+    assert watch.found
+
+
+def with_graphs():
+    """Returns the tensors that hold a graph, whoever made them."""
+    gc.collect()
+    return {id(o) for o in gc.get_objects() if type(o) is torch.Tensor and o.grad_fn}
+
+
+def test_a_step_leaves_no_graph_behind(backend, gradient):
+    image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
+    before = with_graphs()
+    value, slope = gradient(image, (33, 47))
+    assert value.grad_fn is None
+    assert slope.grad_fn is None
+    assert not image.requires_grad
+    assert with_graphs() <= before

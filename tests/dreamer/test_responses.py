@@ -1,0 +1,249 @@
+"""What responds to a planted pattern, how strongly, and where."""
+
+import re
+
+import numpy as np
+import pytest
+from planted_patterns import planted, template_network
+
+import keras_dream as kd
+from keras_dream.backend.protocol import Backend
+from keras_dream.dreamer import responses
+from keras_dream.dreamer.responses import Responses, fitted
+from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
+from keras_dream.geometry import leaves, noise
+from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.positions import places
+from keras_dream.graph.program import Program
+from keras_dream.recipe.objectives import parse
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize(("number", "channel"), [(0, 1), (1, 2), (2, 4)])
+def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel):
+    graph = template_network()
+    image = planted(number, (36, 53))
+    measure = Responses(graph, backend)
+    where = places(graph, *image.shape[:2])
+    for response in measure.of(image, ["look", "pool"]):
+        assert response.strongest(1) == (channel,)
+        assert response.scores[channel] > 1
+        down, across = response.peak(channel)
+        axes = where[response.node]
+        assert axes[0].at(down) == pytest.approx(36.5, abs=1)
+        assert axes[1].at(across) == pytest.approx(53.5, abs=1)
+        assert response.share(channel) < 0.1
+        # What is large but usual is nothing special.
+        assert response.scores[0] < response.scores[channel]
+
+
+def test_scores_are_deviations_above_what_is_usual(backend: Backend):
+    """Written once more by hand, from all cells of all references at once."""
+    graph = template_network()
+    image = planted(0, (36, 53))
+    run = backend.function(Program(graph, ["pool"], backend))
+
+    def maps(picture):
+        plan = graph.plan(*picture.shape[:2]).values
+        found = run(backend.image(picture), plan)[0]
+        return backend.to_image(found).astype(np.float64)
+
+    usual = np.concatenate([maps(p).reshape(-1, 6) for p in responses.references(256)])
+    z = (maps(image).reshape(-1, 6) - usual.mean(axis=0)) / usual.std(axis=0)
+    count = int(np.ceil(len(z) / 50))
+    wanted = np.sort(z, axis=0)[-count:].mean(axis=0)
+    (found,) = Responses(graph, backend).of(image, ["pool"])
+    np.testing.assert_allclose(found.scores, wanted, rtol=2e-3, atol=2e-3)
+    flat = found.maps.reshape(-1, 6)
+    np.testing.assert_allclose(flat, z, rtol=1e-2, atol=1e-2)
+    assert found.share(1) == pytest.approx((z[:, 1] > 2).mean(), abs=1e-3)
+
+
+def test_a_layer_that_nothing_moves_scores_nothing(backend: Backend):
+    (found,) = Responses(template_network(), backend).of(planted(0, (36, 53)), ["dull"])
+    assert (found.scores == 0).all()
+    assert found.strongest(2) == (0, 1)
+
+
+def test_what_is_usual_is_measured_once(backend: Backend, monkeypatch):
+    measure = Responses(template_network(), backend)
+    first = list(measure.of(planted(0, (36, 53)), ["pool", "look", "pool"]))
+    assert [response.node for response in first] == ["pool", "look"]
+    monkeypatch.setattr(responses, "references", None)
+    again = list(measure.of(planted(0, (36, 53)), ["look", "pool"]))
+    np.testing.assert_array_equal(first[0].scores, again[1].scores)
+
+
+def test_strongest_means_the_channels_of_the_picture(backend: Backend):
+    measure = Responses(template_network(), backend)
+    objective = parse("look:strongest(1) - 2*pool:strongest(2) + dull")
+    found = measure.strongest(planted(1, (36, 53)), objective)
+    assert found["look:strongest(1)"] == (2,)
+    assert found["pool:strongest(2)"][0] == 2
+    assert set(found) == {"look:strongest(1)", "pool:strongest(2)"}
+    assert measure.strongest(planted(1, (36, 53)), parse("look")) == {}
+
+
+def test_no_more_channels_than_there_are(backend: Backend):
+    measure = Responses(template_network(), backend)
+    image = planted(0, (36, 53))
+    every = measure.strongest(image, parse("look:strongest(6)"))
+    assert sorted(every["look:strongest(6)"]) == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ObjectiveError, match=r"at most 6; received look:strongest\(7"):
+        measure.strongest(image, parse("look:strongest(7)"))
+    with pytest.raises(ObjectiveError, match="'look', the nearest name"):
+        measure.strongest(image, parse("lock:strongest(7)"))
+
+
+def test_huge_pictures_are_shrunk(backend: Backend, monkeypatch):
+    monkeypatch.setattr(responses, "MOST_PIXELS", 3000)
+    assert fitted((50, 60)) == (50, 60)
+    assert fitted((500, 600)) == (50, 60)
+    assert fitted((1, 100_000)) == (1, 17320)
+    measure = Responses(template_network(), backend)
+    image = planted(0, (36, 53))
+    seen = measure.seen(image)
+    assert (seen.shape, seen.dtype) == ((50, 59, 3), np.float32)
+    assert abs(float(seen.mean() - image.mean())) < 1e-3
+    assert measure.seen(seen) is seen
+
+
+def test_what_is_not_finite_is_told(backend: Backend):
+    graph = template_network()
+    graph.weights["look/kernel"][...] = np.inf
+    with pytest.raises(NonFiniteError, match="in look"):
+        list(Responses(graph, backend).of(planted(0, (36, 53)), ["look"]))
+
+
+def test_references_are_the_same_everywhere():
+    pictures = responses.references(64)
+    assert len(pictures) == len(responses.REFERENCES)
+    for picture in pictures:
+        assert (picture.shape, picture.dtype) == ((64, 64, 3), np.float32)
+        assert np.array_equal(np.rint(picture * 255) / np.float32(255), picture)
+        assert 0.02 < picture.std() < 0.35
+    assert not np.array_equal(pictures[0], pictures[1])
+    responses.references.cache_clear()
+    for made, again in zip(pictures, responses.references(64), strict=True):
+        np.testing.assert_array_equal(made, again)
+
+
+@pytest.mark.parametrize("steepness", [1.0, 2.0])
+def test_noise_falls_with_the_frequency(steepness):
+    grey = noise(3, (256, 256), steepness).mean(axis=2)
+    power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
+    bands = [(0.02, 0.03), (0.08, 0.12)]  # beyond, rounding to 255ths adds its own
+    low, high = (
+        np.sqrt(power[(frequency > a) & (frequency < b)].mean()) for a, b in bands
+    )
+    assert low / high == pytest.approx(4**steepness, rel=0.2)
+
+
+def test_leaves_have_plain_surfaces_and_edges():
+    grey = leaves(0, (128, 128)).mean(axis=2)
+    steps = np.abs(np.diff(grey, axis=1))
+    assert (steps == 0).mean() > 0.3
+    assert (steps > 0.2).mean() > 0.02
+
+
+def linear_graph(padding, stride):
+    """Sums over windows, so that a cell's response to a ramp tells where it lies."""
+    conv = {"stride": stride, "padding": padding, "dilation": [1, 1], "groups": 1}
+    pool = {"size": [3, 2], "stride": [2, 2], "padding": padding}
+    wide = {**conv, "stride": [1, 1], "dilation": [2, 1]}
+    ones = np.ones((3, 4, 3, 1), np.float32)
+    return Graph(
+        nodes=(
+            Node("input", "input", (), {"channels": 3}),
+            Node("pad", "pad", ("input",), {"padding": [1, 0, 2, 1]}),
+            Node("conv", "conv2d", ("pad",), conv),
+            Node("pool", "average_pool", ("conv",), pool),
+            Node("wide", "conv2d", ("pool",), wide),
+            Node("crop", "crop", ("wide",), {"padding": [1, 1, 0, 1]}),
+        ),
+        weights={"conv/kernel": ones, "wide/kernel": ones[:, :, :1]},
+        layers={"crop": "crop"},
+    )
+
+
+@pytest.mark.parametrize("stride", [[1, 1], [2, 2], [2, 3]])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(96, 97), (97, 96)])
+def test_places_are_the_centres_of_what_cells_see(backend, size, padding, stride):
+    graph = linear_graph(padding, stride)
+    run = backend.function(Program(graph, ["crop"], backend))
+    plan = graph.plan(*size).values
+
+    def response(values):
+        image = np.broadcast_to(values[..., None], (*size, 3)).astype(np.float32)
+        return backend.to_image(run(backend.image(image.copy()), plan)[0])[..., 0]
+
+    whole = response(np.ones(size))
+    middle = tuple(n // 2 for n in whole.shape)
+    for axis in (0, 1):
+        ramp = np.indices(size)[axis] + 0.5
+        centre = (response(ramp) / whole)[middle]
+        found = places(graph, *size)["crop"][axis].at(middle[axis])
+        assert found == pytest.approx(centre, abs=1e-3)
+
+
+def test_places_of_what_sees_everything():
+    graph = Graph(
+        nodes=(
+            Node("input", "input", (), {"channels": 3}),
+            Node("mean", "global_mean", ("input",)),
+            Node("scaled", "multiply", ("input", "mean")),
+        ),
+        weights={},
+        layers={"mean": "mean"},
+    )
+    found = places(graph, 40, 60)
+    assert [axis.at(0) for axis in found["mean"]] == [20, 30]
+    assert [axis.at(3) for axis in found["scaled"]] == [3.5, 3.5]
+
+
+# -- in a dream ---------------------------------------------------------------------
+
+
+def test_a_dream_takes_the_strongest_of_its_photo(motif):
+    photo = np.random.default_rng(3).random((40, 60, 3)).astype(np.float32)
+    dreamer = kd.Dreamer()
+    recipe = kd.Recipe(objective="near:strongest(2)", steps=2, octaves=2)
+    made = dreamer.dream(photo, recipe)
+    chosen = made.record.strongest["motif"]["near:strongest(2)"]
+    assert made.recipe.objective == "near:strongest(2)"
+    numbers = ",".join(map(str, sorted(chosen)))
+    plain = dreamer.dream(photo, recipe.but(objective=f"near:{numbers}"))
+    np.testing.assert_array_equal(made.image, plain.image)
+    assert plain.record.strongest == {}
+    assert "strongest" not in plain.record.data()
+    loss, slope = dreamer.gradient(photo, recipe)
+    again, slope_again = dreamer.gradient(photo, plain.recipe)
+    assert loss == again
+    np.testing.assert_array_equal(slope, slope_again)
+
+
+def test_layers_as_a_dictionary_may_ask_for_the_strongest():
+    recipe = kd.Recipe.of({"layers": {"mixed4:strongest(8)": 2, "conv2d@7:1": -1}})
+    assert recipe.objective == "2.0*mixed4:strongest(8) - 1.0*conv2d@7:1"
+
+
+def test_too_many_channels_are_refused_before_the_first_step(motif):
+    photo = np.zeros((40, 60, 3), np.float32)
+    recipe = kd.Recipe(objective="near:strongest(5)")
+    with pytest.raises(ObjectiveError, match="at most 4"):
+        kd.Dreamer().octaves((40, 60), recipe)
+    with pytest.raises(ObjectiveError, match="at most 4"):
+        kd.Dreamer().dream(photo, recipe)
+    with pytest.raises(PictureError, match="must have sides of at least"):
+        kd.Dreamer().dream(photo[:4], kd.Recipe(objective="far:strongest(2)"))
+
+
+def test_a_replay_means_the_same_channels(dream, photo):
+    flags = ("--steps", 2, "--octaves", 2, "--objective", "far:strongest(2)")
+    assert dream(photo, *flags)[0] == 0
+    text = dream("show", "photo-dream.png")[1]
+    assert re.search(r"far:strongest\(2\) +of motif meant \d, \d\n", text)
+    code, _, err = dream("replay", "photo-dream.png")
+    assert (code, "equals the saved one" in err) == (0, True)

@@ -1,0 +1,450 @@
+"""Graphs without Keras' help: passes one by one, sizes, reach, files, errors."""
+
+import copy
+import json
+
+import keras
+import numpy as np
+import pytest
+import small_models
+from keras import layers
+from reference import off, picture
+
+from keras_dream.errors import NetworkError, ObjectiveError, WeightsError
+from keras_dream.graph import passes
+from keras_dream.graph.file import load, save
+from keras_dream.graph.graph import Graph, Node, Reach
+from keras_dream.graph.program import Program
+from keras_dream.lowering.walker import lower
+
+
+def lowered(build):
+    own = build.__name__ in ("sequential", "normalised")
+    return lower(small_models.made(build), preprocessing=None if own else "tf")
+
+
+def maps(graph, nodes, image, backend):
+    run = backend.function(Program(graph, nodes, backend))
+    found = run(backend.image(image), graph.plan(*image.shape[:2]).values)
+    return [backend.to_image(x) for x in found]
+
+
+def ops_of(graph):
+    return [node.op for node in graph.nodes]
+
+
+def names_of(graph):
+    return {node.name for node in graph.nodes}
+
+
+# -- passes ----------------------------------------------------------------------------
+PASSES = (
+    passes.fold_affine,
+    passes.exchange_average_pool,
+    passes.exchange_max_pool,
+    passes.fuse_relu,
+    passes.merge_siblings,
+)
+
+
+@pytest.mark.parametrize("build", small_models.FREE, ids=lambda b: b.__name__)
+@pytest.mark.parametrize("rewrite", PASSES, ids=lambda p: p.__name__)
+def test_each_pass_keeps_the_numbers(rewrite, build, backend):
+    graph, image = lowered(build), picture(19, 22)
+    last = graph.nodes[-1].name
+    for outputs in ([last], [*dict.fromkeys(graph.layers.values())]):
+        expected = maps(graph, outputs, image, backend)
+        found = maps(rewrite(graph, frozenset(outputs)), outputs, image, backend)
+        assert max(map(off, found, expected)) < 1e-5
+
+
+def test_truncate_drops_what_no_output_needs():
+    graph = lowered(small_models.convolutions)
+    found = passes.truncate(graph, frozenset(["rectified"]))
+    assert found.nodes[-1].name == "rectified"
+    assert "dilated" not in names_of(found)
+    assert set(found.layers.values()) <= names_of(found)
+    assert not [key for key in found.weights if key.startswith("dilated/")]
+
+
+def test_fold_affine_takes_only_what_nobody_else_reads():
+    graph = lowered(small_models.convolutions)
+    found = passes.fold_affine(graph, frozenset(["pointwise"]))
+    left = [node.name for node in found.nodes if node.op == "affine"]
+    assert left == ["input/affine", "unfoldable", "after_concat"]
+    assert {"same2", "grouped"}.isdisjoint(names_of(found))
+    asked = passes.fold_affine(graph, frozenset(["pointwise", "same2"]))
+    assert "same2" in names_of(asked)
+    assert "foldable/scale" in asked.weights
+
+
+def test_exchange_moves_the_pool_behind():
+    graph = lowered(small_models.pools)
+    found = {n.name: n for n in passes.exchange_average_pool(graph, frozenset()).nodes}
+    assert found["behind"].op == "average_pool"
+    assert found["behind"].inputs == ("behind/before-pool",)
+    assert "mean_same" not in found
+    asked = passes.exchange_average_pool(graph, frozenset(["mean_same"]))
+    assert "mean_same" in names_of(asked)
+
+
+def test_fuse_relu_removes_activations():
+    graph = lowered(small_models.convolutions)
+    found = passes.fuse_relu(passes.fold_affine(graph, frozenset()), frozenset())
+    rectified = {n.name for n in found.nodes if n.attrs.get("relu")}
+    assert rectified == {"rectified", "pointwise"}
+    kept = [n.name for n in found.nodes if n.op == "activation"]
+    assert kept == ["relu"]  # behind a concatenation
+
+
+def test_siblings_become_one_convolution():
+    graph = passes.fuse_relu(lowered(small_models.pools), frozenset())
+    found = passes.merge_siblings(graph, frozenset())
+    kinds = {n.name: n.op for n in found.nodes}
+    assert "conv2d" not in (kinds["one"], kinds["two"])
+    assert found.channels()["one"] == 4
+    assert found.channels()["two"] == 3
+    # One convolution in the place of two, and a bias for the one that has none.
+    assert ops_of(found).count("conv2d") == ops_of(graph).count("conv2d") - 1
+
+
+def test_optimise_on_inception_folds_every_batch_norm(inception):
+    graph = lower(inception, preprocessing="tf")
+    fast = passes.optimise(graph, ["mixed5"])
+    counts = {op: ops_of(fast).count(op) for op in ("affine", "activation")}
+    # Preprocessing stays: it is never folded. What stands behind a pool is not fused.
+    assert counts["affine"] == 1
+    behind = [n for n in fast.nodes if "/before-" in n.name]
+    assert counts["activation"] == len(behind) == 5 + 2  # mean and max pools
+    assert len(fast.nodes) < len(passes.truncate(graph, frozenset(["mixed5"])).nodes)
+
+
+def test_max_pool_before_its_rectifier():
+    graph = lowered(small_models.pools)
+    found = {n.name: n for n in passes.exchange_max_pool(graph, frozenset()).nodes}
+    assert found["max_same"].op == "activation"
+    assert "first" not in found
+    assert found["max_same"].inputs == ("max_same/before-relu",)
+    asked = passes.exchange_max_pool(graph, frozenset(["first"]))
+    assert "first" in names_of(asked)
+
+
+# -- facts -----------------------------------------------------------------------------
+def test_reach_in_closed_form():
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(2, 7, strides=2, name="a")(image)  # field 7, stride 2
+    x = layers.MaxPooling2D(3, strides=2, name="b")(x)  # 7 + 2·2 = 11, stride 4
+    y = layers.Conv2D(2, 3, dilation_rate=2, name="c")(x)  # 11 + 4·4 = 27, stride 4
+    z = layers.Cropping2D(2, name="cut")(x)
+    z = layers.Add(name="d")([y, z])
+    w = layers.GlobalAveragePooling2D(name="e")(z)
+    graph = lower(keras.Model(image, w), preprocessing="0-1")
+    reach = graph.reach()
+    assert reach["a"] == Reach(7, 2)
+    assert reach["b"] == Reach(11, 4)
+    assert reach["c"] == reach["d"] == Reach(27, 4)
+    assert reach["e"].field == float("inf")
+
+
+def test_flops_and_memory_by_hand():
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(5, 3, padding="same", name="a")(image)
+    x = layers.Conv2D(4, 3, strides=2, groups=1, name="b")(x)
+    graph = lower(keras.Model(image, x), preprocessing="0-1")
+    # b: (9 - 3) // 2 + 1 = 4 rows, (12 - 3) // 2 + 1 = 5 columns.
+    expected = 2 * (3 * 3 * 3 * 5 * 9 * 12 + 3 * 3 * 5 * 4 * 4 * 5)
+    assert graph.flops(9, 12) == expected
+    assert graph.activation_bytes(9, 12) == 4 * (9 * 12 * (3 + 5) + 4 * 5 * 4)
+
+
+def test_smallest_is_the_border_of_what_runs():
+    graph = lowered(small_models.convolutions)
+    side = graph.smallest()
+    graph.plan(side, side)
+    with pytest.raises(NetworkError, match="large enough"):
+        graph.plan(side - 1, side - 1)
+    with_cells = graph.smallest(1, ["pointwise"])
+    assert min(graph.plan(with_cells, with_cells).sizes["pointwise"]) > 2
+    assert min(graph.plan(with_cells - 1, with_cells - 1).sizes["pointwise"]) <= 2
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+@pytest.mark.parametrize(("k", "s", "d"), [(3, 2, 1), (2, 3, 1), (3, 1, 2), (5, 2, 1)])
+def test_same_padding_as_keras_computes_it(n, k, s, d):
+    image = keras.Input((None, None, 3))
+    layer = layers.Conv2D(1, k, strides=s, dilation_rate=d, padding="same", name="c")
+    graph = lower(keras.Model(image, layer(image)), preprocessing="0-1")
+    shape = layer.compute_output_shape((1, n, n + 3, 3))
+    assert graph.plan(n, n + 3).sizes["c"] == shape[1:3]
+
+
+# -- names and errors ------------------------------------------------------------------
+def test_lookups_tell_the_nearest():
+    graph = lowered(small_models.sequential)
+    with pytest.raises(ObjectiveError, match=r"try 'conv'"):
+        graph.node_of("conw")
+    assert graph.class_number("3") == 3
+    with pytest.raises(ObjectiveError, match="number below 5"):
+        graph.class_number("5")
+    for odd in ("²", "9" * 5000):
+        with pytest.raises(ObjectiveError, match="number below 5"):
+            graph.class_number(odd)
+    with pytest.raises(ObjectiveError, match="dense classifier"):
+        lowered(small_models.pools).class_number("1")
+    named = Graph(graph.nodes, graph.weights, graph.layers, graph.classifier, ("eye",))
+    assert named.class_number("eye") == 0
+    with pytest.raises(ObjectiveError, match="eye"):
+        named.class_number("eyes")
+
+
+@pytest.mark.parametrize("mode", ["tf", "0-1"])
+def test_a_layer_may_be_called_input(mode, backend):
+    def build():
+        image = keras.Input((None, None, 3))
+        x = layers.Conv2D(4, 3, name="input")(image)
+        x = layers.BatchNormalization(name="norm")(x)
+        return keras.Model(image, layers.Conv2D(2, 3, name="last")(x))
+
+    graph, photo = lower(small_models.made(build), preprocessing=mode), picture(9, 8)
+    nodes = [graph.node_of(name) for name in ("input", "last")]
+    expected = maps(graph, nodes, photo, backend)
+    found = maps(passes.optimise(graph, nodes), nodes, photo, backend)
+    assert [m.shape for m in expected] == [(7, 6, 4), (5, 4, 2)]
+    assert all(off(a, b) < 1e-5 for a, b in zip(found, expected, strict=True))
+
+
+def test_maps_that_do_not_meet_get_a_sentence():
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    y = layers.UpSampling2D(2)(layers.MaxPooling2D(2)(x))
+    model = keras.Model(image, layers.Concatenate(name="both")([x, y]))
+    graph = lower(model, preprocessing="tf")
+    assert graph.plan(8, 6).sizes["both"] == (8, 6)
+    with pytest.raises(NetworkError, match="sides that fit both"):
+        graph.plan(8, 7)
+
+
+def test_a_picture_too_small_for_an_opaque_layer():
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(4, 5, dtype="float64", name="deep"),
+        ]
+    )
+    graph = lower(model, preprocessing="tf")
+    assert "deep" in graph.opaque
+    assert graph.smallest() == 5
+    with pytest.raises(NetworkError, match="large enough for deep"):
+        graph.plan(4, 9)
+
+
+def test_lower_refuses_what_is_no_picture_model():
+    image = keras.Input((None, None, 2))
+    double = keras.Model(image, layers.Conv2D(1, 1)(image))
+    with pytest.raises(NetworkError, match="3 channels or 1"):
+        lower(double, preprocessing="tf")
+    pair = [keras.Input((4, 4, 3)), keras.Input((4, 4, 3))]
+    with pytest.raises(NetworkError, match="one input"):
+        lower(keras.Model(pair, layers.Add()(pair)), preprocessing="tf")
+    with pytest.raises(NetworkError, match="built"):
+        lower(keras.Sequential([layers.Dense(2)]), preprocessing="tf")
+    with pytest.raises(NetworkError, match="built"):
+        lower("inception_v3", preprocessing="tf")
+    model = small_models.convolutions()
+    with pytest.raises(NetworkError, match="preprocessing must be stated, one of"):
+        lower(model)
+    with pytest.raises(NetworkError, match="'caffe'"):
+        lower(model, preprocessing="cafe")
+
+
+@pytest.mark.parametrize(
+    ("mode", "scale", "shift", "order"),
+    [
+        ("tf", 2.0, -1.0, (0, 1, 2)),
+        ("caffe", 255.0, [-103.939, -116.779, -123.68], (2, 1, 0)),
+        ("0-1", 1.0, 0.0, (0, 1, 2)),
+        ("0-255", 255.0, 0.0, (0, 1, 2)),
+    ],
+)
+def test_preprocessing(mode, scale, shift, order, backend):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.Cropping2D(0, name="given")(image))
+    graph, photo = lower(model, preprocessing=mode), picture(4, 5)
+    (found,) = maps(graph, ["given"], photo, backend)
+    assert found == pytest.approx(photo[..., order] * scale + np.array(shift), abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["tf", "caffe", "torch"])
+def test_preprocessing_as_keras_does_it(mode, backend):
+    from keras.applications.imagenet_utils import preprocess_input
+
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.Cropping2D(0, name="given")(image))
+    graph, photo = lower(model, preprocessing=mode), picture(4, 5)
+    expected = preprocess_input(photo * 255, mode=mode)
+    (found,) = maps(graph, ["given"], photo, backend)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+# -- files -----------------------------------------------------------------------------
+@pytest.mark.parametrize("half", [False, True])
+def test_save_and_load(half, tmp_path, backend):
+    graph, image = lowered(small_models.sequential), picture(20, 21)
+    save(graph, tmp_path / "g.safetensors", half=half)
+    again = load(tmp_path / "g.safetensors")
+    assert [n.name for n in again.nodes] == [n.name for n in graph.nodes]
+    assert dict(again.layers) == dict(graph.layers)
+    assert again.classifier == graph.classifier
+    nodes = [graph.nodes[-1].name]
+    (expected,), (found,) = (maps(g, nodes, image, backend) for g in (graph, again))
+    assert off(found, expected) < (2e-3 if half else 1e-12)
+    for key, array in again.weights.items():
+        assert array.dtype == np.float32, key
+
+
+def test_what_only_keras_can_run_is_not_saved(tmp_path):
+    with pytest.raises(NetworkError, match="opaque"):
+        save(lowered(small_models.opaque), tmp_path / "g.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_refuses_strangers(tmp_path):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "g.safetensors"
+    for contents in (b"", b"no safetensors at all", b"\xff" * 100):
+        path.write_bytes(contents)
+        with pytest.raises(WeightsError, match="keras-dream wrote"):
+            load(path)
+    for header in (None, {"keras-dream": "[]"}, {"keras-dream": "{}"}, {"a": "b"}):
+        save_file({"a": np.zeros(2, np.float32)}, path, metadata=header)
+        with pytest.raises(WeightsError, match="keras-dream wrote"):
+            load(path)
+
+
+CONV = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+SOUND = {
+    "format": "1",
+    "nodes": [
+        ["input", "input", [], {"channels": 3}],
+        ["a", "affine", ["input"], {}],
+        ["c", "conv2d", ["a"], CONV],
+        ["r", "activation", ["c"], {"kind": "relu"}],
+        ["p", "max_pool", ["r"], {"size": [2, 2], "stride": [2, 2], "padding": "same"}],
+        ["g", "gather", ["p"], {"channels": [0, 3]}],
+        ["j", "concat", ["g", "p"], {}],
+    ],
+    "layers": {"c": "c"},
+    "classifier": None,
+    "classes": [],
+    "objective": "c",
+}
+ARRAYS = {
+    "a/scale": np.ones(3, np.float32),
+    "a/shift": np.zeros(1, np.float32),
+    "c/kernel": np.ones((3, 3, 3, 4), np.float32),
+}
+
+
+def written(path, changes, arrays):
+    """Writes SOUND with what lies at some paths replaced."""
+    from safetensors.numpy import save_file
+
+    header = copy.deepcopy(SOUND)
+    for (*way, last), value in changes.items():
+        place = header
+        for step in way:
+            place = place[step]
+        place[last] = value
+    save_file(arrays, path, metadata={"keras-dream": json.dumps(header)})
+    return path
+
+
+def test_load_takes_a_sound_header(tmp_path):
+    graph = load(written(tmp_path / "g.safetensors", {}, ARRAYS))
+    assert graph.channels()["j"] == 6
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("layers",), None),
+        (("layers",), {"c": "nothing"}),
+        (("layers",), {"c": ["c"]}),
+        (("classifier",), "nothing"),
+        (("classes",), 3),
+        (("classes",), [1]),
+        (("objective",), 3),
+        (("objective",), "3 * * c"),
+        (("nodes",), []),
+        (("nodes",), {"a": 1}),
+        (("nodes", 0, 3, "channels"), 1),
+        (("nodes", 1, 0), "input"),
+        (("nodes", 1, 0), ["a"]),
+        (("nodes", 1, 1), "input"),
+        (("nodes", 1, 1), "opaque"),
+        (("nodes", 1, 2), ["p"]),
+        (("nodes", 1, 2), []),
+        (("nodes", 1, 3), None),
+        (("nodes", 2, 3), {}),
+        (("nodes", 2, 3, "stride"), [0, 1]),
+        (("nodes", 2, 3, "stride"), [1e300, 1]),
+        (("nodes", 2, 3, "stride"), 2),
+        (("nodes", 2, 3, "padding"), [0, 0, 10**12, 0]),
+        (("nodes", 2, 3, "groups"), 3),
+        (("nodes", 2, 3, "relu"), "yes"),
+        (("nodes", 3, 3, "kind"), "explode"),
+        (("nodes", 3, 3, "stride"), [1, 1]),
+        (("nodes", 3, 3, "padding"), [0, 0, 10**12, 0]),
+        (("nodes", 3, 3, "slope"), "steep"),
+        (("nodes", 4, 3, "size"), [10**9, 1]),
+        (("nodes", 4, 3, "size"), [True, 1]),
+        (("nodes", 5, 3, "channels"), [4]),
+        (("nodes", 5, 3, "channels"), []),
+        (("nodes", 6, 1), "add"),
+    ],
+)
+def test_load_refuses_forged_headers(way, value, tmp_path):
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(written(tmp_path / "g.safetensors", {way: value}, ARRAYS))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a/scale", np.ones(2, np.float32)),
+        ("c/kernel", np.ones((3, 3, 4, 4), np.float32)),
+        ("c/kernel", np.ones((3, 3, 3), np.float32)),
+        ("c/kernel", np.full((3, 3, 3, 4), np.nan, np.float32)),
+        ("c/bias", np.ones(5, np.float32)),
+        ("a/shift", None),
+    ],
+)
+def test_load_refuses_forged_weights(name, value, tmp_path):
+    arrays = {k: a for k, a in {**ARRAYS, name: value}.items() if a is not None}
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(written(tmp_path / "g.safetensors", {}, arrays))
+
+
+def test_load_refuses_a_header_without_a_bottom(tmp_path):
+    from safetensors.numpy import save_file
+
+    header = {"keras-dream": "[" * 100_000}
+    save_file(ARRAYS, tmp_path / "g.safetensors", metadata=header)
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(tmp_path / "g.safetensors")
+
+
+def test_plans_hold_four_numbers_for_what_depends_on_the_size():
+    nodes = (
+        Node("input", "input", (), {"channels": 3}),
+        Node(
+            "p",
+            "max_pool",
+            ("input",),
+            {"size": [3, 3], "stride": [2, 2], "padding": "same"},
+        ),
+    )
+    graph = Graph(nodes, {}, {"p": "p"})
+    assert graph.plan(96, 97).values == (0, 1, 1, 1)  # uneven at 96, even at 97
+    assert graph.plan(96, 97).sizes["p"] == (48, 49)

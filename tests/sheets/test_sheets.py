@@ -1,0 +1,287 @@
+"""Sheets: where things lie, what is written on them, what they cost, what is kept."""
+
+import numpy as np
+import pytest
+
+from keras_dream import Dreamer, Recipe, RunSettings
+from keras_dream.errors import OutputError
+from keras_dream.geometry import noise
+from keras_dream.pictures.picture import Picture, read_picture, save_picture
+from keras_dream.sheets import cost, draw
+from keras_dream.sheets.cells import find, on_sheet, path_of
+from keras_dream.sheets.plan import Cell, Head, Plan, Section, check_count
+from keras_dream.sheets.work import Dreamers, Work, check_sheet, read_about, to_the_end
+
+QUICK = Recipe(octaves=1, steps=2, jitter=0)
+
+
+def cell(name="a", recipe=QUICK, size=(20, 30), label="", seed=0):
+    return Cell(name, label, recipe, Picture(noise(seed, size), name="p.png"))
+
+
+def plan(sections, side=30, kind="grid"):
+    return Plan(kind, "A title", "and more", sections, side, {"network": "motif"})
+
+
+@pytest.fixture
+def dreamer(motif):
+    return Dreamer("motif", run=RunSettings(backend=None, threads=2))
+
+
+def boxes(layout):
+    return [(p.y, p.x, p.y + p.size[0], p.x + p.size[1]) for p in layout.places]
+
+
+def test_cells_lie_in_rows_without_touching():
+    whole = plan(
+        [
+            Section("one", [cell(label="7")] * 5, 3),
+            Section("two", [cell(size=(40, 20))] * 2, 2),
+        ]
+    )
+    layout = draw.lay_out(whole)
+    found = boxes(layout)
+    assert len(found) == 7
+    assert [y for y, *_ in found[:3]] == [found[0][0]] * 3
+    assert found[3][0] >= found[0][2]  # the second row is below the first
+    assert found[3][1] == found[0][1]
+    for place, (top, left, bottom, right) in enumerate(found):
+        assert 0 <= top < bottom <= layout.size[0]
+        assert 0 <= left < right <= layout.size[1]
+        for t, l, b, r in found[:place]:  # noqa: E741 - the sides of a box
+            assert bottom <= t or b <= top or right <= l or r <= left
+    # Labels stand below their cells and above the next row.
+    assert layout.labels[0].y >= found[0][2]
+    assert layout.labels[0].y + layout.labels[0].height <= found[3][0]
+    # Every cell keeps its shape; its longer side is the plan's.
+    assert layout.places[0].size == (20, 30)
+    assert layout.places[5].size == (30, 15)
+
+
+def test_heads_stand_over_columns_and_beside_rows():
+    cells = [cell() for _ in range(6)]
+    section = Section(
+        "z = 1",
+        cells,
+        columns=3,
+        column_heads=[Head("objective", f"mixed{n}") for n in range(3)],
+        row_heads=[Head("step_size", "0.005"), Head("step_size", "0.02")],
+    )
+    layout = draw.lay_out(plan([section], side=120))
+    texts = {text.text: text for text in layout.texts}
+    for column in range(3):
+        head = texts[f"mixed{column}"]
+        assert head.x == layout.places[column].x
+        assert head.y + head.height <= layout.places[column].y
+    for row, value in enumerate(("0.005", "0.02")):
+        head, place = texts[value], layout.places[3 * row]
+        assert place.y <= head.y < place.y + place.size[0]
+        assert head.x + draw.font(head.height).getlength(value) <= place.x
+    assert texts["A title"].y < texts["z = 1"].y < layout.places[0].y
+
+
+def test_long_texts_are_shortened_in_their_middle():
+    name = "mixed0_five_reduce_conv"
+    short = draw.shorten(name, 100, 14)
+    assert draw.font(14).getlength(short) <= 100
+    assert short.startswith("mixed")
+    assert short.endswith("conv")
+    assert "..." in short
+    assert draw.shorten("mixed4", 100, 14) == "mixed4"
+    assert draw.shorten(name, 1, 14) == "..."
+
+
+def test_long_values_are_wrapped():
+    text = "0.2*mixed2 + 3*mixed3 + 2*mixed4 + 1.5*mixed5"
+    lines = draw.wrap(text, 130, 14)
+    assert 1 < len(lines) <= 3
+    assert all(draw.font(14).getlength(line) <= 130 for line in lines)
+    assert lines[0].startswith("0.2*mixed2")
+    assert lines[-1].endswith("mixed5")
+
+
+def test_letters_that_the_font_lacks():
+    assert draw.legible("3 × 4 – ä") == "3 x 4 - a"
+    assert draw.legible("層1") == "?1"
+    assert draw.legible("a\nb") == "a?b"
+
+
+def test_a_drawn_sheet_holds_its_cells():
+    whole = plan([Section("", [cell(label="11"), cell(label="12")], 2)])
+    red = np.tile(np.float32([1, 0, 0]), (20, 30, 1))
+    image = draw.draw(whole, [red, None], ["11", "12"])
+    layout = draw.lay_out(whole)
+    assert image.shape == (*layout.size, 3)
+    first, second = layout.places
+    np.testing.assert_array_equal(
+        image[first.y : first.y + 20, first.x : first.x + 30], red
+    )
+    assert len(np.unique(image[second.y : second.y + 20, second.x : second.x + 30])) > 1
+    label = layout.labels[0]
+    below = image[label.y : label.y + label.height + 4, label.x : label.x + 12]
+    assert below.min() < 0.5  # ink
+
+
+def test_a_sheet_too_large_to_look_at():
+    huge = plan([Section("", [cell(size=(30, 30))] * 900, 30)], side=2000)
+    with pytest.raises(OutputError, match="at most 120,000,000 pixels"):
+        check_sheet(huge, "x.png")
+    check_sheet(Plan("atlas", "", "", huge.sections, 2000, {}), "x.html")
+    with pytest.raises(OutputError, match="at most 100,000 cells"):
+        check_count(100_001, "try fewer")
+
+
+def test_images_lie_on_white():
+    image = np.zeros((8, 16, 3), np.float32)
+    made = on_sheet(image, np.zeros((8, 16), np.float32), 4)
+    assert made.shape == (2, 4, 3)
+    assert made.min() == 1
+
+
+def test_work_is_done_once_and_found_again(dreamer, tmp_path, monkeypatch):
+    cells = [cell("a"), cell("b", QUICK.but(steps=3)), cell("a")]
+    whole = plan([Section("", cells, 3)])
+    folder = tmp_path / "cells"
+    first = Work(whole, Dreamers((), dreamer=dreamer), folder=folder)
+    assert (first.ready, len(first.missing)) == (0, 2)  # two of them are one dream
+    assert first.cost == 20 * 30 * (2 + 3)
+    sheet = to_the_end(first)
+    assert len(sheet.cells) == 3
+    assert len(list(folder.iterdir())) == 2
+
+    again = Work(whole, Dreamers((), dreamer=dreamer), folder=folder)
+    monkeypatch.setattr(Dreamer, "steps", None)  # nothing is dreamed any more
+    monkeypatch.setattr(cost, "_pace", None)  # nor timed
+    assert (again.ready, len(again.missing), again.cost) == (3, 0, 0)
+    events = list(again.run())
+    assert [event.reused for event in events] == [True] * 3
+    for old, new in zip(sheet.cells, (e.made for e in events), strict=True):
+        np.testing.assert_array_equal(old.image, new.image)
+        assert old.recipe == new.recipe
+
+    fresh = Work(whole, Dreamers((), dreamer=dreamer), folder=folder, fresh=True)
+    assert (fresh.ready, len(fresh.missing)) == (0, 2)
+
+
+def test_stopping_keeps_what_is_done(dreamer, tmp_path):
+    whole = plan([Section("", [cell("a"), cell("b", QUICK.but(seed=1, jitter=3))], 2)])
+    work = Work(whole, Dreamers((), dreamer=dreamer), folder=tmp_path / "cells")
+    for event in work.run():
+        if event.made:
+            break
+    again = Work(whole, Dreamers((), dreamer=dreamer), folder=tmp_path / "cells")
+    assert again.ready == 1
+    assert list(again.missing) == [1]
+
+
+def test_whatever_decides_a_cell_is_in_its_name(dreamer, tmp_path):
+    base = path_of(tmp_path, cell(), dreamer)
+    assert path_of(tmp_path, cell(), dreamer) == base
+    others = [
+        cell(recipe=QUICK.but(seed=1)),
+        cell(recipe=QUICK.but(objective="near")),
+        cell(seed=1),
+        cell(size=(20, 31)),
+    ]
+    assert len({path_of(tmp_path, c, dreamer) for c in others} | {base}) == 5
+    # A network's own objective, said or unsaid, is the same dream.
+    assert path_of(tmp_path, cell(recipe=QUICK.but(objective="far")), dreamer) == base
+    odd = path_of(tmp_path, cell(name="../objective=a|b 'c'"), dreamer)
+    assert odd.parent == tmp_path
+    assert odd.name.startswith("objective_a_b_c-")
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "empty", "notes", "unfinished"])
+def test_damaged_cells_are_dreamed_again(dreamer, tmp_path, damage):
+    one = cell()
+    path = path_of(tmp_path, one, dreamer)
+    dream = dreamer.dream(one.picture, one.recipe)
+    dream.save(path)
+    assert find(path, one, 30) is not None
+    data = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "other":
+        dreamer.dream(noise(0, (32, 32)), one.recipe).save(path)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "notes":
+        save_picture(path, dream.image, notes={"recipe": "[]", "record": "3"})
+    else:
+        next(dreamer.steps(one.picture, one.recipe)).dream.save(path)
+    assert find(path, one, 30) is None
+
+
+def test_cost_is_counted_from_timed_steps(dreamer, monkeypatch):
+    timed = []
+
+    def fake(dreamer, recipe, size):
+        timed.append(size)
+        return 0.5, 0.01 + 1e-6 * size[0] * size[1]
+
+    monkeypatch.setattr(cost, "_timed", fake)
+    clock = cost.Clock()
+    one = cell(recipe=Recipe(octaves=2, octave_scale=2, steps=10), size=(200, 300))
+    sizes = [(100, 150), (200, 300)]
+    exact = 10 * (0.02 + 1e-6 * (100 * 150 + 200 * 300)) + 2 * 0.5
+    assert clock.seconds(one, dreamer, sizes) == pytest.approx(exact)
+    assert timed == [(100, 150), (200, 300)]
+    clock.seconds(one, dreamer, sizes)
+    assert len(timed) == 2  # known already
+    assert clock.seconds(cell(recipe=QUICK.but(steps=0)), dreamer, sizes) == 0
+
+
+def test_large_octaves_are_not_timed(dreamer, monkeypatch):
+    timed = []
+
+    def fake(dreamer, recipe, size):
+        timed.append(size)
+        return 0.0, 1e-6 * size[0] * size[1]
+
+    monkeypatch.setattr(cost, "_timed", fake)
+    one = cell(recipe=QUICK.but(steps=3))
+    seconds = cost.Clock().seconds(one, dreamer, [(3000, 4000)])
+    assert seconds == pytest.approx(3 * 12, rel=0.02)
+    assert all(h * w <= 1.01 * cost.MOST_TIMED for h, w in timed)
+
+
+def test_a_step_is_really_timed(dreamer):
+    first, usual = cost._timed(dreamer, dreamer.complete(QUICK), (64, 64))
+    assert first >= 0
+    assert 0 < usual < 10
+
+
+def test_progress_counts_up_to_all(dreamer, tmp_path):
+    whole = plan([Section("", [cell("a"), cell("b", QUICK.but(steps=6))], 2)])
+    work = Work(whole, Dreamers((), dreamer=dreamer))
+    done = [event.done for event in work.run()]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1)
+    assert len(done) == 2 + 6 + 2  # every step, and each cell's end
+
+
+def test_a_channel_without_a_slope_is_silent(dreamer):
+    # `far` has no ReLU; `near` has one, and nothing wakes it on a black picture when
+    # its kernel's sums are below 0 or its bias is missing.
+    black = Picture(np.zeros((16, 16, 3), np.float32), name="black.png")
+    recipe = QUICK.but(objective="near", clamp=True)
+    whole = plan([Section("", [Cell("a", "3", recipe, black)], 1)])
+    (made,) = to_the_end(Work(whole, Dreamers((), dreamer=dreamer))).cells
+    assert made.silent
+    assert made.label == "3 silent"
+
+
+def test_a_sheet_tells_what_it_is(dreamer, tmp_path):
+    whole = plan([Section("", [cell()], 1)])
+    sheet = to_the_end(Work(whole, Dreamers((), dreamer=dreamer)))
+    sheet.save(tmp_path / "grid.png")
+    about = read_about(tmp_path / "grid.png")
+    assert about["grid"]["network"] == "motif"
+    assert about["grid"]["cells"][0]["recipe_sha256"] == sheet.cells[0].recipe.sha256
+    assert read_picture(tmp_path / "grid.png").pixels.shape == sheet.image().shape
+    save_picture(tmp_path / "plain.png", noise(0, (8, 8)))
+    assert read_about(tmp_path / "plain.png") is None
+    save_picture(tmp_path / "odd.png", noise(0, (8, 8)), notes={"grid": "7"})
+    assert read_about(tmp_path / "odd.png") is None
+    with pytest.raises(OutputError, match="must end in one of"):
+        sheet.save(tmp_path / "grid.html")

@@ -1,0 +1,366 @@
+"""Cached copies of lowered networks: with them no Keras, and never a need of them."""
+
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import small_models
+from keras import layers
+from legacy_files import write_legacy
+from reference import randomise
+from weights_server import separate
+
+from keras_dream.errors import WeightsError
+from keras_dream.graph import file
+from keras_dream.lowering.walker import lower
+from keras_dream.weights import cache as manifest
+from keras_dream.weights.locate import Source
+from keras_dream.weights.verify import hashes_of
+from keras_dream.zoo import architectures, inventory, load as zoo, lowered_cache
+
+
+def small(classifier=False):
+    x = image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="one")(x)
+    x = layers.BatchNormalization(name="two")(x)
+    return keras.Model(image, layers.Conv2D(3, 1, name="three")(x))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Our cache; `small` is a network whose published weights are in it."""
+    home = separate(tmp_path, monkeypatch)[1]
+    hashes = hashes_of(write_legacy(randomise(small()), home / "small.h5"))
+    squeezenet = zoo.entry("squeezenet")
+    entry = dataclasses.replace(
+        squeezenet,
+        name="small",
+        objective="three",
+        build=small,
+        sources=(Source("small.h5", hashes[1]),),
+    )
+    monkeypatch.setattr(zoo, "ZOO", {**zoo.ZOO, "small": entry})
+    return home
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """How often Keras was asked for the network."""
+    made = []
+    entry = zoo.entry("small")
+    counting = dataclasses.replace(entry, build=lambda c: made.append(c) or small(c))
+    monkeypatch.setattr(zoo, "ZOO", {**zoo.ZOO, "small": counting})
+    return made
+
+
+def equal(a, b):
+    assert [dataclasses.astuple(n) for n in a.nodes] == [
+        (n.name, n.op, n.inputs, dict(n.attrs)) for n in b.nodes
+    ]
+    assert dict(a.layers) == dict(b.layers)
+    assert (a.classifier, a.classes, a.objective) == (
+        b.classifier, b.classes, b.objective,
+    )  # fmt: skip
+    assert a.weights.keys() == b.weights.keys()
+    assert all(np.array_equal(a.weights[k], b.weights[k]) for k in a.weights)
+    return True
+
+
+def copy_of(home):
+    (path,) = (home / "lowered").glob("*.safetensors")
+    return path
+
+
+# -- in one process --------------------------------------------------------------------
+def test_the_second_load_reads_the_copy(home, builds):
+    assert zoo.needs_keras("small")
+    first = zoo.load("small")
+    assert not zoo.needs_keras("small")
+    second = zoo.load("small")
+    assert len(builds) == 1
+    assert first.sha256 == second.sha256
+    assert equal(first.graph, second.graph)
+    assert {"one", "two", "three"} <= set(second.graph.layers)  # exact, unfolded
+    path = copy_of(home)
+    assert manifest.read()[f"lowered/{path.name}"]["sha256"] == hashes_of(path)[0]
+    assert path.name.startswith("small-")
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1  # a weight: it could be read, and would dream something else
+    path.write_bytes(data)
+
+
+DAMAGES = {
+    "a bit": flip,
+    "half": lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]),
+    "nothing": lambda p: p.write_bytes(b""),
+    "gone": lambda p: p.unlink(),
+    "not in the manifest": lambda p: manifest.note({f"lowered/{p.name}": None}),
+    "no manifest": lambda p: (p.parents[1] / manifest.FILE).unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_useless_copy_is_ignored_and_replaced(damage, home, builds):
+    first = zoo.load("small")
+    DAMAGES[damage](copy_of(home))
+    assert equal(zoo.load("small").graph, first.graph)
+    assert len(builds) == 2
+    assert equal(zoo.load("small").graph, first.graph)
+    assert len(builds) == 2
+
+
+def test_a_copy_that_is_no_graph_is_ignored(home, builds):
+    """Its hash is right, but it was written by something else."""
+    first = zoo.load("small")
+    path = copy_of(home)
+    path.write_bytes(b"something else")
+    sha256 = hashes_of(path)[0]
+    manifest.note({f"lowered/{path.name}": {"sha256": sha256}})
+    assert equal(zoo.load("small").graph, first.graph)
+    assert len(builds) == 2
+
+
+def test_a_copy_that_nobody_wrote_to_is_not_read_again(home, builds, monkeypatch):
+    """Only its stamp is looked at, and of its weights what a dream needs."""
+    first = zoo.load("small")
+    monkeypatch.setattr(
+        lowered_cache, "sha256_file", lambda p: pytest.fail("read again")
+    )
+    for _ in range(2):  # that it was used leaves its stamp as it was
+        again = zoo.load("small")
+        assert equal(again.graph, first.graph)
+    assert all(isinstance(w.base, np.memmap) for w in again.graph.weights.values())
+    assert len(builds) == 1
+
+
+def test_verify_reads_a_copy_whose_stamp_is_right(home, builds):
+    """A disk's own damage changes no time; `dream weights verify` is there for it."""
+    zoo.load("small")
+    path = copy_of(home)
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert lowered_cache.is_sound(path)
+    assert not lowered_cache.is_sound(path, trust=False)
+
+
+def test_a_copy_of_another_time_is_hashed_once(home, builds, monkeypatch):
+    """As in a cache that was copied or restored."""
+    first = zoo.load("small")
+    os.utime(copy_of(home), (1, 1))
+    assert equal(zoo.load("small").graph, first.graph)
+    monkeypatch.setattr(
+        lowered_cache, "sha256_file", lambda p: pytest.fail("read again")
+    )
+    assert equal(zoo.load("small").graph, first.graph)
+    assert len(builds) == 1
+
+
+def test_using_a_copy_keeps_it(home, builds):
+    zoo.load("small")
+    path = copy_of(home)
+    known = manifest.read()[f"lowered/{path.name}"]
+    for used in ("7", "long ago"):
+        manifest.note({f"lowered/{path.name}": {**known, "used": used}})
+        zoo.load("small")
+        assert float(manifest.read()[f"lowered/{path.name}"]["used"]) > 1e9
+
+
+def test_a_damaged_copy_that_cannot_be_removed_is_not_used(home, builds, monkeypatch):
+    zoo.load("small")
+    path = copy_of(home)
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def refuse(self, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", refuse)
+        found = list(inventory.verify(zoo.entry("small")))
+    assert any("left" in finding.more for finding in found)
+    assert not lowered_cache.is_sound(path)
+
+
+def test_another_version_has_another_copy(home, builds, monkeypatch):
+    zoo.load("small")
+    monkeypatch.setattr(lowered_cache, "_version", lambda: "another")
+    assert zoo.needs_keras("small")
+    zoo.load("small")
+    zoo.load("small", classifier=False)
+    assert len(builds) == 2
+    assert len(lowered_cache.copies("small")) == 2
+
+
+def test_other_weights_and_facts_have_another_copy(home):
+    paths = {
+        lowered_cache.path_of("small", sha256, classifier, preprocessing)
+        for sha256 in ("a", "b")
+        for classifier in (False, True)
+        for preprocessing in ("tf", "caffe", None)
+    }
+    assert len(paths) == 12
+    assert len({path.parent for path in paths}) == 1
+
+
+def test_a_bad_original_is_refused_although_there_is_a_copy(home, builds):
+    zoo.load("small")
+    flip(home / "small.h5")
+    with pytest.raises(WeightsError, match="published md5"):
+        zoo.load("small")
+
+
+def test_a_file_of_the_users_has_no_copy(home, builds):
+    for _ in range(2):
+        zoo.load("small", weights=home / "small.h5")
+    assert len(builds) == 2
+    assert zoo.needs_keras("small", home / "small.h5")
+    assert lowered_cache.copies("small") == []
+
+
+def test_opaque_networks_have_no_copy(home):
+    graph = lower(small_models.opaque(), preprocessing="tf")
+    assert graph.opaque
+    path = lowered_cache.path_of("opaque", "0")
+    lowered_cache.write(path, graph)
+    assert not (home / "lowered").exists()
+    assert lowered_cache.read(path) is None
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "googlenet"])
+def test_networks_of_many_operations_can_be_kept(name, home):
+    graph = zoo.outline(name)
+    path = lowered_cache.path_of(name, "0")
+    lowered_cache.write(path, graph)
+    kept = lowered_cache.read(path)
+    assert kept is not None
+    assert [(n.name, n.op, n.inputs) for n in kept.nodes] == [
+        (n.name, n.op, n.inputs) for n in graph.nodes
+    ]
+    assert dict(kept.layers) == dict(graph.layers)
+
+
+def test_what_could_not_be_read_again_is_not_written(home):
+    graph = zoo.load("small").graph
+    odd = dataclasses.replace(graph, layers={**graph.layers, "x": "no node"})
+    lowered_cache.write(lowered_cache.path_of("odd", "0"), odd)
+    assert lowered_cache.copies("odd") == []
+
+
+def test_the_oldest_copies_make_room(home):
+    graph = zoo.load("small").graph
+    paths = [
+        lowered_cache.path_of("small_b", str(k)) for k in range(lowered_cache.KEPT + 2)
+    ]
+    for age, path in enumerate(paths):
+        lowered_cache.write(path, graph)
+        noted = manifest.read()[f"lowered/{path.name}"]
+        manifest.note({f"lowered/{path.name}": {**noted, "used": str(age)}})
+        os.utime(path, (99 - age, path.stat().st_mtime))  # as reading them would
+    lowered_cache.write(lowered_cache.path_of("small", "0"), graph)
+    kept = lowered_cache.copies("small_b")
+    assert [*reversed(kept)] == paths[-lowered_cache.KEPT :]
+    assert set(kept) <= {home / name for name in manifest.read()}
+    assert (
+        len(lowered_cache.copies("small")) == 2
+    )  # a name that another one begins with
+
+
+# -- caches that take no files ---------------------------------------------------------
+def test_a_cache_that_cannot_be_written_goes_without(home, builds, monkeypatch):
+    monkeypatch.setenv("KERAS_DREAM_WEIGHTS", str(home))
+    monkeypatch.setenv("KERAS_DREAM_HOME", str(home / "small.h5" / "cache"))
+    for _ in range(2):
+        assert zoo.load("small").graph.layers
+    assert len(builds) == 2
+
+
+def refuse(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def refuse_as_safetensors(*_, **__):
+    from safetensors import SafetensorError
+
+    raise SafetensorError("I/O error: no space left on device")
+
+
+@pytest.mark.parametrize("how", [refuse, refuse_as_safetensors])
+def test_a_full_disk_goes_without(how, home, builds, monkeypatch):
+    monkeypatch.setattr(file, "save", how)
+    for _ in range(2):
+        assert zoo.load("small").graph.layers
+    assert len(builds) == 2
+    assert [*(home / "lowered").iterdir()] == []
+
+
+def test_a_nearly_full_disk_goes_without(home, builds, monkeypatch):
+    real = lowered_cache.shutil.disk_usage(home)
+    full = type(real)(real.total, real.total - 10, 10)
+    monkeypatch.setattr(lowered_cache.shutil, "disk_usage", lambda _: full)
+    assert zoo.load("small").graph.layers
+    assert [*(home / "lowered").iterdir()] == []
+
+
+def test_stopping_while_a_copy_is_written_leaves_nothing(home, monkeypatch):
+    def stopped(graph, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(file, "save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        zoo.load("small")
+    assert [*(home / "lowered").iterdir()] == []
+
+
+# -- in processes of their own ---------------------------------------------------------
+PROGRAM = """
+import dataclasses, sys
+import numpy as np
+import keras_dream as kd
+from keras_dream.weights import locate as weights
+from keras_dream.zoo import load as zoo
+
+source = weights.Source("random.h5", sys.argv[1])
+entry = dataclasses.replace(zoo.entry("squeezenet"), sources=(source,))
+zoo.ZOO = {**zoo.ZOO, "squeezenet": entry}
+print(zoo.needs_keras("squeezenet"))
+dreamer = kd.Dreamer("squeezenet", run=kd.RunSettings(backend="torch", threads=2))
+photo = np.random.default_rng(0).random((96, 96, 3), dtype=np.float32)
+dreamer.dream(photo, kd.Recipe(octaves=1, steps=2)).save(sys.argv[2])
+print(*(m for m in ("keras", "tensorflow", "jax", "h5py") if m in sys.modules))
+"""
+
+
+def test_the_second_start_needs_no_keras(tmp_path, monkeypatch):
+    places = separate(tmp_path, monkeypatch)
+    model = randomise(architectures.squeezenet(False))
+    _, md5 = hashes_of(write_legacy(model, places[0] / "random.h5"))
+    source = str(Path(zoo.__file__).parents[2])
+    said = []
+    for number in range(2):
+        out = tmp_path / f"{number}.png"
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, md5, str(out)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": source},
+        )
+        said.append(done.stdout.splitlines())
+    assert said[0][0] == "True"
+    assert "keras" in said[0][1]
+    assert said[1] == ["False", ""]
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+    assert [*places[0].iterdir()] == [places[0] / "random.h5"]
