@@ -16,7 +16,7 @@ from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
 from keras_dream.pictures.picture import SUFFIXES, read_notes, save_picture
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.settings import canonical_json, counted
+from keras_dream.recipe.settings import canonical_json, pop_keys
 from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
@@ -362,4 +362,4 @@ def to_the_end(work: Work) -> Sheet:
 
 def run_of(settings: dict[str, Any]) -> RunSettings:
     """Takes the run settings out of a dictionary of settings and returns them."""
-    return RunSettings.of(counted(settings, RunSettings.model_fields))
+    return RunSettings.of(pop_keys(settings, RunSettings.model_fields))
