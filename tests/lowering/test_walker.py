@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import small_models
 from keras import layers
+from lowered import maps, slope_of
 from reference import Slope, features, mean_square, off, outputs, picture
 
 from keras_dream.graph.passes import optimise, truncate
-from keras_dream.graph.program import Program
 from keras_dream.lowering.walker import lower
 from keras_dream.weights import locate as weights
 from keras_dream.weights.readers import h5
@@ -41,29 +41,6 @@ def lowered(build):
 def given(build, image):
     """Returns a picture as the model itself expects it."""
     return image * 255 if build.__name__ in OWN else image * 2 - 1
-
-
-def maps(graph, nodes, image, backend):
-    run = backend.function(Program(graph, nodes, backend))
-    found = run(backend.image(image), graph.plan(*image.shape[:2]).values)
-    return [backend.to_image(x) for x in found]
-
-
-def slope_of(graph, nodes, image, backend, weights=None):
-    """Returns the weighted mean squares of some nodes, and their slope, by a graph."""
-    weights = weights or [1.0] * len(nodes)
-    program = Program(graph, nodes, backend)
-
-    def total(x, plan):
-        squares = [backend.mean(backend.square(y)) for y in program(x, plan)]
-        parts = [backend.multiply(s, w) for s, w in zip(squares, weights, strict=True)]
-        for part in parts[1:]:
-            parts[0] = backend.add(parts[0], part)
-        return parts[0]
-
-    plan = graph.plan(*image.shape[:2]).values
-    value, slope = backend.value_and_grad(total)(backend.image(image), plan)
-    return backend.to_float(value), backend.to_image(slope)
 
 
 def weighted(found, numbers):
