@@ -32,7 +32,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Shows what the other backends' suites have skipped, before the closing line."""
-    for line in terminalreporter.config.stash[REPORT]:
+    lines = terminalreporter.config.stash[REPORT]
+    if lines:
+        terminalreporter.section("other backends")
+    for line in lines:
         terminalreporter.write_line(line)
 
 

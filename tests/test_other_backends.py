@@ -24,11 +24,9 @@ def test_the_backend_passes_the_same_suite(name, report_lines):
         pytest.skip(f"this run is on {name}")
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
+    options = "-m pytest -m backends -q -p no:cacheprovider".split()
     run = subprocess.run(
-        [
-            sys.executable,
-            *["-m", "pytest", "-m", "backends", "-q", "-p", "no:cacheprovider"],
-        ],
+        [sys.executable, *options],
         cwd=ROOT,
         check=False,
         env={**os.environ, "KERAS_BACKEND": name, "PYTEST_ADDOPTS": ""},
