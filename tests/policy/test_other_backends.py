@@ -15,7 +15,7 @@ import pytest
 
 from keras_dream.backend.protocol import NAMES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -24,7 +24,7 @@ def test_the_backend_passes_the_same_suite(name, report_lines):
         pytest.skip(f"this run is on {name}")
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
-    options = "-m pytest -m backends -q -p no:cacheprovider".split()
+    options = ["-m", "pytest", "-m", "backends", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, *options],
         cwd=ROOT,
