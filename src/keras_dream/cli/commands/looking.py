@@ -132,16 +132,16 @@ def presets(
 
 def _graph(network: str, weights: str | None, trusted: bool) -> "Graph":
     """Returns a network's graph, which needs no weights to be looked at."""
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.zoo import load as zoo, user_models
 
     if not user_models.is_file(network):
         entry = zoo.entry(network)
-        protocol.lead_keras(protocol.choose())
+        backends.set_default_keras_backend(backends.choose())
         graph = zoo.outline(network, Path(weights) if weights is not None else None)
         return replace(graph, objective=graph.objective or entry.objective)
     user_models.check(network, trusted=trusted)
-    protocol.lead_keras(protocol.choose())
+    backends.set_default_keras_backend(backends.choose())
     try:
         return user_models.load(network, trusted=trusted).graph
     except NetworkError:
