@@ -18,7 +18,8 @@ import pytest
 
 from keras_dream.backend.protocol import Backend, load
 from keras_dream.graph import file
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 from keras_dream.pictures.picture import save_picture
 from keras_dream.zoo import load as zoo
 

@@ -318,7 +318,16 @@ def test_layers(dream: Dream) -> None:
     found, _, own = out.partition("\n\n")
     assert own.startswith("its own objective: far\n\nwhat its layers dream")
     rows = [line.replace(" %", "%").split() for line in found.splitlines()]
-    head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
+    head = [
+        "layer",
+        "kind",
+        "channels",
+        "stride",
+        "receptive_field",
+        "smallest",
+        "depth",
+        "work",
+    ]
     assert code == 0
     assert rows == [
         head,
