@@ -4,10 +4,10 @@
 
 Printed: medians of processes in turn, until torch is imported or the first step begins,
 and the difference. A process takes two steps, and twice the time of the second one is
-subtracted, so that what the first one prepares and compiles is included. The second start
-of a network from the zoo reads its weights from the cache or KERAS_DREAM_WEIGHTS; if they
-are missing, random ones are imported in their place. Lowered copies are made once, in a
-cache of the benchmark's own.
+subtracted, so that what the first one prepares and compiles is included. The second
+start of a network from the zoo reads its weights from the cache or KERAS_DREAM_WEIGHTS;
+if they are missing, random ones are imported in their place. Lowered copies are made
+once, in a cache of the benchmark's own.
 """
 
 import argparse

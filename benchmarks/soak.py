@@ -74,9 +74,7 @@ def main():
     features = graph.activation_bytes(height, width) / MIB
     weights = sum(array.nbytes for array in graph.weights.values()) / MIB
     print(f"\nidle {idle / MIB:.0f} MiB, peak {(peak() - idle) / MIB:.0f} MiB above it")
-    print(
-        f"feature maps of one forward pass {features:.0f} MiB, weights {weights:.0f} MiB"
-    )
+    print(f"feature maps {features:.0f} MiB, weights {weights:.0f} MiB")
 
 
 if __name__ == "__main__":

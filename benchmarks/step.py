@@ -3,9 +3,10 @@
     python benchmarks/step.py [--rounds 15] [--size 400x600] [--threads 2] [--only ours]
 
 Inception V3 with random weights, the layers and the loss of `book1`. Every contender
-is a process of its own (a process has one Keras backend). After a warm-up each takes one
-step in turn, round after round, so that all of them see the same noise of the machine.
-Printed: medians, ratios of medians, and the bound set by the machine's matrix product.
+is a process of its own (a process has one Keras backend). After a warm-up each takes
+one step in turn, round after round, so that all of them see the same noise of the
+machine. Printed: medians, ratios of medians, and the bound set by the machine's matrix
+product.
 """
 
 import argparse
