@@ -15,7 +15,7 @@ from keras_dream.pictures.picture import check_image, to_uint8
 
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _TIFF = {"format": "TIFF", "compression": "tiff_adobe_deflate"}
-# Pillow's handbook advises against a JPEG quality above 95: larger files, hardly better.
+# Pillow's handbook: a JPEG quality above 95 makes larger files, hardly better ones.
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG"},
     ".jpg": _JPEG,
@@ -43,8 +43,8 @@ def save_picture(
 
     PNG and TIFF are lossless. JPEG has quality 95 and full colour resolution, and is
     composited over white where the image is transparent; WebP has quality 95. Values
-    are clipped and rounded by `to_uint8`. The same arguments give the same bytes (with the same
-    release of Pillow), and an existing file is replaced atomically.
+    are clipped and rounded by `to_uint8`. The same arguments and the same Pillow give
+    the same bytes. An existing file is replaced atomically.
 
     Args:
         path: Where to save it.
@@ -66,7 +66,7 @@ def save_picture(
 
 def encode_picture(
     image: np.ndarray,
-    suffix: str = ".png",
+    suffix: str,
     *,
     alpha: np.ndarray | None = None,
     notes: Mapping[str, str] | None = None,
