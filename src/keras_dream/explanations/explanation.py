@@ -10,8 +10,7 @@ import numpy as np
 from keras_dream.dreamer.responses import REFERENCES, UNUSUAL
 from keras_dream.graph.layers import Facts
 from keras_dream.graph.positions import Places
-from keras_dream.pictures.encoding import save_picture
-from keras_dream.pictures.heatmaps import (
+from keras_dream.pictures.drawing import (
     Cell,
     Page,
     Row,
@@ -21,6 +20,7 @@ from keras_dream.pictures.heatmaps import (
     shrunk,
     spread,
 )
+from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.objectives import Class
 
