@@ -15,7 +15,8 @@ from keras_dream.cli import main, output
 from keras_dream.cli.app import COMMANDS
 from keras_dream.cli.interrupts import SIGNALS
 from keras_dream.cli.reporters import telling
-from keras_dream.pictures.picture import read_notes, read_picture
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.replay import read_recipe, read_saved
