@@ -319,7 +319,16 @@ def test_layers(dream: Dream) -> None:
     found, _, own = out.partition("\n\n")
     assert own.startswith("its own objective: far\n\nwhat its layers dream")
     rows = [line.replace(" %", "%").split() for line in found.splitlines()]
-    head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
+    head = [
+        "layer",
+        "kind",
+        "channels",
+        "stride",
+        "receptive_field",
+        "smallest",
+        "depth",
+        "work",
+    ]
     assert code == 0
     assert rows == [
         head,
@@ -363,7 +372,7 @@ def test_doctor(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The other backends take seconds to load.
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
     code, out, _ = dream("doctor")
     assert code == 0
@@ -379,7 +388,7 @@ def test_doctor(
 def test_doctor_finds_what_is_wrong(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(photo.absolute() / "cache"))
     monkeypatch.setattr("keras_dream.zoo.load.BUILTIN", tmp_path)
     monkeypatch.setenv("KERAS_DREAM_WEIGHTS", str(tmp_path / "none"))
