@@ -19,7 +19,7 @@ import pytest
 from keras_dream.backend.protocol import Backend, load
 from keras_dream.graph import file
 from keras_dream.graph.graph import Graph, Node
-from keras_dream.pictures.picture import save_picture
+from keras_dream.pictures.encoding import save_picture
 from keras_dream.zoo import load as zoo
 
 REPORT = pytest.StashKey[list[str]]()

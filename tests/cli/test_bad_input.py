@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_dream.pictures.picture import encode_picture, save_picture
+from keras_dream.pictures.encoding import encode_picture, save_picture
 
 Dream = Callable[..., tuple[int, str, str]]
 

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from keras_dream.cli.app import COMMANDS
 from keras_dream.cli.interrupts import SIGNALS
 from keras_dream.cli.reporters.eta import Eta
 from keras_dream.cli.reporters.lines import Lines
-from keras_dream.pictures.picture import read_notes, read_picture
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.replay import read_recipe, read_saved
@@ -330,14 +332,14 @@ def test_layers(dream: Dream) -> None:
     code, out, _ = dream("layers", "motif")
     found, _, own = out.partition("\n\n")
     assert own.startswith("its own objective: far\n\nwhat its layers dream")
-    rows = [line.replace(" %", "%").split() for line in found.splitlines()]
-    head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
+    rows = [re.split("  +", line) for line in found.splitlines()]
+    head = ["layer", "kind", "channels", "stride", "receptive field", "smallest"]
     assert code == 0
     assert rows == [
-        head,
-        ["near", "conv2d", "4", "1", "3", "1", "50%", "71%"],
-        ["pool", "max_pool", "4", "2", "4", "2", "50%", "71%"],
-        ["far", "conv2d", "5", "2", "8", "6", "100%", "100%"],
+        [*head, "depth", "work"],
+        ["near", "conv2d", "4", "1", "3", "1", "50 %", "71 %"],
+        ["pool", "max_pool", "4", "2", "4", "2", "50 %", "71 %"],
+        ["far", "conv2d", "5", "2", "8", "6", "100 %", "100 %"],
     ]
 
 

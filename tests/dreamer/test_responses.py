@@ -11,7 +11,6 @@ from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer import responses
 from keras_dream.dreamer.responses import Responses, fitted
 from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
-from keras_dream.geometry import leaves, noise
 from keras_dream.graph.graph import Graph, Node
 from keras_dream.graph.positions import places
 from keras_dream.graph.program import Program
@@ -126,25 +125,6 @@ def test_references_are_the_same_everywhere():
     responses.references.cache_clear()
     for made, again in zip(pictures, responses.references(64), strict=True):
         np.testing.assert_array_equal(made, again)
-
-
-@pytest.mark.parametrize("steepness", [1.0, 2.0])
-def test_noise_falls_with_the_frequency(steepness):
-    grey = noise(3, (256, 256), steepness).mean(axis=2)
-    power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
-    bands = [(0.02, 0.03), (0.08, 0.12)]  # beyond, rounding to 255ths adds its own
-    low, high = (
-        np.sqrt(power[(frequency > a) & (frequency < b)].mean()) for a, b in bands
-    )
-    assert low / high == pytest.approx(4**steepness, rel=0.2)
-
-
-def test_leaves_have_plain_surfaces_and_edges():
-    grey = leaves(0, (128, 128)).mean(axis=2)
-    steps = np.abs(np.diff(grey, axis=1))
-    assert (steps == 0).mean() > 0.3
-    assert (steps > 0.2).mean() > 0.02
 
 
 def linear_graph(padding, stride):

@@ -131,7 +131,7 @@ def run_dream(request: Request, reporter: Reporter) -> Outcome:
 def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.recipe.objectives import parse
     from keras_dream.zoo import load as zoo, user_models
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras_dream.dreamer.responses import REFERENCES, UNUSUAL
 from keras_dream.graph.layers import Facts
 from keras_dream.graph.positions import Places
-from keras_dream.pictures.heatmaps import (
+from keras_dream.pictures.drawing import (
     Cell,
     Page,
     Row,
@@ -20,7 +20,8 @@ from keras_dream.pictures.heatmaps import (
     shrunk,
     spread,
 )
-from keras_dream.pictures.picture import Picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.objectives import Class
 
 CELL = (200, 210)  # (height, width) in pixels that a heat map may have

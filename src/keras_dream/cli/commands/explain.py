@@ -121,7 +121,7 @@ def _outputs(
 ) -> tuple[Path | None, Path | None]:
     """Returns the paths of the page and of the JSON; None for what is not written."""
     from keras_dream.files import check_output, default_output
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
 
     page = data = None
     if out is not None or json is not True:

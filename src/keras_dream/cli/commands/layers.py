@@ -33,7 +33,7 @@ def layers(
     By default only the last layer of each of the network's blocks is listed.
 
     stride: pixels of the picture from one cell of the layer to the next
-    field: pixels that a cell sees, the receptive field
+    receptive field: side in pixels of the square that a cell sees
     smallest: side in pixels of the smallest picture that the layer can dream
     depth: share of the network's convolutions, counted along the longest path
     work: share of the network's multiplications, and so of the time for a step
@@ -59,8 +59,8 @@ def layers(
     if json:
         write_stdout(json_text.dumps(_data(network, graph, listed), indent=2))
         return 0
-    head = ("layer", "kind", "channels", "stride", "field", "smallest", "depth", "work")
-    write_stdout(table(head, [_row(layer) for layer in listed]))
+    head = ("layer", "kind", "channels", "stride", "receptive field", "smallest")
+    write_stdout(table((*head, "depth", "work"), [_row(layer) for layer in listed]))
     if len(listed) < len(every_name):
         write_stderr(
             f"{len(listed)} of {len(every_name)} layers; --all lists every layer, "
@@ -111,7 +111,7 @@ def _row(layer: "Facts") -> tuple[str, ...]:
         plain(layer.kind),
         str(layer.channels),
         _pixels(layer.stride),
-        _pixels(layer.field),
+        _pixels(layer.receptive_field),
         str(layer.smallest),
         f"{100 * layer.depth:.0f} %",
         f"{100 * layer.work:.0f} %",
