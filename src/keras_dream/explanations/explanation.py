@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dream.dreamer.responses import REFERENCES, UNUSUAL
 from keras_dream.graph.layers import Facts
-from keras_dream.graph.positions import Places
+from keras_dream.graph.positions import Positions
 from keras_dream.pictures.drawing import (
     Cell,
     Page,
@@ -98,7 +98,7 @@ class LayerSeen:
     cells: tuple[int, int]
     channels: tuple[ChannelSeen, ...]
     heat: np.ndarray
-    places: Places
+    places: Positions
     seen: tuple[int, int]
     objective: str
 
@@ -247,8 +247,8 @@ def _page(found: Explanation) -> Page:
 def _row(layer: LayerSeen, small: np.ndarray) -> Row:
     fact = layer.facts
     sight = "the whole picture"
-    if np.isfinite(fact.field):
-        sight = f"{fact.field:.0f} pixels, every {fact.stride:.0f}"
+    if np.isfinite(fact.receptive_field):
+        sight = f"{fact.receptive_field:.0f} pixels, every {fact.stride:.0f}"
     return Row(
         title=fact.layer,
         subtitle=f"{fact.kind}, {fact.channels} channels; a cell sees {sight}; "

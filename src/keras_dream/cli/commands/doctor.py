@@ -69,7 +69,7 @@ def _versions() -> Iterator[Finding]:
 
 def _backends() -> Iterator[Finding]:
     """Loads every backend that is installed; an error of the default one is wrong."""
-    from keras_dream.backend import protocol as backends
+    from keras_dream.backend import load as backends
     from keras_dream.errors import DreamError
 
     try:

@@ -89,11 +89,11 @@ def _write_more(network: str, graph: "Graph") -> None:
 
 def _graph(network: str, weights: str | None, trusted: bool) -> "Graph":
     """Returns a network's graph; the weights are not needed for it."""
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.zoo import load as zoo, user_models
 
     check_network(network, weights, trusted=trusted)
-    protocol.lead_keras(protocol.choose())
+    backends.set_default_keras_backend(backends.choose())
     if not user_models.is_file(network):
         graph = zoo.outline(network, Path(weights) if weights is not None else None)
         own = zoo.entry(network).objective

@@ -194,11 +194,11 @@ def import_file(file: str, /, *, network: Name | None = None) -> int:
         file: the weights file
         network: refuse a file for any other network
     """
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.zoo import inventory, load as zoo
 
     entries = _entries([network]) if network else list(zoo.ZOO.values())
-    protocol.lead_keras(protocol.choose())
+    backends.set_default_keras_backend(backends.choose())
     entry, local = inventory.import_file(Path(file), entries)
     write_stderr(f"The weights of {entry.name} are on this machine.")
     write_stdout(str(local.path))
