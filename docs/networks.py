@@ -111,7 +111,7 @@ def built(name):
 
     from keras_dream.lowering.walker import lower
     from keras_dream.recipe.objectives import parse
-    from keras_dream.zoo.load import entry
+    from keras_dream.zoo.catalogue import entry
 
     found = entry(name)
     model = randomise(found.build(False))
@@ -311,7 +311,7 @@ What to know of some of them:
 
 def rows(facts, size):
     """Yields the lines of the table of measurements."""
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     titles = "features | slope | opaque | GFLOP | MiB | ours | Keras | ratio"
     yield f"| network | backend | {titles} |"
@@ -332,7 +332,7 @@ def rows(facts, size):
 
 def papers():
     """Yields the lines of the table of papers and licences."""
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     yield "| network | millions of parameters | licence of the weights | paper |"
     yield "|---|---|---|---|"
@@ -366,7 +366,7 @@ def write_page(size):
 def main():
     """Measures what is not known yet and writes the page."""
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     zoo = [e.name for e in ZOO.values() if e.build]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -5,7 +5,7 @@ its file name and its record by a sha256; see `keras_dream.zoo.user_models`. Wha
 names of the zoo is not downloaded before a person agrees.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from keras_dream.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from keras_dream.weights.source import BeforeDownload, Source
+    from keras_dream.zoo.network import Network
 
 Models = Annotated[
     tuple[str, ...], Parameter(negative=(), show_default=False, metavar="FILE")
@@ -132,6 +133,22 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     return found
 
 
+def networks_given(
+    models: Mapping[str, str | Path], weights: Mapping[str, str], *, trusted: bool
+) -> "list[Network]":
+    """Returns the networks that a person gave files for.
+
+    Args:
+        models: Model files by their names.
+        weights: Weights files by network.
+        trusted: Whether model files may be opened.
+    """
+    from keras_dream.zoo.network import Network
+
+    files = [Network(path, trust=trusted) for path in models.values()]
+    return [*files, *(Network(name, weights=path) for name, path in weights.items())]
+
+
 def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
     """Returns what asks for `--yes` before a download that only a file asks for.
 
@@ -140,7 +157,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
     Args:
         agreed: Recipes that a person asked for: whatever they need may be downloaded.
     """
-    from keras_dream.zoo.loading import asks_for_class
+    from keras_dream.zoo.network import asks_for_class
 
     recipes = list(agreed)
 

@@ -96,19 +96,20 @@ def _backends() -> Iterator[Finding]:
 def _networks() -> Iterator[Finding]:
     """Tells the networks that are here, and in one line how many are not."""
     from keras_dream.errors import DreamError
-    from keras_dream.weights.locate import folders
-    from keras_dream.zoo import load as zoo
+    from keras_dream.weights.source import folders
+    from keras_dream.zoo import catalogue
     from keras_dream.zoo.inventory import stock
+    from keras_dream.zoo.network import Network
 
     absent = 0
-    for entry in zoo.ZOO.values():
+    for entry in catalogue.ZOO.values():
         what = f"network {entry.name}"
         found = stock(entry)
         if found.path is None:
             absent += 1
         elif found.state == "shipped":
             try:
-                loaded = zoo.load(entry.name)
+                loaded = Network(entry.name).load()
             except DreamError as error:
                 yield Finding(what, "wrong", str(error))
             else:
@@ -122,7 +123,7 @@ def _networks() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    from keras_dream.weights.locate import home
+    from keras_dream.weights.source import home
 
     given = os.environ.get("KERAS_DREAM_WEIGHTS")
     if given and not Path(given).is_dir():

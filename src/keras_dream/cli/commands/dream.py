@@ -9,14 +9,19 @@ from cyclopts import Group, Parameter
 
 from keras_dream.cli.errors import near
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.options import Trust, asked_for, consent, weights_of
+from keras_dream.cli.options import (
+    Trust,
+    asked_for,
+    consent,
+    networks_given,
+    weights_of,
+)
 from keras_dream.cli.output import write_stderr
 from keras_dream.cli.reporters.telling import Start, Teller, teller
 from keras_dream.errors import (
     InputError,
     OutputError,
     PictureError,
-    WeightsError,
     short_repr,
 )
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.loop import Step
     from keras_dream.engine.result import Dream, Record
     from keras_dream.weights.source import BeforeDownload
+    from keras_dream.zoo.network import Network
 
 FILES = Group("Photo and result", sort_key=1)
 TELLING = Group("Telling", sort_key=2)
@@ -153,6 +159,12 @@ class Job:
     most_steps: int | None = None
     before: "Callable[[Record], Sequence[str]] | None" = None
 
+    @property
+    def networks(self) -> "list[Network]":
+        """The networks that a person gave files for."""
+        weights = weights_of(self.weights, self.recipe)
+        return networks_given(self.models, weights, trusted=self.trust_model)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -213,23 +225,16 @@ def carry_out(job: Job, told: Teller) -> Outcome:
 
 def _checked(job: Job) -> Path:
     """Makes sure of everything that is cheap to look at; returns the result's path."""
-    from keras_dream.files import check_file, check_output, default_output
+    from keras_dream.files import check_output, default_output
     from keras_dream.pictures.picture import SUFFIXES
     from keras_dream.recipe.objectives import parse
-    from keras_dream.zoo import load as zoo, user_models
+    from keras_dream.zoo.network import network_of
 
     photo = _check_photo(job.photo)
     for term in job.recipe.terms:
         if term.objective is not None:
             parse(term.objective)
-        if user_models.is_file(term.network):
-            user_models.check(
-                user_models.resolve(term.network, job.models), trusted=job.trust_model
-            )
-        else:
-            zoo.entry(term.network)
-    for file in weights_of(job.weights, job.recipe).values():
-        check_file(file, "A weights file", error=WeightsError)
+        network_of(term.network, job.networks).check()
     path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
     if path.exists() and path.samefile(photo):
         raise OutputError(
@@ -279,9 +284,7 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
         told.loading(" + ".join(names))
         dreamer = Dreamer.of(
             job.recipe,
-            models=job.models,
-            trust_model=job.trust_model,
-            weights=weights_of(job.weights, job.recipe),
+            networks=job.networks,
             run=job.run,
             progress=download,
             before_download=job.before_download,

@@ -3,8 +3,7 @@
 import json as json_text
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -13,7 +12,6 @@ from keras_dream.cli.commands.dream import Switch
 from keras_dream.cli.commands.explain import Patterns, split
 from keras_dream.cli.options import Trust
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
-from keras_dream.errors import NetworkError
 
 if TYPE_CHECKING:
     from keras_dream.graph.graph import Graph
@@ -105,7 +103,7 @@ def presets(
     """
     from keras_dream.recipe.presets import preset, presets as every
     from keras_dream.recipe.recipe import Recipe
-    from keras_dream.zoo import load as zoo
+    from keras_dream.zoo import catalogue
     from keras_dream.zoo.inventory import stock
 
     if schema:
@@ -117,7 +115,7 @@ def presets(
             (
                 name,
                 recipe.network,
-                stock(zoo.entry(recipe.network)).state,
+                stock(catalogue.entry(recipe.network)).state,
                 str(recipe.octaves + recipe.octaves_above),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",
@@ -132,21 +130,9 @@ def presets(
 
 def _graph(network: str, weights: str | None, trusted: bool) -> "Graph":
     """Returns a network's graph, which needs no weights to be looked at."""
-    from keras_dream.backend import protocol
-    from keras_dream.zoo import load as zoo, user_models
+    from keras_dream.zoo.network import Network
 
-    if not user_models.is_file(network):
-        entry = zoo.entry(network)
-        protocol.lead_keras(protocol.choose())
-        graph = zoo.outline(network, Path(weights) if weights is not None else None)
-        return replace(graph, objective=graph.objective or entry.objective)
-    user_models.check(network, trusted=trusted)
-    protocol.lead_keras(protocol.choose())
-    try:
-        return user_models.load(network, trusted=trusted).graph
-    except NetworkError:
-        # What a model expects of its pictures does not change its layers.
-        return user_models.load(network, trusted=trusted, preprocessing="0-1").graph
+    return Network(network, weights=weights, trust=trusted).outline()
 
 
 def _layer_row(layer: "Facts") -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """`dream atlas` and `dream grid`: sheets of many dreams."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,14 +24,15 @@ from keras_dream.cli.commands.sheet_running import (
     check_cells,
     places_of,
 )
-from keras_dream.cli.options import asked_for, consent, weights_of
+from keras_dream.cli.options import asked_for, consent, networks_given, weights_of
 from keras_dream.cli.reporters.sheet_telling import SheetTeller
-from keras_dream.errors import OutputError, PictureError, WeightsError, short_repr
+from keras_dream.errors import OutputError, PictureError, short_repr
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.work import Dreamers
+    from keras_dream.zoo.network import Network
 
 # The recipe's defaults are those of `dream PHOTO`; an atlas has some of its own.
 CellFlags = Annotated[RecipeFlags, Parameter(show_default=False)]
@@ -109,8 +110,10 @@ def atlas(
         run: every run setting
     """
     from keras_dream.sheets.work import ATLAS_SUFFIXES
+    from keras_dream.zoo.network import Network
 
-    _check_network(network, weights, trusted=more.trust_model)
+    given = Network(network, weights=weights, trust=more.trust_model)
+    given.check()
     places = places_of(Path(Path(network).name), out, "atlas", ATLAS_SUFFIXES)
     asked = {
         "layers": split(layers),
@@ -120,7 +123,9 @@ def atlas(
         "columns": columns,
         "recipe": flags,
     }
-    job = _Atlas(network, weights, asked, more, run or RunSettings())
+    if flags is not None and flags.preprocessing is not None:
+        given = replace(given, preprocessing=flags.preprocessing)
+    job = _Atlas(given, asked, more, run or RunSettings())
     return carry_out(job.prepare, places, more)
 
 
@@ -159,17 +164,17 @@ def grid(
     from keras_dream.pictures.picture import SUFFIXES
     from keras_dream.recipe.presets import preset as preset_of
     from keras_dream.sheets.axes import read_axes, recipes_of
-    from keras_dream.zoo import user_models
 
     axes, models = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
     over, given = asked_for(recipe, flags, models, trusted=more.trust_model)
-    for path in models.values():
-        user_models.check(path, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
+    networks = networks_given(models, files, trusted=more.trust_model)
+    for network in networks:
+        network.check()
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
     planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
-    loaded = {"weights": files or None, "models": models, "run": run or RunSettings()}
+    loaded: dict[str, Any] = {"networks": networks, "run": run or RunSettings()}
     if recipe is not None and not more.yes:
         loaded["before_download"] = consent(recipes_of(axes, base, given))
     job = _Grid(photo, grid_of.photo_side, planned, loaded, more)
@@ -180,8 +185,7 @@ def grid(
 class _Atlas:
     """An atlas as it was asked for."""
 
-    network: str
-    weights: str | None
+    network: "Network"
     asked: Mapping[str, Any]
     more: SheetFlags
     run: RunSettings
@@ -191,15 +195,10 @@ class _Atlas:
         from keras_dream.dreamer.dreamer import Dreamer
         from keras_dream.sheets.atlas import keep_starts, plan_atlas
         from keras_dream.sheets.work import Dreamers, check_sheet
-        from keras_dream.zoo import user_models
 
-        told.loading(self.network)
-        flags = self.asked["recipe"]
+        told.loading(self.network.name)
         dreamer = Dreamer(
-            Path(self.network) if user_models.is_file(self.network) else self.network,
-            weights=self.weights,
-            preprocessing=None if flags is None else flags.preprocessing,
-            trust_model=self.more.trust_model,
+            self.network,
             classifier=self.asked["classes"],
             run=self.run,
             progress=told.download,
@@ -240,25 +239,11 @@ class _Grid:
             save_picture(open_folder(places.folder) / small.name, small.pixels)
         dreamers = grid_dreamers(
             plan,
-            trust_model=self.more.trust_model,
             loading=told.loading,
             progress=told.download,
             **self.loaded,
         )
         return plan, dreamers
-
-
-def _check_network(network: str, weights: str | None, *, trusted: bool) -> None:
-    """Makes sure of everything about a network that is cheap to look at."""
-    from keras_dream.files import check_file
-    from keras_dream.zoo import load as zoo, user_models
-
-    if user_models.is_file(network):
-        user_models.check(network, trusted=trusted)
-    else:
-        zoo.entry(network)
-    if weights is not None:
-        check_file(weights, "A weights file", error=WeightsError)
 
 
 def _check_photo(photo: str, out: str | None) -> Path:
@@ -277,14 +262,10 @@ def _check_photo(photo: str, out: str | None) -> Path:
 
 def _weights(given: tuple[str, ...], recipe: Recipe, axes: Any) -> dict[str, str]:
     """Returns weights files by network; those of an axis count, too."""
-    from keras_dream.files import check_file
-
     files: dict[str, str] = {}
     varied = [v for axis in axes if axis.name == "network" for v in axis.values]
     for text in given:
         name, _, file = text.partition("=")
-        user_models = file and name in varied
-        files.update({name: file} if user_models else weights_of([text], recipe))
-    for file in files.values():
-        check_file(file, "A weights file", error=WeightsError)
+        is_axis = file and name in varied
+        files.update({name: file} if is_axis else weights_of([text], recipe))
     return files

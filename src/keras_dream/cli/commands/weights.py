@@ -13,8 +13,8 @@ from keras_dream.errors import DreamError, InputError
 
 if TYPE_CHECKING:
     from keras_dream.cli.reporters.telling import Teller
+    from keras_dream.zoo.entry import Entry
     from keras_dream.zoo.inventory import Finding, Stock
-    from keras_dream.zoo.load import Entry
 
 Name = Annotated[str, Parameter(metavar="NAME")]
 
@@ -41,8 +41,8 @@ def networks(*, json: Switch = False) -> int:
     Args:
         json: tell it in JSON
     """
+    from keras_dream.zoo.catalogue import ZOO
     from keras_dream.zoo.inventory import stock
-    from keras_dream.zoo.load import ZOO
 
     every = [(entry, stock(entry)) for entry in ZOO.values()]
     if json:
@@ -119,9 +119,9 @@ def verify(*names: Name, json: Switch = False) -> int:
         names: networks; without a name all that are here
         json: tell it in JSON
     """
-    from keras_dream.zoo import inventory, load as zoo
+    from keras_dream.zoo import catalogue, inventory
 
-    entries = _entries(names) if names else list(zoo.ZOO.values())
+    entries = _entries(names) if names else list(catalogue.ZOO.values())
     found: list[tuple[str, Finding]] = []
     for entry in entries:
         mine = [(entry.name, finding) for finding in inventory.verify(entry)]
@@ -143,7 +143,7 @@ def path(name: Name | None = None, /) -> int:
     Args:
         name: a network, see `dream networks`; without one the folder
     """
-    from keras_dream.weights.locate import home
+    from keras_dream.weights.source import home
     from keras_dream.zoo import inventory
 
     if name is None:
@@ -201,9 +201,9 @@ def import_file(file: str, /, *, network: Name | None = None) -> int:
         network: the network that it must be for
     """
     from keras_dream.backend import protocol
-    from keras_dream.zoo import inventory, load as zoo
+    from keras_dream.zoo import catalogue, inventory
 
-    entries = _entries([network]) if network else list(zoo.ZOO.values())
+    entries = _entries([network]) if network else list(catalogue.ZOO.values())
     protocol.lead_keras(protocol.choose())
     entry, held = inventory.import_file(Path(file), entries)
     write_stderr(f"The weights of {entry.name} are here.")
@@ -212,7 +212,8 @@ def import_file(file: str, /, *, network: Name | None = None) -> int:
 
 
 def _pull(entry: "Entry", told: "Teller", *, classifier: bool, offline: bool) -> None:
-    from keras_dream.weights.locate import find, locate, sha256_of
+    from keras_dream.weights.locate import find, locate
+    from keras_dream.weights.verify import sha256_of
     from keras_dream.zoo import inventory
 
     if entry.build is None:
@@ -237,7 +238,7 @@ def _tell(failure: DreamError, *, json: bool) -> None:
 
 def _entries(names: Sequence[str]) -> "list[Entry]":
     """Returns the entries of networks, each once, before anything is done to one."""
-    from keras_dream.zoo.load import entry
+    from keras_dream.zoo.catalogue import entry
 
     if not names:
         raise InputError(
@@ -248,7 +249,7 @@ def _entries(names: Sequence[str]) -> "list[Entry]":
 
 def _absent(entry: "Entry") -> InputError:
     from keras_dream.errors import WeightsError
-    from keras_dream.weights.locate import folders
+    from keras_dream.weights.source import folders
 
     can_dial = any(source.url for source in entry.sources)
     return WeightsError(
