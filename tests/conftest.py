@@ -18,9 +18,32 @@ import pytest
 
 from keras_dream.backend.protocol import Backend, load
 from keras_dream.graph import file
-from keras_dream.graph.graph import Graph, Node
-from keras_dream.pictures.picture import save_picture
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
+from keras_dream.pictures.encoding import save_picture
 from keras_dream.zoo import load as zoo_load
+
+REPORT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the list that `report_lines` hands out."""
+    config.stash[REPORT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what the other backends' suites have skipped, before the closing line."""
+    lines = terminalreporter.config.stash[REPORT]
+    if lines:
+        terminalreporter.section("other backends")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def report_lines(pytestconfig: pytest.Config) -> list[str]:
+    """Lines for the end of the report; a passed test's output is not shown."""
+    return pytestconfig.stash[REPORT]
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,7 @@ from keras_dream.engine.result import Dream, Record, processor, versions
 from keras_dream.errors import PictureError, SettingError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
-from keras_dream.pictures.decoding import check_image
-from keras_dream.pictures.picture import Picture, as_picture
+from keras_dream.pictures.picture import Picture, as_picture, check_image
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest, short_repr
-from keras_dream.graph.graph import INPUT
+from keras_dream.graph.ops import INPUT
 from keras_dream.lowering.builder import POINTWISE, Builder, Value, to_numpy
 from keras_dream.lowering.operators import picks_channels
 
@@ -88,7 +88,8 @@ def _not_walkable(model: Any) -> NetworkError:
         return NetworkError(
             "A model must be a Functional or Sequential one, whose layers can be "
             "walked",
-            received=f"{short_repr(model.name)}, a subclass whose call is its own",
+            received=f"{short_repr(model.name)}, a subclass whose call is code of its "
+            "own",
             hint="make a Functional one of it: x = keras.Input((None, None, 3)), "
             "then keras.Model(x, model.call(x))",
         )
