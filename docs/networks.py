@@ -176,7 +176,7 @@ def timed(steps):
 
 def measure(name, size):
     """Measures a network on the backend of this process; returns the facts."""
-    from keras_dream.backend import protocol as backends
+    from keras_dream.backend import load as backends
 
     # First, because it tells torch's threads how to wait.
     backend = backends.load(os.environ["KERAS_BACKEND"], device="cpu", threads=2)

@@ -16,7 +16,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import numpy as np
 import pytest
 
-from keras_dream.backend.protocol import Backend, load
+from keras_dream.backend.load import load
+from keras_dream.backend.protocol import Backend
 from keras_dream.graph import file
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node

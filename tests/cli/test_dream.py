@@ -372,7 +372,7 @@ def test_doctor(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The other backends take seconds to load.
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
     code, out, _ = dream("doctor")
     assert code == 0
@@ -388,7 +388,7 @@ def test_doctor(
 def test_doctor_finds_what_is_wrong(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(photo.absolute() / "cache"))
     monkeypatch.setattr("keras_dream.zoo.load.BUILTIN", tmp_path)
     monkeypatch.setenv("KERAS_DREAM_WEIGHTS", str(tmp_path / "none"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_dream.backend import protocol as backends
+from keras_dream.backend import load as backends
 from keras_dream.errors import DreamError, OutputError, WeightsError, short_repr
 from keras_dream.files import check_file
 from keras_dream.weights import cache as manifest, verify as hashes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_dream.backend import protocol as backends
+from keras_dream.backend import load as backends
 from keras_dream.backend.protocol import Backend
 from keras_dream.errors import SettingError
 from keras_dream.graph import file
@@ -74,7 +74,7 @@ def load_entry(
         return LoadedNetwork(entry.name, file.load(path), sha256, keras=False)
     if weights is not None:
         local = LocalFile(weights, sha256_of(weights))
-        backends.lead_keras(backend)
+        backends.set_default_keras_backend(backend)
         return LoadedNetwork(
             entry.name, _lowered(entry, entry.build, local.path), local.sha256
         )
@@ -84,7 +84,7 @@ def load_entry(
     copy = _copy_path(entry, local.sha256, classifier)
     graph = lowered_cache.read(copy)
     if graph is None:
-        backends.lead_keras(backend)
+        backends.set_default_keras_backend(backend)
         graph = _lowered(entry, entry.build, local.path)
         lowered_cache.write(copy, graph)
     return LoadedNetwork(entry.name, graph, local.sha256)

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from keras_dream.backend import protocol as backends
+from keras_dream.backend import load as backends
 from keras_dream.errors import NetworkError, SettingError, WeightsError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
@@ -103,7 +103,7 @@ class Network:
 
         Args:
             backend: What Keras starts on if it must run and does not yet, as for
-                `backend.protocol.choose`.
+                `backend.load.choose`.
             offline: Never download.
             progress: Called with the bytes so far and in all, or None, of a download.
             before_download: Called before anything is downloaded; it may raise.
@@ -126,7 +126,7 @@ class Network:
                 before_download=before_download,
             )
         if self.is_file:
-            backends.lead_keras(chosen)
+            backends.set_default_keras_backend(chosen)
             return user_models.load_file(
                 self.source, trusted=self.trust, preprocessing=self.preprocessing
             )
@@ -142,7 +142,7 @@ class Network:
             NetworkError, WeightsError: As for `load`.
         """
         self.check()
-        backends.lead_keras(backends.choose())
+        backends.set_default_keras_backend(backends.choose())
         if self.is_named and self.weights is None:
             return load.outline(catalogue.entry(self.source))
         try:
