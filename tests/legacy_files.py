@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from keras_dream.lowering.rules import to_numpy
+from keras_dream.lowering.builder import to_numpy
 
 
 def write_legacy(model, path):

@@ -230,6 +230,16 @@ def test_any_memory_order_and_dtype_enters(backend):
     )
 
 
+@on_every_backend
+@pytest.mark.parametrize("shape", [(), (5,), (4, 3), (2, 3, 4), (1, 5, 8, 3)])
+def test_an_array_of_any_shape_comes_back_as_it_went(backend, shape):
+    values = random(*shape)
+    back = backend.to_numpy(backend.array(values))
+    np.testing.assert_array_equal(back, values)
+    assert back.dtype == np.float32
+    assert back.flags.writeable
+
+
 # -- linear ---------------------------------------------------------------------------
 # height, width, stride, padding, dilation
 PLACEMENTS = [
@@ -549,9 +559,10 @@ def test_count(backend):
 
 # -- pointwise ------------------------------------------------------------------------
 @on_every_backend
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("operand", ["map", "cell", "vector", "number"])
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "maximum"])
-def test_arithmetic(backend, name, operand):
+def test_arithmetic(backend, name, operand, channels):
     shape = {"map": (4, 5, 3), "cell": (1, 1, 3), "vector": (3,), "number": ()}[operand]
     y = random(*shape, seed=3)
     if operand == "number":
@@ -569,7 +580,7 @@ def test_arithmetic(backend, name, operand):
         backend,
         lambda x: getattr(backend, name)(x, held),
         lambda x: function(x, y.astype(np.float64)),
-        random(4, 5, 3),
+        random(4, 5, channels),
     )
 
 
@@ -589,6 +600,35 @@ def test_the_slope_between_equals_belongs_to_the_first_operand(backend):
 )
 def test_powers(backend, name, reference):
     check(backend, getattr(backend, name), reference, random(4, 5, 3))
+
+
+@on_every_backend
+def test_exponentials_logarithms_and_roots(backend):
+    x = np.abs(random(4, 5, 3)) + 0.1
+    check(backend, backend.exp, np.exp, x)
+    check(backend, backend.log, np.log, x)
+    check(backend, lambda x: backend.power(x, 0.5), np.sqrt, x)
+    zero = backend.power(backend.array(np.zeros(3, np.float32)), 0.5)
+    assert not backend.to_numpy(zero).any()
+
+
+@on_every_backend
+@pytest.mark.parametrize("scale", [0.1, 3, 500])
+def test_a_softmax_over_all_values_does_not_overflow(backend, scale):
+    x = scale * random(4, 5, 3)
+    held = backend.image(x)
+    assert backend.to_float(backend.max(held)) == x.max()
+    total = backend.to_float(backend.log_sum_exp(held))
+    assert total == pytest.approx(special.logsumexp(x.astype(np.float64)), rel=1e-6)
+    check(
+        backend,
+        lambda x: backend.exp(backend.subtract(x, backend.log_sum_exp(x))),
+        special.softmax,
+        x,
+    )
+    step = backend.value_and_grad(lambda x, plan: backend.log_sum_exp(x))
+    slope = backend.to_image(step(held, ())[1])
+    np.testing.assert_allclose(slope, special.softmax(x), rtol=1e-3, atol=1e-6)
 
 
 @on_every_backend
@@ -797,6 +837,102 @@ def test_a_function_gives_all_its_maps(backend):
         np.testing.assert_allclose(maps[0], x * random(3, seed=3), rtol=1e-6)
         np.testing.assert_array_equal(maps[1], x[1:, :-2])
         np.testing.assert_allclose(maps[2], x.mean((0, 1), keepdims=True), atol=1e-6)
+
+
+def finite_difference(function, arrays, along):
+    """The change of a float64 function along a direction of all its arrays."""
+    ahead, behind = (
+        function(
+            *(a.astype(np.float64) + s * d for a, d in zip(arrays, along, strict=True))
+        )
+        for s in (1e-6, -1e-6)
+    )
+    return (ahead - behind) / 2e-6
+
+
+@on_every_backend
+@pytest.mark.parametrize("size", SIZES)
+def test_the_gradient_of_several_arrays_has_their_structure(backend, size):
+    """A canvas: a scaled spectrum in decorrelated colours, behind a sigmoid."""
+    shape = (size[0], size[1] // 2 + 1, 3)
+    arrays = [random(*shape, seed=3), random(*shape, seed=4), random(5, seed=5)]
+    scale, colours = 1 + random(*shape[:2], 1, seed=6) ** 2, random(3, 3, seed=7)
+    weights = random(*size, 3, seed=8)
+    held = backend.image(scale), backend.array(colours), backend.image(weights)
+
+    def loss(x, plan, down, right):
+        real, imaginary, row = x
+        halves = (backend.multiply(half, held[0]) for half in (real, imaginary))
+        image = backend.matmul(backend.inverse_fft(*halves, size), held[1])
+        image = backend.roll(backend.activation(image, "sigmoid"), down, right)
+        weighted = backend.sum(backend.multiply(image, held[2]))
+        return backend.add(weighted, backend.sum(backend.square(row)))
+
+    def reference(real, imaginary, row):
+        spectrum = scale * (real + 1j * imaginary)
+        image = np.fft.irfft2(spectrum, s=size, axes=(0, 1)) @ colours
+        image = np.roll(special.expit(image), (2, -1), (0, 1))
+        return (image * weights).sum() + (row**2).sum()
+
+    x = (*map(backend.image, arrays[:2]), backend.array(arrays[2]))
+    value, gradient = backend.value_and_grad(loss)(x, (), 2, -1)
+    assert backend.to_float(value) == pytest.approx(reference(*arrays), rel=1e-4)
+    assert isinstance(gradient, tuple)
+    *halves, row = gradient
+    found = [*map(backend.to_image, halves), backend.to_numpy(row)]
+    assert [a.shape for a in found] == [a.shape for a in arrays]
+    for i in range(3):
+        along = [random(*a.shape, seed=9) * (i == j) for j, a in enumerate(arrays)]
+        slope = (found[i] * along[i]).sum()
+        expected = finite_difference(reference, arrays, along)
+        assert slope == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@on_every_backend
+def test_an_array_that_does_not_reach_the_value_has_no_gradient(backend):
+    step = backend.value_and_grad(lambda x, plan: backend.sum(x[0]))
+    arrays = random(4, 5, 2), random(3, 2)
+    x = backend.image(arrays[0]), backend.array(arrays[1])
+    _, (first, second) = step(x, ())
+    assert (backend.to_image(first) == 1).all()
+    np.testing.assert_array_equal(backend.to_numpy(second), np.zeros((3, 2)))
+
+
+@on_every_backend
+def test_constants_compile_nothing_and_have_no_gradient(backend):
+    traces = []
+
+    def objective(x, plan, scale, down, right):
+        traces.append(plan)
+        return backend.sum(backend.multiply(backend.roll(x, down, right), scale))
+
+    step = backend.value_and_grad(objective)
+    x = random(5, 6, 3)
+    for shift in ((0, 0), (1, 2), (-3, 7), (4, -1)):
+        scale = random(5, 6, 3, seed=sum(shift))
+        value, slope = step(backend.image(x), (), backend.image(scale), *shift)
+        rolled = np.roll(x, shift, (0, 1))
+        assert backend.to_float(value) == pytest.approx((rolled * scale).sum(), 1e-4)
+        back = np.roll(scale, (-shift[0], -shift[1]), (0, 1))
+        np.testing.assert_array_equal(backend.to_image(slope), back)
+    assert len(traces) == {"torch": 4, "jax": 1, "tensorflow": 1}[backend.name]
+
+
+@on_every_backend
+def test_a_static_function_sees_sizes_and_plan_as_numbers(backend):
+    seen = []
+
+    def look(x, plan):
+        padded = backend.pad(x, (plan[0], 0, 0, plan[1]))
+        seen.append((tuple(backend.to_keras(padded).shape), plan))
+        return [padded]
+
+    run = backend.function(look, static=True)
+    for size, plan in (((5, 6), (1, 2)), ((7, 4), (1, 2)), ((7, 4), (0, 1))):
+        (y,) = run(backend.image(random(*size, 3)), plan)
+        height, width = size[0] + plan[0], size[1] + plan[1]
+        assert seen[-1] == ((1, height, width, 3), plan)
+        assert backend.to_image(y).shape == (height, width, 3)
 
 
 @on_every_backend

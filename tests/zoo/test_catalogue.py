@@ -26,7 +26,7 @@ from reference import Slope, features, mean_square, off, outputs, picture, rando
 
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
-from keras_dream.lowering import application_rules, norm_rules
+from keras_dream.lowering import builder, custom_layers
 from keras_dream.lowering.preprocessing import PREPROCESSING
 from keras_dream.lowering.walker import lower
 from keras_dream.recipe import objectives
@@ -286,7 +286,7 @@ def inception_resnet():
 def nasnet():
     """Window paddings of every size before convolutions and pools."""
     x = image = keras.Input((None, None, 3))
-    padding = application_rules.window_padding()
+    padding = custom_layers.window_padding()
     for size in (7, 5):
         x = padding(size, name=f"pad{size}")(x)
         x = layers.SeparableConv2D(6, size, strides=2, name=f"conv{size}")(x)
@@ -319,7 +319,7 @@ def test_miniatures_agree_on_every_backend(build, backend):
 def test_window_paddings_are_those_of_same(side):
     """A padded VALID convolution is a SAME one, also when Keras runs it."""
     image = keras.Input((None, None, 3))
-    padded = application_rules.window_padding()(5)(image)
+    padded = custom_layers.window_padding()(5)(image)
     valid, same = (
         layers.Conv2D(2, 5, strides=2, padding=padding, name=padding)
         for padding in ("valid", "same")
@@ -370,5 +370,5 @@ def test_long_lists_of_names_are_read_in_parts(tmp_path):
     again = inception_resnet()
     h5.read(again, path)
     for one, other in zip(again.weights, model.weights, strict=True):
-        assert off(norm_rules.to_numpy(one), norm_rules.to_numpy(other)) == 0
+        assert off(builder.to_numpy(one), builder.to_numpy(other)) == 0
     assert not h5.has_classifier(path)

@@ -10,7 +10,7 @@ from own_models import BASE, RGB, picture, saved, stack
 from keras_dream import Dreamer, Recipe
 from keras_dream.errors import NetworkError
 from keras_dream.lowering import preprocessing
-from keras_dream.lowering.rules import to_numpy
+from keras_dream.lowering.builder import to_numpy
 from keras_dream.zoo import user_models
 
 

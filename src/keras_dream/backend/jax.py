@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -94,6 +95,12 @@ class JaxBackend(Nhwc):
 
     def vector(self, values: np.ndarray) -> Array:
         return jax.device_put(np.array(values, np.float32), self._device)
+
+    def array(self, values: np.ndarray) -> Array:
+        return self.vector(values)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return np.array(x, np.float32)
 
     def kernel(self, values: np.ndarray) -> Array:
         return self.vector(values).astype(self._dtype)
@@ -267,6 +274,12 @@ class JaxBackend(Nhwc):
     def absolute(self, x: Array) -> Array:
         return jnp.abs(x)
 
+    def exp(self, x: Array) -> Array:
+        return jnp.exp(x)
+
+    def log(self, x: Array) -> Array:
+        return jnp.log(x)
+
     def clip(self, x: Array, low: float, high: float) -> Array:
         # where, not clip: jnp.clip halves the slope at the bounds.
         return jnp.where(x < low, low, jnp.where(x > high, high, x))
@@ -284,6 +297,12 @@ class JaxBackend(Nhwc):
 
     def mean(self, x: Array) -> Array:
         return jnp.mean(x, dtype=jnp.float32)
+
+    def max(self, x: Array) -> Array:
+        return jnp.max(x).astype(jnp.float32)
+
+    def log_sum_exp(self, x: Array) -> Array:
+        return jax.nn.logsumexp(x.astype(jnp.float32))
 
     def global_mean(self, x: Array) -> Array:
         return jnp.mean(x, SPATIAL, jnp.float32, keepdims=True).astype(x.dtype)
@@ -309,44 +328,56 @@ class JaxBackend(Nhwc):
 
     # -- calculus -----------------------------------------------------------------
     def value_and_grad(
-        self, function: Callable[[Array, tuple[Any, ...]], Array]
-    ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
+        self, function: Callable[..., Array], *, static: bool = False
+    ) -> Callable[..., tuple[Array, Any]]:
         return self._compiled(jax.value_and_grad(function))
 
     def function(
-        self, function: Callable[[Array, tuple[Any, ...]], list[Array]]
-    ) -> Callable[[Array, tuple[int, ...]], list[Array]]:
+        self, function: Callable[..., list[Array]], *, static: bool = False
+    ) -> Callable[..., list[Array]]:
         return self._compiled(function)
 
     def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        programs: dict[Any, Callable[[Array], Any]] = {}
+        programs: dict[Any, Callable[..., Any]] = {}
+        lock = threading.Lock()
 
-        def run(x: Array, plan: tuple[int, ...]) -> Any:
-            key = (x.shape, x.dtype, plan)
-            if key not in programs:
-                with jax.default_matmul_precision(self._exactness):
-                    programs[key] = _program(function, x, plan)
-            return programs[key](x)
+        def run(x: Any, plan: tuple[int, ...], *constants: Any) -> Any:
+            # Numbers become arrays: each value would be a program of its own.
+            numbers = (np.int32(c) if isinstance(c, int) else c for c in constants)
+            arrays, structure = jax.tree.flatten((x, *numbers))
+            key = (structure, plan, *((a.shape, a.dtype) for a in arrays))
+            with lock:
+                if key not in programs:
+                    with jax.default_matmul_precision(self._exactness):
+                        programs[key] = _program(function, structure, plan, arrays)
+            return programs[key](arrays)
 
         return run
 
 
 def _program(
-    function: Callable[..., Any], x: Array, plan: tuple[int, ...]
-) -> Callable[[Array], Any]:
+    function: Callable[..., Any], structure: Any, plan: tuple[int, ...], arrays: Any
+) -> Callable[[list[Array]], Any]:
     """Compiles for one size, with the weights as arguments.
 
     `jax.jit` alone would write closed-over weights into the program: 71 MB of them
     made 142 MB of program text, again for every size.
     """
-    traced, shapes = jax.make_jaxpr(lambda x: function(x, plan), return_shape=True)(x)
+
+    def flat(*arrays: Array) -> Any:
+        x, *constants = jax.tree.unflatten(structure, arrays)
+        return function(x, plan, *constants)
+
+    traced, shapes = jax.make_jaxpr(flat, return_shape=True)(*arrays)
     shape = jax.tree.structure(shapes)
 
     @jax.jit
-    def run(weights: list[Array], x: Array) -> Any:
-        return jax.tree.unflatten(shape, core.eval_jaxpr(traced.jaxpr, weights, x))
+    def run(weights: list[Array], arrays: list[Array]) -> Any:
+        return jax.tree.unflatten(
+            shape, core.eval_jaxpr(traced.jaxpr, weights, *arrays)
+        )
 
-    return lambda x: run(traced.consts, x)
+    return lambda arrays: run(traced.consts, arrays)
 
 
 @functools.partial(jax.jit, static_argnums=3)

@@ -69,6 +69,18 @@ class Backend(Protocol):
         """Returns a scalar as a Python float (waits for the device)."""
         ...
 
+    def array(self, values: np.ndarray) -> Array:
+        """Copies numpy values of any shape to the device, as float32."""
+        ...
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """Copies an array of any shape to the host, as float32; not for feature maps.
+
+        The axes are those that the array has on the device: those of `array`, but for
+        feature maps the backend's own, for which `to_image` is made.
+        """
+        ...
+
     def vector(self, values: np.ndarray) -> Array:
         """Copies one value per channel, numpy (c,), to the device."""
         ...
@@ -230,6 +242,14 @@ class Backend(Protocol):
         """Takes absolute values."""
         ...
 
+    def exp(self, x: Array) -> Array:
+        """Raises e to the values."""
+        ...
+
+    def log(self, x: Array) -> Array:
+        """Takes natural logarithms of positive values."""
+        ...
+
     def clip(self, x: Array, low: float, high: float) -> Array:
         """Limits values to [low, high]."""
         ...
@@ -245,6 +265,17 @@ class Backend(Protocol):
 
     def mean(self, x: Array) -> Array:
         """Averages everything to a float32 scalar; not a number for an empty map."""
+        ...
+
+    def max(self, x: Array) -> Array:
+        """Takes the maximum of everything, a float32 scalar."""
+        ...
+
+    def log_sum_exp(self, x: Array) -> Array:
+        """Returns log(sum(exp(x))) of everything, a float32 scalar, without overflow.
+
+        `exp(subtract(x, log_sum_exp(x)))` is the softmax over all values.
+        """
         ...
 
     def global_mean(self, x: Array) -> Array:
@@ -272,26 +303,35 @@ class Backend(Protocol):
 
     # -- calculus -----------------------------------------------------------------
     def value_and_grad(
-        self, function: Callable[[Array, tuple[Any, ...]], Array]
-    ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
-        """Returns `g(x, plan)`: the value of `function(x, plan)` and its slope at x.
+        self, function: Callable[..., Array], *, static: bool = False
+    ) -> Callable[..., tuple[Array, Any]]:
+        """Returns `g(x, plan, *constants)`: the value of `function` and its gradient.
+
+        The gradient is right whatever surrounds the call: `torch.no_grad`,
+        `torch.inference_mode`, autocast. One `g` may be used in several threads.
 
         Args:
-            function: Gives a scalar; pure; made of this protocol's operations. `plan`
-                is a tuple of whole numbers that depend on the size of the picture
-                (paddings); inside they are numbers (torch, jax) or traced scalars
-                (tensorflow).
+            function: `function(x, plan, *constants)` gives a scalar; pure; made of this
+                protocol's operations. `x` is an array or a tuple of arrays (feature
+                maps, spectra, any float32 array), and the gradient has the structure
+                of `x`. `plan` is a tuple of whole numbers that depend on the size of
+                the picture (paddings); inside they are numbers (torch, jax) or traced
+                scalars (tensorflow). `constants` are arrays and whole numbers that
+                may change from call to call without compiling again (the offset of
+                `roll`); they have no gradient.
+            static: Whether the function must see sizes and plan as numbers, as layers
+                that stay Keras' own must: then tensorflow traces once a size.
 
         Returns:
             A function, compiled where that pays (jax: once a size and plan;
-            tensorflow: once for all sizes). It leaves no graph behind.
+            tensorflow: once for all sizes of its feature maps). It keeps no graph.
         """
         ...
 
     def function(
-        self, function: Callable[[Array, tuple[Any, ...]], list[Array]]
-    ) -> Callable[[Array, tuple[int, ...]], list[Array]]:
-        """Returns `function` for looking only: compiled alike, no gradient kept."""
+        self, function: Callable[..., list[Array]], *, static: bool = False
+    ) -> Callable[..., list[Array]]:
+        """Returns `function` compiled as by `value_and_grad`, without a gradient."""
         ...
 
     # -- layers that stay Keras' own ----------------------------------------------

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -93,6 +94,12 @@ class TensorFlowBackend(Nhwc):
 
     def vector(self, values: np.ndarray) -> Array:
         return tf.constant(np.asarray(values, np.float32))
+
+    def array(self, values: np.ndarray) -> Array:
+        return self.vector(values)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return np.array(tf.cast(x, tf.float32))
 
     def kernel(self, values: np.ndarray) -> Array:
         return tf.cast(self.vector(values), self._dtype)
@@ -275,6 +282,12 @@ class TensorFlowBackend(Nhwc):
     def absolute(self, x: Array) -> Array:
         return tf.abs(x)
 
+    def exp(self, x: Array) -> Array:
+        return tf.exp(x)
+
+    def log(self, x: Array) -> Array:
+        return tf.math.log(x)
+
     def clip(self, x: Array, low: float, high: float) -> Array:
         return tf.clip_by_value(x, low, high)
 
@@ -292,6 +305,12 @@ class TensorFlowBackend(Nhwc):
 
     def mean(self, x: Array) -> Array:
         return tf.reduce_mean(tf.cast(x, tf.float32))
+
+    def max(self, x: Array) -> Array:
+        return tf.reduce_max(tf.cast(x, tf.float32))
+
+    def log_sum_exp(self, x: Array) -> Array:
+        return tf.reduce_logsumexp(tf.cast(x, tf.float32))
 
     def global_mean(self, x: Array) -> Array:
         mean = tf.reduce_mean(tf.cast(x, tf.float32), SPATIAL, keepdims=True)
@@ -326,47 +345,60 @@ class TensorFlowBackend(Nhwc):
 
     # -- calculus -----------------------------------------------------------------
     def value_and_grad(
-        self, function: Callable[[Array, tuple[Any, ...]], Array]
-    ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
-        def step(x: Array, plan: tuple[Any, ...]) -> tuple[Array, Array]:
+        self, function: Callable[..., Array], *, static: bool = False
+    ) -> Callable[..., tuple[Array, Any]]:
+        def step(x: Any, plan: tuple[Any, ...], *constants: Any) -> tuple[Array, Any]:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(x)
-                value = function(x, plan)
-            # Where nothing of x reaches the value, its slope is zero.
+                value = function(x, plan, *constants)
+            # Where nothing of x reaches the value, its gradient is zero.
             zero = tf.UnconnectedGradients.ZERO
             return value, tape.gradient(value, x, unconnected_gradients=zero)
 
-        return _compiled(step)
+        return _compiled(step, static)
 
     def function(
-        self, function: Callable[[Array, tuple[Any, ...]], list[Array]]
-    ) -> Callable[[Array, tuple[int, ...]], list[Array]]:
-        return _compiled(function)
+        self, function: Callable[..., list[Array]], *, static: bool = False
+    ) -> Callable[..., list[Array]]:
+        return _compiled(function, static)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Traces once, at the first call, for all sizes and plans."""
-    traced: dict[tuple[int, int], Callable[..., Any]] = {}
+def _compiled(function: Callable[..., Any], static: bool) -> Callable[..., Any]:
+    """Traces at the first call, for all sizes and plans unless they are static."""
+    programs: dict[Any, Callable[..., Any]] = {}
+    lock = threading.Lock()
 
-    def run(x: Array, plan: tuple[int, ...]) -> Any:
-        key = (x.shape[3], len(plan))
-        if key not in traced:
-            traced[key] = _traced(function, *key)
-        return traced[key](x, tf.constant(plan, tf.int32, (len(plan),)))
+    def run(x: Any, plan: tuple[int, ...], *constants: Any) -> Any:
+        arrays = tf.nest.map_structure(tf.convert_to_tensor, (x, *constants))
+        specs = tf.nest.map_structure(lambda a: _spec(a, static), arrays)
+        key = (specs, plan if static else len(plan))
+        with lock:
+            if key not in programs:
+                fixed = plan if static else None
+                programs[key] = _program(function, specs, len(plan), fixed)
+        return programs[key](arrays, tf.constant(plan, tf.int32, (len(plan),)))
 
     return run
 
 
-def _traced(function: Callable[..., Any], channels: int, n: int) -> Callable[..., Any]:
-    signature = (
-        tf.TensorSpec((1, None, None, channels), tf.float32),
-        tf.TensorSpec((n,), tf.int32),
-    )
+def _spec(x: Array, static: bool) -> tf.TensorSpec:
+    shape = x.shape
+    if shape.rank == 4 and not static:
+        shape = (shape[0], None, None, shape[3])  # a feature map of any size
+    return tf.TensorSpec(shape, x.dtype)
+
+
+def _program(
+    function: Callable[..., Any], specs: Any, n: int, fixed: tuple[int, ...] | None
+) -> Callable[..., Any]:
+    signature = (specs, tf.TensorSpec((n,), tf.int32))
 
     # Weights are captured by reference, so nothing is copied from call to call.
     @tf.function(input_signature=signature, autograph=False)
-    def run(x: Array, plan: Array) -> Any:
-        return function(x, tuple(tf.unstack(plan, n)))
+    def run(arrays: Any, plan: Array) -> Any:
+        x, *constants = arrays
+        numbers = tuple(tf.unstack(plan, n)) if fixed is None else fixed
+        return function(x, numbers, *constants)
 
     return run
 

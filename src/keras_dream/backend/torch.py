@@ -1,9 +1,10 @@
 """The torch backend: eager, channels-last memory under NCHW shapes, any size."""
 
+import contextlib
 import ctypes
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 # A network is hundreds of short operations, and GNU OpenMP's threads spin between
@@ -107,6 +108,12 @@ class TorchBackend:
 
     def to_float(self, x: Array) -> float:
         return float(x)
+
+    def array(self, values: np.ndarray) -> Array:
+        return self.vector(values)
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return x.detach().to("cpu", torch.float32).numpy().copy()
 
     def vector(self, values: np.ndarray) -> Array:
         return torch.tensor(np.asarray(values, np.float32), device=self._device)
@@ -283,6 +290,12 @@ class TorchBackend:
     def absolute(self, x: Array) -> Array:
         return x.abs()
 
+    def exp(self, x: Array) -> Array:
+        return x.exp()
+
+    def log(self, x: Array) -> Array:
+        return x.log()
+
     def clip(self, x: Array, low: float, high: float) -> Array:
         return x.clamp(low, high)
 
@@ -300,6 +313,12 @@ class TorchBackend:
     def mean(self, x: Array) -> Array:
         # Not x.mean(): its slope comes back in another layout and is copied from there.
         return x.sum(dtype=torch.float32) / x.numel()
+
+    def max(self, x: Array) -> Array:
+        return x.max().float()
+
+    def log_sum_exp(self, x: Array) -> Array:
+        return x.float().flatten().logsumexp(0)
 
     def global_mean(self, x: Array) -> Array:
         return x.sum(_SPATIAL, keepdim=True) / (x.shape[2] * x.shape[3])
@@ -323,23 +342,42 @@ class TorchBackend:
 
     # -- calculus -----------------------------------------------------------------
     def value_and_grad(
-        self, function: Callable[[Array, tuple[Any, ...]], Array]
-    ) -> Callable[[Array, tuple[int, ...]], tuple[Array, Array]]:
-        def step(x: Array, plan: tuple[int, ...]) -> tuple[Array, Array]:
-            x = x.detach().requires_grad_()
-            value = function(x, plan)
-            if value.requires_grad:
-                (gradient,) = torch.autograd.grad(value, x)
-            else:
-                gradient = torch.zeros_like(x)  # nothing of x reached the value
-            return value.detach(), gradient
+        self, function: Callable[..., Array], *, static: bool = False
+    ) -> Callable[..., tuple[Array, Any]]:
+        def step(x: Any, plan: tuple[int, ...], *constants: Any) -> tuple[Array, Any]:
+            with self._own_modes(), torch.enable_grad():
+                arrays = x if isinstance(x, tuple) else (x,)
+                leaves = tuple(_normal(a).detach().requires_grad_() for a in arrays)
+                whole = leaves if isinstance(x, tuple) else leaves[0]
+                value = function(whole, plan, *map(_normal, constants))
+                if value.requires_grad:
+                    gradient = torch.autograd.grad(
+                        value, leaves, materialize_grads=True
+                    )
+                else:  # no leaf reaches the value
+                    gradient = tuple(map(torch.zeros_like, leaves))
+                value = value.detach()
+            return value, gradient if isinstance(x, tuple) else gradient[0]
 
         return step
 
     def function(
-        self, function: Callable[[Array, tuple[Any, ...]], list[Array]]
-    ) -> Callable[[Array, tuple[int, ...]], list[Array]]:
-        return torch.no_grad()(function)
+        self, function: Callable[..., list[Array]], *, static: bool = False
+    ) -> Callable[..., list[Array]]:
+        def run(x: Any, plan: tuple[int, ...], *constants: Any) -> list[Array]:
+            with self._own_modes(), torch.no_grad():
+                return function(x, plan, *constants)
+
+        return run
+
+    @contextlib.contextmanager
+    def _own_modes(self) -> Iterator[None]:
+        """Leaves the caller's modes: in them tensors have no gradient or precision."""
+        with (
+            torch.inference_mode(mode=False),
+            torch.autocast(self._device.type, enabled=False),
+        ):
+            yield
 
     # -- layers that stay Keras' own ----------------------------------------------
     def to_keras(self, x: Array) -> Array:
@@ -347,6 +385,11 @@ class TorchBackend:
 
     def from_keras(self, x: Array) -> Array:
         return x.permute(0, 3, 1, 2)
+
+
+def _normal(x: Any) -> Any:
+    """Returns a copy of a tensor of `torch.inference_mode`, which has no gradient."""
+    return x.clone() if isinstance(x, torch.Tensor) and x.is_inference() else x
 
 
 def _order(padding: Padding) -> tuple[Any, ...]:

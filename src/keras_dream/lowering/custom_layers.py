@@ -1,16 +1,17 @@
-"""Two layers of Caffe's that Keras has not, and how each becomes operations.
+"""Layers of our own that Keras has not, and how each becomes operations.
 
-Source: BVLC/caffe, src/caffe/layers/lrn_layer.cpp and pooling_layer.cpp, from which
-the arithmetic is taken, not the code.
+Sources: BVLC/caffe, src/caffe/layers/lrn_layer.cpp and pooling_layer.cpp, for Caffe's
+two, from which the arithmetic is taken, not the code; keras.applications.nasnet for the
+padding.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from keras_dream.lowering.walker import Builder, Value
+from keras_dream.lowering.builder import POINTWISE, Builder, Rule, Value
 
 
 def band(channels: int, size: int) -> np.ndarray:
@@ -113,11 +114,46 @@ def pooling() -> Any:
     return CeilMaxPooling2D
 
 
+@cache
+def window_padding() -> Any:
+    """Returns the Keras layer class WindowPadding, made when it is first asked for."""
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable("keras_dream")
+    class WindowPadding(keras.layers.Layer):
+        """Pads with zeros what windows of one size, two cells apart, need as SAME.
+
+        `keras.applications` computes such paddings once, when the model is built, for
+        the one size it is built for. This layer computes them for every picture.
+        """
+
+        def __init__(self, size: int, **kwargs: Any):
+            super().__init__(**kwargs)
+            self.size = size
+
+        def call(self, x: Any) -> Any:
+            sides, shape = [], ops.shape(x) or ()
+            for n in shape[1:3]:
+                total = self.size - 2 + cast("int", n) % 2
+                sides.append((total // 2, total - total // 2))
+            return ops.pad(x, ((0, 0), *sides, (0, 0)))
+
+        def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+            sides = [n and n + self.size - 2 + n % 2 for n in shape[1:3]]
+            return (shape[0], *sides, shape[3])
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "size": self.size}
+
+    return WindowPadding
+
+
 def _normalisation(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value:
     """Squares, sums them with a 1 × 1 convolution of ones, and takes the power."""
-    (x,) = given
+    (x,) = inputs
     channels = layer.input.shape[-1]
     kernel = band(channels, layer.size) * (layer.alpha / layer.size)
     sums = builder.add(
@@ -128,28 +164,33 @@ def _normalisation(
             "kernel": kernel.reshape(1, 1, channels, channels),
             "bias": np.full(channels, layer.k),
         },
-        stride=[1, 1],
-        padding="valid",
-        dilation=[1, 1],
-        groups=1,
+        **POINTWISE,
     )
     scale = builder.add(f"{name}/scale", "power", sums, exponent=-float(layer.beta))
     return builder.add(name, "multiply", x, scale)
 
 
-def _pool(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+def _pool(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
     behind = layer.stride - 1
     return builder.add(
         name,
         "max_pool",
-        given[0],
+        inputs[0],
         size=[layer.size] * 2,
         stride=[layer.stride] * 2,
         padding=[0, behind, 0, behind],
     )
 
 
-RULES: Mapping[str, Callable[[Builder, str, Any, list[Value]], Value | None]] = {
+def _window_padding(
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
+) -> Value:
+    size, ahead = [layer.size] * 2, [2, 2]
+    return builder.add(name, "pad", inputs[0], padding="same", size=size, ahead=ahead)
+
+
+RULES: Mapping[str, Rule] = {
     "CrossChannelNormalization": _normalisation,
     "CeilMaxPooling2D": _pool,
+    "WindowPadding": _window_padding,
 }

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.lowering.walker import Builder, Value
+from keras_dream.lowering.builder import Builder, Value, to_numpy
 
 
 def lower_operator(
-    builder: Builder, name: str, node: Any, given: list[Value]
+    builder: Builder, name: str, node: Any, inputs: list[Value]
 ) -> Value | None:
     """Lowers an operator with a constant, or a choice or turning of the channels.
 
@@ -20,7 +20,7 @@ def lower_operator(
         builder: Collects the nodes.
         name: The new node's name.
         node: The Keras node.
-        given: The maps it reads.
+        inputs: The maps it reads.
 
     Returns:
         Its map; None for any other operation.
@@ -28,22 +28,22 @@ def lower_operator(
     kind, home = type(node.operation).__name__, type(node.operation).__module__
     if home != "keras.src.ops.numpy":
         return None
-    if kind == "Stack" and all(value.plane for value in given):
+    if kind == "Stack" and all(value.plane for value in inputs):
         # Single channels that `x[..., 2]` has taken out, put together again.
         last = node.operation.axis in (-1, 3)
-        return builder.add(name, "concat", *given) if last else None
+        return builder.add(name, "concat", *inputs) if last else None
     args = node.arguments.args
-    if len(given) != 1 or len(args) != 2 or given[0].plane:
+    if len(inputs) != 1 or len(args) != 2 or inputs[0].plane:
         return None
     if kind == "GetItem":
-        return _item(builder, name, node, given[0])
+        return _item(builder, name, node, inputs[0])
     numbers = _affine(kind, args, int(node.output_tensors[0].shape[-1]))
     if numbers is None:
         return None
     weights: dict[str, np.ndarray | None] = dict(
         zip(("scale", "shift"), numbers, strict=True)
     )
-    return builder.add(name, "affine", given[0], weights=weights)
+    return builder.add(name, "affine", inputs[0], weights=weights)
 
 
 def picks_channels(index: Any) -> bool:
@@ -55,14 +55,14 @@ def picks_channels(index: Any) -> bool:
     return whole and (isinstance(last, int) or last == slice(None, None, -1))
 
 
-def _item(builder: Builder, name: str, node: Any, given: Value) -> Value | None:
+def _item(builder: Builder, name: str, node: Any, inputs: Value) -> Value | None:
     index = node.arguments.args[1]
     if not picks_channels(index):
         return None
     count = int(node.arguments.args[0].shape[-1])
     order, last = list(range(count)), index[-1]
     chosen = [order[last]] if isinstance(last, int) else order[::-1]
-    value = builder.add(name, "gather", given, channels=chosen)
+    value = builder.add(name, "gather", inputs, channels=chosen)
     value.plane = isinstance(last, int)
     return value
 
@@ -88,8 +88,6 @@ def _affine(
 
 def _constant(value: Any, count: int) -> np.ndarray | None:
     """Returns a constant as one number or one for each channel, else None."""
-    from keras_dream.lowering.rules import to_numpy
-
     if isinstance(value, bool | str | None) or _is_map(value):
         return None
     if not isinstance(value, int | float) and not hasattr(value, "shape"):

@@ -1,15 +1,14 @@
 """What stands between a picture in [0, 1] and a Keras model's first layer."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest, short_repr
 from keras_dream.graph.graph import INPUT
-
-if TYPE_CHECKING:
-    from keras_dream.lowering.walker import Builder, Value
+from keras_dream.lowering.builder import POINTWISE, Builder, Value, to_numpy
+from keras_dream.lowering.operators import picks_channels
 
 # scale and shift of images in [0, 1], per channel, and the channels' order: what
 # keras.applications' preprocess_input does to images in [0, 255], mode by mode.
@@ -144,7 +143,7 @@ def stated(function: Any, preprocessing: str | None) -> str:
     return preprocessing
 
 
-def preprocess(builder: "Builder", mode: str, function: Any) -> "Value":
+def preprocess(builder: Builder, mode: str, function: Any) -> Value:
     """Appends the picture and what makes a model's input of it.
 
     A model of one channel sees the picture's luma; its gradient goes back to all three.
@@ -163,10 +162,7 @@ def preprocess(builder: "Builder", mode: str, function: Any) -> "Value":
             "conv2d",
             value,
             weights={"kernel": np.reshape(LUMA, (1, 1, 3, 1))},
-            stride=[1, 1],
-            padding="valid",
-            dilation=[1, 1],
-            groups=1,
+            **POINTWISE,
         )
     if order != (0, 1, 2):
         value = builder.add("input/order", "gather", value, channels=list(order))
@@ -187,8 +183,6 @@ def _own(function: Any) -> tuple[str, tuple[str, ...]]:
         Its first layer and the modes that this may have been made for, the likeliest
         first; none where it does not tell.
     """
-    from keras_dream.lowering.operators import picks_channels
-
     for node in _first_nodes(function):
         operation = node.operation
         kind = type(operation).__name__
@@ -242,8 +236,6 @@ def _by_scale(scale: Any, offset: Any) -> tuple[str, ...]:
 
 def _by_mean(layer: Any) -> tuple[str, ...]:
     """Tells which levels a Normalization was adapted to."""
-    from keras_dream.lowering.rules import to_numpy
-
     mean, variance = to_numpy(layer.mean), to_numpy(layer.variance)
     grey = max(float(np.mean(mean)), float(np.sqrt(np.mean(variance)))) >= _GREY_LEVEL
     most = 255.0 if grey else 1.0

@@ -4,17 +4,14 @@ A rule takes the builder, the node's name, the Keras layer and the maps it reads
 returns the map it makes. What has no rule stays opaque.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_dream.backend.protocol import ACTIVATIONS
-from keras_dream.lowering import application_rules, custom_layers, norm_rules
-from keras_dream.lowering.norm_rules import to_numpy
-from keras_dream.lowering.walker import Builder, Value
-
-Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
+from keras_dream.lowering import custom_layers
+from keras_dream.lowering.builder import POINTWISE, Builder, Rule, Value, to_numpy
 
 
 def _arrays(layer: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -63,7 +60,7 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _conv2d(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     if not _is_plain(layer) or layer.padding not in ("same", "valid"):
         return None
@@ -73,18 +70,18 @@ def _conv2d(
         # A group for every channel, as ConvNeXt has it: each channel on its own.
         kernel = kernel.reshape(*kernel.shape[:2], layer.groups, -1)
         op, more = "depthwise_conv2d", {}
-    elif given[0].single and kernel.shape[:2] == (1, 1):
+    elif inputs[0].single and kernel.shape[:2] == (1, 1):
         more["dense"] = True  # of one cell, as MobileNet's classifier is written
-    return _strided(builder, name, op, layer, given[0], kernel, bias, **more)
+    return _strided(builder, name, op, layer, inputs[0], kernel, bias, **more)
 
 
 def _depthwise(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     if not _is_plain(layer):
         return None
     arrays = _arrays(layer)
-    return _strided(builder, name, "depthwise_conv2d", layer, given[0], *arrays)
+    return _strided(builder, name, "depthwise_conv2d", layer, inputs[0], *arrays)
 
 
 def _strided(
@@ -111,14 +108,14 @@ def _strided(
 
 
 def _separable(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     if not _is_plain(layer):
         return None
     deep = builder.add(
         f"{name}/depthwise",
         "depthwise_conv2d",
-        given[0],
+        inputs[0],
         weights={"kernel": to_numpy(layer.depthwise_kernel)},
         stride=list(layer.strides),
         padding=layer.padding,
@@ -130,46 +127,38 @@ def _separable(
         "conv2d",
         deep,
         weights={"kernel": to_numpy(layer.pointwise_kernel), "bias": bias},
-        **_POINT,
+        **POINTWISE,
     )
     return _activated(builder, name, layer, linear)
 
 
-_POINT: dict[str, Any] = {
-    "stride": [1, 1],
-    "padding": "valid",
-    "dilation": [1, 1],
-    "groups": 1,
-}
-
-
-def dense(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+def dense(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value | None:
     """A dense layer is a 1 × 1 convolution, or one as large as the map it flattened."""
     if not _is_plain(layer):
         return None
     matrix, bias = _arrays(layer)
-    shape = (*given[0].flat, -1) if given[0].flat else (1, 1, *matrix.shape)
+    shape = (*inputs[0].flat, -1) if inputs[0].flat else (1, 1, *matrix.shape)
     linear = builder.add(
         _linear_name(name, layer),
         "conv2d",
-        given[0],
+        inputs[0],
         weights={"kernel": matrix.reshape(shape), "bias": bias},
         dense=True,
-        **_POINT,
+        **POINTWISE,
     )
     return _activated(builder, name, layer, linear)
 
 
 def _pool(op: str) -> Rule:
     def rule(
-        builder: Builder, name: str, layer: Any, given: list[Value]
+        builder: Builder, name: str, layer: Any, inputs: list[Value]
     ) -> Value | None:
         if not _is_plain(layer):
             return None
         return builder.add(
             name,
             op,
-            given[0],
+            inputs[0],
             size=list(layer.pool_size),
             stride=list(layer.strides),
             padding=layer.padding,
@@ -180,99 +169,185 @@ def _pool(op: str) -> Rule:
 
 def _global(op: str) -> Rule:
     def rule(
-        builder: Builder, name: str, layer: Any, given: list[Value]
+        builder: Builder, name: str, layer: Any, inputs: list[Value]
     ) -> Value | None:
-        return builder.add(name, op, given[0]) if _is_plain(layer) else None
+        return builder.add(name, op, inputs[0]) if _is_plain(layer) else None
 
     return rule
 
 
 def _merge(op: str) -> Rule:
     def rule(
-        builder: Builder, name: str, layer: Any, given: list[Value]
+        builder: Builder, name: str, layer: Any, inputs: list[Value]
     ) -> Value | None:
-        if getattr(layer, "axis", -1) not in (-1, 3) or len(given) < 2:
+        if getattr(layer, "axis", -1) not in (-1, 3) or len(inputs) < 2:
             return None
-        return builder.add(name, op, *given)
+        return builder.add(name, op, *inputs)
 
     return rule
 
 
-def _average(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
-    total = builder.add(f"{name}/sum", "add", *given)
-    return builder.add(name, "multiply", total, factor=1 / len(given))
+def _average(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
+    total = builder.add(f"{name}/sum", "add", *inputs)
+    return builder.add(name, "multiply", total, factor=1 / len(inputs))
 
 
 def _activation(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     kind = _activation_name(layer.activation)
     if kind is None:
         return None
     if kind == "linear":
-        return given[0]
-    return _named_activation(builder, name, given[0], kind)
+        return inputs[0]
+    return _named_activation(builder, name, inputs[0], kind)
 
 
-def _relu(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value | None:
+def _relu(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value | None:
     kind = {None: "relu", 6: "relu6"}.get(layer.max_value)
     if kind is None or layer.negative_slope or layer.threshold:
         return None
-    return builder.add(name, "activation", given[0], kind=kind)
+    return builder.add(name, "activation", inputs[0], kind=kind)
 
 
 def _sloped(kind: str, attribute: str) -> Rule:
-    def rule(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+    def rule(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
         slope = float(getattr(layer, attribute))
-        return builder.add(name, "activation", given[0], kind=kind, slope=slope)
+        return builder.add(name, "activation", inputs[0], kind=kind, slope=slope)
 
     return rule
 
 
 def _softmax(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     if layer.axis not in (-1, 3):
         return None
-    return builder.add(name, "activation", given[0], kind="softmax")
+    return builder.add(name, "activation", inputs[0], kind="softmax")
 
 
 def _sided(op: str, attribute: str) -> Rule:
     def rule(
-        builder: Builder, name: str, layer: Any, given: list[Value]
+        builder: Builder, name: str, layer: Any, inputs: list[Value]
     ) -> Value | None:
         if not _is_plain(layer):
             return None
         (top, bottom), (left, right) = getattr(layer, attribute)
-        return builder.add(name, op, given[0], padding=[top, bottom, left, right])
+        return builder.add(name, op, inputs[0], padding=[top, bottom, left, right])
 
     return rule
 
 
 def _flatten(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
-    if given[0].single:
-        return given[0]
+    if inputs[0].single:
+        return inputs[0]
     shape = layer.input.shape[1:]
     if len(shape) != 3 or None in shape:
         return None
-    flat = Value(str(given[0]))
+    flat = Value(str(inputs[0]))
     flat.flat = tuple(shape)
     return flat
 
 
 def _reshape(
-    builder: Builder, name: str, layer: Any, given: list[Value]
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     # Squeeze-and-excite: one cell, written as (1, 1, c) again.
     one_cell = tuple(layer.target_shape)[:-1] in ((), (1, 1))
-    return given[0] if given[0].single and one_cell else None
+    return inputs[0] if inputs[0].single and one_cell else None
 
 
-def same(builder: Builder, name: str, layer: Any, given: list[Value]) -> Value:
+def _batch_norm(
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
+) -> Value | None:
+    """What a BatchNormalization does while a network only looks."""
+    if layer.axis not in (-1, 3):
+        return None
+    # Inference mode: the moving statistics. float64 keeps the folded numbers exact.
+    variance = to_numpy(layer.moving_variance).astype(np.float64)
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale = scale * to_numpy(layer.gamma)
+    shift = -to_numpy(layer.moving_mean) * scale
+    if layer.center:
+        shift = shift + to_numpy(layer.beta)
+    return _affine(builder, name, inputs, scale, shift)
+
+
+def _layer_norm(
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
+) -> Value | None:
+    """Normalises every cell over its channels."""
+    axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+    known = layer.gamma if layer.scale else layer.beta if layer.center else None
+    plain = layer.dtype == "float32" and not getattr(layer, "rms_scaling", False)
+    if axis not in ([-1], [3]) or known is None or not plain:
+        return None
+    one = np.ones(known.shape[0], np.float32)
+    scale = to_numpy(layer.gamma) if layer.scale else one
+    shift = to_numpy(layer.beta) if layer.center else 0 * one
+    weights = {"scale": scale, "shift": shift}
+    return builder.add(
+        name, "layer_norm", inputs[0], weights=weights, epsilon=layer.epsilon
+    )
+
+
+def _normalization(
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
+) -> Value | None:
+    """Shifts and scales by means and deviations of training pictures."""
+    if layer.axis not in ((-1,), (3,)) or layer.invert:
+        return None
+    mean, variance = np.ravel(to_numpy(layer.mean)), np.ravel(to_numpy(layer.variance))
+    # keras.layers.Normalization divides by max(sqrt(variance), epsilon = 1e-7).
+    scale = 1 / np.maximum(np.sqrt(variance), 1e-7)
+    return _affine(builder, name, inputs, scale, -mean * scale)
+
+
+def _rescaling(
+    builder: Builder, name: str, layer: Any, inputs: list[Value]
+) -> Value | None:
+    """Scales and shifts by numbers, or by three."""
+    scale, shift = np.ravel(layer.scale), np.ravel(layer.offset)
+    if scale.size not in (1, 3) or shift.size not in (1, 3):
+        return None
+    count = max(scale.size, shift.size)
+    return _affine(
+        builder, name, inputs, np.resize(scale, count), np.resize(shift, count)
+    )
+
+
+def _affine(
+    builder: Builder,
+    name: str,
+    inputs: list[Value],
+    scale: np.ndarray,
+    shift: np.ndarray,
+) -> Value:
+    """Appends a map that is scaled and shifted, per channel or as a whole."""
+    return builder.add(
+        name, "affine", inputs[0], weights={"scale": scale, "shift": shift}
+    )
+
+
+def _layer_scale(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
+    gamma = to_numpy(layer.gamma)
+    return _affine(builder, name, inputs, gamma, np.zeros_like(gamma))
+
+
+def _scaled_sum(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
+    """Inception-ResNet's shortcut and a small part of what it goes around."""
+    # An affine map, so that it can be folded into the convolution before it.
+    scale = np.full(1, layer.scale)
+    part = _affine(builder, f"{name}/scaled", inputs[1:], scale, np.zeros(1))
+    return builder.add(name, "add", inputs[0], part)
+
+
+def same(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
     """A layer that does nothing while a network only looks."""
-    return given[0]
+    return inputs[0]
 
 
 # What `keras.ops` merges maps with: operations of the layers' names and meaning. Others
@@ -288,7 +363,8 @@ _AUGMENTING = (
     "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom",
 )  # fmt: skip
 
-_RULES: dict[str, Rule] = {
+RULES: Mapping[str, Rule] = {
+    **custom_layers.RULES,
     **dict.fromkeys(_AUGMENTING, same),
     "Activation": _activation,
     "ActivityRegularization": same,
@@ -296,9 +372,10 @@ _RULES: dict[str, Rule] = {
     "Add": _merge("add"),
     "Average": _average,
     "AveragePooling2D": _pool("average_pool"),
-    "BatchNormalization": norm_rules.batch_norm,
+    "BatchNormalization": _batch_norm,
     "Concatenate": _merge("concat"),
     "Conv2D": _conv2d,
+    "CustomScaleLayer": _scaled_sum,  # of keras.applications' Inception-ResNet
     "Cropping2D": _sided("crop", "cropping"),
     "Dense": dense,
     "DepthwiseConv2D": _depthwise,
@@ -310,18 +387,20 @@ _RULES: dict[str, Rule] = {
     "GlobalAveragePooling2D": _global("global_mean"),
     "GlobalMaxPooling2D": _global("global_max"),
     "Identity": same,
-    "LayerNormalization": norm_rules.layer_norm,
+    "LayerNormalization": _layer_norm,
+    "LayerScale": _layer_scale,  # of keras.applications' ConvNeXt
     "LeakyReLU": _sloped("leaky_relu", "negative_slope"),
     "MaxPooling2D": _pool("max_pool"),
     "Maximum": _merge("maximum"),
     "Multiply": _merge("multiply"),
-    "Normalization": norm_rules.normalization,
+    "Normalization": _normalization,
     "ReLU": _relu,
-    "Rescaling": norm_rules.rescaling,
+    "Rescaling": _rescaling,
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
     "Softmax": _softmax,
     "SpatialDropout2D": same,
+    "StochasticDepth": same,  # of keras.applications; drops blocks in training only
     "Subtract": _merge("subtract"),
     "ZeroPadding2D": _sided("pad", "padding"),
 }
@@ -329,11 +408,9 @@ _RULES: dict[str, Rule] = {
 
 def rule_of(operation: Any) -> Rule | None:
     """Returns the rule of a Keras layer, or of a bare operation that merges maps."""
-    kind, ours = type(operation).__name__, type(operation).__module__
-    if ours == custom_layers.__name__:
-        return custom_layers.RULES[kind]
-    if ours.startswith(("keras.src.applications.", application_rules.__name__)):
-        return application_rules.RULES.get(kind)
+    kind, module = type(operation).__name__, type(operation).__module__
     is_layer = hasattr(operation, "call_signature_parameters")
-    known = ours.startswith("keras.") and (is_layer or kind in _OPERATORS)
-    return _RULES.get(kind) if known else None
+    is_known = module == custom_layers.__name__ or (
+        module.startswith("keras.") and (is_layer or kind in _OPERATORS)
+    )
+    return RULES.get(kind) if is_known else None

@@ -5,71 +5,13 @@ rule in `keras_dream.lowering.rules` stays an opaque node that calls the Keras l
 """
 
 import re
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from keras_dream.graph.graph import INPUT, Graph, Node
+from keras_dream.graph.graph import INPUT, Graph
+from keras_dream.lowering import operators, rules
+from keras_dream.lowering.builder import Builder, Value
 from keras_dream.lowering.opaque import OpaqueLayer
 from keras_dream.lowering.preprocessing import functional, preprocess, stated
-
-
-class Value(str):
-    """The name of a node's map, with what later layers must know of it.
-
-    Attributes:
-        single: The map has one cell: it comes from a global operation.
-        flat: (h, w, c) of the map that a Flatten hands on.
-        lost: It is no map that a graph can hold (a sequence, a flattened map on the
-            way to something else than a dense layer); nor is what is made of it.
-        plane: It is one channel without its axis, which only `stack` takes.
-    """
-
-    single: bool = False
-    plane: bool = False
-    lost: bool = False
-    flat: tuple[int, int, int] | None = None
-
-
-@dataclass
-class Builder:
-    """Collects nodes and weights while a model is walked."""
-
-    nodes: list[Node] = field(default_factory=list)
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
-    layers: dict[str, str] = field(default_factory=dict)
-    opaque: dict[str, Any] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(
-        self,
-        name: str,
-        op: str,
-        *inputs: Value,
-        weights: Mapping[str, np.ndarray | None] | None = None,
-        **attrs: Any,
-    ) -> Value:
-        """Appends a node and returns its map.
-
-        Args:
-            name: A name that no node has yet.
-            op: The operation.
-            *inputs: The maps it reads.
-            weights: Arrays by "kernel", "bias", "scale", "shift"; None is left out.
-            **attrs: Its constants.
-        """
-        self.nodes.append(Node(name, op, tuple(str(i) for i in inputs), attrs))
-        for kind, array in (weights or {}).items():
-            if array is not None:
-                self.weights[f"{name}/{kind}"] = np.asarray(array, np.float32)
-        value = Value(name)
-        value.single = op.startswith("global_") or (
-            bool(inputs) and all(i.single for i in inputs)
-        )
-        return value
 
 
 def lower(
@@ -114,47 +56,45 @@ def _walk(builder: Builder, function: Any, inputs: list[Value]) -> list[Value]:
             if node.is_input:
                 continue
             operation = node.operation
-            given = [values[id(t)] for t in node.arguments.keras_tensors]
+            inputs = [values[id(t)] for t in node.arguments.keras_tensors]
             if hasattr(operation, "_nodes_by_depth") or hasattr(
                 operation, "_functional"
             ):
                 inner = getattr(operation, "_functional", None) or operation
-                found = _walk(builder, inner, given)
+                found = _walk(builder, inner, inputs)
             else:
-                found = [_lower_one(builder, node, given)] * len(node.output_tensors)
+                found = [_lower_one(builder, node, inputs)] * len(node.output_tensors)
             outputs = zip(node.output_tensors, found, strict=True)
             values.update({id(t): v for t, v in outputs})
     return [values[id(t)] for t in function.outputs]
 
 
-def _lower_one(builder: Builder, node: Any, given: list[Value]) -> Value:
+def _lower_one(builder: Builder, node: Any, inputs: list[Value]) -> Value:
     kind = _kind(node.operation)
     place = f"{kind}@{builder.counts[kind]}"
     builder.counts[kind] += 1
     named = _is_named(node.operation) and node.operation.name not in builder.layers
     name = node.operation.name if named else place
     # The image's own node is called "input", as a layer may be, too.
-    value = _lower_operation(builder, place if name == INPUT else name, node, given)
+    value = _lower_operation(builder, place if name == INPUT else name, node, inputs)
     if not (value.lost or value.flat or value.plane):
         builder.layers[place] = builder.layers[name] = str(value)
     return value
 
 
 def _lower_operation(
-    builder: Builder, name: str, node: Any, given: list[Value]
+    builder: Builder, name: str, node: Any, inputs: list[Value]
 ) -> Value:
     """Lowers one Keras node by its rule, or keeps it opaque."""
-    from keras_dream.lowering import operators, rules
-
     rule = rules.rule_of(node.operation)
     takes_flat = rule in (rules.dense, rules.same)
-    if type(node.operation).__name__ != "Stack" and any(v.plane for v in given):
+    if type(node.operation).__name__ != "Stack" and any(v.plane for v in inputs):
         return _lost()
-    if any(value.lost or (value.flat and not takes_flat) for value in given):
+    if any(value.lost or (value.flat and not takes_flat) for value in inputs):
         return _lost()
-    made = None if rule is None else rule(builder, name, node.operation, given)
+    made = None if rule is None else rule(builder, name, node.operation, inputs)
     if made is None:
-        made = operators.lower_operator(builder, name, node, given)
+        made = operators.lower_operator(builder, name, node, inputs)
     if made is not None:
         return made
     # An opaque layer must take and give pictures: one map of (1, h, w, c) each.
@@ -162,7 +102,7 @@ def _lower_operation(
     if len(node.output_tensors) > 1 or any(len(t.shape) != 4 for t in tensors):
         return _lost()
     builder.opaque[name] = OpaqueLayer(node)
-    return builder.add(name, "opaque", *given)
+    return builder.add(name, "opaque", *inputs)
 
 
 def _lost() -> Value:

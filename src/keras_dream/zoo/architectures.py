@@ -75,7 +75,7 @@ def _nasnet(
     import keras
     from keras.src.applications.nasnet import NASNet
 
-    from keras_dream.lowering.application_rules import window_padding
+    from keras_dream.lowering.custom_layers import window_padding
 
     # Keras takes None for random weights, which its annotations do not tell.
     nothing: Any = None

@@ -174,7 +174,7 @@ def sha256_of_arrays(graph: Graph) -> str:
     Args:
         graph: The graph; the weights of its opaque layers count, too.
     """
-    from keras_dream.lowering.rules import to_numpy
+    from keras_dream.lowering.builder import to_numpy
 
     arrays = dict(graph.weights)
     for name, layer in graph.opaque.items():

@@ -1,0 +1,89 @@
+"""What every lowering rule builds with: maps, nodes and weights."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_dream.graph.graph import Node
+
+
+class Value(str):
+    """The name of a node's map, with what later layers must know of it.
+
+    Attributes:
+        single: The map has one cell: it comes from a global operation.
+        flat: (h, w, c) of the map that a Flatten hands on.
+        lost: It is no map that a graph can hold (a sequence, a flattened map on the
+            way to something else than a dense layer); nor is what is made of it.
+        plane: It is one channel without its axis, which only `stack` takes.
+    """
+
+    single: bool = False
+    plane: bool = False
+    lost: bool = False
+    flat: tuple[int, int, int] | None = None
+
+
+@dataclass
+class Builder:
+    """Collects nodes and weights while a model is walked."""
+
+    nodes: list[Node] = field(default_factory=list)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
+    opaque: dict[str, Any] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self,
+        name: str,
+        op: str,
+        *inputs: Value,
+        weights: Mapping[str, np.ndarray | None] | None = None,
+        **attrs: Any,
+    ) -> Value:
+        """Appends a node and returns its map.
+
+        Args:
+            name: A name that no node has yet.
+            op: The operation.
+            *inputs: The maps it reads.
+            weights: Arrays by "kernel", "bias", "scale", "shift"; None is left out.
+            **attrs: Its constants.
+        """
+        self.nodes.append(Node(name, op, tuple(str(i) for i in inputs), attrs))
+        for kind, array in (weights or {}).items():
+            if array is not None:
+                self.weights[f"{name}/{kind}"] = np.asarray(array, np.float32)
+        value = Value(name)
+        value.single = op.startswith("global_") or (
+            bool(inputs) and all(i.single for i in inputs)
+        )
+        return value
+
+
+Rule = Callable[[Builder, str, Any, list[Value]], Value | None]
+"""Lowers one Keras operation: (builder, name of the node, operation, inputs) → output.
+
+None means that the operation is none that the rule can lower.
+"""
+
+POINTWISE: dict[str, Any] = {
+    "stride": [1, 1],
+    "padding": "valid",
+    "dilation": [1, 1],
+    "groups": 1,
+}
+"""Attributes of a 1 × 1 convolution."""
+
+
+def to_numpy(variable: Any) -> np.ndarray:
+    """Returns a Keras variable's value."""
+    # Not keras.ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
+    value = getattr(variable, "value", variable)
+    if hasattr(value, "detach"):
+        value = value.detach().float().cpu().numpy()
+    return np.asarray(value)
