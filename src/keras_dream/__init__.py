@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Dreamer
     from keras_dream.dreamer.once import dream
-    from keras_dream.engine.loop import Step
-    from keras_dream.engine.result import Dream, Record
+    from keras_dream.engine.loop import Run
+    from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
     from keras_dream.explanations.explaining import explain
     from keras_dream.explanations.explanation import Explanation
@@ -33,6 +33,7 @@ __all__ = [
     "Objective",
     "Recipe",
     "Record",
+    "Run",
     "RunSettings",
     "Sheet",
     "Step",
@@ -54,7 +55,8 @@ _HOMES = {
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
     "Sheet": "sheets.work",
-    "Step": "engine.loop",
+    "Run": "engine.loop",
+    "Step": "engine.result",
     "atlas": "sheets.atlas",
     "dream": "dreamer.once",
     "explain": "explanations.explaining",

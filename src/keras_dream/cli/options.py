@@ -41,11 +41,8 @@ def named(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
         if not user_models.is_file(flags.network) and "preprocessing" not in given:
             flags = flags.but(preprocessing=None)
         flags = flags.but(network=user_models.named(flags.network, files))
-    if flags.also:
-        named_ones = (
-            t.but(network=user_models.named(t.network, files)) for t in flags.also
-        )
-        flags = flags.but(also=tuple(named_ones))
+    if flags.objective is not None:
+        flags = flags.but(objective=user_models.named_in(flags.objective, files))
     return flags
 
 
@@ -110,7 +107,7 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     Raises:
         InputError: If there are two files for one network.
     """
-    names = {term.network for term in recipe.terms}
+    names = {str(network.network) for network in recipe.networks}
     found: dict[str, str] = {}
     for text in given:
         name, _, file = text.partition("=")
@@ -146,7 +143,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
 
     def ask(name: str, source: "Source", classifier: bool) -> None:
         for recipe in recipes:
-            networks = (term.network for term in recipe.terms)
+            networks = (network.network for network in recipe.networks)
             if name in (asks_for_class(recipe) if classifier else networks):
                 return
         size = f"{source.size / 1e6:.0f} MB" if source.size else "a file"

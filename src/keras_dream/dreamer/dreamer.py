@@ -1,23 +1,23 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
 import os
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from keras_dream.backend import protocol as backends
-from keras_dream.dreamer.ensemble import Networks
+from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
-from keras_dream.engine.canvases import Pixels
-from keras_dream.engine.loop import Octave, Parts, Step
-from keras_dream.engine.optimizers import NormalisedAscent
-from keras_dream.engine.result import Dream, Record, processor, versions
-from keras_dream.errors import PictureError
+from keras_dream.engine.loop import Octave, Run
+from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.errors import InputError, PictureError
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
+from keras_dream.graph.passes import truncate
+from keras_dream.graph.program import Program
 from keras_dream.pictures.decoding import check_image
 from keras_dream.pictures.picture import Picture, as_picture
 from keras_dream.recipe.presets import preset
@@ -128,7 +128,7 @@ class Dreamer:
         given = as_list(first)
         recipe = recipe.but(network=name_of(given[0]))
         names = {name_of(network) for network in given}
-        more = dict.fromkeys(term.network for term in recipe.also or ())
+        more = dict.fromkeys(str(network.network) for network in recipe.networks[1:])
         others = [
             user_models.resolve(name, files) for name in more if name not in names
         ]
@@ -143,6 +143,9 @@ class Dreamer:
     def network(self) -> str:
         """The first network's name."""
         return self.networks[0]
+
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable("A dreamer", "its recipe, and make it again")
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -358,7 +361,7 @@ class Dreamer:
         graph = truncate(self.graph, frozenset(nodes))
         program = Program(graph, nodes, self._backend)
         plan = graph.plan(image.shape[0], image.shape[1])
-        run = self._backend.function(program)
+        run = self._backend.function(program, static=bool(graph.opaque))
         maps = run(self._backend.image(image), plan.values)
         return {
             layer: self._backend.to_image(x)

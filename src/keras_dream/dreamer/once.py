@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from keras_dream.dreamer.dreamer import Dreamer, chosen_recipe
+from keras_dream.dreamer.dreamer import Dreamer, as_recipe
 from keras_dream.engine.result import Dream
 from keras_dream.errors import SettingError, nearest
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -56,7 +56,7 @@ def dream(
             hint=nearest(unknown[0], names),
         )
     dreamer = Dreamer.of(
-        chosen := chosen_recipe(recipe).but(**settings),
+        chosen := as_recipe(recipe).but(**settings),
         network,
         weights=weights,
         preprocessing=preprocessing,

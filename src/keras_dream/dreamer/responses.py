@@ -29,7 +29,7 @@ from keras_dream.geometry import Size, leaves, noise, taps
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
-from keras_dream.recipe.objectives import Layer, Objective
+from keras_dream.recipe.objectives import Layer, NetworkObjective
 
 REFERENCES = ("noise", "noise", "smooth noise", "smooth noise", *["leaves"] * 4)
 REFERENCE_SIDE = 256
@@ -132,7 +132,7 @@ class Responses:
             yield Response(node, maps, top.mean(axis=0, dtype=np.float64))
 
     def strongest(
-        self, image: np.ndarray, objective: Objective
+        self, image: np.ndarray, objective: NetworkObjective
     ) -> dict[str, tuple[int, ...]]:
         """Returns the channels that `strongest(n)` means for a picture.
 
@@ -148,15 +148,16 @@ class Responses:
             NetworkError, NonFiniteError: As for `of`.
         """
         check_strongest(self._graph, objective)
-        nodes = {t.text: self._graph.node_of(t.layer) for t in objective.asked}
+        targets = objective.strongest_targets
+        nodes = {t.text: self._graph.node_of(t.layer) for t in targets}
         if not nodes:
             return {}
         made = self.of(self.seen(image), list(nodes.values()))
-        most = max(target.strongest or 0 for target in objective.asked)
+        most = max(target.strongest or 0 for target in targets)
         ranked = {response.node: response.strongest(most) for response in made}
         return {
             target.text: ranked[nodes[target.text]][: target.strongest]
-            for target in objective.asked
+            for target in targets
         }
 
     def _learn(self, nodes: Sequence[str]) -> None:
@@ -224,14 +225,14 @@ def references(side: int) -> tuple[np.ndarray, ...]:
     return tuple(made)
 
 
-def check_strongest(graph: Graph, objective: Objective) -> None:
+def check_strongest(graph: Graph, objective: NetworkObjective) -> None:
     """Makes sure that a network has as many channels as `strongest(n)` asks for.
 
     Raises:
         ObjectiveError: If it has not, or lacks the layer.
     """
-    channels = graph.channels() if objective.asked else {}
-    for target in objective.asked:
+    channels = graph.channels() if objective.strongest_targets else {}
+    for target in objective.strongest_targets:
         count = channels[graph.node_of(target.layer)]
         if (target.strongest or 0) > count:
             raise ObjectiveError(

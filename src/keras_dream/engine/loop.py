@@ -205,7 +205,9 @@ class _Ascent:
         image = surface.image(parameters)
         for iteration, (down, right) in enumerate(offsets.tolist(), start=1):
             began = time.perf_counter()
-            loss, image_gradient = self._loss_and_gradient(image, octave.size, (down, right))
+            loss, image_gradient = self._loss_and_gradient(
+                image, octave.size, (down, right)
+            )
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
@@ -250,8 +252,8 @@ def _pull_back(
 ) -> Callable[[tuple[Array, ...], Array], tuple[Array, ...]]:
     """Returns what takes a gradient from the image to the parameters of a canvas.
 
-    The backend differentiates the canvas: the gradient of ⟨image(parameters), g⟩, with g
-    held fixed, is that of loss ∘ canvas where g is the loss' gradient at the image.
+    The backend differentiates the canvas: the gradient of ⟨image(parameters), g⟩, with
+    g held fixed, is that of loss ∘ canvas where g is the loss' gradient at the image.
     """
     if surface.is_identity:
         return lambda _, gradient: (gradient,)
@@ -307,7 +309,9 @@ class _Growth:
         if self._recipe.detail != "before":
             return self._resized(image, start, end)
         difference = self._backend.subtract(image, self._bases[start])
-        return self._backend.add(self._bases[end], self._resized(difference, start, end))
+        return self._backend.add(
+            self._bases[end], self._resized(difference, start, end)
+        )
 
     def _regain(self, image: Array, start: int, end: int) -> Array:
         """Puts back, after an ascent, what the original lost at the smaller size."""

@@ -146,7 +146,6 @@ class Dream:
         }
 
 
-
 @dataclass(frozen=True)
 class Step(Event):
     """One step of a dream; it never changes once yielded.

@@ -7,15 +7,19 @@ the parameters through `Surface.image`, by the backend's own differentiation.
 import abc
 import functools
 import math
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-import numpy as np
 from pydantic import Field
 
-from keras_dream.backend.protocol import Array, Backend
-from keras_dream.geometry import Size
 from keras_dream.parts.part import Part
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_dream.backend.protocol import Backend
+
+Array = Any  # of the backend
+Size = tuple[int, int]  # (height, width) in pixels
 Arrays = tuple[Array, ...]
 
 
@@ -46,7 +50,7 @@ class Pixels(Part):
 
     name: Literal["pixels"] = "pixels"
 
-    def on(self, backend: Backend, size: Size) -> Surface:
+    def on(self, backend: "Backend", size: Size) -> Surface:
         """Returns the canvas for an image of (height, width) on a backend."""
         return _PixelSurface(backend)
 
@@ -54,7 +58,7 @@ class Pixels(Part):
 class _PixelSurface(Surface):
     is_identity = True
 
-    def __init__(self, backend: Backend):
+    def __init__(self, backend: "Backend"):
         self._backend = backend
 
     def parameters(self, image: Array) -> Arrays:
@@ -85,34 +89,34 @@ class Fourier(Part):
         "photographs, 0 for all alike",
     )
 
-    def on(self, backend: Backend, size: Size) -> Surface:
+    def on(self, backend: "Backend", size: Size) -> Surface:
         """Returns the canvas for an image of (height, width) on a backend."""
         return _FourierSurface(backend, size, self.decay)
 
 
-# Cholesky-like root of the covariance of the colours of ImageNet's pictures (red, green,
-# blue by independent colours): tensorflow/lucid, optvis/param/color.py, scaled there, as
-# here, by the longest of its columns.
-_COLOR_ROOT = np.array(
-    [[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float64
-)
-_COLORS = _COLOR_ROOT / np.linalg.norm(_COLOR_ROOT, axis=0).max()
-# The least distance from black and white that a sigmoid is asked for: half a grey level.
+# A root of the covariance of the colours of ImageNet's pictures (red, green and blue by
+# independent colours): tensorflow/lucid, optvis/param/color.py, divided there, as here,
+# by the length of its longest column.
+_COLOR_ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+# The least distance from black and white that logits stand for: half a grey level.
 _LEAST = 0.5 / 255
 
 
 class _FourierSurface(Surface):
-    def __init__(self, backend: Backend, size: Size, decay: float):
+    def __init__(self, backend: "Backend", size: Size, decay: float):
         self._backend = backend
         self._size = size
         self._spectrum = spectrum_scale(size, decay)
         self._scale = backend.image(self._spectrum[..., None])
-        self._colors = backend.vector(_COLORS.T.astype(np.float32))
+        self._colors = color_matrix()
+        self._held_colors = backend.vector(self._colors.astype("float32"))
 
     def parameters(self, image: Array) -> Arrays:
+        import numpy as np
+
         pixels = self._backend.to_image(image).astype(np.float64)
         pixels = pixels.clip(_LEAST, 1 - _LEAST)
-        logits = np.log(pixels / (1 - pixels)) @ np.linalg.inv(_COLORS.T)
+        logits = np.log(pixels / (1 - pixels)) @ np.linalg.inv(self._colors)
         spectrum = np.fft.rfft2(logits, axes=(0, 1)) / self._spectrum[..., None]
         halves = (spectrum.real, spectrum.imag)
         return tuple(self._backend.image(half.astype(np.float32)) for half in halves)
@@ -121,17 +125,26 @@ class _FourierSurface(Surface):
         b = self._backend
         real, imaginary = (b.multiply(half, self._scale) for half in parameters)
         colors = b.inverse_fft(real, imaginary, self._size)
-        return b.activation(b.matmul(colors, self._colors), "sigmoid")
+        return b.activation(b.matmul(colors, self._held_colors), "sigmoid")
+
+
+@functools.cache
+def color_matrix() -> "np.ndarray":
+    """Returns what takes independent colours to red, green and blue: float64 (3, 3)."""
+    import numpy as np
+
+    root = np.array(_COLOR_ROOT)
+    return root.T / np.linalg.norm(root, axis=0).max()
 
 
 @functools.lru_cache(maxsize=8)
-def spectrum_scale(size: Size, decay: float) -> np.ndarray:
+def spectrum_scale(size: Size, decay: float) -> "np.ndarray":
     """Returns what the coefficients of a picture's spectrum are multiplied by.
 
-    Amplitudes fall as 1 / frequency ** decay, the lowest frequency standing for the mean,
-    too. They are scaled so that coefficients of variance 1 make logits of variance 16:
-    the slope of a sigmoid is at most 1/4, so that a step of the parameters moves the
-    picture about as far as the same step of pixels.
+    Amplitudes fall as 1 / frequency ** decay, the lowest frequency standing for the
+    mean, too. They are scaled so that coefficients of variance 1 make logits of
+    variance 16: a sigmoid's derivative is at most 1/4, so that a step of the parameters
+    moves the picture about as far as the same step of pixels.
 
     Args:
         size: (height, width) in pixels.
@@ -140,6 +153,8 @@ def spectrum_scale(size: Size, decay: float) -> np.ndarray:
     Returns:
         float32 (height, width // 2 + 1); not to be written to.
     """
+    import numpy as np
+
     height, width = size
     down, across = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     frequency = np.maximum(np.hypot(down, across), 1 / max(height, width))

@@ -4,15 +4,19 @@ A loss is called with a feature map, the recipe's border in cells, and the backe
 returns a scalar of the backend.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from keras_dream.backend.protocol import Array, Backend
 from keras_dream.parts.part import Part
 
+if TYPE_CHECKING:
+    from keras_dream.backend.protocol import Backend
 
-def _interior(backend: Backend, features: Array, border: int) -> Array:
+Array = Any  # of the backend
+
+
+def _interior(backend: "Backend", features: Array, border: int) -> Array:
     """Returns the cells inside the border."""
     cells = (border, border, border, border)
     return backend.crop(features, cells) if border else features
@@ -27,7 +31,7 @@ class L2(Part):
 
     name: Literal["l2"] = "l2"
 
-    def __call__(self, backend: Backend, features: Array, border: int) -> Array:
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
         squares = backend.square(_interior(backend, features, border))
         return backend.divide(backend.sum(squares), backend.count(features))
@@ -38,7 +42,7 @@ class L2Mean(Part):
 
     name: Literal["l2_mean"] = "l2_mean"
 
-    def __call__(self, backend: Backend, features: Array, border: int) -> Array:
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
         return backend.mean(backend.square(_interior(backend, features, border)))
 
@@ -48,7 +52,7 @@ class Mean(Part):
 
     name: Literal["mean"] = "mean"
 
-    def __call__(self, backend: Backend, features: Array, border: int) -> Array:
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
         return backend.mean(_interior(backend, features, border))
 
@@ -61,7 +65,7 @@ class HalfSum(Part):
 
     name: Literal["half_sum"] = "half_sum"
 
-    def __call__(self, backend: Backend, features: Array, border: int) -> Array:
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
         squares = backend.square(_interior(backend, features, border))
         return backend.multiply(backend.sum(squares), 0.5)
@@ -82,7 +86,7 @@ class SoftmaxMean(Part):
         description="what activations are divided by before the softmax",
     )
 
-    def __call__(self, backend: Backend, features: Array, border: int) -> Array:
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
         inside = _interior(backend, features, border)
         # Less the maximum, as always, so that no exponential overflows.

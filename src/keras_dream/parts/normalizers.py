@@ -1,18 +1,22 @@
 """What a gradient is divided by before a step."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from keras_dream.backend.protocol import Array, Backend
+if TYPE_CHECKING:
+    from keras_dream.backend.protocol import Backend
 
+
+Array = Any
 Gradients = Sequence[Array]
 
 
-def _mean_abs(backend: Backend, gradients: Gradients, epsilon: float) -> float:
+def _mean_abs(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
     means = [backend.to_float(backend.mean(backend.absolute(g))) for g in gradients]
     return max(_joint(backend, gradients, means), epsilon)
 
 
-def _std(backend: Backend, gradients: Gradients, epsilon: float) -> float:
+def _std(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
     means = [backend.to_float(backend.mean(g)) for g in gradients]
     center = _joint(backend, gradients, means)
     spreads = [
@@ -22,16 +26,16 @@ def _std(backend: Backend, gradients: Gradients, epsilon: float) -> float:
     return _joint(backend, gradients, spreads) ** 0.5 + epsilon
 
 
-def _l2(backend: Backend, gradients: Gradients, epsilon: float) -> float:
+def _l2(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
     squares = [backend.to_float(backend.sum(backend.square(g))) for g in gradients]
     return max(sum(squares), epsilon) ** 0.5
 
 
-def _none(backend: Backend, gradients: Gradients, epsilon: float) -> float:
+def _none(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
     return 1.0
 
 
-def _joint(backend: Backend, gradients: Gradients, means: Sequence[float]) -> float:
+def _joint(backend: "Backend", gradients: Gradients, means: Sequence[float]) -> float:
     """Returns the mean over all arrays together."""
     if len(means) == 1:
         return means[0]
@@ -39,7 +43,7 @@ def _joint(backend: Backend, gradients: Gradients, means: Sequence[float]) -> fl
     return sum(m * n for m, n in zip(means, counts, strict=True)) / sum(counts)
 
 
-NORMALIZERS: Mapping[str, Callable[[Backend, Gradients, float], float]] = {
+NORMALIZERS: Mapping[str, Callable[["Backend", Gradients, float], float]] = {
     "mean_abs": _mean_abs,
     "std": _std,
     "l2": _l2,
@@ -67,7 +71,7 @@ class Normalizer:
         backend: Where it is computed.
     """
 
-    def __init__(self, kind: str, epsilon: float | None, backend: Backend):
+    def __init__(self, kind: str, epsilon: float | None, backend: "Backend"):
         self._backend = backend
         self._divisor = NORMALIZERS[kind]
         self._epsilon = EPSILONS[kind] if epsilon is None else epsilon

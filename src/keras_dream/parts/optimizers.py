@@ -4,14 +4,18 @@ An optimizer's state begins anew with every octave. It is given gradients as the
 has parameters, a tuple of arrays, and the normalizer's divisor.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from keras_dream.backend.protocol import Array, Backend
 from keras_dream.parts.part import Part
 
+if TYPE_CHECKING:
+    from keras_dream.backend.protocol import Backend
+
+
 State = Any
+Array = Any
 Arrays = tuple[Array, ...]
 _Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1)]
 
@@ -27,7 +31,7 @@ class Sgd(Part):
 
     def step(
         self,
-        backend: Backend,
+        backend: "Backend",
         state: State,
         gradients: Arrays,
         *,
@@ -67,7 +71,7 @@ class Adam(Part):
 
     def step(
         self,
-        backend: Backend,
+        backend: "Backend",
         state: State,
         gradients: Arrays,
         *,
@@ -93,7 +97,7 @@ class Adam(Part):
 
 
 def _decayed(
-    backend: Backend, averages: Arrays | None, values: Arrays, decay: float
+    backend: "Backend", averages: Arrays | None, values: Arrays, decay: float
 ) -> Arrays:
     """Returns exponential moving averages that began at zero."""
     news = tuple(backend.multiply(value, 1 - decay) for value in values)

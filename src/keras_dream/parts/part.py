@@ -62,7 +62,8 @@ def read_part(value: Any, kinds: Sequence[type[Part]], what: str) -> Any:
     name = None if fields is None else fields.pop("name", None)
     if fields is None or not isinstance(name, str) or name not in names:
         raise SettingError(
-            f"`{what}` must be one of {', '.join(names)}, with its parameters in brackets",
+            f"`{what}` must be one of {', '.join(names)}, with its parameters in "
+            "brackets",
             received=short_repr(value),
             hint=nearest(str(name), names) if name else f"try {next(iter(names))}",
         )

@@ -10,15 +10,15 @@
     network   = [ "-" ] [ number "*" ] name [ "[" preprocessing "]" ]
 
 The first sum is for the recipe's own network, each further one for the network before
-its colon: `0.2*mixed2 + 3*mixed3; 0.5*squeezenet: fire6 + fire8; mine.keras[tf]: conv2`.
+its colon: `0.2*mixed2 + mixed3; 0.5*squeezenet: fire6 + fire8; mine.keras[tf]: conv2`.
 `default`, or a network without a sum, stands for the network's own objective.
 
 A layer goes by its Keras name (`mixed4`) or, where Keras only numbered it, by its class
 and its ordinal among the layers of that class in this network, counted from 0
 (`conv2d@7`). A class goes by its name or by its number. Odd names are quoted
-(`'conv-1.a'`); a quote inside quotes is written twice (`'it''s'`). `strongest(8)` stands
-for the eight channels of a layer that respond most to the source picture, as `dream
-explain` lists them; `keras_dream.dreamer.responses` says how that is measured.
+(`'conv-1.a'`); a quote inside quotes is written twice (`'it''s'`). `strongest(8)`
+stands for the eight channels of a layer that respond most to the source picture, as
+`dream explain` lists them; `keras_dream.dreamer.responses` says how that is measured.
 """
 
 import math
@@ -314,7 +314,7 @@ _DEFAULT = re.compile(r"default\b(?=\s*(;|$))")
 _STRONGEST_WORD = re.compile(r"strongest\b")
 _DIGITS = re.compile(r"\d{1,6}", re.ASCII)
 _COUNT = re.compile(r"0*[1-9]\d{0,4}(?=\s*\))", re.ASCII)
-# A minus sign directly before a number is a range; one before a name is the next term's.
+# A minus sign before a number is a range; one before a name is the next term's.
 _TO = re.compile(r"-(?=\s*\d{1,6}\s*(,|\+|-|;|$))", re.ASCII)
 _SPACES = re.compile(r"\s*")
 _RESERVED = ("class", "default")
@@ -367,15 +367,16 @@ class _Reader:
 
 def _network(reader: _Reader) -> NetworkObjective:
     sign = reader.take(_SIGN)
-    number = float(reader.take(_WEIGHT) or 1)
-    if reader.text[reader.place : reader.place + 1] == "*":
+    number = reader.take(_WEIGHT)  # only before a *: a name may begin with a digit
+    if number:
         reader.take(_STAR)
     name, _ = reader.name(_NETWORK)
     if not name:
         raise reader.error("a network's name (in quotes if it is odd)")
     mode = reader.take(_MODE).strip("[] \t\n") or None
     terms = _sum(reader) if reader.take(_COLON) else ()
-    return NetworkObjective(name, terms, -number if sign == "-" else number, mode)
+    weight = float(number or 1)
+    return NetworkObjective(name, terms, -weight if sign == "-" else weight, mode)
 
 
 def _sum(reader: _Reader) -> tuple[Term, ...]:

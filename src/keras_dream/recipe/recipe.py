@@ -34,7 +34,7 @@ def _text_of(part: Part) -> str:
 
 
 def _part_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
-    """Returns what a union of parts is annotated with: read from text, written as it."""
+    """Returns the annotations of a union of parts, read and written as text."""
     return (
         Field(discriminator="name"),
         BeforeValidator(lambda value: read_part(value, kinds, setting)),
@@ -163,9 +163,14 @@ class Recipe(Settings):
     @classmethod
     def _read_layers(cls, values: Any) -> Any:
         """Reads `layers={name: weight}` as another way to write an objective."""
-        if not isinstance(values, dict) or "layers" not in values:
-            return cast("Any", values)
+        if not isinstance(values, dict):
+            return values
         fields = dict(cast("dict[str, Any]", values))
+        objective = fields.get("objective")
+        if isinstance(objective, str) and objective.strip() == "default":
+            fields["objective"] = None
+        if "layers" not in fields:
+            return fields
         layers = fields.pop("layers")
         if fields.get("objective") is not None or not isinstance(layers, Mapping):
             raise SettingError(
@@ -174,8 +179,8 @@ class Recipe(Settings):
                 received=short_repr(layers),
                 hint="try layers={'mixed3': 3.0}",
             )
-        objective = Objective.of_layers(cast("Mapping[Any, Any]", layers))
-        return {**fields, "objective": objective}
+        weights = cast("Mapping[Any, Any]", layers)
+        return {**fields, "objective": Objective.of_layers(weights)}
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":

@@ -34,7 +34,7 @@ LEAVES = 8
 """Pictures of fallen leaves that are tried for channels that no noise wakes: those of
 deep layers wait for edges and corners."""
 
-_TAKEN = ("network", "objective", "also")
+_TAKEN = ("network", "objective")
 _OPTIONS = ("weights", "preprocessing", "trust_model")
 
 

@@ -185,7 +185,7 @@ def grid_dreamers(
                 hint="write NETWORK=FILE, in Python a dictionary",
             )
         weights = {networks[0]: weights}
-    named = {term.network for recipe in recipes for term in recipe.terms}
+    named = {str(n.network) for recipe in recipes for n in recipe.networks}
     check_names("weights", weights or {}, sorted(named))
     return Dreamers(recipes, weights=weights, **options)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.engine.loop import Step
+from keras_dream.engine.result import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
 from keras_dream.pictures.picture import SUFFIXES, read_notes, save_picture
@@ -86,7 +86,7 @@ class Dreamers:
 
 def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     """Returns what decides which dreamer a recipe needs."""
-    return tuple((term.network, term.preprocessing) for term in recipe.terms)
+    return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
 
 
 class Progress(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 from keras_dream.backend.protocol import Backend
 from keras_dream.errors import NetworkError, SettingError, nearest, short_repr
 from keras_dream.graph.graph import Graph
-from keras_dream.recipe.objectives import Class, parse
+from keras_dream.recipe.objectives import Class
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.zoo import load as zoo, user_models
 
@@ -200,7 +200,7 @@ def stated_in(recipe: Recipe) -> dict[str, str]:
         SettingError: If it states two for one network.
     """
     found: dict[str, str] = {}
-    for name, mode in ((t.network, t.preprocessing) for t in recipe.terms):
+    for name, mode in ((str(n.network), n.preprocessing) for n in recipe.networks):
         if mode and found.setdefault(name, mode) != mode:
             raise SettingError(
                 "A network must have one preprocessing in a dream",
@@ -213,8 +213,7 @@ def stated_in(recipe: Recipe) -> dict[str, str]:
 def asks_for_class(recipe: Recipe) -> frozenset[str]:
     """Returns the names of the networks of a recipe that are asked for class scores."""
     return frozenset(
-        network.network
-        for network in recipe.terms
-        for term in (parse(network.objective).terms if network.objective else ())
-        if isinstance(term.target, Class)
+        str(network.network)
+        for network in recipe.networks
+        if any(isinstance(term.target, Class) for term in network.terms)
     )

@@ -1,6 +1,6 @@
 """`dream PHOTO`, and how any dream is run from the shell."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -19,11 +19,14 @@ from keras_dream.errors import (
     WeightsError,
     short_repr,
 )
+from keras_dream.parts.canvases import Canvas
+from keras_dream.parts.losses import Loss
+from keras_dream.parts.optimizers import Optimizer
+from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.terms import NetworkTerm
 
 if TYPE_CHECKING:
-    from keras_dream.engine.loop import Step
+    from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record
     from keras_dream.weights.source import BeforeDownload
 
@@ -56,12 +59,27 @@ Weights = Annotated[
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
 
 
-class _Flags(Recipe):
-    """The recipe as flags, with a word for what `--also` takes."""
+def _as_text(_: Any, tokens: Any) -> str:
+    return tokens[0].value
 
-    also: Annotated[
-        tuple[NetworkTerm, ...] | None, Parameter(negative=(), metavar="NETWORK")
-    ] = cast("Any", Recipe.model_fields["also"])
+
+# The recipe reads these from text itself: an objective, and parts with parameters.
+_TEXT = Parameter(
+    converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
+)
+
+
+class _Flags(Recipe):
+    """The recipe as flags."""
+
+    canvas: Annotated[Canvas, _TEXT] = cast("Any", Recipe.model_fields["canvas"])
+    loss: Annotated[Loss, _TEXT] = cast("Any", Recipe.model_fields["loss"])
+    objective: Annotated[Objective | None, _TEXT] = cast(
+        "Any", Recipe.model_fields["objective"]
+    )
+    optimizer: Annotated[Optimizer, _TEXT] = cast(
+        "Any", Recipe.model_fields["optimizer"]
+    )
 
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
@@ -215,19 +233,16 @@ def _checked(job: Job) -> Path:
     """Makes sure of everything that is cheap to look at; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.picture import SUFFIXES
-    from keras_dream.recipe.objectives import parse
     from keras_dream.zoo import load as zoo, user_models
 
     photo = _check_photo(job.photo)
-    for term in job.recipe.terms:
-        if term.objective is not None:
-            parse(term.objective)
-        if user_models.is_file(term.network):
+    for name in dict.fromkeys(str(n.network) for n in job.recipe.networks):
+        if user_models.is_file(name):
             user_models.check(
-                user_models.resolve(term.network, job.models), trusted=job.trust_model
+                user_models.resolve(name, job.models), trusted=job.trust_model
             )
         else:
-            zoo.entry(term.network)
+            zoo.entry(name)
     for file in weights_of(job.weights, job.recipe).values():
         check_file(file, "A weights file", error=WeightsError)
     path = check_output(default_output(photo) if job.out is None else job.out, SUFFIXES)
@@ -275,7 +290,7 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not job.yes:
             check_work(size, job.recipe)
-        names = dict.fromkeys(term.network for term in job.recipe.terms)
+        names = dict.fromkeys(str(network.network) for network in job.recipe.networks)
         told.loading(" + ".join(names))
         dreamer = Dreamer.of(
             job.recipe,
@@ -303,37 +318,24 @@ def _dream(job: Job, path: Path, told: Teller, interrupts: Interrupts) -> Outcom
 
 
 def _climb(
-    steps: "Generator[Step, None, Dream]",
-    job: Job,
-    path: Path,
-    told: Teller,
-    interrupts: Interrupts,
+    run: "Run", job: Job, path: Path, told: Teller, interrupts: Interrupts
 ) -> Outcome:
     """Makes the steps; a signal ends them, and the last one's dream is the result."""
-    last: Step | None = None
-    dream: Dream | None = None
     count = 0
     try:
-        while dream is None:
+        interrupts.check()
+        for step in run:
+            count += 1
+            told.step(step)
             interrupts.check()
-            if job.most_steps is not None and last and count >= job.most_steps:
-                dream = last.dream
+            if job.most_steps is not None and count >= job.most_steps:
                 break
-            try:
-                last = next(steps)
-            except StopIteration as ended:
-                dream = ended.value
-            else:
-                count += 1
-                told.step(last)
         interrupts.hold()
     except KeyboardInterrupt:
         # Signals after the first are swallowed: what follows must come to its end.
         interrupts.hold()
-        if dream is None and last is not None:
-            dream = last.dream
-        return Outcome(dream, path, stopped=True)
-    return Outcome(dream, path)
+        return Outcome(run.dream if count else None, path, stopped=True)
+    return Outcome(run.dream, path)
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

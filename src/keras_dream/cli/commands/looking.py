@@ -121,7 +121,7 @@ def presets(
                 str(recipe.octaves + recipe.octaves_above),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",
-                recipe.objective or "the network's own",
+                str(recipe.objective or "the network's own"),
             )
             for name, recipe in every.items()
         ]

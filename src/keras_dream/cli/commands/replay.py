@@ -57,7 +57,7 @@ def show(picture: str, /, *, json: Switch = False) -> int:
     if json:
         write_stdout(canonical_json({"recipe": recipe, "record": record}))
         return 0
-    more = [("also", plain(term.text)) for term in saved.recipe.also or ()]
+    more: list[tuple[str, str]] = []
     rows: list[tuple[str, str]] = []
     for name, value in recipe.items():
         rows += more if name == "also" else [(name, _text(value))]

@@ -159,7 +159,7 @@ class SheetEvents(Events, SheetTeller):
             self._give(
                 "cell",
                 number=progress.number,
-                objective=made.recipe.objective,
+                objective=str(made.recipe.objective),
                 path=str(made.path) if made.path else None,
                 reused=progress.reused,
                 silent=made.silent,
