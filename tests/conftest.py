@@ -22,6 +22,28 @@ from keras_dream.graph.graph import Graph, Node
 from keras_dream.pictures.picture import save_picture
 from keras_dream.zoo import load as zoo
 
+REPORT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the list that `report_lines` hands out."""
+    config.stash[REPORT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what the other backends' suites have skipped, before the closing line."""
+    lines = terminalreporter.config.stash[REPORT]
+    if lines:
+        terminalreporter.section("other backends")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def report_lines(pytestconfig: pytest.Config) -> list[str]:
+    """Lines for the end of the report; a passed test's output is not shown."""
+    return pytestconfig.stash[REPORT]
+
 
 @pytest.fixture(scope="session")
 def backend() -> Backend:

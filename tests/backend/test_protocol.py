@@ -9,6 +9,9 @@ import inspect
 import math
 import os
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -916,6 +919,28 @@ def test_constants_compile_nothing_and_have_no_gradient(backend):
         back = np.roll(scale, (-shift[0], -shift[1]), (0, 1))
         np.testing.assert_array_equal(backend.to_image(slope), back)
     assert len(traces) == {"torch": 4, "jax": 1, "tensorflow": 1}[backend.name]
+
+
+@on_every_backend
+def test_threads_compile_one_program(backend):
+    traces, barrier = [], threading.Barrier(8)
+
+    def objective(x, plan):
+        traces.append(plan)
+        time.sleep(0.01)  # so that every thread comes before the first is done
+        return backend.sum(backend.square(x))
+
+    step = backend.value_and_grad(objective)
+    x = random(5, 6, 3)
+
+    def call(_):
+        barrier.wait(60)
+        return backend.to_image(step(backend.image(x), (1, 2))[1])
+
+    with ThreadPoolExecutor(8) as pool:
+        for gradient in pool.map(call, range(8)):
+            np.testing.assert_allclose(gradient, 2 * x, rtol=1e-6)
+    assert len(traces) == {"torch": 8, "jax": 1, "tensorflow": 1}[backend.name]
 
 
 @on_every_backend

@@ -1,5 +1,6 @@
 """What the torch backend promises beyond the numbers: its layout, and no graph."""
 
+import contextlib
 import gc
 import os
 
@@ -12,6 +13,7 @@ if os.environ.get("KERAS_BACKEND", "torch") != "torch":
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import keras_dream as kd
 from keras_dream.engine.gradients import WholeGradient
 from keras_dream.graph.graph import Graph, Node
 from keras_dream.recipe.objectives import parse
@@ -99,3 +101,43 @@ def test_a_step_leaves_no_graph_behind(backend, gradient):
     assert slope.grad_fn is None
     assert not image.requires_grad
     assert with_graphs() <= before
+
+
+MODES = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu"),
+}
+
+
+@pytest.mark.parametrize("inside", MODES)
+def test_the_callers_modes_do_not_change_a_dream(motif, inside):
+    image = np.random.default_rng(2).random((32, 40, 3), np.float32)
+    recipe = kd.Recipe(octaves=1, steps=2)
+    value, gradient = kd.Dreamer("motif").gradient(image, recipe)
+    expected = kd.Dreamer("motif").dream(image, recipe).image
+    assert gradient.any()
+    # The dreamer is made, first used and used again inside and outside of the mode.
+    for order in ((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 1), (1, 1, 0)):
+        modes = [MODES[inside] if mode else contextlib.nullcontext for mode in order]
+        with modes[0]():
+            dreamer = kd.Dreamer("motif")
+        for mode in modes[1:]:
+            with mode():
+                assert dreamer.gradient(image, recipe)[0] == value
+                np.testing.assert_array_equal(
+                    dreamer.gradient(image, recipe)[1], gradient
+                )
+                dreamed = dreamer.dream(image, recipe).image
+            np.testing.assert_array_equal(dreamed, expected)
+
+
+def test_a_dream_that_goes_on_in_another_mode_is_the_same(motif):
+    image = np.random.default_rng(2).random((32, 40, 3), np.float32)
+    recipe = kd.Recipe(octaves=2, steps=2)
+    dreamer = kd.Dreamer("motif")
+    expected = [step.image() for step in dreamer.steps(image, recipe)]
+    steps = dreamer.steps(image, recipe)
+    for number, wanted in enumerate(expected):
+        with torch.inference_mode(number % 2 == 0):
+            np.testing.assert_array_equal(next(steps).image(), wanted)

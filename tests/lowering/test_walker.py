@@ -1,6 +1,6 @@
 """Lowered and optimised graphs against the Keras model itself, layer by layer."""
 
-import os
+import itertools
 from collections import Counter
 from functools import cache
 
@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import pytest
 import small_models
+from backends import RUNNING, not_on_jax, torch_only
 from keras import layers
+from lowered import maps, slope_of
 from reference import Slope, features, mean_square, off, outputs, picture
 
 from keras_dream.graph.passes import optimise, truncate
-from keras_dream.graph.program import Program
 from keras_dream.lowering.walker import lower
 from keras_dream.weights import locate as weights
 from keras_dream.weights.readers import h5
@@ -21,7 +22,7 @@ from keras_dream.zoo import architectures, load as zoo
 pytestmark = pytest.mark.backends
 
 FEATURES, SLOPES = 1e-4, 1e-3  # what the project promises, relative
-RUNNING = os.environ["KERAS_BACKEND"]
+CAFFE_MEAN = np.array([103.939, 116.779, 123.68])  # of blue, green and red
 OWN = ("sequential", "normalised")  # models that begin with their preprocessing
 
 # Keras' torch backend repeats the border of uneven SAME average-pools, and counts it.
@@ -43,29 +44,6 @@ def given(build, image):
     return image * 255 if build.__name__ in OWN else image * 2 - 1
 
 
-def maps(graph, nodes, image, backend):
-    run = backend.function(Program(graph, nodes, backend))
-    found = run(backend.image(image), graph.plan(*image.shape[:2]).values)
-    return [backend.to_image(x) for x in found]
-
-
-def slope_of(graph, nodes, image, backend, weights=None):
-    """Returns the weighted mean squares of some nodes, and their slope, by a graph."""
-    weights = weights or [1.0] * len(nodes)
-    program = Program(graph, nodes, backend)
-
-    def total(x, plan):
-        squares = [backend.mean(backend.square(y)) for y in program(x, plan)]
-        parts = [backend.multiply(s, w) for s, w in zip(squares, weights, strict=True)]
-        for part in parts[1:]:
-            parts[0] = backend.add(parts[0], part)
-        return parts[0]
-
-    plan = graph.plan(*image.shape[:2]).values
-    value, slope = backend.value_and_grad(total)(backend.image(image), plan)
-    return backend.to_float(value), backend.to_image(slope)
-
-
 def weighted(found, numbers):
     """The same in Keras."""
     return sum(numbers[i] * mean_square(x) for i, x in enumerate(found))
@@ -77,48 +55,80 @@ def pictures(size):
 
 
 SIZES = {"odd": (23, 21), "even": (22, 26)}
-# jax compiles for every size, once for every slope.
-FEW = ("odd",) if RUNNING == "jax" else ("odd", "even")
+KINDS = ["odd", not_on_jax("even")]
 
 
-@pytest.mark.parametrize("kind", SIZES)
-@pytest.mark.parametrize("build", small_models.FREE, ids=lambda b: b.__name__)
-def test_every_layer_of_small_models(build, kind, backend):
-    model, graph, names = lowered(build)
-    nodes = [graph.node_of(name) for name in names]
-    last = graph.node_of(names[-1])
+@cache
+def reference_features(build, kind):
+    """Returns what Keras finds in a model's layers, for each of `pictures`."""
+    model, _, names = lowered(build)
     reference = outputs(model, names)
-    for image in pictures(SIZES[kind]) if kind in FEW else pictures(SIZES[kind])[:1]:
-        wanted = features(reference, given(build, image))
-        for ours in (graph, optimise(graph, nodes)) if kind in FEW else (graph,):
-            made = maps(ours, nodes, image, backend)
-            for name, expected, found in zip(names, wanted, made, strict=True):
-                assert off(found, expected.reshape(found.shape)) < FEATURES, name
+    return [features(reference, given(build, x)) for x in pictures(SIZES[kind])]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "rewrite"),
+    [
+        ("odd", "all", False),
+        ("even", "all", False),
+        ("odd", "all", True),
+        not_on_jax("even", "all", True),
         # Only the last layer asked for, so that every pass has its way.
-        (found,) = maps(optimise(graph, [last]), [last], image, backend)
-        assert off(found, wanted[-1].reshape(found.shape)) < FEATURES
-
-
-@pytest.mark.parametrize("kind", FEW)
+        ("odd", "last", True),
+        ("even", "last", True),
+    ],
+)
 @pytest.mark.parametrize("build", small_models.FREE, ids=lambda b: b.__name__)
-def test_slopes_of_small_models(build, kind, backend):
-    """Each layer alone; where every slope is a program to compile, all in one sum."""
+def test_every_layer_of_small_models(build, kind, asked, rewrite, backend):
+    _, graph, names = lowered(build)
+    first = len(names) - 1 if asked == "last" else 0
+    nodes = [graph.node_of(name) for name in names[first:]]
+    ours = optimise(graph, nodes) if rewrite else graph
+    references = reference_features(build, kind)
+    for image, reference in zip(pictures(SIZES[kind]), references, strict=True):
+        made = maps(ours, nodes, image, backend)
+        rows = zip(names[first:], reference[first:], made, strict=True)
+        for name, expected, found in rows:
+            assert off(found, expected.reshape(found.shape)) < FEATURES, name
+
+
+@pytest.mark.parametrize("rewrite", [True, not_on_jax(False)])
+@pytest.mark.parametrize(
+    ("kind", "alone"),
+    [
+        ("odd", False),
+        not_on_jax("even", False),
+        torch_only("odd", True),
+    ],
+)
+@pytest.mark.parametrize("build", small_models.FREE, ids=lambda b: b.__name__)
+def test_slopes_of_small_models(build, kind, alone, rewrite, backend):
+    """Of all layers in one sum, and of each layer alone."""
     model, graph, names = lowered(build)
-    if RUNNING == "jax":
-        names = [name for name in names if name != "peak"]  # jnp.max shares ties
-    scale = 255 if build.__name__ in OWN else 2
-    alone = RUNNING == "torch" and kind == "odd"
+    names = [name for name in names if name != "peak"]  # it has a test of its own
     for chosen in [[name] for name in names] if alone else [names]:
-        reference = Slope(outputs(model, chosen), weighted)
-        nodes = [graph.node_of(name) for name in chosen]
-        exact, fast = truncate(graph, frozenset(nodes)), optimise(graph, nodes)
-        for image in pictures(SIZES[kind]):
-            numbers = np.ones(len(chosen))
-            value, slope = reference(given(build, image), numbers)
-            for ours in (exact, fast) if RUNNING != "jax" else (fast,):
-                found, gradient = slope_of(ours, nodes, image, backend)
-                assert found == pytest.approx(value, rel=FEATURES), chosen
-                assert off(gradient, slope * scale) < SLOPES, chosen
+        check_slopes(build, model, graph, chosen, kind, rewrite, backend)
+
+
+@pytest.mark.skipif(RUNNING == "jax", reason="Keras on jax shares ties")
+def test_slope_of_a_global_max_pool(backend):
+    build = small_models.pools
+    model, graph, _ = lowered(build)
+    for kind, rewrite in itertools.product(SIZES, (False, True)):
+        check_slopes(build, model, graph, ["peak"], kind, rewrite, backend)
+
+
+def check_slopes(build, model, graph, names, kind, rewrite, backend):
+    """Compares the loss of some layers, and its gradient, with Keras'."""
+    scale = 255 if build.__name__ in OWN else 2
+    reference = Slope(outputs(model, names), weighted)
+    nodes = [graph.node_of(name) for name in names]
+    ours = optimise(graph, nodes) if rewrite else truncate(graph, frozenset(nodes))
+    for image in pictures(SIZES[kind]):
+        value, slope = reference(given(build, image), np.ones(len(names)))
+        found, gradient = slope_of(ours, nodes, image, backend)
+        assert found == pytest.approx(value, rel=FEATURES), names
+        assert off(gradient, slope * scale) < SLOPES, names
 
 
 @pytest.mark.skipif(REPEATS_BORDERS, reason="Keras on torch counts repeated borders")
@@ -209,13 +219,13 @@ def keras_layers(model, graph):
     counts, found = Counter(), {}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
-            kind = KINDS.get(type(node.operation).__name__)
+            kind = LAYER_KINDS.get(type(node.operation).__name__)
             found[f"{kind}@{counts[kind]}"] = node.operation.name
             counts[kind] += 1
     return {place: name for place, name in found.items() if place in graph.layers}
 
 
-KINDS = {
+LAYER_KINDS = {
     "Activation": "activation",
     "AveragePooling2D": "average_pooling2d",
     "BatchNormalization": "batch_normalization",
@@ -225,7 +235,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("size", [(91, 80), (88, 95)][: len(FEW)], ids=FEW)
+@pytest.mark.parametrize("size", [pytest.param((91, 80)), not_on_jax((88, 95))])
 def test_inception_features_at_every_layer(inception, size, backend):
     graph = lower(inception, preprocessing="tf")
     places = keras_layers(inception, graph)
@@ -244,34 +254,38 @@ def test_inception_features_at_every_layer(inception, size, backend):
         assert off(x, expected[name]) < FEATURES, name
 
 
-ASKED = {
-    "odd": [{"mixed10": 1.0}, {"mixed2": 0.2, "mixed3": 3.0, "mixed5": 1.5}],
-    "even": [{"mixed0": 1.0}, {"mixed7": 1.0}],
-    "flat": [{"mixed9": 1.0}, {"mixed4": 1.0}],
-}
+ODD, EVEN = (91, 80), (88, 94)
 
 
-@pytest.mark.parametrize("kind", [*FEW, "flat"])
-def test_inception_slopes(inception, kind, backend):
+@pytest.mark.parametrize(
+    ("size", "flat", "asked"),
+    [
+        (ODD, False, {"mixed10": 1.0}),
+        not_on_jax(ODD, False, {"mixed2": 0.2, "mixed3": 3.0, "mixed5": 1.5}),
+        not_on_jax(EVEN, False, {"mixed0": 1.0}),
+        not_on_jax(EVEN, False, {"mixed7": 1.0}),
+        (ODD, True, {"mixed9": 1.0}),
+        not_on_jax(ODD, True, {"mixed4": 1.0}),
+    ],
+)
+def test_inception_slopes(inception, size, flat, asked, backend):
     graph = lower(inception, preprocessing="tf")
-    for asked in ASKED[kind][: len(FEW)]:
-        names, numbers = list(asked), list(asked.values())
-        reference = Slope(outputs(inception, names), weighted)
-        fast, found = optimise(graph, names), []
-        # Where two cells of a max-pool differ by a last bit, its slope may go to
-        # either; at these sizes one such cell is 0.2 % of a gradient. It will not
-        # happen in three pictures one after the other.
-        for seed in range(3):
-            size = (88, 94) if kind == "even" else (91, 80)
-            image = picture(*size, seed=seed)
-            image = np.full_like(image, 0.4 + 0.1 * seed) if kind == "flat" else image
-            value, slope = reference(image * 2 - 1, numbers)
-            loss, gradient = slope_of(fast, names, image, backend, numbers)
-            assert loss == pytest.approx(value, rel=FEATURES), names
-            found.append(off(gradient, slope * 2))
-            if found[-1] < SLOPES:
-                break
-        assert min(found) < SLOPES, names
+    names, numbers = list(asked), list(asked.values())
+    reference = Slope(outputs(inception, names), weighted)
+    fast, errors = optimise(graph, names), []
+    # Where two cells of a max-pool differ by a last bit, its gradient may go to either;
+    # at these sizes one such cell is 0.2 % of a gradient. It will not happen in three
+    # pictures one after the other.
+    for seed in range(3):
+        image = picture(*size, seed=seed)
+        image = np.full_like(image, 0.4 + 0.1 * seed) if flat else image
+        value, slope = reference(image * 2 - 1, numbers)
+        loss, gradient = slope_of(fast, names, image, backend, numbers)
+        assert loss == pytest.approx(value, rel=FEATURES)
+        errors.append(off(gradient, slope * 2))
+        if errors[-1] < SLOPES:
+            break
+    assert min(errors) < SLOPES
 
 
 @cache
@@ -289,26 +303,42 @@ def squeezenet(kind):
     return model
 
 
-@pytest.mark.parametrize("size", [(62, 81), (75, 64)][: len(FEW)], ids=FEW)
-@pytest.mark.parametrize("kind", ["random", "trained"])
-def test_squeezenet(kind, size, backend):
+SQUEEZENETS = ["random", "trained"]
+SQUEEZENET_SIZES = [pytest.param((62, 81)), not_on_jax((75, 64))]
+
+
+@pytest.mark.parametrize("rewrite", [True, not_on_jax(False)])
+@pytest.mark.parametrize("size", SQUEEZENET_SIZES)
+@pytest.mark.parametrize("kind", SQUEEZENETS)
+def test_squeezenet_features(kind, size, rewrite, backend):
     model = squeezenet(kind)
     graph = lower(model, preprocessing="caffe")
     names = [layer.name for layer in model.layers if layer.name in graph.layers]
     assert len(names) == len(model.layers) - 1
     image = picture(*size)
-    mean = np.array([103.939, 116.779, 123.68])
-    theirs = image[..., ::-1] * 255 - mean
+    theirs = image[..., ::-1] * 255 - CAFFE_MEAN
     nodes = [graph.node_of(name) for name in names]
     wanted = features(outputs(model, names), theirs)
-    for ours in (optimise(graph, nodes), graph)[: len(FEW)]:
-        assert max(map(off, maps(ours, nodes, image, backend), wanted)) < FEATURES
-    chosen = [["fire9"], ["fire6", "fire8"]][: len(FEW)]
-    if RUNNING == "torch" and kind == "trained":
-        chosen += [[f"fire{k}"] for k in range(2, 9)]
-    for names in chosen:
-        value, slope = Slope(outputs(model, names), weighted)(theirs, [1.0, 1.0])
-        fast = optimise(graph, names)
-        found, gradient = slope_of(fast, names, image, backend)
-        assert found == pytest.approx(value, rel=FEATURES)
-        assert off(gradient, slope[..., ::-1] * 255) < SLOPES
+    ours = optimise(graph, nodes) if rewrite else graph
+    assert max(map(off, maps(ours, nodes, image, backend), wanted)) < FEATURES
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("fire9",),
+        not_on_jax(("fire6", "fire8")),
+        *(torch_only((f"fire{k}",)) for k in range(2, 9)),
+    ],
+    ids="+".join,
+)
+@pytest.mark.parametrize("size", SQUEEZENET_SIZES)
+@pytest.mark.parametrize("kind", SQUEEZENETS)
+def test_squeezenet_slopes(kind, size, names, backend):
+    model, image = squeezenet(kind), picture(*size)
+    graph = lower(model, preprocessing="caffe")
+    theirs = image[..., ::-1] * 255 - CAFFE_MEAN
+    value, slope = Slope(outputs(model, names), weighted)(theirs, [1.0, 1.0])
+    found, gradient = slope_of(optimise(graph, names), names, image, backend)
+    assert found == pytest.approx(value, rel=FEATURES)
+    assert off(gradient, slope[..., ::-1] * 255) < SLOPES

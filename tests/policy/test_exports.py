@@ -41,10 +41,7 @@ def typed_block():
 
 
 def test_the_three_lists_agree():
-    names = keras_dream.__all__
-    assert list(names) == sorted(names, key=str) or set(names)
-    assert len(set(names)) == len(names)
-    assert set(names) == set(keras_dream._HOMES)
+    assert sorted(keras_dream.__all__) == sorted(keras_dream._HOMES)
     assert typed_block() == keras_dream._HOMES
 
 

@@ -87,6 +87,7 @@ class TensorFlowBackend(Nhwc):
 
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
+        _check_eager()
         return tf.constant(np.asarray(image, np.float32)[None])
 
     def to_image(self, x: Array) -> np.ndarray:
@@ -102,6 +103,7 @@ class TensorFlowBackend(Nhwc):
         return np.array(tf.cast(x, tf.float32))
 
     def kernel(self, values: np.ndarray) -> Array:
+        _check_eager()
         return tf.cast(self.vector(values), self._dtype)
 
     def memory(self) -> Mapping[str, int]:
@@ -369,6 +371,7 @@ def _compiled(function: Callable[..., Any], static: bool) -> Callable[..., Any]:
     lock = threading.Lock()
 
     def run(x: Any, plan: tuple[int, ...], *constants: Any) -> Any:
+        _check_eager()
         arrays = tf.nest.map_structure(tf.convert_to_tensor, (x, *constants))
         specs = tf.nest.map_structure(lambda a: _spec(a, static), arrays)
         key = (specs, plan if static else len(plan))
@@ -379,6 +382,17 @@ def _compiled(function: Callable[..., Any], static: bool) -> Callable[..., Any]:
         return programs[key](arrays, tf.constant(plan, tf.int32, (len(plan),)))
 
     return run
+
+
+def _check_eager() -> None:
+    # A tensor of the caller's graph could not leave it, and a network whose weights
+    # are such tensors could never be used again.
+    if not tf.executing_eagerly():
+        raise SettingError(
+            "A dream must be computed where tensorflow executes eagerly",
+            received="a call inside of a tf.Graph or a tf.function",
+            hint="call it outside of them",
+        )
 
 
 def _spec(x: Array, static: bool) -> tf.TensorSpec:
@@ -400,7 +414,8 @@ def _program(
         numbers = tuple(tf.unstack(plan, n)) if fixed is None else fixed
         return function(x, numbers, *constants)
 
-    return run
+    # Traced here, in one thread, and without a warning on many traces of one `run`.
+    return run.get_concrete_function()
 
 
 def _size(x: Array) -> tuple[Any, Any]:

@@ -95,6 +95,8 @@ class TorchBackend:
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
 
     # -- in and out ---------------------------------------------------------------
+    # A tensor made in the caller's inference mode could never have a gradient.
+    @torch.inference_mode(mode=False)
     def image(self, image: np.ndarray) -> Array:
         held = torch.tensor(
             np.ascontiguousarray(image, np.float32), device=self._device
@@ -115,9 +117,11 @@ class TorchBackend:
     def to_numpy(self, x: Array) -> np.ndarray:
         return x.detach().to("cpu", torch.float32).numpy().copy()
 
+    @torch.inference_mode(mode=False)
     def vector(self, values: np.ndarray) -> Array:
         return torch.tensor(np.asarray(values, np.float32), device=self._device)
 
+    @torch.inference_mode(mode=False)
     def kernel(self, values: np.ndarray) -> Array:
         height, width, given, made = values.shape
         held = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))

@@ -57,7 +57,8 @@ class Builder:
         self.nodes.append(Node(name, op, tuple(str(i) for i in inputs), attrs))
         for kind, array in (weights or {}).items():
             if array is not None:
-                self.weights[f"{name}/{kind}"] = np.asarray(array, np.float32)
+                # A copy: numpy may look into the memory of the layer itself.
+                self.weights[f"{name}/{kind}"] = np.array(array, np.float32)
         value = Value(name)
         value.single = op.startswith("global_") or (
             bool(inputs) and all(i.single for i in inputs)

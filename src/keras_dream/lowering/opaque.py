@@ -1,36 +1,80 @@
-"""Layers that stay Keras' own: called as they are."""
+"""Layers that stay Keras' own: called as they are, with the weights that they had."""
 
+import copy
 from typing import Any
+
+import numpy as np
+
+from keras_dream.lowering.builder import to_numpy
 
 
 class OpaqueLayer:
-    """A Keras operation that is called as it is."""
+    """A snapshot of a Keras operation, which is called as it is.
+
+    Later changes of the layer's variables, by training or loading, change nothing.
+
+    Args:
+        node: The node of Keras' graph that calls the operation.
+    """
 
     def __init__(self, node: Any):
-        self._operation = node.operation
-        self._arguments = node.arguments
+        import keras
+
+        self._operation = _own_copy(node.operation)
+        self._args, self._kwargs = node.arguments.convert(
+            lambda x: x.copy() if isinstance(x, np.ndarray) else x
+        )
         self._keys = [id(t) for t in node.arguments.keras_tensors]
         self.channels: int = node.output_tensors[0].shape[-1]
+        variables = list(getattr(self._operation, "variables", ()))
+        arguments = keras.tree.flatten((self._args, self._kwargs))
+        variables += [a for a in arguments if isinstance(a, keras.Variable)]
+        # All that Keras asks for within this scope are these copies.
+        self._state = [
+            (v, keras.ops.stop_gradient(keras.ops.copy(v.value))) for v in variables
+        ]
+        self._trained = {id(v) for v in getattr(self._operation, "weights", ())}
 
     def __call__(self, tensors: list[Any]) -> Any:
         """Calls the operation on Keras tensors (1, h, w, c)."""
-        filled = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = self._arguments.fill_in(filled)
+        import keras
+
+        args, kwargs = self._arguments(tensors)
         # A layer may train by default, and nothing around it tells it not to.
         if "training" in getattr(self._operation, "call_signature_parameters", ()):
             kwargs["training"] = False
-        return self._operation(*args, **kwargs)
+        with keras.StatelessScope(self._state, initialize_variables=False):
+            return self._operation(*args, **kwargs)
 
     @property
-    def weights(self) -> list[Any]:
-        """The layer's own Keras variables, of which the graph holds no arrays."""
-        return list(getattr(self._operation, "weights", ()))
+    def weights(self) -> list[np.ndarray]:
+        """The layer's own weights, which are not among the graph's."""
+        return [to_numpy(value) for v, value in self._state if id(v) in self._trained]
 
     def shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
         """Returns the shape of the result for shapes of the inputs."""
         import keras
+        from keras.src import backend
 
-        tensors = [keras.KerasTensor(shape) for shape in shapes]
-        filled = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = self._arguments.fill_in(filled)
-        return tuple(self._operation.compute_output_spec(*args, **kwargs).shape)
+        args, kwargs = self._arguments([keras.KerasTensor(s) for s in shapes])
+        spec = self._operation.compute_output_spec(*args, **kwargs)
+        if None in spec.shape:  # a layer's own rule may know less than its code
+            spec = backend.compute_output_spec(self._operation.call, *args, **kwargs)
+        return tuple(spec.shape)
+
+    def _arguments(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        import keras
+
+        tensor_of = dict(zip(self._keys, tensors, strict=True))
+        args, kwargs = keras.tree.map_structure(
+            lambda x: tensor_of.get(id(x), x), (self._args, self._kwargs)
+        )
+        return args, dict(kwargs)
+
+
+def _own_copy(operation: Any) -> Any:
+    """Copies a module of torch, whose parameters Keras does not hand out."""
+    if type(operation).__name__ != "TorchModuleWrapper":
+        return operation
+    module, shape = copy.deepcopy(operation.module), operation.output_shape
+    return type(operation)(module, name=operation.name, output_shape=shape)

@@ -88,7 +88,8 @@ def _not_walkable(model: Any) -> NetworkError:
         return NetworkError(
             "A model must be a Functional or Sequential one, whose layers can be "
             "walked",
-            received=f"{short_repr(model.name)}, a subclass whose call is its own",
+            received=f"{short_repr(model.name)}, a subclass whose call is code of its "
+            "own",
             hint="make a Functional one of it: x = keras.Input((None, None, 3)), "
             "then keras.Model(x, model.call(x))",
         )
