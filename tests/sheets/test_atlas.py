@@ -88,7 +88,7 @@ def test_settings_that_the_atlas_sets_itself(dreamer):
         plan_atlas(dreamer, size=4)
     plan = plan_atlas(dreamer, size=64, recipe=Recipe(steps=3, loss="l2"))
     recipe = plan.cells[0].recipe
-    assert (recipe.steps, recipe.loss, recipe.jitter) == (3, "l2", 4)
+    assert (recipe.steps, recipe.loss.name, recipe.jitter) == (3, "l2", 4)
     assert recipe.detail == "none"
 
 
@@ -313,7 +313,7 @@ def test_the_page_is_whole_and_alone(dream, desk):
 def test_a_strangers_names_are_only_text():
     evil = "</script><script>alert(1)</script>\"'><img src=http://x>"
     start = Picture(np.zeros((8, 8, 3), np.float32))
-    cell = Cell("a", evil, Recipe(objective=f"class:{evil}"), start)
+    cell = Cell("a", evil, Recipe(objective=Class(evil).text), start)
     made = Made(cell, np.zeros((8, 8, 3), np.float32), cell.recipe, None, False)
     plan = Plan("atlas", evil, evil, [Section(evil, [cell], 1)], 8, {"network": evil})
     reader = _Reader()

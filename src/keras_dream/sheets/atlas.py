@@ -342,8 +342,7 @@ def _faint(image: np.ndarray) -> np.ndarray:
 
 
 def _class_text(number: int, name: str) -> str:
-    # A quote would end the name in an objective's text; the number always works.
-    return Class(str(number) if "'" in name else name).text
+    return Class(name or str(number)).text
 
 
 def _no_channels(
