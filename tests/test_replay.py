@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from keras_dream.errors import PictureError
-from keras_dream.pictures.picture import read_notes, read_picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import MOST_RECORDED_THREADS, read_saved, recorded_run
 
 Dream = Callable[..., tuple[int, str, str]]

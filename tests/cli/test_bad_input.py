@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_dream.pictures.picture import encode_picture, save_picture
+from keras_dream.pictures.encoding import encode_picture, save_picture
 
 Dream = Callable[..., tuple[int, str, str]]
 
@@ -349,7 +349,8 @@ def test_a_gradient_that_is_not_finite(
     refuse: Callable[..., None], tmp_path: Path
 ) -> None:
     from keras_dream.graph import file
-    from keras_dream.graph.graph import Graph, Node
+    from keras_dream.graph.graph import Graph
+    from keras_dream.graph.ops import Node
 
     conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
     graph = Graph(

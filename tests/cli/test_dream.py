@@ -15,7 +15,8 @@ from keras_dream.cli import main, output
 from keras_dream.cli.app import COMMANDS
 from keras_dream.cli.interrupts import SIGNALS
 from keras_dream.cli.reporters import telling
-from keras_dream.pictures.picture import read_notes, read_picture
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.replay import read_recipe, read_saved
@@ -318,7 +319,16 @@ def test_layers(dream: Dream) -> None:
     found, _, own = out.partition("\n\n")
     assert own.startswith("its own objective: far\n\nwhat its layers dream")
     rows = [line.replace(" %", "%").split() for line in found.splitlines()]
-    head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
+    head = [
+        "layer",
+        "kind",
+        "channels",
+        "stride",
+        "receptive_field",
+        "smallest",
+        "depth",
+        "work",
+    ]
     assert code == 0
     assert rows == [
         head,
@@ -362,7 +372,7 @@ def test_doctor(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The other backends take seconds to load.
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
     code, out, _ = dream("doctor")
     assert code == 0
@@ -378,7 +388,7 @@ def test_doctor(
 def test_doctor_finds_what_is_wrong(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(photo.absolute() / "cache"))
     monkeypatch.setattr("keras_dream.zoo.load.BUILTIN", tmp_path)
     monkeypatch.setenv("KERAS_DREAM_WEIGHTS", str(tmp_path / "none"))

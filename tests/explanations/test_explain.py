@@ -13,7 +13,7 @@ import keras_dream as kd
 from keras_dream.errors import ObjectiveError, PictureError, SettingError
 from keras_dream.explanations import explaining
 from keras_dream.graph import file
-from keras_dream.pictures import heatmaps
+from keras_dream.pictures import drawing as heatmaps
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.objectives import parse
 from keras_dream.zoo import load as zoo

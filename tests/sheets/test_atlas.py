@@ -11,8 +11,10 @@ import keras_dream as kd
 from keras_dream import Dreamer, Recipe
 from keras_dream.errors import InputError, ObjectiveError, SettingError
 from keras_dream.graph import file
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.recipe.objectives import Class
 from keras_dream.replay import read_saved
 from keras_dream.sheets.atlas import numbers, plan_atlas
 from keras_dream.sheets.cells import Made

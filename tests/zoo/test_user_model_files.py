@@ -14,7 +14,7 @@ from own_models import BASE, picture, saved, stack
 
 from keras_dream import Dreamer, Recipe, dream as dream_once
 from keras_dream.errors import DreamError, NetworkError
-from keras_dream.pictures.picture import read_notes
+from keras_dream.pictures.metadata import read_notes
 from keras_dream.zoo import user_models
 
 

@@ -60,7 +60,7 @@ def recorded(
     Raises:
         NetworkError: If there is none, or it is another one or not trusted.
     """
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.replay import find_models, read_saved
     from keras_dream.zoo import user_models
 

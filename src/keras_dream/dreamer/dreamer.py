@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from keras_dream.backend import protocol as backends
+from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
@@ -18,8 +18,7 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
-from keras_dream.pictures.decoding import check_image
-from keras_dream.pictures.picture import Picture, as_picture
+from keras_dream.pictures.picture import Picture, as_picture, check_image
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.weights.locate import BeforeDownload, Progress
@@ -81,7 +80,7 @@ class Dreamer:
         chosen = backends.choose(self.run.backend)
         # One dreamer's own backend is not every later one's, unless Keras must run.
         if self.run.backend is None:
-            backends.lead_keras(chosen)
+            backends.set_default_keras_backend(chosen)
         self._backend = backends.load(
             chosen,
             device=self.run.device,
@@ -97,7 +96,7 @@ class Dreamer:
             offline=self.run.offline,
             progress=progress,
             before_download=before_download,
-            before_keras=lambda: backends.lead_keras(chosen),
+            before_keras=lambda: backends.set_default_keras_backend(chosen),
         )
         self._ensemble = Ensemble(loaded, self._backend, self.run.gradient)
 

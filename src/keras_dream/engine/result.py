@@ -13,7 +13,7 @@ import numpy as np
 from keras_dream.errors import RunError
 from keras_dream.events import Event
 from keras_dream.geometry import Size
-from keras_dream.pictures.picture import encode_picture, save_picture
+from keras_dream.pictures.encoding import encode_picture, save_picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
 
 # The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.

@@ -10,10 +10,11 @@ import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.errors import InputError, NetworkError, ObjectiveError, SettingError
-from keras_dream.geometry import leaves, noise
 from keras_dream.graph.layers import chief_layers, matching, names
 from keras_dream.graph.passes import truncate
-from keras_dream.pictures.picture import Picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.picture import Picture
+from keras_dream.pictures.synthetic import leaves, noise
 from keras_dream.recipe.objectives import Class, Layer, parse
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.settings import pop_keys
@@ -280,7 +281,7 @@ class _Drawer:
             Cell(
                 name=f"class-{known[n]}",
                 label=known[n],
-                recipe=self._aiming(_class_text(n, known[n])),
+                recipe=self._aiming(Class(known[n]).text),
                 picture=start,
                 like="classes",
             )
@@ -339,10 +340,6 @@ def _faint(image: np.ndarray) -> np.ndarray:
     """Returns an image of low contrast, in whole 255ths as a saved picture has them."""
     faint = 0.5 + CONTRAST * (image.astype(np.float64) - 0.5)
     return (np.rint(faint * 255) / 255).astype(np.float32)
-
-
-def _class_text(number: int, name: str) -> str:
-    return Class(name or str(number)).text
 
 
 def _no_channels(

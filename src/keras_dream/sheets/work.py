@@ -14,7 +14,8 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.result import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
-from keras_dream.pictures.picture import SUFFIXES, read_notes, save_picture
+from keras_dream.pictures.encoding import SUFFIXES, save_picture
+from keras_dream.pictures.metadata import read_notes
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import canonical_json, pop_keys
 from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of

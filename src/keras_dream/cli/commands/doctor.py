@@ -67,7 +67,7 @@ def _versions() -> Iterator[Finding]:
 
 def _backends() -> Iterator[Finding]:
     """Loads every backend that is installed; the one that would dream must load."""
-    from keras_dream.backend import protocol as backends
+    from keras_dream.backend import load as backends
     from keras_dream.errors import DreamError
 
     try:

@@ -232,7 +232,7 @@ def carry_out(job: Job, told: Teller) -> Outcome:
 def _checked(job: Job) -> Path:
     """Makes sure of everything that is cheap to look at; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.zoo import load as zoo, user_models
 
     photo = _check_photo(job.photo)

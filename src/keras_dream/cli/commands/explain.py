@@ -128,7 +128,7 @@ def _outputs(
 ) -> tuple[Path | None, Path | None]:
     """Returns where the page and the JSON go; None for what is not written."""
     from keras_dream.files import check_output, default_output
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
 
     page = data = None
     if out is not None or json is not True:

@@ -37,7 +37,7 @@ def layers(
     """List the layers of a network, and its classes where they have names.
 
     Shown are the layers at which a block of the network ends, as far as it
-    has many. stride: pixels from one cell to the next; field: pixels that a
+    has many. stride: pixels from one cell to the next; receptive_field: pixels that a
     cell sees, infinite for the whole picture; smallest: side of the smallest
     picture that the layer can be dreamed in; depth: convolutions up to it, of
     all that lie one behind the other; work: multiplications up to it, of all:
@@ -63,7 +63,16 @@ def layers(
     if json:
         write_stdout(json_text.dumps(_layers_data(network, graph, found), indent=2))
         return 0
-    head = ("layer", "kind", "channels", "stride", "field", "smallest", "depth", "work")
+    head = (
+        "layer",
+        "kind",
+        "channels",
+        "stride",
+        "receptive_field",
+        "smallest",
+        "depth",
+        "work",
+    )
     write_stdout(table(head, [_layer_row(layer) for layer in found]))
     if len(found) < len(known):
         write_stderr(
@@ -132,16 +141,16 @@ def presets(
 
 def _graph(network: str, weights: str | None, trusted: bool) -> "Graph":
     """Returns a network's graph, which needs no weights to be looked at."""
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.zoo import load as zoo, user_models
 
     if not user_models.is_file(network):
         entry = zoo.entry(network)
-        protocol.lead_keras(protocol.choose())
+        backends.set_default_keras_backend(backends.choose())
         graph = zoo.outline(network, Path(weights) if weights is not None else None)
         return replace(graph, objective=graph.objective or entry.objective)
     user_models.check(network, trusted=trusted)
-    protocol.lead_keras(protocol.choose())
+    backends.set_default_keras_backend(backends.choose())
     try:
         return user_models.load(network, trusted=trusted).graph
     except NetworkError:
@@ -155,7 +164,7 @@ def _layer_row(layer: "Facts") -> tuple[str, ...]:
         plain(layer.kind),
         str(layer.channels),
         _pixels(layer.stride),
-        _pixels(layer.field),
+        _pixels(layer.receptive_field),
         str(layer.smallest),
         f"{100 * layer.depth:.0f} %",
         f"{100 * layer.work:.0f} %",

@@ -177,13 +177,13 @@ def _run_settings(
     saved: "Saved", flags: RunSettings | None
 ) -> tuple[RunSettings, tuple[str, ...]]:
     """Returns the recorded run settings as far as this machine has them."""
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.replay import recorded_run
 
     recorded, notices = recorded_run(saved.record)
     settings = flags.over(recorded) if flags is not None else recorded
     try:
-        protocol.load(settings.backend, device=settings.device)
+        backends.load(settings.backend, device=settings.device)
     except SettingError as error:
         here = flags or RunSettings()
         if here.model_fields_set & {"backend", "device"}:

@@ -156,7 +156,7 @@ def grid(
         flags: what the cells have in common
         run: every run setting
     """
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.recipe.presets import preset as preset_of
     from keras_dream.sheets.axes import read_axes, recipes_of
     from keras_dream.zoo import user_models
@@ -224,7 +224,8 @@ class _Grid:
 
     def prepare(self, places: Places, told: SheetTeller) -> "tuple[Plan, Dreamers]":
         """Reads the photo and plans the sheet; networks are loaded when needed."""
-        from keras_dream.pictures.picture import read_picture, save_picture
+        from keras_dream.pictures.encoding import save_picture
+        from keras_dream.pictures.picture import read_picture
         from keras_dream.sheets.cells import open_folder, shrink
         from keras_dream.sheets.grid import grid_dreamers, plan_grid
         from keras_dream.sheets.work import check_sheet

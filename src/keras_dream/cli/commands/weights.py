@@ -200,11 +200,11 @@ def import_file(file: str, /, *, network: Name | None = None) -> int:
         file: the weights file
         network: the network that it must be for
     """
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.zoo import inventory, load as zoo
 
     entries = _entries([network]) if network else list(zoo.ZOO.values())
-    protocol.lead_keras(protocol.choose())
+    backends.set_default_keras_backend(backends.choose())
     entry, held = inventory.import_file(Path(file), entries)
     write_stderr(f"The weights of {entry.name} are here.")
     write_stdout(str(held.path))
