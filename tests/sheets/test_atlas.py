@@ -200,7 +200,7 @@ def test_the_command(dream, desk, monkeypatch):
     monkeypatch.setattr(Dreamer, "steps", None)
     code, out, told = dream("atlas", "motif", "--layers", "far", *QUICK)
     assert (code, out) == (0, "motif-atlas-2.png\n")
-    assert "all of them here already" in told
+    assert "all of them on the disk already" in told
     assert (desk / out.strip()).read_bytes() == (desk / "motif-atlas.png").read_bytes()
 
 
@@ -237,7 +237,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
     monkeypatch.setattr(Dreamer, "steps", whole)
     code, out, told = dream("atlas", "motif", "--layers", "far", "-o", "a.png", *QUICK)
     assert (code, out) == (0, "a.png\n")
-    assert "5 cells, 3 of them here already" in told
+    assert "5 cells, 3 of them on the disk already" in told
 
 
 @pytest.mark.parametrize(
