@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.options import weights_of
+from keras_dream.cli.options import networks_given, weights_of
 from keras_dream.cli.output import write_stderr
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import (
     InputError,
     OutputError,
     PictureError,
-    WeightsError,
     short_repr,
 )
 from keras_dream.events import Loading, Notice, OctaveSize, Saved, Started, Stopped
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record
     from keras_dream.weights.source import BeforeDownload
+    from keras_dream.zoo.network import Network
 
 MOST_WORK = 2_000_000_000
 """Pixels times steps times networks that run without `--yes`: the default recipe on a
@@ -67,6 +67,12 @@ class Request:
     trust_model: bool = False
     most_steps: int | None = None
     notices: "Callable[[Record], Sequence[str]] | None" = None
+
+    @property
+    def networks(self) -> "list[Network]":
+        """The networks that the user gave files for."""
+        weights = weights_of(self.weights, self.recipe)
+        return networks_given(self.models, weights, trusted=self.trust_model)
 
 
 @dataclass(frozen=True)
@@ -130,17 +136,11 @@ def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
-    from keras_dream.zoo import load as zoo, user_models
+    from keras_dream.zoo.network import network_of
 
     photo = check_file(request.photo, "A picture", error=PictureError)
     for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
-        if user_models.is_file(name):
-            path = user_models.resolve(name, request.models)
-            user_models.check(path, trusted=request.trust_model)
-        else:
-            zoo.entry(name)
-    for file in weights_of(request.weights, request.recipe).values():
-        check_file(file, "A weights file", error=WeightsError)
+        network_of(name, request.networks).check()
     out = default_output(photo) if request.out is None else request.out
     path = check_output(out, SUFFIXES)
     if path.exists() and path.samefile(photo):
@@ -177,9 +177,7 @@ def _dream(
         reporter.report(Loading(names))
         dreamer = Dreamer.of(
             request.recipe,
-            models=request.models,
-            trust_model=request.trust_model,
-            weights=weights_of(request.weights, request.recipe),
+            networks=request.networks,
             run=request.run,
             progress=download,
             before_download=request.before_download,

@@ -20,8 +20,7 @@ from keras_dream.errors import NetworkError, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.zoo.load import Loaded
-from keras_dream.zoo.loading import check_opaque
+from keras_dream.zoo.load import LoadedNetwork, check_opaque
 
 Strongest = Mapping[str, Mapping[str, Sequence[int]]]
 """Channels that `strongest(n)` stands for, by network and by the text of the target."""
@@ -43,7 +42,9 @@ class Ensemble:
         SettingError: If one has layers that only Keras can run, on another backend.
     """
 
-    def __init__(self, loaded: Mapping[str, Loaded], backend: Backend, gradient: str):
+    def __init__(
+        self, loaded: Mapping[str, LoadedNetwork], backend: Backend, gradient: str
+    ):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
@@ -59,7 +60,7 @@ class Ensemble:
         """The networks' names."""
         return tuple(self._loaded)
 
-    def loaded(self, name: str | None) -> Loaded:
+    def loaded(self, name: str | None) -> LoadedNetwork:
         """Returns a network by its name; None is the first one.
 
         Raises:
@@ -75,7 +76,7 @@ class Ensemble:
             )
         return self._loaded[name]
 
-    def used(self, recipe: Recipe) -> tuple[Loaded, ...]:
+    def used(self, recipe: Recipe) -> tuple[LoadedNetwork, ...]:
         """Returns the networks that a recipe dreams with, each once."""
         others = (str(network.network) for network in recipe.networks[1:])
         names = tuple(others) or self.names
