@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.loop import Step
     from keras_dream.engine.result import Dream, Record
     from keras_dream.errors import DreamError
-    from keras_dream.explanations.explaining import explain
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -48,7 +47,7 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
-    "Explanation": "explanations.explanation",
+    "Explanation": "explanations.explain",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
@@ -57,7 +56,7 @@ _HOMES = {
     "Step": "engine.loop",
     "atlas": "sheets.atlas",
     "dream": "dreamer.once",
-    "explain": "explanations.explaining",
+    "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",

@@ -24,7 +24,7 @@ from keras_dream.recipe.recipe import RunSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation
 
 Patterns = Annotated[
     tuple[str, ...], Parameter(negative=(), show_default=False, metavar="PATTERN")
@@ -53,10 +53,10 @@ def explain(
 ) -> int:
     """Show which layers and channels respond most to a photo, and where.
 
-    Channels are told in standard deviations above what is usual for them, so
-    that those of different layers can be compared. Without --layers the ends
-    of the network's blocks are shown. The strongest channels of a layer can be
-    dreamed: dream PHOTO --objective 'mixed4:strongest(8)'.
+    Scores are z-scores: standard deviations above a channel's mean on pictures
+    of noise and discs, so that channels of different layers can be compared.
+    Without --layers the ends of the network's blocks are shown. The strongest
+    channels of a layer can be dreamed: dream PHOTO --objective 'mixed4:strongest(8)'.
 
     Args:
         photo: a picture, as for `dream PHOTO`
@@ -97,7 +97,7 @@ def explain(
 
 def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
     """Returns the explanation, telling how it goes."""
-    from keras_dream.explanations.explaining import explain as explanation_of
+    from keras_dream.explanations.explain import explain as explanation_of
 
     told = teller(quiet=quiet, json=False)
     with told:
@@ -163,16 +163,16 @@ def _summary(found: "Explanation") -> str:
         (
             plain(channel.title),
             f"{channel.score:+.1f}",
-            f"{100 * channel.share:.0f} %",
+            f"{100 * channel.area:.0f} %",
             f"{channel.peak[1]}, {channel.peak[0]}",
         )
         for channel in found.strongest()
     ]
-    text = table(("strongest", "score", "share", "peak at"), rows)
+    text = table(("strongest", "score", "area", "peak at"), rows)
     if found.classes:
         named = (
-            f"{plain(seen.name)} {100 * seen.probability:.0f} %"
-            for seen in found.classes
+            f"{plain(score.name)} {100 * score.probability:.0f} %"
+            for score in found.classes
         )
         text = f"classes: {', '.join(named)}\n{text}"
     return text
