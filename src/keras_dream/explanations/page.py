@@ -41,8 +41,8 @@ _TITLE, _HEADING, _TEXT, _SMALL = 30, 20, 16, 13  # heights of the font in pixel
 _LEGEND = (
     "Numbers are z-scores: standard deviations above a channel's mean on baseline "
     "pictures of noise and discs, averaged over the fiftieth of the picture where it "
-    "responds most; they can be compared from layer to layer. Each heat map has its own "
-    "scale: nothing at 0, lightest where the channel responds most; the ring marks its "
+    "responds most; they can be compared from layer to layer. Each heat map has its "
+    "own scale: nothing at 0, lightest where the channel responds most; the ring marks its "
     f"peak. Percents are the area of the picture above {HIGH_Z:g}, followed by the "
     "position of the peak in pixels across and down."
 )
@@ -139,9 +139,8 @@ def _subtitle(layer: "LayerResponse") -> str:
     field = "the whole picture"
     if np.isfinite(fact.field):
         field = f"{fact.field:.0f} pixels, every {fact.stride:.0f}"
-    return (
-        f"{fact.kind}, {fact.channels} channels; a cell sees {field}; {layer.objective}"
-    )
+    facts = f"{fact.kind}, {fact.channels} channels; a cell sees {field}"
+    return f"{facts}; {layer.objective}"
 
 
 def _caption(channel: "ChannelResponse") -> tuple[str, str]:

@@ -141,9 +141,9 @@ def interpolate(heat: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     Returns:
         float32 (n, m); outside the outer centres, the values there.
     """
-    for axis, positions in ((0, rows), (1, columns)):
+    for axis, wanted in ((0, rows), (1, columns)):
         last = heat.shape[axis] - 1
-        positions = np.clip(positions, 0, last)
+        positions = np.clip(wanted, 0, last)
         first = np.minimum(np.floor(positions).astype(int), max(last - 1, 0))
         weight = (positions - first).astype(np.float32)
         weight = weight[:, None] if axis == 0 else weight[None, :]
