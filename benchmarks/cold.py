@@ -1,13 +1,13 @@
-"""From the start of a process to its first step, beside `import torch` alone.
+"""Times the start of a process until its first step, beside `import torch` alone.
 
     python benchmarks/cold.py [--rounds 7] [--photo PATH] [--networks squeezenet …]
 
 Printed: medians of processes in turn, until torch is imported or the first step begins,
-and what keras-dream adds. A process takes two steps and goes back by twice the second
-one's time, so that what the first one prepares and compiles counts. The second start of
-a network from the zoo reads its weights where they are (here, or in
-KERAS_DREAM_WEIGHTS); where they are not, random ones stand for them, which our cache
-takes for imported. Lowered copies are made in a cache of the benchmark's own, once.
+and the difference. A process takes two steps, and twice the time of the second one is
+subtracted, so that what the first one prepares and compiles is included. The second
+start of a network from the zoo reads its weights from the cache or KERAS_DREAM_WEIGHTS;
+if they are missing, random ones are imported in their place. Lowered copies are made
+once, in a cache of the benchmark's own.
 """
 
 import argparse
@@ -104,9 +104,9 @@ def main():
             "KERAS_BACKEND": "torch",
             "KERAS_DREAM_OFFLINE": "1",
         }
-        given = environment.get("KERAS_DREAM_HOME")
-        if given:  # the originals stay where they are, the copies go elsewhere
-            environment.setdefault("KERAS_DREAM_WEIGHTS", given)
+        home = environment.get("KERAS_DREAM_HOME")
+        if home:  # originals are read from there, copies are written elsewhere
+            environment.setdefault("KERAS_DREAM_WEIGHTS", home)
         environment["KERAS_DREAM_HOME"] = cache
         measure(arguments, environment)
 

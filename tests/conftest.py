@@ -16,9 +16,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import numpy as np
 import pytest
 
-from keras_dream.backend.protocol import Backend, load
+from keras_dream.backend.load import load
+from keras_dream.backend.protocol import Backend
 from keras_dream.graph import file
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.zoo import load as zoo
 

@@ -16,7 +16,9 @@ import pytest
 from keras import layers
 from weights_server import GOOD, HALF, MD5, SHA256, Handler, running, separate
 
-from keras_dream.cli.reporters.pace import Pace, clock, megabytes
+from keras_dream.cli.reporters.eta import in_words, megabytes
+from keras_dream.cli.reporters.lines import Lines
+from keras_dream.events import Download, Fetching
 from keras_dream.graph import file as graph_file
 from keras_dream.weights import cache as manifest, download
 from keras_dream.weights.locate import Source
@@ -115,7 +117,7 @@ def test_pull_fetches_once(home, dream):
         assert code == 0
         shipped = str(zoo.BUILTIN / "motif.safetensors")
         assert out.splitlines() == [str(home / "good.h5")] * 2 + [shipped]
-        assert ("Fetching fine." in err) is not again
+        assert ("Downloading the weights of fine." in err) is not again
     assert len(Handler.asked) == 1
     code, out, _ = dream("weights", "pull", "both", "--classifier", "--quiet")
     assert (code, out) == (0, f"{home / 'plain.h5'}\n")
@@ -139,7 +141,7 @@ def test_pull_tells_in_json(home, dream):
     *downloads, fetched, error = events
     whole = {"event": "download", "bytes": len(GOOD), "total": len(GOOD)}
     assert downloads[-1] == whole
-    assert {e["event"] for e in downloads} == {"download"}
+    assert {e["event"] for e in downloads} == {"fetching", "download"}
     assert fetched == {
         "event": "fetched",
         "network": "fine",
@@ -305,7 +307,7 @@ def test_a_dream_stopped_in_its_download_tells_what_is_kept(
     monkeypatch.setattr("keras_dream.dreamer.dreamer.Dreamer.of", stopped)
     code, out, err = dream(str(photo), "--network", "fine")
     assert (code, out) == (130, "")
-    assert "nothing is saved, but for what has come of the weights." in err
+    assert "nothing is saved except the downloaded part of the weights." in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -328,7 +330,7 @@ def test_a_real_ctrl_c_keeps_what_came(number, home, server):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert out == ""
-    assert "what has come is kept" in err
+    assert "the downloaded part is kept" in err
     assert part.read_bytes() == GOOD[:HALF]
 
 
@@ -437,7 +439,7 @@ def test_remove_refuses_what_is_shipped_before_it_removes_anything(home, dream):
     (home / "good.h5").write_bytes(GOOD)
     code, out, err = dream("weights", "remove", "fine", "motif")
     assert (code, out) == (2, "")
-    assert "must not be one that is shipped" in sentence(err)
+    assert "part of keras-dream cannot be removed" in sentence(err)
     assert (home / "good.h5").exists()
 
 
@@ -447,7 +449,7 @@ def test_import_recognises_a_file_by_its_hash(home, dream, tmp_path):
     given.write_bytes(GOOD)
     code, out, err = dream("weights", "import", given)
     assert (code, out) == (0, f"{home / 'good.h5'}\n")
-    assert "weights of fine are here" in err
+    assert "weights of fine are on this machine" in err
     assert (home / "good.h5").read_bytes() == given.read_bytes() == GOOD
     code, out, _ = dream("weights", "import", given, "--network", "torn")
     assert (code, out) == (0, f"{home / 'half.h5'}\n")
@@ -528,17 +530,20 @@ def test_import_on_a_full_disk(home, dream, tmp_path, monkeypatch):
     [
         (("pull",), "A network must be named"),
         (("remove",), "A network must be named"),
-        (("pul", "fine"), "try `dream weights pull`"),
-        (("list",), "try one of pull, verify, path, remove, import"),
+        (("pul", "fine"), 'Did you mean "pull"?'),
+        (("list",), "Available commands: pull, verify, path, remove, import"),
         (("pull", "fin"), "try 'fine', the nearest name"),
         (("remove", "fine", "goon"), "try 'gone', the nearest name"),
-        (("path", "fine", "gone"), "as one too many"),
-        (("import",), "must be given"),
+        (
+            ("path", "fine", "gone"),
+            "no more arguments than the command takes; received 'gone'",
+        ),
+        (("import",), "FILE requires an argument"),
         (("import", "nothing.h5"), "does not exist"),
         (("import", "."), "a folder"),
         (("import", "a", "--network", "nobody"), "must be one that exists"),
-        (("pull", "fine", "--clasifier"), "'--classifier', the nearest name"),
-        (("verify", "--jsn"), "'--json', the nearest name"),
+        (("pull", "fine", "--clasifier"), "Did you mean --classifier?"),
+        (("verify", "--jsn"), "Did you mean --json?"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, words, home, dream):
@@ -557,16 +562,26 @@ def test_the_group_tells_its_commands(home, dream):
 
 
 # -- time left -------------------------------------------------------------------------
-def test_the_pace_of_a_download():
-    now = [0.0]
-    pace = Pace(lambda: now[0])
-    mb = 10**6
-    assert pace.text(50 * mb, 100 * mb) == "50 of 100 MB"  # resumed: no pace yet
+def test_the_time_left_of_a_download():
+    now, mb = [0.0], 10**6
+    lines = Lines(clock=lambda: now[0])
+
+    def text(done, total):
+        event = Download(done, total)
+        lines.measure(event)
+        return lines.sentence(event).removeprefix("Downloading the weights: ")
+
+    assert text(0, None) == "waiting for the server."
+    assert text(50 * mb, 100 * mb) == "50 of 100 MB."  # resumed: no pace yet
     now[0] = 5.0
-    assert pace.text(60 * mb, 100 * mb) == "60 of 100 MB, about 20 s left"
-    assert pace.text(70 * mb, None) == "70 MB"
-    now[0] = 9.0
-    assert pace.text(100 * mb, 100 * mb) == "100 of 100 MB"
-    assert pace.text(1 * mb, 10 * mb) == "1 of 10 MB"  # another file
-    assert [clock(s) for s in (0, 59, 61, 3725)] == ["0 s", "59 s", "1:01", "1:02:05"]
+    lines.measure(Fetching("vgg16"))
+    assert text(50 * mb, 100 * mb) == "50 of 100 MB."
+    now[0] = 10.0
+    assert text(60 * mb, 100 * mb) == "60 of 100 MB, about 20 s left."
+    assert text(70 * mb, None) == "70 MB."
+    now[0] = 14.0
+    assert text(100 * mb, 100 * mb) == "100 of 100 MB."
+    assert text(1 * mb, 10 * mb) == "1 of 10 MB."  # another file
+    times = [in_words(seconds) for seconds in (0, 59, 61, 3725)]
+    assert times == ["0 s", "59 s", "1:01", "1:02:05"]
     assert megabytes(1_400_000) == "1 MB"

@@ -11,8 +11,9 @@ from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer import responses
 from keras_dream.dreamer.responses import Responses, measured_size
 from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
-from keras_dream.graph.graph import Graph, Node
-from keras_dream.graph.positions import places
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
+from keras_dream.graph.positions import positions
 from keras_dream.graph.program import Program
 from keras_dream.recipe.objectives import parse
 
@@ -23,7 +24,7 @@ def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel
     graph = template_network()
     image = planted(number, (36, 53))
     measurer = Responses(graph, backend)
-    where = places(graph, *image.shape[:2])
+    where = positions(graph, *image.shape[:2])
     for response in measurer.measure(image, ["look", "pool"]):
         assert response.strongest(1) == (channel,)
         assert response.scores[channel] > 1
@@ -37,7 +38,7 @@ def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel
 
 
 def test_scores_are_z_scores_above_the_baseline(backend: Backend):
-    """Written once more by hand, from all cells of all references at once."""
+    """Written once more by hand, from all cells of all baseline pictures."""
     graph = template_network()
     image = planted(0, (36, 53))
     run = backend.function(Program(graph, ["pool"], backend))
@@ -168,7 +169,7 @@ def test_places_are_the_centres_of_what_cells_see(backend, size, padding, stride
     for axis in (0, 1):
         ramp = np.indices(size)[axis] + 0.5
         centre = (response(ramp) / whole)[middle]
-        found = places(graph, *size)["crop"][axis].at(middle[axis])
+        found = positions(graph, *size)["crop"][axis].at(middle[axis])
         assert found == pytest.approx(centre, abs=1e-3)
 
 
@@ -182,7 +183,7 @@ def test_places_of_what_sees_everything():
         weights={},
         layers={"mean": "mean"},
     )
-    found = places(graph, 40, 60)
+    found = positions(graph, 40, 60)
     assert [axis.at(0) for axis in found["mean"]] == [20, 30]
     assert [axis.at(3) for axis in found["scaled"]] == [3.5, 3.5]
 

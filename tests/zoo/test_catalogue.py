@@ -245,7 +245,7 @@ def check_facts(found, graph):
     assert graph.objective == found.objective
     for term in objectives.parse(found.objective).terms:
         node = graph.node_of(term.target.layer)
-        assert graph.reach()[node].stride in (8, 16)
+        assert graph.receptive_fields()[node].stride in (8, 16)
 
 
 def test_nasnet_fits_every_size(backend):
@@ -333,10 +333,10 @@ def test_window_paddings_are_those_of_same(side):
 
 def test_squeeze_and_excite_sees_everything_at_its_own_stride():
     graph = lower(mobilenet(), preprocessing="0-255")
-    reach = graph.reach()
+    fields = graph.receptive_fields()
     first, last = graph.node_of("conv"), graph.node_of("conv_1_bn")
-    assert (reach[first].field, reach[first].stride) == (3, 2)
-    assert (reach[last].field, reach[last].stride) == (math.inf, 32)
+    assert (fields[first].size, fields[first].stride) == (3, 2)
+    assert (fields[last].size, fields[last].stride) == (math.inf, 32)
 
 
 CLASSIFIERS = {

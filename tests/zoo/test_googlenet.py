@@ -256,9 +256,9 @@ def test_sizes_and_reach_are_caffe_s(network):
         sizes = graph.plan(side, side).sizes
         assert {name: sizes[name][0] for name in expected} == expected
     assert graph.plan(224, 224).sizes["inception_5b_output"] == (7, 7)
-    reach = graph.reach()
-    assert reach["pool5_7x7_s1"].field == float("inf")
-    assert reach["inception_4c_output"].stride == 16
+    fields = graph.receptive_fields()
+    assert fields["pool5_7x7_s1"].size == float("inf")
+    assert fields["inception_4c_output"].stride == 16
 
 
 def test_the_published_file_has_room_for_these_weights_and_little_else(network):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_dream.backend import protocol as backends
+from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Networks
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
@@ -80,7 +80,7 @@ class Dreamer:
         chosen = backends.choose(self.run.backend)
         # One dreamer's own backend is not every later one's, unless Keras must run.
         if self.run.backend is None:
-            backends.lead_keras(chosen)
+            backends.set_default_keras_backend(chosen)
         self._backend = backends.load(
             chosen,
             device=self.run.device,
@@ -96,7 +96,7 @@ class Dreamer:
             offline=self.run.offline,
             progress=progress,
             before_download=before_download,
-            before_keras=lambda: backends.lead_keras(chosen),
+            before_keras=lambda: backends.set_default_keras_backend(chosen),
         )
         self._networks = Networks(loaded, self._backend)
 

@@ -16,7 +16,7 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.layers import Facts, chief_layers, facts, matching
 from keras_dream.graph.passes import truncate
-from keras_dream.graph.positions import Places, places
+from keras_dream.graph.positions import Positions, positions
 from keras_dream.pictures.decoding import to_float
 from keras_dream.pictures.drawing import interpolate
 from keras_dream.pictures.encoding import save_picture
@@ -83,7 +83,7 @@ class LayerResponse:
         map_size: (height, width) of its feature map.
         channels: The channels, the strongest first.
         heat: float32 (height, width, channels): z-scores of these channels.
-        places: Where its cells lie on the picture as it was measured.
+        positions: Where its cells lie on the picture as it was measured.
         measured_size: (height, width) of that picture.
         objective: The text that dreams these channels together.
     """
@@ -92,7 +92,7 @@ class LayerResponse:
     map_size: tuple[int, int]
     channels: tuple[ChannelResponse, ...]
     heat: np.ndarray
-    places: Places
+    positions: Positions
     measured_size: tuple[int, int]
     objective: str
 
@@ -120,7 +120,7 @@ class LayerResponse:
         down, across = (
             ((np.arange(n) + 0.5) * (length / n) - axis.first) / axis.step
             for n, length, axis in zip(
-                size, self.measured_size, self.places, strict=True
+                size, self.measured_size, self.positions, strict=True
             )
         )
         return interpolate(self.heat[..., number], down, across)
@@ -263,12 +263,12 @@ def explain(
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     measured_size = (measured.shape[0], measured.shape[1])
     nodes, notices = _choose(dreamer.graph, layers, measured_size)
-    positions = places(truncate(dreamer.graph, frozenset(nodes)), *measured_size)
+    where = positions(truncate(dreamer.graph, frozenset(nodes)), *measured_size)
     described = zip(
         responses.measure(measured, nodes), facts(dreamer.graph, nodes), strict=True
     )
     strongest = [
-        _layer(response, fact, positions[response.node], size, measured_size, top)
+        _layer(response, fact, where[response.node], size, measured_size, top)
         for response, fact in described
     ]
     return Explanation(
@@ -328,9 +328,9 @@ def _choose(
 def _default_nodes(graph: Graph) -> list[str]:
     """Returns the chief layers, without pools and without what has no position."""
     chief = chief_layers(graph)
-    reach = graph.reach()
+    fields = graph.receptive_fields()
     ops = {node.name: node.op for node in graph.nodes}
-    bounded = [node for node in chief if np.isfinite(reach[node].stride)]
+    bounded = [node for node in chief if np.isfinite(fields[node].stride)]
     # A pool has the channels of the layer before it.
     return [node for node in bounded if "pool" not in ops[node]] or list(chief)
 
@@ -346,7 +346,7 @@ def _with_classes(layer: LayerResponse, classes: Sequence[str]) -> LayerResponse
 def _layer(
     response: Response,
     fact: Facts,
-    positions: Places,
+    where: Positions,
     size: Size,
     measured_size: Size,
     top: int,
@@ -356,7 +356,7 @@ def _layer(
     Args:
         response: How it responds.
         fact: What it is.
-        positions: Where its cells lie on the measured picture.
+        where: Where its cells lie on the measured picture.
         size: (height, width) of the photo.
         measured_size: (height, width) of the measured picture.
         top: How many channels.
@@ -367,7 +367,7 @@ def _layer(
         down, across = (
             min(max(int(axis.at(cell) * whole / length), 0), whole - 1)
             for cell, axis, whole, length in zip(
-                response.peak(channel), positions, size, measured_size, strict=True
+                response.peak(channel), where, size, measured_size, strict=True
             )
         )
         return down, across
@@ -387,7 +387,7 @@ def _layer(
             for channel in strongest
         ),
         heat=response.z_scores[..., list(strongest)],
-        places=positions,
+        positions=where,
         measured_size=measured_size,
         objective=Layer.named(fact.layer, strongest=len(strongest)).text,
     )

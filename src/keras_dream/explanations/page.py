@@ -42,8 +42,8 @@ _LEGEND = (
     "Numbers are z-scores: standard deviations above a channel's mean on baseline "
     "pictures of noise and discs, averaged over the fiftieth of the picture where it "
     "responds most; they can be compared from layer to layer. Each heat map has its "
-    "own scale: nothing at 0, lightest where the channel responds most; the ring marks its "
-    f"peak. Percents are the area of the picture above {HIGH_Z:g}, followed by the "
+    "own scale: nothing at 0, lightest where the channel responds most; the ring marks "
+    f"its peak. Percents are the area of the picture above {HIGH_Z:g}, followed by the "
     "position of the peak in pixels across and down."
 )
 
@@ -137,8 +137,8 @@ def _columns(explanation: "Explanation") -> list[tuple[str, list[str]]]:
 def _subtitle(layer: "LayerResponse") -> str:
     fact = layer.facts
     field = "the whole picture"
-    if np.isfinite(fact.field):
-        field = f"{fact.field:.0f} pixels, every {fact.stride:.0f}"
+    if np.isfinite(fact.receptive_field):
+        field = f"{fact.receptive_field:.0f} pixels, every {fact.stride:.0f}"
     facts = f"{fact.kind}, {fact.channels} channels; a cell sees {field}"
     return f"{facts}; {layer.objective}"
 
