@@ -114,10 +114,10 @@ def test_json_tells_the_comparison(dream: Dream, photo: Path) -> None:
 
 def test_other_weights_are_told(dream: Dream, photo: Path, tmp_path: Path) -> None:
     from keras_dream.graph import file
-    from keras_dream.zoo import load as zoo
+    from keras_dream.zoo.network import Network
 
     dream(photo, *FAST)
-    graph = zoo.load("motif").graph
+    graph = Network("motif").load().graph
     other = {name: -array for name, array in graph.weights.items()}
     file.save(dataclasses.replace(graph, weights=other), tmp_path / "o.safetensors")
     code, _, err = dream(

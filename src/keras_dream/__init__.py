@@ -11,8 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_dream.dreamer.dreamer import Dreamer
-    from keras_dream.dreamer.once import dream
+    from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Step
     from keras_dream.engine.result import Dream, Record
     from keras_dream.errors import DreamError
@@ -23,12 +22,14 @@ if TYPE_CHECKING:
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.work import Sheet
+    from keras_dream.zoo.network import Network
 
 __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Network",
     "Objective",
     "Recipe",
     "Record",
@@ -48,6 +49,7 @@ _HOMES = {
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explain",
+    "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
@@ -55,7 +57,7 @@ _HOMES = {
     "Sheet": "sheets.work",
     "Step": "engine.loop",
     "atlas": "sheets.atlas",
-    "dream": "dreamer.once",
+    "dream": "dreamer.dreamer",
     "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",

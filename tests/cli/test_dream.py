@@ -31,8 +31,8 @@ FAST = ("--steps", 2, "--octaves", 2)
 START = """
 import sys
 from pathlib import Path
-from keras_dream.zoo import load as zoo
-zoo.BUILTIN = Path(sys.argv[1])
+from keras_dream.zoo import load
+load.BUILTIN = Path(sys.argv[1])
 from keras_dream.cli import main
 sys.exit(main(sys.argv[2:]))
 """

@@ -23,7 +23,7 @@ from keras_dream.graph import file as graph_file
 from keras_dream.weights import cache as manifest, download
 from keras_dream.weights.locate import Source
 from keras_dream.weights.verify import hashes_of
-from keras_dream.zoo import inventory, load as zoo, lowered_cache
+from keras_dream.zoo import catalogue, inventory, load, lowered_cache
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,9 @@ def home(tmp_path, monkeypatch, server):
     monkeypatch.setattr(download, "PAUSE", 0.0)
     Handler.asked.clear()
     home = separate(tmp_path, monkeypatch)[1]
-    entry = dataclasses.replace(zoo.entry("squeezenet"), build=one, parameters=10**6)
+    entry = dataclasses.replace(
+        catalogue.entry("squeezenet"), build=one, parameters=10**6
+    )
 
     def network(name, *sources, **more):
         return dataclasses.replace(entry, name=name, sources=sources, **more)
@@ -63,7 +65,7 @@ def home(tmp_path, monkeypatch, server):
         return Source(f"{path}.h5", MD5, url=f"{server}/{path}", **more)
 
     entries = (
-        zoo.entry("motif"),
+        catalogue.entry("motif"),
         network("fine", source("good")),
         network("both", source("good"), source("plain", classifier=True)),
         network("gone", source("none")),
@@ -71,7 +73,7 @@ def home(tmp_path, monkeypatch, server):
         network("lies", source("wrong")),
         network("hand", Source("hand.h5", page="https://b.example/c")),
     )
-    monkeypatch.setattr(zoo, "ZOO", {entry.name: entry for entry in entries})
+    monkeypatch.setattr(catalogue, "ZOO", {entry.name: entry for entry in entries})
     return home
 
 
@@ -115,7 +117,7 @@ def test_pull_fetches_once(home, dream):
     for again in (False, True):
         code, out, err = dream("weights", "pull", "fine", "both", "fine", "motif")
         assert code == 0
-        shipped = str(zoo.BUILTIN / "motif.safetensors")
+        shipped = str(load.BUILTIN / "motif.safetensors")
         assert out.splitlines() == [str(home / "good.h5")] * 2 + [shipped]
         assert ("Downloading the weights of fine." in err) is not again
     assert len(Handler.asked) == 1
@@ -175,10 +177,10 @@ STOPPED = """
 import dataclasses, sys
 from keras_dream.cli import main
 from keras_dream.weights import locate as weights
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue, load
 source = weights.Source("a.h5", sys.argv[1], url=sys.argv[2])
-entry = dataclasses.replace(zoo.entry("squeezenet"), sources=(source,))
-zoo.ZOO = {"squeezenet": entry}
+entry = dataclasses.replace(catalogue.entry("squeezenet"), sources=(source,))
+catalogue.ZOO = {"squeezenet": entry}
 sys.exit(main(["weights", "pull", "squeezenet"]))
 """
 
@@ -282,9 +284,9 @@ def test_weights_for_a_network_that_is_mistyped(home, dream, photo):
 def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
     digest = write_one(home / "good.h5")
     entry = dataclasses.replace(
-        zoo.entry("fine"), sources=(Source("good.h5", digest[1], "http://x/y"),)
+        catalogue.entry("fine"), sources=(Source("good.h5", digest[1], "http://x/y"),)
     )
-    zoo.ZOO["fine"] = entry
+    catalogue.ZOO["fine"] = entry
     file = strangers(tmp_path, network="fine", objective="one")
     assert dream(str(photo), "--recipe", file)[0] == 0
     picture = photo.with_name(f"{photo.stem}-dream.png")
@@ -313,7 +315,7 @@ def test_a_dream_stopped_in_its_download_tells_what_is_kept(
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_ctrl_c_keeps_what_came(number, home, server):
-    source = str(Path(zoo.__file__).parents[2])
+    source = str(Path(load.__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", STOPPED, MD5, f"{server}/stall"],
         stdout=subprocess.PIPE,

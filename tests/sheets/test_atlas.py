@@ -20,7 +20,7 @@ from keras_dream.sheets.cells import Made
 from keras_dream.sheets.page import page
 from keras_dream.sheets.plan import Cell, Plan, Section
 from keras_dream.sheets.work import Sheet
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import load
 
 QUICK = ["--size", "24", "--steps", "1", "--octaves", "1"]
 
@@ -35,7 +35,7 @@ def shelf(tmp_path, monkeypatch):
     """A folder of shipped networks for one test alone; returns motif's file."""
     folder = tmp_path / "builtin"
     folder.mkdir()
-    monkeypatch.setattr(zoo, "BUILTIN", folder)
+    monkeypatch.setattr(load, "BUILTIN", folder)
     return folder / "motif.safetensors"
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.options import weights_of
+from keras_dream.cli.options import networks_given, weights_of
 from keras_dream.cli.output import write_stderr
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import (
     InputError,
     OutputError,
     PictureError,
-    WeightsError,
     short_repr,
 )
 from keras_dream.events import Loading, Notice, OctaveSize, Saved, Started, Stopped
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.loop import Step
     from keras_dream.engine.result import Dream, Record
     from keras_dream.weights.source import BeforeDownload
+    from keras_dream.zoo.network import Network
 
 MOST_WORK = 2_000_000_000
 """Pixels times steps times networks that run without `--yes`: the default recipe on a
@@ -69,6 +69,12 @@ class Request:
     trust_model: bool = False
     most_steps: int | None = None
     notices: "Callable[[Record], Sequence[str]] | None" = None
+
+    @property
+    def networks(self) -> "list[Network]":
+        """The networks that the user gave files for."""
+        weights = weights_of(self.weights, self.recipe)
+        return networks_given(self.models, weights, trusted=self.trust_model)
 
 
 @dataclass(frozen=True)
@@ -133,21 +139,13 @@ def _checked(request: Request) -> Path:
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.recipe.objectives import parse
-    from keras_dream.zoo import load as zoo, user_models
+    from keras_dream.zoo.network import network_of
 
     photo = check_file(request.photo, "A picture", error=PictureError)
     for term in request.recipe.terms:
         if term.objective is not None:
             parse(term.objective)
-        if user_models.is_file(term.network):
-            user_models.check(
-                user_models.resolve(term.network, request.models),
-                trusted=request.trust_model,
-            )
-        else:
-            zoo.entry(term.network)
-    for file in weights_of(request.weights, request.recipe).values():
-        check_file(file, "A weights file", error=WeightsError)
+        network_of(term.network, request.networks).check()
     out = default_output(photo) if request.out is None else request.out
     path = check_output(out, SUFFIXES)
     if path.exists() and path.samefile(photo):
@@ -182,9 +180,7 @@ def _dream(
         reporter.report(Loading(names))
         dreamer = Dreamer.of(
             request.recipe,
-            models=request.models,
-            trust_model=request.trust_model,
-            weights=weights_of(request.weights, request.recipe),
+            networks=request.networks,
             run=request.run,
             progress=download,
             before_download=request.before_download,

@@ -5,18 +5,19 @@ its file name and its record by a sha256; see `keras_dream.zoo.user_models`. Wha
 names of the zoo is not downloaded before the user agrees.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Group, Parameter
 
-from keras_dream.errors import InputError, WeightsError, nearest, short_repr
+from keras_dream.errors import InputError, nearest, short_repr
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.terms import NetworkTerm
 
 if TYPE_CHECKING:
     from keras_dream.weights.source import BeforeDownload, Source
+    from keras_dream.zoo.network import Network
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
@@ -57,29 +58,6 @@ def split(patterns: Sequence[str]) -> list[str]:
     """Returns patterns one by one; an option may hold several with commas between."""
     every = [part.strip() for pattern in patterns for part in pattern.split(",")]
     return [part for part in every if part]
-
-
-def check_network(network: str, weights: str | None, *, trusted: bool) -> None:
-    """Checks what needs no loading: the network's name, and that its files exist.
-
-    Args:
-        network: A zoo name or a model file.
-        weights: A weights file, or None.
-        trusted: Whether model files may be opened.
-
-    Raises:
-        NetworkError: If there is no such network, or it is not trusted.
-        WeightsError: If the weights are not a file that can be read.
-    """
-    from keras_dream.files import check_file
-    from keras_dream.zoo import load as zoo, user_models
-
-    if user_models.is_file(network):
-        user_models.check(network, trusted=trusted)
-    else:
-        zoo.entry(network)
-    if weights is not None:
-        check_file(weights, "A weights file", error=WeightsError)
 
 
 def named(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
@@ -191,6 +169,22 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     return files
 
 
+def networks_given(
+    models: Mapping[str, str | Path], weights: Mapping[str, str], *, trusted: bool
+) -> "list[Network]":
+    """Returns the networks that the user gave files for.
+
+    Args:
+        models: Model files by their names.
+        weights: Weights files by network.
+        trusted: Whether model files may be opened.
+    """
+    from keras_dream.zoo.network import Network
+
+    files = [Network(path, trust=trusted) for path in models.values()]
+    return [*files, *(Network(name, weights=path) for name, path in weights.items())]
+
+
 def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
     """Returns a check that asks for `--yes` before a download that only a file needs.
 
@@ -199,7 +193,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
     Args:
         agreed: Recipes that the user asked for: whatever they need may be downloaded.
     """
-    from keras_dream.zoo.loading import asks_for_class
+    from keras_dream.zoo.network import asks_for_class
 
     recipes = list(agreed)
 

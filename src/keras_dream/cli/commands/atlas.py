@@ -1,7 +1,7 @@
 """`dream atlas`: a sheet of what a network's layers, channels and classes dream."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,6 @@ from keras_dream.cli.options import (
     RecipeFlags,
     RunFlags,
     Switch,
-    check_network,
     split,
 )
 from keras_dream.cli.reporters.base import Reporter
@@ -31,6 +30,7 @@ from keras_dream.recipe.recipe import RunSettings
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.work import Dreamers
+    from keras_dream.zoo.network import Network
 
 # The defaults of `dream PHOTO` are not shown: an atlas has some of its own.
 CellFlags = Annotated[RecipeFlags, Parameter(show_default=False)]
@@ -76,8 +76,10 @@ def atlas(
         run: every run setting
     """
     from keras_dream.sheets.work import ATLAS_SUFFIXES
+    from keras_dream.zoo.network import Network
 
-    check_network(network, weights, trusted=more.trust_model)
+    source = Network(network, weights=weights, trust=more.trust_model)
+    source.check()
     places = places_of(Path(Path(network).name), out, "atlas", ATLAS_SUFFIXES)
     asked = {
         "layers": split(layers),
@@ -87,7 +89,9 @@ def atlas(
         "columns": columns,
         "recipe": flags,
     }
-    request = _Atlas(network, weights, asked, more, run or RunSettings())
+    if flags is not None and flags.preprocessing is not None:
+        source = replace(source, preprocessing=flags.preprocessing)
+    request = _Atlas(source, asked, more, run or RunSettings())
     return run_sheet(request.prepare, places, more)
 
 
@@ -95,8 +99,7 @@ def atlas(
 class _Atlas:
     """An atlas as the user asked for it."""
 
-    network: str
-    weights: str | None
+    network: "Network"
     asked: Mapping[str, Any]
     more: SheetFlags
     run: RunSettings
@@ -106,15 +109,10 @@ class _Atlas:
         from keras_dream.dreamer.dreamer import Dreamer
         from keras_dream.sheets.atlas import keep_starts, plan_atlas
         from keras_dream.sheets.work import Dreamers, check_sheet
-        from keras_dream.zoo import user_models
 
-        reporter.report(Loading(self.network))
-        flags = self.asked["recipe"]
+        reporter.report(Loading(self.network.name))
         dreamer = Dreamer(
-            Path(self.network) if user_models.is_file(self.network) else self.network,
-            weights=self.weights,
-            preprocessing=None if flags is None else flags.preprocessing,
-            trust_model=self.more.trust_model,
+            self.network,
             classifier=self.asked["classes"],
             run=self.run,
             progress=reporter.download,

@@ -98,19 +98,20 @@ def _backends() -> Iterator[Finding]:
 def _networks() -> Iterator[Finding]:
     """Lists the networks with weights, and in one line how many have none."""
     from keras_dream.errors import DreamError
-    from keras_dream.weights.locate import folders
-    from keras_dream.zoo import load as zoo
+    from keras_dream.weights.source import folders
+    from keras_dream.zoo import catalogue
     from keras_dream.zoo.inventory import stock
+    from keras_dream.zoo.network import Network
 
     absent = 0
-    for entry in zoo.ZOO.values():
+    for entry in catalogue.ZOO.values():
         what = f"network {entry.name}"
         status = stock(entry)
         if status.path is None:
             absent += 1
         elif status.state == "shipped":
             try:
-                loaded = zoo.load(entry.name)
+                loaded = Network(entry.name).load()
             except DreamError as error:
                 yield Finding(what, "wrong", str(error))
             else:
@@ -126,7 +127,7 @@ def _networks() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    from keras_dream.weights.locate import home
+    from keras_dream.weights.source import home
 
     extra = os.environ.get("KERAS_DREAM_WEIGHTS")
     if extra and not Path(extra).is_dir():

@@ -17,6 +17,7 @@ from keras_dream.cli.options import (
     Weights,
     asked_for,
     consent,
+    networks_given,
     weights_of,
 )
 from keras_dream.cli.reporters.base import Reporter
@@ -27,7 +28,7 @@ from keras_dream.cli.sheet_run import (
     places_of,
     run_sheet,
 )
-from keras_dream.errors import OutputError, PictureError, WeightsError, short_repr
+from keras_dream.errors import OutputError, PictureError, short_repr
 from keras_dream.events import Loading
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
@@ -106,17 +107,17 @@ def grid(
     from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.recipe.presets import preset as preset_of
     from keras_dream.sheets.axes import read_axes, recipes_of
-    from keras_dream.zoo import user_models
 
     axes, models = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
     over, own = asked_for(recipe, flags, models, trusted=more.trust_model)
-    for path in models.values():
-        user_models.check(path, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
+    networks = networks_given(models, files, trusted=more.trust_model)
+    for network in networks:
+        network.check()
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
     planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
-    loaded = {"weights": files or None, "models": models, "run": run or RunSettings()}
+    loaded: dict[str, Any] = {"networks": networks, "run": run or RunSettings()}
     if recipe is not None and not more.yes:
         loaded["before_download"] = consent(recipes_of(axes, base, own))
     request = _Grid(photo, grid_of.photo_side, planned, loaded, more)
@@ -152,7 +153,6 @@ class _Grid:
             save_picture(open_folder(places.folder) / small.name, small.pixels)
         dreamers = grid_dreamers(
             plan,
-            trust_model=self.more.trust_model,
             loading=lambda names: reporter.report(Loading(names)),
             progress=reporter.download,
             **self.loaded,
@@ -176,14 +176,10 @@ def _check_photo(photo: str, out: str | None) -> Path:
 
 def _weights(given: tuple[str, ...], recipe: Recipe, axes: Any) -> dict[str, str]:
     """Returns weights files by network; those of an axis count, too."""
-    from keras_dream.files import check_file
-
     files: dict[str, str] = {}
     varied = [v for axis in axes if axis.name == "network" for v in axis.values]
     for text in given:
         name, _, file = text.partition("=")
         is_varied = file and name in varied
         files.update({name: file} if is_varied else weights_of([text], recipe))
-    for file in files.values():
-        check_file(file, "A weights file", error=WeightsError)
     return files

@@ -3,15 +3,13 @@
 import json as json_text
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keras_dream.cli.options import Patterns, Switch, Trust, check_network, split
+from keras_dream.cli.options import Patterns, Switch, Trust, split
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
-from keras_dream.errors import NetworkError
 
 if TYPE_CHECKING:
     from keras_dream.graph.graph import Graph
@@ -48,8 +46,9 @@ def layers(
         json: print JSON
     """
     from keras_dream.graph.layers import chief_layers, facts, matching, names
+    from keras_dream.zoo.network import Network
 
-    graph = _graph(network, weights, trust_model)
+    graph = Network(network, weights=weights, trust=trust_model).outline()
     every_name, patterns = names(graph), split(like)
     if patterns:
         nodes = matching(graph, patterns)
@@ -85,24 +84,6 @@ def _write_more(network: str, graph: "Graph") -> None:
         numbered = enumerate(map(plain, graph.classes))
         classes = ", ".join(f"{number} {name}" for number, name in numbered)
         write_stdout(f"\nits classes, for objectives such as class:NAME\n{classes}")
-
-
-def _graph(network: str, weights: str | None, trusted: bool) -> "Graph":
-    """Returns a network's graph; the weights are not needed for it."""
-    from keras_dream.backend import load as backends
-    from keras_dream.zoo import load as zoo, user_models
-
-    check_network(network, weights, trusted=trusted)
-    backends.set_default_keras_backend(backends.choose())
-    if not user_models.is_file(network):
-        graph = zoo.outline(network, Path(weights) if weights is not None else None)
-        own = zoo.entry(network).objective
-        return replace(graph, objective=graph.objective or own)
-    try:
-        return user_models.load(network, trusted=trusted).graph
-    except NetworkError:
-        # The preprocessing, which the file may not state, does not change the layers.
-        return user_models.load(network, trusted=trusted, preprocessing="0-1").graph
 
 
 def _row(layer: "Facts") -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from keras_dream.cli.options import Switch
 from keras_dream.cli.output import plain, table, write_stdout
 
 if TYPE_CHECKING:
+    from keras_dream.zoo.entry import Entry
     from keras_dream.zoo.inventory import Stock
-    from keras_dream.zoo.load import Entry
 
 
 def networks(*, json: Switch = False) -> int:
@@ -22,8 +22,8 @@ def networks(*, json: Switch = False) -> int:
     Args:
         json: print JSON
     """
+    from keras_dream.zoo.catalogue import ZOO
     from keras_dream.zoo.inventory import stock
-    from keras_dream.zoo.load import ZOO
 
     every = [(entry, stock(entry)) for entry in ZOO.values()]
     if json:

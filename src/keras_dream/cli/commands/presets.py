@@ -15,7 +15,7 @@ def presets(name: str | None = None, /, *, schema: Switch = False) -> int:
     """
     from keras_dream.recipe.presets import preset, presets as every
     from keras_dream.recipe.recipe import Recipe
-    from keras_dream.zoo import load as zoo
+    from keras_dream.zoo import catalogue
     from keras_dream.zoo.inventory import stock
 
     if schema:
@@ -27,7 +27,7 @@ def presets(name: str | None = None, /, *, schema: Switch = False) -> int:
             (
                 name,
                 recipe.network,
-                stock(zoo.entry(recipe.network)).state,
+                stock(catalogue.entry(recipe.network)).state,
                 str(recipe.octaves + recipe.octaves_above),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",

@@ -20,8 +20,8 @@ from keras_dream.events import Fetched, Fetching
 
 if TYPE_CHECKING:
     from keras_dream.cli.reporters.base import Reporter
+    from keras_dream.zoo.entry import Entry
     from keras_dream.zoo.inventory import Finding
-    from keras_dream.zoo.load import Entry
 
 Name = Annotated[str, Parameter(metavar="NAME")]
 
@@ -108,9 +108,9 @@ def verify(*names: Name, json: Switch = False) -> int:
         names: networks [default: all whose weights are on this machine]
         json: print JSON
     """
-    from keras_dream.zoo import inventory, load as zoo
+    from keras_dream.zoo import catalogue, inventory
 
-    entries = _entries(names) if names else list(zoo.ZOO.values())
+    entries = _entries(names) if names else list(catalogue.ZOO.values())
     findings: list[tuple[str, Finding]] = []
     for entry in entries:
         own = [(entry.name, finding) for finding in inventory.verify(entry)]
@@ -133,7 +133,7 @@ def path(name: Name | None = None, /) -> int:
     Args:
         name: a network, see `dream networks`
     """
-    from keras_dream.weights.locate import home
+    from keras_dream.weights.source import home
     from keras_dream.zoo import inventory
 
     if name is None:
@@ -194,11 +194,9 @@ def import_file(file: str, /, *, network: Name | None = None) -> int:
         file: the weights file
         network: refuse a file for any other network
     """
-    from keras_dream.backend import load as backends
-    from keras_dream.zoo import inventory, load as zoo
+    from keras_dream.zoo import catalogue, inventory
 
-    entries = _entries([network]) if network else list(zoo.ZOO.values())
-    backends.set_default_keras_backend(backends.choose())
+    entries = _entries([network]) if network else list(catalogue.ZOO.values())
     entry, local = inventory.import_file(Path(file), entries)
     write_stderr(f"The weights of {entry.name} are on this machine.")
     write_stdout(str(local.path))
@@ -208,7 +206,8 @@ def import_file(file: str, /, *, network: Name | None = None) -> int:
 def _pull(
     entry: "Entry", reporter: "Reporter", *, classifier: bool, offline: bool
 ) -> None:
-    from keras_dream.weights.locate import find, locate, sha256_of
+    from keras_dream.weights.locate import find, locate
+    from keras_dream.weights.verify import sha256_of
     from keras_dream.zoo import inventory
 
     if entry.build is None:
@@ -224,7 +223,7 @@ def _pull(
 
 def _entries(names: Sequence[str]) -> "list[Entry]":
     """Returns the entries of networks, each once."""
-    from keras_dream.zoo.load import entry
+    from keras_dream.zoo.catalogue import entry
 
     if not names:
         raise InputError(
@@ -235,7 +234,7 @@ def _entries(names: Sequence[str]) -> "list[Entry]":
 
 def _absent(entry: "Entry") -> InputError:
     from keras_dream.errors import WeightsError
-    from keras_dream.weights.locate import folders
+    from keras_dream.weights.source import folders
 
     is_published = any(source.url for source in entry.sources)
     return WeightsError(
