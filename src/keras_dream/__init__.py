@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
-    from keras_dream.explanations.explaining import explain
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -50,7 +49,7 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
-    "Explanation": "explanations.explanation",
+    "Explanation": "explanations.explain",
     "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
@@ -61,7 +60,7 @@ _HOMES = {
     "Step": "engine.result",
     "atlas": "sheets.atlas",
     "dream": "dreamer.dreamer",
-    "explain": "explanations.explaining",
+    "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",
