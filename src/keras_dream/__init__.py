@@ -11,28 +11,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_dream.dreamer.dreamer import Dreamer
-    from keras_dream.dreamer.once import dream
-    from keras_dream.engine.loop import Step
-    from keras_dream.engine.result import Dream, Record
+    from keras_dream.dreamer.dreamer import Dreamer, dream
+    from keras_dream.engine.loop import Run
+    from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
-    from keras_dream.explanations.explaining import explain
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.work import Sheet
+    from keras_dream.zoo.network import Network
 
 __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Network",
     "Objective",
     "Recipe",
     "Record",
+    "Run",
     "RunSettings",
     "Sheet",
     "Step",
@@ -48,16 +49,18 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
-    "Explanation": "explanations.explanation",
+    "Explanation": "explanations.explain",
+    "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
     "Sheet": "sheets.work",
-    "Step": "engine.loop",
+    "Run": "engine.loop",
+    "Step": "engine.result",
     "atlas": "sheets.atlas",
-    "dream": "dreamer.once",
-    "explain": "explanations.explaining",
+    "dream": "dreamer.dreamer",
+    "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",

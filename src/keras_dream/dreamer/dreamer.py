@@ -1,36 +1,30 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
 import os
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from keras_dream.backend import load as backends
-from keras_dream.dreamer.ensemble import Networks
+from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
-from keras_dream.engine.canvases import Pixels
-from keras_dream.engine.loop import Octave, Parts, Step
-from keras_dream.engine.optimizers import NormalisedAscent
-from keras_dream.engine.result import Dream, Record, processor, versions
-from keras_dream.errors import PictureError
+from keras_dream.engine.loop import Octave, Run
+from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.errors import InputError, PictureError, SettingError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
+from keras_dream.graph.passes import truncate
+from keras_dream.graph.program import Program
 from keras_dream.pictures.picture import Picture, as_picture, check_image
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.weights.locate import BeforeDownload, Progress
+from keras_dream.recipe.settings import pop_keys
+from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
-from keras_dream.zoo.loading import (
-    OnePerNetwork,
-    as_list,
-    asks_for_class,
-    load_networks,
-    name_of,
-    stated_in,
-)
+from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,21 +36,18 @@ class Dreamer:
     """One network or several, loaded on a device, reusable for many dreams.
 
     Args:
-        network: A network's name, a `.keras` file or a built `keras.Model`, or a list
-            of them: then a recipe that does not name more networks itself dreams with
-            all of them.
-        weights: A weights file for the (first) named network, or a dictionary of them
-            by network; None takes the shipped, cached or published ones.
-        preprocessing: "tf", "caffe", "torch", "0-1" or "0-255": what every given
-            `keras.Model` expects, or a dictionary of it by network ("model:NAME");
-            needless where one begins with its own Rescaling or Normalization.
-        trust_model: Whether a `.keras` file may be opened: Keras builds whatever its
-            author wrote into it.
+        network: A `Network` or a list of them, of which each may be in its short form:
+            a network's name, a `.keras` file or a built `keras.Model`. With several, a
+            recipe that does not name more networks itself dreams with all of them.
+        weights: As for `Network`, where there is one.
+        preprocessing: As for `Network`, where there is one.
+        trust_model: Whether `.keras` files may be opened: Keras builds whatever their
+            author wrote into them.
+        classifier: Whether class scores will be asked for: some networks publish their
+            classifier in a file of its own.
         run: How to compute.
-        classifier: Whether class scores will be asked for, or of which networks: some
-            publish their classifier in a file of its own.
-        progress: Told how a download goes: bytes so far, bytes in all or None.
-        before_download: Asked before a download, as in `network.weights.locate`.
+        progress: Called with the bytes so far and in all, or None, of a download.
+        before_download: Called before a download, as in `weights.locate`.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -68,14 +59,21 @@ class Dreamer:
         self,
         network: Any = "motif",
         *,
-        weights: OnePerNetwork = None,
-        preprocessing: OnePerNetwork = None,
-        run: RunSettings | None = None,
-        classifier: bool | Collection[str] = False,
+        weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | None = None,
         trust_model: bool = False,
+        classifier: bool = False,
+        run: RunSettings | None = None,
         progress: Progress | None = None,
         before_download: BeforeDownload | None = None,
     ):
+        networks = as_networks(
+            network,
+            weights=weights,
+            preprocessing=preprocessing,
+            trust=trust_model,
+            classifier=classifier,
+        )
         self.run = run or RunSettings()
         chosen = backends.choose(self.run.backend)
         # One dreamer's own backend is not every later one's, unless Keras must run.
@@ -87,18 +85,17 @@ class Dreamer:
             precision=self.run.precision,
             threads=self.run.threads,
         )
-        loaded = load_networks(
-            network,
-            weights=weights,
-            preprocessing=preprocessing,
-            classifier=classifier,
-            trust_model=trust_model,
-            offline=self.run.offline,
-            progress=progress,
-            before_download=before_download,
-            before_keras=lambda: backends.set_default_keras_backend(chosen),
-        )
-        self._networks = Networks(loaded, self._backend)
+        loaded = [
+            network.load(
+                backend=chosen,
+                offline=self.run.offline,
+                progress=progress,
+                before_download=before_download,
+            )
+            for network in networks
+        ]
+        by_name = {network.name: network for network in loaded}
+        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient)
 
     @classmethod
     def of(
@@ -106,8 +103,10 @@ class Dreamer:
         recipe: Recipe,
         network: Any = None,
         *,
-        models: Mapping[str, str | os.PathLike[str]] | None = None,
-        preprocessing: OnePerNetwork = None,
+        networks: Sequence[Network] = (),
+        weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | None = None,
+        trust_model: bool = False,
         **options: Any,
     ) -> "Dreamer":
         """Loads all that a recipe asks for.
@@ -116,37 +115,33 @@ class Dreamer:
             recipe: Its networks, and the classifiers of those whose class scores it
                 maximises, are loaded.
             network: In place of the recipe's first: as for `Dreamer`.
-            models: The model files that the recipe's names stand for.
+            networks: What the recipe's names stand for, where it is more than a name:
+                model files, or networks with weights files of the user's.
+            weights: As for `Dreamer`.
             preprocessing: As for `Dreamer`; None takes the recipe's.
-            **options: The other arguments of `Dreamer`.
+            trust_model: As for `Dreamer`.
+            **options: `run`, `progress` and `before_download`, as for `Dreamer`.
         """
-        files = models or {}
-        first = (
-            user_models.resolve(recipe.network, files) if network is None else network
+        first = as_networks(
+            network_of(recipe.network, networks) if network is None else network,
+            weights=weights,
+            preprocessing=preprocessing,
+            trust=trust_model,
         )
-        given = as_list(first)
-        recipe = recipe.but(network=name_of(given[0]))
-        names = {name_of(network) for network in given}
-        more = dict.fromkeys(term.network for term in recipe.also or ())
-        others = [
-            user_models.resolve(name, files) for name in more if name not in names
-        ]
-        return cls(
-            [*given, *others],
-            classifier=asks_for_class(recipe),
-            preprocessing=stated_in(recipe) if preprocessing is None else preprocessing,
-            **options,
-        )
+        return cls(list(networks_of(recipe, first, networks)), **options)
 
     @property
     def network(self) -> str:
         """The first network's name."""
         return self.networks[0]
 
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable("A dreamer", "its recipe, and make it again")
+
     @property
     def networks(self) -> tuple[str, ...]:
         """The names of all networks."""
-        return self._networks.names
+        return self._ensemble.names
 
     @property
     def graph(self) -> Graph:
@@ -159,7 +154,7 @@ class Dreamer:
         Raises:
             NetworkError: If there is none of that name.
         """
-        return self._networks.loaded(network).graph
+        return self._ensemble.loaded(network).graph
 
     def responses(self, network: str | None = None) -> Responses:
         """Returns how the channels of a network respond to pictures.
@@ -170,7 +165,7 @@ class Dreamer:
         Raises:
             NetworkError: If there is none of that name.
         """
-        return self._networks.responses(network or self.network)
+        return self._ensemble.responses(network or self.network)
 
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with this dreamer's networks and the objectives filled in.
@@ -178,12 +173,14 @@ class Dreamer:
         The first network of the recipe gives way to the dreamer's own. More of them
         are those that the recipe names, or else all others of the dreamer.
         """
-        return self._networks.complete(recipe)
+        return self._ensemble.complete(recipe)
 
     def octaves(
         self, size: Size, recipe: Recipe
     ) -> tuple[tuple[Octave, ...], tuple[str, ...]]:
         """Returns the octaves that a dream will run, and notices on the others.
+
+        Nothing is put on a device for that.
 
         Args:
             size: The picture's (height, width) in pixels.
@@ -193,10 +190,10 @@ class Dreamer:
             PictureError: If no octave is large enough for the layers.
             NetworkError, ObjectiveError: As for `gradient`.
         """
-        gradient = self._networks.gradient(self.complete(recipe))
-        smallest = gradient.smallest_run()
+        graphs = self._ensemble.graphs(self.complete(recipe))
+        smallest = max(graph.smallest_run() for graph in graphs)
         if recipe.small_octaves == "skip":
-            smallest = max(smallest, gradient.smallest())
+            smallest = max(smallest, *(graph.smallest() for graph in graphs))
         every = loop.octaves_of(size, recipe)
         kept = tuple(octave for octave in every if min(octave.size) >= smallest)
         if not kept:
@@ -209,7 +206,8 @@ class Dreamer:
                 + f" or an earlier layer, see `dream layers {self.networks[0]}`",
             )
         for octave in kept:
-            gradient.check(octave.size)
+            for graph in graphs:
+                graph.graph.plan(*octave.size)
         notices = tuple(
             f"Octave {octave.number} of {len(every)} is skipped: at "
             f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
@@ -220,37 +218,71 @@ class Dreamer:
         return kept, notices
 
     def steps(
-        self, photo: "Photo", recipe: Recipe | str = "default"
-    ) -> Generator[Step, None, Dream]:
-        """Dreams a picture step by step; stopping is `break`.
+        self,
+        photo: "Photo",
+        recipe: Recipe | str = "default",
+        *,
+        start: np.ndarray | None = None,
+    ) -> Run:
+        """Returns the run that dreams a picture step by step; stopping is `break`.
 
         Args:
             photo: A path, a PIL image, a numpy array (h, w), (h, w, 3) or (h, w, 4) of
-                uint8 or of floats in [0, 1], or a `Picture`.
+                uint8 or of floats in [0, 1], or a `Picture`; it is read at this call.
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
-
-        Yields:
-            Every step; its `dream` is a whole result.
+            start: The image that the dream starts from in the photo's place, such as
+                another dream, float32 (h, w, 3) of the photo's size. The record names
+                the photo, and `replay` cannot make such a dream again.
 
         Returns:
-            The finished dream, as the generator's value.
+            An iterator of steps, each a whole result; its `dream` is the dream so far,
+            and after the last step the finished one.
 
         Raises:
             PictureError: If the photo cannot be read or is too small.
+            InputError: If `start` has another shape than the photo.
             ObjectiveError: If the network lacks what the objective names.
-            NonFiniteError: If a gradient is not finite.
+            NonFiniteError: While it runs, if a gradient is not finite.
         """
-        return (yield from self._run(as_picture(photo), chosen_recipe(recipe)))
+        picture = as_picture(photo)
+        recipe = self.complete(as_recipe(recipe))
+        image = picture.pixels if start is None else start
+        check_image(image)
+        if image.shape != picture.pixels.shape:
+            raise InputError(
+                "The image that a dream starts from must have the photo's size",
+                received=f"{image.shape} for {picture.pixels.shape}",
+                hint="resize it",
+            )
+        octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
+        strongest = self._ensemble.strongest(recipe, image)
 
-    def dream(self, photo: "Photo", recipe: Recipe | str = "default") -> Dream:
+        def result(
+            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
+        ) -> Dream:
+            record = self._record(picture, recipe, losses, notices, complete)
+            record = replace(record, strongest=strongest)
+            return Dream(image, picture.alpha, recipe, record)
+
+        return loop.run(
+            image,
+            octaves,
+            recipe,
+            gradient=self._ensemble.gradient(recipe, strongest),
+            backend=self._backend,
+            result=result,
+        )
+
+    def dream(
+        self,
+        photo: "Photo",
+        recipe: Recipe | str = "default",
+        *,
+        start: np.ndarray | None = None,
+    ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        steps = self._run(as_picture(photo), chosen_recipe(recipe))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stopped:
-                return stopped.value
+        return self.steps(photo, recipe, start=start).finish()
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -259,7 +291,9 @@ class Dreamer:
         where untold.
         """
         octaves, _ = self.octaves(size, recipe)
-        needed = self._networks.gradient(self.complete(recipe)).memory(octaves[-1].size)
+        graphs = self._ensemble.graphs(self.complete(recipe))
+        size = octaves[-1].size
+        needed = sum(graph.graph.activation_bytes(*size) for graph in graphs)
         return needed, self._backend.memory().get("total")
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
@@ -290,11 +324,11 @@ class Dreamer:
         """
         check_image(image)
         recipe = self.complete(recipe)
-        strongest = self._networks.strongest(recipe, image)
-        gradient = self._networks.gradient(recipe, strongest)
-        held = self._backend.image(image)
-        value, slope = gradient(held, (image.shape[0], image.shape[1]))
-        return self._backend.to_float(value), self._backend.to_image(slope)
+        strongest = self._ensemble.strongest(recipe, image)
+        gradient = self._ensemble.gradient(recipe, strongest)
+        size = (image.shape[0], image.shape[1])
+        loss, image_gradient = gradient(self._backend.image(image), size)
+        return self._backend.to_float(loss), self._backend.to_image(image_gradient)
 
     def features(
         self, image: np.ndarray, layers: Sequence[str]
@@ -313,47 +347,17 @@ class Dreamer:
             NetworkError: If the image is too small for the layers.
             ObjectiveError: If there is no such layer.
         """
-        from keras_dream.graph.program import Program
-
         check_image(image)
         nodes = [self.graph.node_of(layer) for layer in layers]
-        program = Program(self.graph, nodes, self._backend)
-        plan = self.graph.plan(image.shape[0], image.shape[1])
-        run = self._backend.function(program)
+        graph = truncate(self.graph, frozenset(nodes))
+        program = Program(graph, nodes, self._backend)
+        plan = graph.plan(image.shape[0], image.shape[1])
+        run = self._backend.function(program, static=bool(graph.opaque))
         maps = run(self._backend.image(image), plan.values)
         return {
             layer: self._backend.to_image(x)
             for layer, x in zip(layers, maps, strict=True)
         }
-
-    def _run(self, picture: Picture, recipe: Recipe) -> Generator[Step, None, Dream]:
-        recipe = self.complete(recipe)
-        size = (picture.pixels.shape[0], picture.pixels.shape[1])
-        octaves, notices = self.octaves(size, recipe)
-        strongest = self._networks.strongest(recipe, picture.pixels)
-
-        def result(
-            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
-        ) -> Dream:
-            record = self._record(picture, recipe, losses, notices, complete)
-            record = replace(record, strongest=strongest)
-            return Dream(image, picture.alpha, recipe, record)
-
-        return (
-            yield from loop.run(
-                self._backend.image(picture.pixels),
-                size,
-                octaves,
-                recipe,
-                Parts(
-                    self._backend,
-                    Pixels(),
-                    self._networks.gradient(recipe, strongest),
-                    NormalisedAscent(recipe, self._backend),
-                ),
-                result,
-            )
-        )
 
     def _record(
         self,
@@ -364,7 +368,7 @@ class Dreamer:
         complete: bool,
     ) -> Record:
         backend = self._backend
-        first, *more = used = self._networks.used(recipe)
+        first, *more = used = self._ensemble.used(recipe)
         return Record(
             versions=versions(backend.name, keras=any(n.keras for n in used)),
             processor=processor(),
@@ -375,6 +379,7 @@ class Dreamer:
             source_sha256=picture.sha256,
             size=(picture.pixels.shape[0], picture.pixels.shape[1]),
             run={
+                **self.run.model_dump(mode="json"),
                 "backend": backend.name,
                 "device": backend.device,
                 "precision": backend.precision,
@@ -387,6 +392,57 @@ class Dreamer:
         )
 
 
-def chosen_recipe(recipe: Recipe | str) -> Recipe:
+def as_recipe(recipe: Recipe | str) -> Recipe:
     """Returns a recipe for a recipe or the name of a preset."""
     return preset(recipe) if isinstance(recipe, str) else recipe
+
+
+def dream(
+    photo: "Photo",
+    recipe: Recipe | str = "default",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    preprocessing: str | None = None,
+    trust_model: bool = False,
+    **settings: Any,
+) -> Dream:
+    """Dreams one picture: a `Dreamer` for one use.
+
+    Args:
+        photo: As for `Dreamer.steps`.
+        recipe: A recipe or the name of a preset.
+        weights: As for `Dreamer`.
+        preprocessing: As for `Dreamer`.
+        trust_model: As for `Dreamer`.
+        **settings: Any setting of the recipe, put over it, and any run setting;
+            `layers={"mixed3": 3.0}` is another way to write an objective, and
+            `network` may be whatever `Dreamer` takes.
+
+    Returns:
+        The dream; `dream(...).save("out.png")` writes it.
+
+    Raises:
+        SettingError: If a setting is unknown or impossible.
+        DreamError: As for `Dreamer` and `Dreamer.steps`.
+    """
+    network = settings.pop("network", None)
+    if isinstance(network, str) and not user_models.is_file(network):
+        settings["network"], network = network, None
+    run = pop_keys(settings, RunSettings.model_fields)
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            hint=nearest(unknown[0], names),
+        )
+    dreamer = Dreamer.of(
+        chosen := as_recipe(recipe).but(**settings),
+        network,
+        weights=weights,
+        preprocessing=preprocessing,
+        trust_model=trust_model,
+        run=RunSettings.of(run),
+    )
+    return dreamer.dream(photo, chosen)

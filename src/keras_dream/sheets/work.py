@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.engine.loop import Step
+from keras_dream.engine.result import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
 from keras_dream.pictures.encoding import SUFFIXES, save_picture
@@ -22,7 +22,7 @@ from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
 from keras_dream.sheets.plan import Cell, Plan, named_errors
-from keras_dream.zoo.loading import asks_for_class
+from keras_dream.zoo.network import Network, asks_for_class
 
 KINDS = ("atlas", "grid")
 PAGE = ".html"
@@ -38,7 +38,7 @@ class Dreamers:
         recipes: All recipes that will be asked for.
         dreamer: One that dreams them all, or None to load what they name.
         loading: Told the names of networks before they are loaded.
-        weights: Weights files by network.
+        networks: What the recipes' names stand for, as for `Dreamer.of`.
         options: Of `Dreamer.of`, for those that are loaded.
     """
 
@@ -48,12 +48,12 @@ class Dreamers:
         *,
         dreamer: Dreamer | None = None,
         loading: Callable[[str], None] | None = None,
-        weights: Mapping[str, Any] | None = None,
+        networks: Sequence[Network] = (),
         **options: Any,
     ):
         self._given = dreamer
         self._loading = loading
-        self._weights = weights or {}
+        self._networks = networks
         self._options = options
         self._loaded: dict[tuple[Any, ...], Dreamer] = {}
         # A network publishes its classifier in a file of its own: it is loaded with
@@ -79,7 +79,7 @@ class Dreamers:
                 self._loading(" + ".join(names))
             self._loaded[key] = Dreamer.of(
                 self._first.get(key, recipe),
-                weights={n: path for n, path in self._weights.items() if n in names},
+                networks=self._networks,
                 **self._options,
             )
         return self._loaded[key]
@@ -87,7 +87,7 @@ class Dreamers:
 
 def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     """Returns what decides which dreamer a recipe needs."""
-    return tuple((term.network, term.preprocessing) for term in recipe.terms)
+    return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
 
 
 class Progress(NamedTuple):
@@ -278,31 +278,20 @@ class Work:
             found = self._there.get(place) or (known.get(path) if path else None)
             reused = found is not None
             if found is None:
-                dreaming = self._dream(place, cell)
+                run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
                 share = self.predicted[place] / whole
                 count = max(len(self._octaves(place, cell)) * cell.recipe.steps, 1)
-                for index in range(count + 1):
-                    try:
-                        step = next(dreaming)
-                    except StopIteration as ended:
-                        found = ended.value
-                        break
+                for index, step in enumerate(run):
                     # In this order, the last step is the share to the last bit.
                     now = min(behind + share * ((index + 1) / count), 1.0)
                     yield Progress(place + 1, cell, step, None, False, now)
                 behind += share
-            if found is None:
-                raise RuntimeError("a dream made more steps than its recipe has")
+                found = keep(run.dream, cell, path, self.plan.side)
             if path is not None:
                 known[path] = found
             made.append(found)
             yield Progress(place + 1, cell, None, found, reused, min(behind, 1.0))
         return Sheet(self.plan, tuple(made))
-
-    def _dream(self, place: int, cell: Cell) -> Generator[Step, None, Made]:
-        steps = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
-        dream = yield from steps
-        return keep(dream, cell, self._paths[place], self.plan.side)
 
     def _octaves(self, place: int, cell: Cell) -> list[Size]:
         """Returns the sizes at which a cell is dreamed, small to large."""
