@@ -71,6 +71,7 @@ class Graph:
         classes: Names of the classes; empty where only numbers are known.
         objective: The network's own good objective, as text.
         opaque: Keras operations that stay Keras' own, by node name.
+        notices: What the user should know of how it was lowered.
     """
 
     nodes: tuple[Node, ...]
@@ -80,6 +81,7 @@ class Graph:
     classes: tuple[str, ...] = ()
     objective: str | None = None
     opaque: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def node_of(self, layer: str) -> str:
         """Returns the node of a layer.

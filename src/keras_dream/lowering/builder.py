@@ -7,24 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.graph.graph import Node
+from keras_dream.graph.graph import GLOBAL, Node
 
 
 class Value(str):
     """The name of a node's map, with what later layers must know of it.
 
     Attributes:
+        shape: What Keras says of it, with the batch's axis; None where it is free.
         single: The map has one cell: it comes from a global operation.
         flat: (h, w, c) of the map that a Flatten hands on.
-        lost: It is no map that a graph can hold (a sequence, a flattened map on the
-            way to something else than a dense layer); nor is what is made of it.
         plane: It is one channel without its axis, which only `stack` takes.
+        unsupported: Why a graph cannot hold it, nor what is made of it; else "".
     """
 
+    shape: tuple[int | None, ...] = ()
     single: bool = False
-    plane: bool = False
-    lost: bool = False
     flat: tuple[int, int, int] | None = None
+    plane: bool = False
+    unsupported: str = ""
+
+    def of(self, shape: tuple[int | None, ...]) -> "Value":
+        """Returns the same map, of the shape that one reader sees."""
+        value = Value(self)
+        value.__dict__.update(self.__dict__, shape=tuple(shape))
+        return value
 
 
 @dataclass
@@ -60,8 +67,8 @@ class Builder:
                 # A copy: numpy may look into the memory of the layer itself.
                 self.weights[f"{name}/{kind}"] = np.array(array, np.float32)
         value = Value(name)
-        value.single = op.startswith("global_") or (
-            bool(inputs) and all(i.single for i in inputs)
+        value.single = op in GLOBAL or (
+            op != "pad" and bool(inputs) and all(i.single for i in inputs)
         )
         return value
 
