@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.graph.graph import GLOBAL, Node
+from keras_dream.graph.ops import OPERATIONS, Node
 
 
 class Value(str):
@@ -67,7 +67,7 @@ class Builder:
                 # A copy: numpy may look into the memory of the layer itself.
                 self.weights[f"{name}/{kind}"] = np.array(array, np.float32)
         value = Value(name)
-        value.single = op in GLOBAL or (
+        value.single = OPERATIONS[op].is_global or (
             op != "pad" and bool(inputs) and all(i.single for i in inputs)
         )
         return value

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest, short_repr
-from keras_dream.graph.graph import INPUT, Node
+from keras_dream.graph.ops import INPUT, Node
 from keras_dream.lowering.builder import POINTWISE, Builder
 
 # scale and shift of images in [0, 1], per channel, and the channels' order: what

@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from keras_dream.errors import NetworkError, short_repr
-from keras_dream.graph.graph import INPUT, Graph
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import INPUT
 from keras_dream.lowering import operators, rules
 from keras_dream.lowering.builder import Builder, Value
 from keras_dream.lowering.opaque import OpaqueLayer
