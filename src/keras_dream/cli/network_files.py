@@ -35,9 +35,8 @@ def name_models(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
         if not user_models.is_file(flags.network) and "preprocessing" not in names:
             flags = flags.but(preprocessing=None)
         flags = flags.but(network=user_models.named(flags.network, files))
-    if flags.also:
-        also = (t.but(network=user_models.named(t.network, files)) for t in flags.also)
-        flags = flags.but(also=tuple(also))
+    if flags.objective is not None:
+        flags = flags.but(objective=user_models.named_in(flags.objective, files))
     return flags
 
 
@@ -103,7 +102,7 @@ def weights_of(texts: Sequence[str], recipe: Recipe) -> dict[str, str]:
     Raises:
         InputError: If there are two files for one network.
     """
-    names = {term.network for term in recipe.terms}
+    names = {str(network.network) for network in recipe.networks}
     files: dict[str, str] = {}
     for text in texts:
         name, _, file = text.partition("=")
@@ -155,7 +154,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
 
     def ask(name: str, source: "Source", classifier: bool) -> None:
         for recipe in recipes:
-            networks = (term.network for term in recipe.terms)
+            networks = (network.network for network in recipe.networks)
             if name in (asks_for_class(recipe) if classifier else networks):
                 return
         size = f"{source.size / 1e6:.0f} MB" if source.size else "a file"

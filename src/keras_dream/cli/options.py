@@ -5,8 +5,11 @@ from typing import Annotated, Any, cast
 
 from cyclopts import Group, Parameter
 
+from keras_dream.parts.canvases import Canvas
+from keras_dream.parts.losses import Loss
+from keras_dream.parts.optimizers import Optimizer
+from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.terms import NetworkTerm
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
@@ -32,12 +35,27 @@ RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
 
 
-class _Flags(Recipe):
-    """The recipe as flags, with a word for what `--also` takes."""
+def _as_text(_: Any, tokens: Any) -> str:
+    return tokens[0].value
 
-    also: Annotated[
-        tuple[NetworkTerm, ...] | None, Parameter(negative=(), metavar="NETWORK")
-    ] = cast("Any", Recipe.model_fields["also"])
+
+# The recipe reads these from text itself: an objective, and parts with parameters.
+_TEXT = Parameter(
+    converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
+)
+
+
+class _Flags(Recipe):
+    """The recipe as flags."""
+
+    canvas: Annotated[Canvas, _TEXT] = cast("Any", Recipe.model_fields["canvas"])
+    loss: Annotated[Loss, _TEXT] = cast("Any", Recipe.model_fields["loss"])
+    objective: Annotated[Objective | None, _TEXT] = cast(
+        "Any", Recipe.model_fields["objective"]
+    )
+    optimizer: Annotated[Optimizer, _TEXT] = cast(
+        "Any", Recipe.model_fields["optimizer"]
+    )
 
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
