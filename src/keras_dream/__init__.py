@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
-    from keras_dream.sheets.work import Sheet
+    from keras_dream.sheets.sheet import Sheet
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -54,7 +54,7 @@ _HOMES = {
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
-    "Sheet": "sheets.work",
+    "Sheet": "sheets.sheet",
     "Step": "engine.loop",
     "atlas": "sheets.atlas",
     "dream": "dreamer.dreamer",
