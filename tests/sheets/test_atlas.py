@@ -115,7 +115,7 @@ def test_a_layer_that_needs_more_is_dreamed_larger_and_shrunk(shelf, desk):
 
 
 def a_sleeper(shelf, needed):
-    """Puts a network in motif's place whose channel 1 responds to strong contrast only."""
+    """Puts a network in motif's place whose channel 1 needs strong contrast."""
     kernel = np.zeros((1, 2, 3, 2), np.float32)
     kernel[0, :, 0, 0] = 1
     kernel[0, :, 0, 1] = (1, -1)
@@ -314,9 +314,8 @@ def test_a_strangers_names_are_only_text():
     evil = "</script><script>alert(1)</script>\"'><img src=http://x>"
     start = Picture(np.zeros((8, 8, 3), np.float32))
     cell = Cell("a", evil, Recipe(objective=f"class:{evil}"), start)
-    dreamed = DreamedCell(
-        cell, np.zeros((8, 8, 3), np.float32), cell.recipe, None, False
-    )
+    image = np.zeros((8, 8, 3), np.float32)
+    dreamed = DreamedCell(cell, image, cell.recipe, None, False)
     plan = Plan("atlas", evil, evil, [Section(evil, [cell], 1)], 8, {"network": evil})
     reader = _Reader()
     reader.feed(page(plan, [dreamed]))
