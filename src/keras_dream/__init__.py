@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Dreamer, dream
-    from keras_dream.engine.loop import Step
-    from keras_dream.engine.result import Dream, Record
+    from keras_dream.engine.loop import Run
+    from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
     from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.recipe.objectives import Objective, parse
@@ -33,6 +33,7 @@ __all__ = [
     "Objective",
     "Recipe",
     "Record",
+    "Run",
     "RunSettings",
     "Sheet",
     "Step",
@@ -55,7 +56,8 @@ _HOMES = {
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
     "Sheet": "sheets.sheet",
-    "Step": "engine.loop",
+    "Run": "engine.loop",
+    "Step": "engine.result",
     "atlas": "sheets.atlas",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",

@@ -30,7 +30,7 @@ from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.pictures.synthetic import leaves, noise
-from keras_dream.recipe.objectives import Layer, Objective
+from keras_dream.recipe.objectives import Layer, NetworkObjective
 
 BASELINE = ("noise", "noise", "smooth noise", "smooth noise", *["leaves"] * 4)
 BASELINE_SIDE = 256
@@ -134,7 +134,7 @@ class Responses:
             yield Response(node, z_scores, top.mean(axis=0, dtype=np.float64))
 
     def strongest(
-        self, image: np.ndarray, objective: Objective
+        self, image: np.ndarray, objective: NetworkObjective
     ) -> dict[str, tuple[int, ...]]:
         """Returns the channels that `strongest(n)` means for a picture.
 
@@ -150,17 +150,18 @@ class Responses:
             NetworkError, NonFiniteError: As for `measure`.
         """
         check_strongest(self._graph, objective)
-        nodes = {t.text: self._graph.node_of(t.layer) for t in objective.asked}
+        targets = objective.strongest_targets
+        nodes = {t.text: self._graph.node_of(t.layer) for t in targets}
         if not nodes:
             return {}
-        count = max(target.strongest or 0 for target in objective.asked)
+        count = max(target.strongest or 0 for target in targets)
         ranked = {
             response.node: response.strongest(count)
             for response in self.measure(self.reduce(image), list(nodes.values()))
         }
         return {
             target.text: ranked[nodes[target.text]][: target.strongest]
-            for target in objective.asked
+            for target in targets
         }
 
     def _fit_baselines(self, nodes: Sequence[str]) -> None:
@@ -233,14 +234,14 @@ def baseline_pictures(side: int) -> tuple[np.ndarray, ...]:
     return tuple(pictures)
 
 
-def check_strongest(graph: Graph, objective: Objective) -> None:
+def check_strongest(graph: Graph, objective: NetworkObjective) -> None:
     """Checks that a network has as many channels as `strongest(n)` asks for.
 
     Raises:
         ObjectiveError: If it has fewer, or lacks the layer.
     """
-    channels = graph.channels() if objective.asked else {}
-    for target in objective.asked:
+    channels = graph.channels() if objective.strongest_targets else {}
+    for target in objective.strongest_targets:
         count = channels[graph.node_of(target.layer)]
         if (target.strongest or 0) > count:
             raise ObjectiveError(

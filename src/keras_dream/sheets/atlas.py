@@ -36,7 +36,7 @@ LEAVES = 8
 """How many pictures of leaves are tried for channels that do not respond to noise:
 those of deep layers respond to edges and corners."""
 
-_SET_BY_CELLS = ("network", "objective", "also")
+_SET_BY_CELLS = ("network", "objective")
 _OPTIONS = ("weights", "preprocessing", "trust_model")
 
 
@@ -283,7 +283,7 @@ class _Planner:
             Cell(
                 name=f"class-{class_names[n]}",
                 label=class_names[n],
-                recipe=self._recipe_of(_class_text(n, class_names[n])),
+                recipe=self._recipe_of(Class(class_names[n]).text),
                 picture=start,
                 like="classes",
             )
@@ -341,11 +341,6 @@ class _Planner:
 def _faint(image: np.ndarray) -> np.ndarray:
     """Returns an image with its contrast reduced."""
     return round_to_8_bits(0.5 + CONTRAST * (image.astype(np.float64) - 0.5))
-
-
-def _class_text(number: int, name: str) -> str:
-    # A quote would end the name in an objective's text; the number always works.
-    return Class(str(number) if "'" in name else name).text
 
 
 def _no_channels(

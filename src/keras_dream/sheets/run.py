@@ -72,7 +72,7 @@ class Dreamers:
 
 def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     """Returns what decides which dreamer a recipe needs."""
-    return tuple((term.network, term.preprocessing) for term in recipe.terms)
+    return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
 
 
 class SheetRun(Iterator[Event]):
@@ -196,7 +196,7 @@ class SheetRun(Iterator[Event]):
             dreamed = self._cells.get(index) or (by_path.get(path) if path else None)
             reused = dreamed is not None
             if dreamed is None:
-                run = _Steps(self._dreamers.of(cell.recipe), cell)
+                run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
                 fraction = self.predicted[index] / total
                 steps = max(len(self._octaves(index, cell)) * cell.recipe.steps, 1)
                 name = str(cell.recipe.objective or cell.name)
@@ -225,14 +225,3 @@ class SheetRun(Iterator[Event]):
             octaves, _ = self._dreamers.of(cell.recipe).octaves(cell.size, cell.recipe)
             self._sizes[kind] = [octave.size for octave in octaves]
         return self._sizes[kind]
-
-
-class _Steps:
-    """The steps of a cell's dream, and the dream after the last of them."""
-
-    def __init__(self, dreamer: Dreamer, cell: Cell):
-        self._steps = dreamer.steps(cell.picture, cell.recipe)
-        self.dream: Any = None
-
-    def __iter__(self) -> Iterator[Any]:
-        self.dream = yield from self._steps
