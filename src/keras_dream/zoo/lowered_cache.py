@@ -22,7 +22,6 @@ from pathlib import Path
 
 from keras_dream.errors import DreamError, WeightsError
 from keras_dream.graph import file as graph_file
-from keras_dream.graph.check import check
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering import LOWERING_VERSION
 from keras_dream.weights import cache
@@ -72,7 +71,8 @@ def write(path: Path, graph: Graph) -> None:
         return
     part = path.with_name(f".dream-{secrets.token_hex(8)}.tmp")
     try:
-        check(graph)  # what could not be read again would be written at every start
+        # What could not be read again would be written at every start.
+        graph_file.check(graph)
         path.parent.mkdir(parents=True, exist_ok=True)
         size = sum(array.nbytes for array in graph.weights.values())
         if shutil.disk_usage(path.parent).free < ROOM * size:
