@@ -33,7 +33,7 @@ class SheetFlags:
 
     trust_model: Annotated[
         Trust,
-        Parameter(help="allow a .keras file; building a model runs its author's code"),
+        Parameter(help="open a .keras file; only for files from authors you trust"),
     ] = False
     fresh: Annotated[
         Switch, Parameter(group=FILES, help="dream cells again that are in the folder")
@@ -117,13 +117,14 @@ def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
 
 def _event(progress: "Progress") -> CellProgress | CellDone:
     """Returns the event of a step or of a finished cell."""
-    made, recipe = progress.made, progress.cell.recipe
+    made, objective = progress.made, progress.cell.recipe.objective
     if made is None:
-        name = str(recipe.objective or progress.cell.name)
+        name = str(objective or progress.cell.name)
         return CellProgress(progress.number, name, progress.done)
+    objective = made.recipe.objective
     return CellDone(
         number=progress.number,
-        objective=made.recipe.objective,
+        objective=str(objective) if objective else None,
         path=str(made.path) if made.path else None,
         reused=progress.reused,
         silent=made.silent,

@@ -50,6 +50,7 @@ class Graph:
         classes: Names of the classes; empty where only numbers are known.
         objective: The network's own good objective, as text.
         opaque: Keras operations that stay Keras' own, by node name.
+        notices: What the user should know of how it was lowered.
     """
 
     nodes: tuple[Node, ...]
@@ -59,6 +60,7 @@ class Graph:
     classes: tuple[str, ...] = ()
     objective: str | None = None
     opaque: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:

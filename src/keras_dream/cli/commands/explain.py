@@ -25,7 +25,7 @@ from keras_dream.events import Loading, Notice
 from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation
 
 JsonOrFile = Annotated[
     bool | str,
@@ -53,20 +53,19 @@ def explain(
 
     A channel's score is how many standard deviations its response is above its
     mean on other pictures, so that channels of different layers can be
-    compared. The strongest channels of a layer can be dreamed:
-    dream PHOTO --objective 'mixed4:strongest(8)'
+    compared. Without --layers the last layer of each block is shown.
+
+    dream PHOTO --objective 'mixed4:strongest(8)' dreams the strongest channels.
 
     Args:
         photo: a picture, as for `dream PHOTO`
         network: a network's name, or a .keras file
-        layers: layers with this in their names, or that match a pattern such as
-            "mixed*"; several with commas between [default: the last layer of each
-            block]
+        layers: parts of names, or patterns such as "mixed*", with commas between
         top: how many channels of each layer
-        classes: download the classifier where it is a file of its own
+        classes: also show classes whose classifier must be downloaded
         out: the page of heat maps, .png, .jpg, .webp or .tif [default: PHOTO-seen.png]
         weights: a weights file for the network
-        trust_model: allow a .keras file; building a model runs its author's code
+        trust_model: open a .keras file; only for files from authors you trust
         preprocessing: of a .keras file: tf, caffe, torch, 0-1 or 0-255
         quiet: print only the paths of the results
         json: print JSON, and save no page without --out; with FILE save the JSON there
@@ -97,7 +96,7 @@ def explain(
 
 def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
     """Returns the explanation, and reports what happens."""
-    from keras_dream.explanations.explaining import explain as explanation_of
+    from keras_dream.explanations.explain import explain as explanation_of
 
     with reporter_for(quiet=quiet, json=False) as reporter:
         reporter.report(Loading(asked["network"]))
@@ -158,16 +157,16 @@ def _summary(explanation: "Explanation") -> str:
         (
             plain(channel.title),
             f"{channel.score:+.1f}",
-            f"{100 * channel.share:.0f} %",
+            f"{100 * channel.area:.0f} %",
             f"{channel.peak[1]}, {channel.peak[0]}",
         )
         for channel in explanation.strongest()
     ]
-    text = table(("strongest", "score", "share", "peak at"), rows)
+    text = table(("strongest", "score", "area", "peak at"), rows)
     if explanation.classes:
         named = (
-            f"{plain(seen.name)} {100 * seen.probability:.0f} %"
-            for seen in explanation.classes
+            f"{plain(score.name)} {100 * score.probability:.0f} %"
+            for score in explanation.classes
         )
         text = f"classes: {', '.join(named)}\n{text}"
     return text

@@ -27,8 +27,9 @@ Name = Annotated[str, Parameter(metavar="NAME")]
 
 _HELP = """Download, check, find, import and remove weights files.
 
-They are in one folder: `dream weights path` prints it, and the environment variable
-KERAS_DREAM_HOME sets it. Files in Keras' own folder are used, but never changed."""
+They are in one folder, which `dream weights path` prints and the environment
+variable KERAS_DREAM_HOME sets. Files in Keras' own folder are used, but never
+changed."""
 
 _EXAMPLES = """Examples:
   dream weights pull vgg16 resnet50
