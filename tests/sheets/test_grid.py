@@ -154,13 +154,18 @@ def test_a_network_is_loaded_once(motif):
     assert told == ["motif"]
 
 
+def events_of(out, *kinds):
+    """Returns the events of these kinds in the JSON that a command printed."""
+    every = [json.loads(line) for line in out.splitlines()]
+    return [event for event in every if event["event"] in kinds]
+
+
 def test_the_command(dream, photo):
     code, out, told = dream(
         "grid", photo, "--x", "objective=near|far", "--y", "steps=1|2", *QUICK, "--json"
     )
     assert code == 0, told
-    loading, planned, *cells, saved = map(json.loads, out.splitlines())
-    assert loading == {"event": "loading", "network": "motif"}
+    planned, *cells, saved = events_of(out, "planned", "cell", "saved")
     assert (planned["cells"], planned["ready"], planned["work"]) == (4, 0, 2 * 3 * 2400)
     assert planned["seconds"] > 0
     assert saved["path"] == "photo-grid.png"
@@ -182,8 +187,8 @@ def test_more_values_dream_only_what_is_new(dream, photo, monkeypatch):
     _, out, _ = dream(
         "grid", photo, "--x", "steps=2|1|3", "-o", "g.png", "--json", *QUICK
     )
-    _, planned, *cells, _ = map(json.loads, out.splitlines())
-    assert (planned["ready"], planned["missing"]) == (2, 1)
+    first, *cells = events_of(out, "planned", "cell")
+    assert (first["ready"], first["missing"]) == (2, 1)
     assert [cell["reused"] for cell in cells] == [True, True, False]
     monkeypatch.setattr(Dreamer, "steps", None)
     code, out, told = dream("grid", photo, "--x", "steps=3|1", "-o", "g.png", *QUICK)

@@ -33,7 +33,7 @@ class SheetFlags:
 
     trust_model: Annotated[
         Trust,
-        Parameter(help="allow a .keras file; building a model runs its author's code"),
+        Parameter(help="open a .keras file; only for files from authors you trust"),
     ] = False
     fresh: Annotated[
         Switch, Parameter(group=FILES, help="dream cells again that are in the folder")

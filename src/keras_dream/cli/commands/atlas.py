@@ -62,14 +62,12 @@ def atlas(
 
     Args:
         network: a network's name, or a .keras file
-        layers: layers by name or by a pattern such as "mixed*"; several with commas
-            between [default: the last layer of each block]
+        layers: names, or patterns such as "mixed*" [default: the last of each block]
         channels: such as 0-15,40 or all [default: the first 16 of each layer]
         classes: draw the classes; with --layers the layers as well
         size: side of a cell in pixels
         columns: the most cells in a row; not for .html
-        out: .png, .jpg, .webp, .tif, or .html for a page with zoom and search
-            [default: NETWORK-atlas.png]
+        out: a picture, or .html for zoom and search [default: NETWORK-atlas.png]
         weights: a weights file for the network
         more: the options of every sheet
         flags: settings of the recipe except network and objective
