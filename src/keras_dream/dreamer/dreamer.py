@@ -313,12 +313,14 @@ class Dreamer:
             NetworkError: If the image is too small for the layers.
             ObjectiveError: If there is no such layer.
         """
+        from keras_dream.graph.passes import truncate
         from keras_dream.graph.program import Program
 
         check_image(image)
         nodes = [self.graph.node_of(layer) for layer in layers]
-        program = Program(self.graph, nodes, self._backend)
-        plan = self.graph.plan(image.shape[0], image.shape[1])
+        graph = truncate(self.graph, frozenset(nodes))
+        program = Program(graph, nodes, self._backend)
+        plan = graph.plan(image.shape[0], image.shape[1])
         run = self._backend.function(program)
         maps = run(self._backend.image(image), plan.values)
         return {

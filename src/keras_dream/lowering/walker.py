@@ -39,6 +39,7 @@ def lower(
     mode = stated(function, preprocessing)
     image = preprocess(builder, mode, function)
     (output, *_) = _walk(builder, function, [image])
+    size = tuple(function.inputs[0].shape[1:3])
     return Graph(
         nodes=tuple(builder.nodes),
         weights=builder.weights,
@@ -46,6 +47,7 @@ def lower(
         classifier=_classifier(builder, output),
         objective=objective,
         opaque=builder.opaque,
+        native_size=None if None in size else size,
     )
 
 
