@@ -26,12 +26,13 @@ STEP = """
 import dataclasses, sys, time
 import keras_dream as kd
 from keras_dream.weights import source as sources
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue
 
 photo, name, stand_in = sys.argv[1:]
 if stand_in:
     file = sources.Source(stand_in)
-    zoo.ZOO = {**zoo.ZOO, name: dataclasses.replace(zoo.entry(name), sources=(file,))}
+    entry = dataclasses.replace(catalogue.entry(name), sources=(file,))
+    catalogue.ZOO = {**catalogue.ZOO, name: entry}
 dreamer = kd.Dreamer(name, run=kd.RunSettings(backend="torch", threads=2))
 steps = dreamer.steps(photo)
 next(steps)
@@ -45,13 +46,13 @@ TORCH = "import time, torch; print(time.time())"
 FILL = """
 import sys
 from keras_dream.weights import cache as manifest, source as sources, verify as hashes
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue
 from legacy_files import write_legacy
 from reference import randomise
 
 name, file = sys.argv[1:]
 sources.home().mkdir(exist_ok=True)
-write_legacy(randomise(zoo.entry(name).build(False)), sources.home() / file)
+write_legacy(randomise(catalogue.entry(name).build(False)), sources.home() / file)
 manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
 """
 
@@ -59,9 +60,9 @@ manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
 def filled(network, environment):
     """Returns the file that stands for a network's weights; "" where they are here."""
     from keras_dream.weights.locate import find
-    from keras_dream.zoo import load as zoo
+    from keras_dream.zoo import catalogue
 
-    sources = zoo.entry(network).sources
+    sources = catalogue.entry(network).sources
     if find(sources):
         return ""
     file = sources[0].file

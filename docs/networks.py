@@ -111,7 +111,7 @@ def built(name):
 
     from keras_dream.lowering.walker import lower
     from keras_dream.recipe.objectives import parse
-    from keras_dream.zoo.load import entry
+    from keras_dream.zoo.catalogue import entry
 
     network = entry(name)
     model = randomise(network.build(False))
@@ -176,7 +176,7 @@ def timed(steps):
 
 def measure(name, size):
     """Measures a network on the backend of this process; returns the facts."""
-    from keras_dream.backend import protocol as backends
+    from keras_dream.backend import load as backends
 
     # First, because it tells torch's threads how to wait.
     backend = backends.load(os.environ["KERAS_BACKEND"], device="cpu", threads=2)
@@ -323,7 +323,7 @@ backend. In a model with such a pool our result therefore differs from Keras on 
 
 def rows(facts, size):
     """Yields the lines of the table of measurements."""
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     titles = "features | gradient | opaque | GFLOP | MiB | ours | Keras | ratio"
     yield f"| network | backend | {titles} |"
@@ -345,7 +345,7 @@ def rows(facts, size):
 
 def papers():
     """Yields the lines of the table of papers and licences."""
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     yield "| network | millions of parameters | licence of the weights | paper |"
     yield "|---|---|---|---|"
@@ -379,7 +379,7 @@ def write_page(size):
 def main():
     """Measures what is not known yet and writes the page."""
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     zoo = [e.name for e in ZOO.values() if e.build]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -4,24 +4,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before anything imports keras: the suite runs on one backend, torch unless told.
+# Before anything imports keras: the suite runs on one backend, by default torch.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# A suite that a shell started in its background ignores Ctrl-C, and so would the
-# programs that the tests of stopping start.
+# A suite that a shell started in the background ignores Ctrl-C, and so would the
+# programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest
 
-from keras_dream.backend.protocol import Backend, load
+from keras_dream.backend.load import load
+from keras_dream.backend.protocol import Backend
 from keras_dream.graph import file
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.pictures.encoding import save_picture
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import load as zoo_load
 
 REPORT = pytest.StashKey[list[str]]()
 
@@ -90,7 +91,7 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def motif(tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Puts the tiny network in the place of the shipped one; returns its file."""
-    monkeypatch.setattr(zoo, "BUILTIN", tiny_network)
+    monkeypatch.setattr(zoo_load, "BUILTIN", tiny_network)
     return tiny_network / "motif.safetensors"
 
 
@@ -113,7 +114,7 @@ def dream(motif: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         code = main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return run

@@ -11,12 +11,12 @@ from keras_dream.errors import ObjectiveError
 from keras_dream.graph.layers import FEW, Facts, chief_layers, facts, matching, names
 from keras_dream.graph.passes import truncate
 from keras_dream.lowering.walker import lower
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo.network import Network
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return zoo.outline("motif")
+    return Network("motif").outline()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -177,7 +177,7 @@ def test_layers_in_json(shipped, capsys):
 
 
 def test_what_is_infinite_is_null_in_json(monkeypatch, capsys):
-    monkeypatch.setattr(zoo, "outline", lambda *_: blocks(1))
+    monkeypatch.setattr(Network, "outline", lambda *_: blocks(1))
     assert main(["layers", "motif", "--like", "global*", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["layers"]
     assert (found["stride"], found["receptive_field"], found["channels"]) == (
