@@ -165,7 +165,7 @@ class Responses:
         if not nodes:
             return
         graph = truncate(self._graph, frozenset(nodes))
-        side = max(REFERENCE_SIDE, graph.smallest())
+        side = graph.smallest(at_least=REFERENCE_SIDE)
         sums: dict[str, list[Any]] = {node: [0, 0.0, 0.0] for node in nodes}
         for picture in references(side):
             for node, maps in zip(nodes, self.maps(picture, nodes), strict=True):

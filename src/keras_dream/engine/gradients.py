@@ -90,7 +90,7 @@ class WholeGradient:
 
     def smallest(self) -> int:
         """Returns the side of the smallest square in which every layer counts."""
-        return self._graph.smallest(self._border, self._layers)
+        return self._graph.smallest(border=self._border, nodes=self._layers)
 
     def smallest_run(self) -> int:
         """Returns the side of the smallest square that can be run at all."""

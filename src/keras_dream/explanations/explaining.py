@@ -112,7 +112,11 @@ def _chosen(
     else:
         nodes = _usual(graph)
     described = dict(zip(nodes, facts(graph, nodes), strict=True))
-    fits = [node for node in nodes if described[node].smallest <= min(size)]
+    fits = [
+        node
+        for node in nodes
+        if truncate(graph, frozenset({node})).misfit(size) is None
+    ]
     small = [described[node].layer for node in nodes if node not in fits]
     if not fits:
         least = min(fact.smallest for fact in described.values())
@@ -202,7 +206,8 @@ def _classes(dreamer: Dreamer, seen: np.ndarray) -> tuple[ClassSeen, ...]:
     node = graph.classifier
     if node is None:
         return ()
-    if truncate(graph, frozenset({node})).smallest() > min(seen.shape[:2]):
+    size = (seen.shape[0], seen.shape[1])
+    if truncate(graph, frozenset({node})).misfit(size) is not None:
         return ()
     (maps,) = dreamer.responses().maps(seen, [node])
     scores = maps.mean(axis=(0, 1), dtype=np.float64)

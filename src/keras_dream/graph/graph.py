@@ -216,12 +216,14 @@ class Graph:
             hint="try border=0" if border else "try an earlier layer",
         )
 
-    def smallest(self, border: int = 0, nodes: Iterable[str] = ()) -> int:
+    def smallest(
+        self, *, border: int = 0, nodes: Iterable[str] = (), at_least: int = 1
+    ) -> int:
         """Returns the side of the smallest square that can be used.
 
         Arguments and errors as for `smallest_size`.
         """
-        names, side = tuple(nodes), 1
+        names, side = tuple(nodes), at_least
         while True:
             size = self.smallest_size(border=border, nodes=names, at_least=(side, side))
             if size[0] == size[1]:

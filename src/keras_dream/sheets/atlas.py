@@ -243,7 +243,8 @@ class _Drawer:
             channels = [c for c in first or range(counts[node]) if c < counts[node]]
             if not channels:
                 continue
-            starts = self._waking(known[node], self._smallest(node), channels)
+            side = self._smallest(node, self._recipe.border)
+            starts = self._waking(known[node], side, channels)
             cells = [
                 Cell(
                     name=f"{known[node]}-{channel}",
@@ -272,7 +273,7 @@ class _Drawer:
             )
         count = graph.channels()[graph.classifier]
         known = graph.classes or tuple(map(str, range(count)))
-        side = max(self._size, self._smallest(graph.classifier))
+        side = self._smallest(graph.classifier, border=0)
         start = next(self._starts(side))
         chosen = [n for n in self._chosen or range(count) if n < count]
         if not chosen:
@@ -292,12 +293,12 @@ class _Drawer:
     def _aiming(self, objective: str) -> Recipe:
         return self._recipe.but(objective=objective)
 
-    def _smallest(self, node: str) -> int:
+    def _smallest(self, node: str, border: int) -> int:
         graph = truncate(self._graph, frozenset({node}))
-        return graph.smallest(self._recipe.border, [node])
+        return graph.smallest(border=border, nodes=[node], at_least=self._size)
 
     def _waking(
-        self, layer: str, least: int, channels: Sequence[int]
+        self, layer: str, side: int, channels: Sequence[int]
     ) -> dict[int, Picture]:
         """Returns what each channel begins with: the first start that wakes it.
 
@@ -306,7 +307,7 @@ class _Drawer:
         """
         found: dict[int, Picture] = {}
         first: Picture | None = None
-        for start in self._starts(max(self._size, least)):
+        for start in self._starts(side):
             first = first or start
             awake = self._awake(start, layer)
             for channel in channels:
