@@ -67,6 +67,7 @@ class Graph:
         opaque: Keras operations that stay Keras' own, by node name.
         native_size: (height, width) that the model was built for, where it is fixed;
             opaque layers may take no other. Not kept in files.
+        notices: What the user should know of how it was lowered.
     """
 
     nodes: tuple[Node, ...]
@@ -77,6 +78,7 @@ class Graph:
     objective: str | None = None
     opaque: Mapping[str, Any] = field(default_factory=dict)
     native_size: Size | None = None
+    notices: tuple[str, ...] = ()
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
