@@ -17,10 +17,9 @@ from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.recipe.objectives import Class
 from keras_dream.replay import read_saved
 from keras_dream.sheets.atlas import numbers, plan_atlas
-from keras_dream.sheets.cells import Made
+from keras_dream.sheets.cells import DreamedCell
 from keras_dream.sheets.page import page
 from keras_dream.sheets.plan import Cell, Plan, Section
-from keras_dream.sheets.work import Sheet
 from keras_dream.zoo import load
 
 QUICK = ["--size", "24", "--steps", "1", "--octaves", "1"]
@@ -117,7 +116,7 @@ def test_a_layer_that_needs_more_is_dreamed_larger_and_shrunk(shelf, desk):
 
 
 def a_sleeper(shelf, needed):
-    """Puts a network in motif's place whose channel 1 needs a contrast to wake."""
+    """Puts a network in motif's place whose channel 1 needs strong contrast."""
     kernel = np.zeros((1, 2, 3, 2), np.float32)
     kernel[0, :, 0, 0] = 1
     kernel[0, :, 0, 1] = (1, -1)
@@ -227,7 +226,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
         # The prediction dreams, too: only cells begin with a named picture.
         if getattr(photo, "name", "") and str(recipe.objective) == "far:3":
             raise KeyboardInterrupt
-        return (yield from whole(self, photo, recipe))
+        return whole(self, photo, recipe)
 
     monkeypatch.setattr(Dreamer, "steps", steps)
     code, out, told = dream("atlas", "motif", "--layers", "far", "-o", "a.png", *QUICK)
@@ -268,7 +267,7 @@ def test_a_folder_that_cannot_be(dream, desk):
     (desk / "a-cells").write_text("a file")
     code, _, told = dream("atlas", "motif", "-o", "a.png", *QUICK)
     assert code == 2
-    assert "A folder for the cells must be made" in told
+    assert "A folder for the cells must be created" in told
 
 
 class _Reader(HTMLParser):
@@ -316,10 +315,11 @@ def test_a_strangers_names_are_only_text():
     evil = "</script><script>alert(1)</script>\"'><img src=http://x>"
     start = Picture(np.zeros((8, 8, 3), np.float32))
     cell = Cell("a", evil, Recipe(objective=Class(evil).text), start)
-    made = Made(cell, np.zeros((8, 8, 3), np.float32), cell.recipe, None, False)
+    image = np.zeros((8, 8, 3), np.float32)
+    dreamed = DreamedCell(cell, image, cell.recipe, None, False)
     plan = Plan("atlas", evil, evil, [Section(evil, [cell], 1)], 8, {"network": evil})
     reader = _Reader()
-    reader.feed(page(Sheet(plan, (made,))))
+    reader.feed(page(plan, [dreamed]))
     assert sum(tag == "script" for tag, _ in reader.tags) == 1
     assert sum(tag == "img" and "src" in a for tag, a in reader.tags) == 1
     assert all(f.startswith(("data:", "#s")) for f in reader.fetched)

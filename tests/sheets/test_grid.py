@@ -26,7 +26,8 @@ from keras_dream.replay import read_recipe, read_saved
 from keras_dream.sheets.axes import read_axes
 from keras_dream.sheets.cells import shrink
 from keras_dream.sheets.grid import plan_grid
-from keras_dream.sheets.work import Dreamers, read_about
+from keras_dream.sheets.run import Dreamers
+from keras_dream.sheets.sheet import read_about
 
 PICTURE = Picture(np.full((40, 60, 3), 0.5, np.float32), name="photo.png")
 QUICK = ["--octaves", "1"]

@@ -29,7 +29,7 @@ from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
-    from keras_dream.sheets.work import Dreamers
+    from keras_dream.sheets.run import Dreamers
     from keras_dream.zoo.network import Network
 
 # The defaults of `dream PHOTO` are not shown: an atlas has some of its own.
@@ -73,7 +73,7 @@ def atlas(
         flags: settings of the recipe except network and objective
         run: every run setting
     """
-    from keras_dream.sheets.work import ATLAS_SUFFIXES
+    from keras_dream.sheets.sheet import ATLAS_SUFFIXES
     from keras_dream.zoo.network import Network
 
     source = Network(network, weights=weights, trust=more.trust_model)
@@ -105,8 +105,9 @@ class _Atlas:
     def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
         """Loads the network and plans the sheet."""
         from keras_dream.dreamer.dreamer import Dreamer
-        from keras_dream.sheets.atlas import keep_starts, plan_atlas
-        from keras_dream.sheets.work import Dreamers, check_sheet
+        from keras_dream.sheets.atlas import plan_atlas, save_starts
+        from keras_dream.sheets.run import Dreamers
+        from keras_dream.sheets.sheet import check_sheet
 
         reporter.report(Loading(self.network.name))
         dreamer = Dreamer(
@@ -119,5 +120,5 @@ class _Atlas:
         check_sheet(plan, places.out)
         if not self.more.yes:
             check_cells(plan)
-        keep_starts(plan, places.folder)
+        save_starts(plan, places.folder)
         return plan, Dreamers((), dreamer=dreamer)

@@ -36,7 +36,7 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
-    from keras_dream.sheets.work import Dreamers
+    from keras_dream.sheets.run import Dreamers
 
 _AXIS = "NAME=VALUE|VALUE"
 
@@ -143,7 +143,7 @@ class _Grid:
         from keras_dream.pictures.picture import read_picture
         from keras_dream.sheets.cells import open_folder, shrink
         from keras_dream.sheets.grid import grid_dreamers, plan_grid
-        from keras_dream.sheets.work import check_sheet
+        from keras_dream.sheets.sheet import check_sheet
 
         picture = read_picture(self.photo)
         small = shrink(picture, self.photo_side)
