@@ -207,9 +207,9 @@
     if (!last) return;
     if (pointers.size === 2) {
       const other = [...pointers.values()].find((f) => f.pointerId !== event.pointerId);
-      const gap = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY);
+      const distanceTo = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY);
       magnify(
-        gap(event) / Math.max(1, gap(last)),
+        distanceTo(event) / Math.max(1, distanceTo(last)),
         (event.clientX + other.clientX) / 2,
         (event.clientY + other.clientY) / 2,
       );
