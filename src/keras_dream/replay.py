@@ -171,7 +171,8 @@ def find_models(
     for name in names:
         if not trusted:
             raise user_models.distrusted(name)
-        paths[name] = user_models.find(name, hashes.get(name, ""), folders, files)
+        path = user_models.find(name, hashes.get(name, ""), folders, given=files)
+        paths[name] = path
     return paths
 
 

@@ -68,7 +68,7 @@ class OpaqueLayer:
         if key not in self._shapes:
             args, kwargs = self._arguments([keras.KerasTensor(s) for s in key])
             # By its code, which finds more than some layers' own rules for shapes.
-            spec = backend.compute_output_spec(self._operation, *args, **kwargs)
+            spec: Any = backend.compute_output_spec(self._operation, *args, **kwargs)
             self._shapes[key] = tuple(spec.shape)
         return self._shapes[key]
 
@@ -88,8 +88,9 @@ class OpaqueLayer:
         import keras
 
         tensor_of = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = keras.tree.map_structure(
-            lambda x: tensor_of.get(id(x), x), (self._args, self._kwargs)
+        call: Any = (self._args, self._kwargs)
+        args, kwargs = cast(
+            "Any", keras.tree.map_structure(lambda x: tensor_of.get(id(x), x), call)
         )
         # A layer may train by default, and nothing around it tells it not to.
         if "training" in getattr(self._operation, "call_signature_parameters", ()):

@@ -40,6 +40,7 @@ def lower(
     channels = function.inputs[0].shape[-1]
     check_stated(preprocessing, channels)
     builder = Builder()
+    size = tuple(function.inputs[0].shape[1:3])
     image = builder.add(INPUT, INPUT, channels=3)
     (output, *_) = _walk(builder, function, [image], frozenset())
     notices = preprocess(builder, preprocessing, channels)
@@ -50,6 +51,7 @@ def lower(
         classifier=_classifier(builder, output),
         objective=objective,
         opaque=builder.opaque,
+        native_size=None if None in size else size,
         notices=notices,
     )
 
