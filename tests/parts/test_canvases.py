@@ -95,6 +95,7 @@ def test_a_dream_in_waves(backend):
     assert steps[-1].loss > steps[0].loss
     assert made.min() > 0
     assert made.max() < 1
+    assert 0.02 < np.abs(made - image).mean() < 0.16  # 8 steps of 0.02
 
     def roughness(change):
         power = np.abs(np.fft.rfft2(change.mean(axis=2))) ** 2

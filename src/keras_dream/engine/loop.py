@@ -216,7 +216,7 @@ class _Ascent:
                 self._backend,
                 state,
                 gradients,
-                divisor=self._normalizer.divisor(gradients),
+                divisor=self._normalizer.divisor(surface.movement(gradients)),
                 step_size=recipe.step_size,
             )
             parameters = tuple(map(self._backend.add, parameters, updates))
