@@ -14,17 +14,24 @@ class Value(str):
     """The name of a node's map, with what later layers must know of it.
 
     Attributes:
+        shape: What Keras says of it, with the batch's axis; None where it is free.
         single: The map has one cell: it comes from a global operation.
         flat: (h, w, c) of the map that a Flatten hands on.
-        lost: It is no map that a graph can hold (a sequence, a flattened map on the
-            way to something else than a dense layer); nor is what is made of it.
         plane: It is one channel without its axis, which only `stack` takes.
+        unsupported: Why a graph cannot hold it, nor what is made of it; else "".
     """
 
+    shape: tuple[int | None, ...] = ()
     single: bool = False
-    plane: bool = False
-    lost: bool = False
     flat: tuple[int, int, int] | None = None
+    plane: bool = False
+    unsupported: str = ""
+
+    def of(self, shape: tuple[int | None, ...]) -> "Value":
+        """Returns the same map, of the shape that one reader sees."""
+        value = Value(self)
+        value.__dict__.update(self.__dict__, shape=tuple(shape))
+        return value
 
 
 @dataclass
@@ -61,7 +68,7 @@ class Builder:
                 self.weights[f"{name}/{kind}"] = np.array(array, np.float32)
         value = Value(name)
         value.single = OPERATIONS[op].is_global or (
-            bool(inputs) and all(i.single for i in inputs)
+            op != "pad" and bool(inputs) and all(i.single for i in inputs)
         )
         return value
 

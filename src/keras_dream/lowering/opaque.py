@@ -1,7 +1,8 @@
 """Layers that stay Keras' own: called as they are, with the weights that they had."""
 
 import copy
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,11 +16,16 @@ class OpaqueLayer:
 
     Args:
         node: The node of Keras' graph that calls the operation.
+
+    Attributes:
+        kind: The operation's class.
+        channels: How many channels its map has.
     """
 
     def __init__(self, node: Any):
         import keras
 
+        self.kind = type(node.operation).__name__
         self._operation = _own_copy(node.operation)
         self._args, self._kwargs = node.arguments.convert(
             lambda x: x.copy() if isinstance(x, np.ndarray) else x
@@ -33,6 +39,7 @@ class OpaqueLayer:
         self._state = [
             (v, keras.ops.stop_gradient(keras.ops.copy(v.value))) for v in variables
         ]
+        self._shapes: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
         self._trained = {id(v) for v in getattr(self._operation, "weights", ())}
 
     def __call__(self, tensors: list[Any]) -> Any:
@@ -40,9 +47,6 @@ class OpaqueLayer:
         import keras
 
         args, kwargs = self._arguments(tensors)
-        # A layer may train by default, and nothing around it tells it not to.
-        if "training" in getattr(self._operation, "call_signature_parameters", ()):
-            kwargs["training"] = False
         with keras.StatelessScope(self._state, initialize_variables=False):
             return self._operation(*args, **kwargs)
 
@@ -51,25 +55,47 @@ class OpaqueLayer:
         """The layer's own weights, which are not among the graph's."""
         return [to_numpy(value) for v, value in self._state if id(v) in self._trained]
 
-    def shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """Returns the shape of the result for shapes of the inputs."""
+    def shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        """Returns the shape of the result for shapes (1, h, w, c) of the inputs.
+
+        Raises:
+            Exception: Whatever the operation raises if it does not take such inputs.
+        """
         import keras
         from keras.src import backend
 
-        args, kwargs = self._arguments([keras.KerasTensor(s) for s in shapes])
-        spec = self._operation.compute_output_spec(*args, **kwargs)
-        if None in spec.shape:  # a layer's own rule may know less than its code
-            spec = backend.compute_output_spec(self._operation.call, *args, **kwargs)
-        return tuple(spec.shape)
+        key = tuple(shapes)
+        if key not in self._shapes:
+            args, kwargs = self._arguments([keras.KerasTensor(s) for s in key])
+            # By its code, which finds more than some layers' own rules for shapes.
+            spec: Any = backend.compute_output_spec(self._operation, *args, **kwargs)
+            self._shapes[key] = tuple(spec.shape)
+        return self._shapes[key]
+
+    def fits_other_sizes(self, shapes: Sequence[tuple[int | None, ...]]) -> bool:
+        """Tells whether it takes other sizes than those that a model was built for."""
+        sides = [side for shape in shapes for side in shape[1:3]]
+        if None in sides:  # Keras itself has found that it takes any
+            return True
+        larger = [(1, 2 * h, 2 * w, c) for _, h, w, c in cast("Any", shapes)]
+        try:
+            self.shape(larger)
+        except Exception:  # noqa: BLE001, of any layer's code
+            return False
+        return True
 
     def _arguments(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         import keras
 
         tensor_of = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = keras.tree.map_structure(
-            lambda x: tensor_of.get(id(x), x), (self._args, self._kwargs)
+        call: Any = (self._args, self._kwargs)
+        args, kwargs = cast(
+            "Any", keras.tree.map_structure(lambda x: tensor_of.get(id(x), x), call)
         )
-        return args, dict(kwargs)
+        # A layer may train by default, and nothing around it tells it not to.
+        if "training" in getattr(self._operation, "call_signature_parameters", ()):
+            kwargs = {**kwargs, "training": False}
+        return args, kwargs
 
 
 def _own_copy(operation: Any) -> Any:
