@@ -122,7 +122,7 @@ class _FourierSurface(Surface):
         self._spectrum = spectrum_scale(size, decay)
         self._scale = backend.image(self._spectrum[..., None])
         self._colors = color_matrix()
-        self._held_colors = backend.vector(self._colors.astype("float32"))
+        self._held_colors = backend.array(self._colors.astype("float32"))
 
     def parameters(self, image: Array) -> Arrays:
         import numpy as np
