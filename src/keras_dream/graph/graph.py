@@ -70,6 +70,8 @@ class Graph:
         classifier: The node of the class scores before their softmax, if there is one.
         classes: Names of the classes; empty where only numbers are known.
         objective: The network's own good objective, as text.
+        unsupported: Why other layers of the model cannot be asked for, by their names:
+            "it makes a tensor of 5 axes, which is no feature map".
         opaque: Keras operations that stay Keras' own, by node name.
     """
 
@@ -79,14 +81,22 @@ class Graph:
     classifier: str | None = None
     classes: tuple[str, ...] = ()
     objective: str | None = None
+    unsupported: Mapping[str, str] = field(default_factory=dict)
     opaque: Mapping[str, Any] = field(default_factory=dict)
 
     def node_of(self, layer: str) -> str:
         """Returns the node of a layer.
 
         Raises:
-            ObjectiveError: If there is no such layer; with the nearest name.
+            ObjectiveError: If there is no such layer, with the nearest name; or if it
+                cannot be asked for, with the reason.
         """
+        if layer in self.unsupported:
+            raise ObjectiveError(
+                "A layer must make a feature map to be dreamed",
+                received=f"{layer!r}: {self.unsupported[layer]}",
+                hint="try a layer before or behind it, see `dream layers NETWORK`",
+            )
         if layer not in self.layers:
             # A layer that goes by its class's name is known by its ordinal only.
             first = f"{layer}@0"

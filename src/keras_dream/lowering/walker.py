@@ -9,8 +9,8 @@ from typing import Any
 
 from keras_dream.graph.graph import INPUT, Graph
 from keras_dream.lowering import operators, rules
-from keras_dream.lowering.builder import Builder, Value
-from keras_dream.lowering.opaque import OpaqueLayer
+from keras_dream.lowering.builder import Builder, Form, Value
+from keras_dream.lowering.opaque import KerasCall, OpaqueLayer
 from keras_dream.lowering.preprocessing import functional, preprocess, stated
 
 
@@ -36,6 +36,7 @@ def lower(
     function = functional(model)
     builder = Builder()
     mode = stated(function, preprocessing)
+    builder.made_for = tuple(function.inputs[0].shape[1:3])
     image = preprocess(builder, mode, function)
     (output, *_) = _walk(builder, function, [image])
     return Graph(
@@ -44,13 +45,19 @@ def lower(
         layers=builder.layers,
         classifier=_classifier(builder, output),
         objective=objective,
+        unsupported=_unsupported(builder),
         opaque=builder.opaque,
     )
 
 
+def _unsupported(builder: Builder) -> dict[str, str]:
+    known = builder.unsupported.items()
+    return {name: reason for name, reason in known if name not in builder.layers}
+
+
 def _walk(builder: Builder, function: Any, inputs: list[Value]) -> list[Value]:
     """Lowers every operation of a Keras function, depth by depth."""
-    values = {id(t): v for t, v in zip(function.inputs, inputs, strict=True)}
+    values = {id(t): _as(v, t) for t, v in zip(function.inputs, inputs, strict=True)}
     for _, nodes in sorted(function._nodes_by_depth.items(), reverse=True):
         for node in nodes:
             if node.is_input:
@@ -61,54 +68,111 @@ def _walk(builder: Builder, function: Any, inputs: list[Value]) -> list[Value]:
                 operation, "_functional"
             ):
                 inner = getattr(operation, "_functional", None) or operation
-                found = _walk(builder, inner, inputs)
+                results = _walk(builder, inner, inputs)
             else:
-                found = [_lower_one(builder, node, inputs)] * len(node.output_tensors)
-            outputs = zip(node.output_tensors, found, strict=True)
-            values.update({id(t): v for t, v in outputs})
+                results = _lower_one(builder, node, inputs)
+            outputs = zip(node.output_tensors, results, strict=True)
+            values.update({id(t): _as(v, t) for t, v in outputs})
     return [values[id(t)] for t in function.outputs]
 
 
-def _lower_one(builder: Builder, node: Any, inputs: list[Value]) -> Value:
-    kind = _kind(node.operation)
+def _as(value: Value, tensor: Any) -> Value:
+    """Returns a value as that of a Keras tensor."""
+    shape = tuple(tensor.shape)
+    if value.form in ("flat", "plane"):
+        return value.but(shape=shape)
+    return value.but(shape=shape, form=_FORMS.get(len(shape), "map"))
+
+
+_FORMS: dict[int, Form] = {2: "vector", 3: "tokens", 4: "map"}
+
+
+def _lower_one(builder: Builder, node: Any, inputs: list[Value]) -> list[Value]:
+    """Lowers a Keras node; registers each output under the layer's names.
+
+    Further outputs go by a number behind the name: `split@0`, `split@0/1`, …
+    """
+    operation, kind = node.operation, _kind(node.operation)
     place = f"{kind}@{builder.counts[kind]}"
     builder.counts[kind] += 1
-    named = _is_named(node.operation) and node.operation.name not in builder.layers
-    name = node.operation.name if named else place
+    named = _is_named(operation) and operation.name not in builder.layers
+    name = operation.name if named else place
     # The image's own node is called "input", as a layer may be, too.
-    value = _lower_operation(builder, place if name == INPUT else name, node, inputs)
-    if not (value.lost or value.flat or value.plane):
-        builder.layers[place] = builder.layers[name] = str(value)
-    return value
+    values = _lower_operation(builder, place if name == INPUT else name, node, inputs)
+    for number, value in enumerate(values):
+        names = [f"{n}/{number}" if number else n for n in (place, name)]
+        if value.reason:
+            builder.unsupported.update(dict.fromkeys(names, value.reason))
+        else:
+            builder.layers.update(dict.fromkeys(names, str(value)))
+    return values
 
 
 def _lower_operation(
     builder: Builder, name: str, node: Any, inputs: list[Value]
-) -> Value:
-    """Lowers one Keras node by its rule, or keeps it opaque."""
-    rule = rules.rule_of(node.operation)
-    takes_flat = rule in (rules.dense, rules.same)
-    if type(node.operation).__name__ != "Stack" and any(v.plane for v in inputs):
-        return _lost()
-    if any(value.lost or (value.flat and not takes_flat) for value in inputs):
-        return _lost()
-    made = None if rule is None else rule(builder, name, node.operation, inputs)
-    if made is None:
-        made = operators.lower_operator(builder, name, node, inputs)
-    if made is not None:
-        return made
-    # An opaque layer must take and give pictures: one map of (1, h, w, c) each.
-    tensors = (*node.arguments.keras_tensors, *node.output_tensors)
-    if len(node.output_tensors) > 1 or any(len(t.shape) != 4 for t in tensors):
-        return _lost()
-    builder.opaque[name] = OpaqueLayer(node)
-    return builder.add(name, "opaque", *inputs)
+) -> list[Value]:
+    """Lowers one Keras node by its rule, or leaves it to Keras."""
+    operation = node.operation
+    rule = rules.rule_of(operation)
+    forms = {value.form for value in inputs}
+    is_flat = forms == {"flat"} and len({value.shape for value in inputs}) == 1
+    values = None
+    if any(value.pending for value in inputs):
+        pass
+    elif is_flat and rule is not None and rules.takes_flat(operation):
+        # What is done to every number may be done before they are flattened.
+        values = _one(rule(builder, name, operation, inputs))
+        if values and rule is not rules.dense:
+            values = [v.but(form="flat", reason=inputs[0].reason) for v in values]
+    elif not forms & {"flat", "plane"} and rule is not None:
+        values = _one(rule(builder, name, operation, inputs))
+    if values is None and not (forms & {"flat"} or any(v.pending for v in inputs)):
+        values = operators.lower_operator(builder, name, node, inputs)
+    return values or _opaque(builder, name, node, inputs)
 
 
-def _lost() -> Value:
-    value = Value("")
-    value.lost = True
-    return value
+def _one(value: Value | None) -> list[Value] | None:
+    return None if value is None else [value]
+
+
+def _opaque(
+    builder: Builder, name: str, node: Any, inputs: list[Value]
+) -> list[Value]:
+    """Leaves a node to Keras: each output that can be a feature map is a graph node."""
+    call = KerasCall(node)
+    for layer in getattr(node.operation, "_flatten_layers", lambda **_: ())(
+        include_self=False
+    ):
+        reason = f"it is a part of {node.operation.name!r}, which Keras runs as a whole"
+        builder.unsupported.setdefault(layer.name, reason)
+    values: list[Value] = []
+    for number, tensor in enumerate(node.output_tensors):
+        shape = tuple(tensor.shape)
+        value = Value(f"{name}/{number}" if number else name)
+        reason = _no_map(tensor)
+        if reason:
+            values.append(value.but(pending=(call, inputs, number), reason=reason))
+            continue
+        layer = OpaqueLayer(call, inputs, number, shape[-1], builder.made_for)
+        builder.opaque[str(value)] = layer
+        builder.add(str(value), "opaque", *layer.inputs)
+        single = len(shape) == 2 or shape[1:-1] in ((1,), (1, 1))
+        values.append(value.but(single=single))
+    return values
+
+
+def _no_map(tensor: Any) -> str:
+    """Tells why a Keras tensor cannot be laid out as a feature map, or nothing."""
+    shape, dtype = tuple(tensor.shape), str(tensor.dtype)
+    if "float" not in dtype:
+        return f"it makes {dtype} numbers, which have no gradient"
+    if not 2 <= len(shape) <= 4:
+        return f"it makes a tensor of {len(shape)} axes, which is no feature map"
+    if shape[0] not in (None, 1):
+        return f"it makes {shape[0]} pictures out of one"
+    if shape[-1] is None:
+        return "its number of channels depends on the size of the picture"
+    return ""
 
 
 def _kind(operation: Any) -> str:
@@ -129,7 +193,7 @@ def _is_named(operation: Any) -> bool:
 def _classifier(builder: Builder, output: Value) -> str | None:
     """Finds the class scores: the dense layer before the output's softmax."""
     nodes = {node.name: node for node in builder.nodes}
-    if output.lost or output.flat:
+    if output.reason:
         return None
     node = nodes[str(output)]
     while node.op == "activation" and node.inputs:
