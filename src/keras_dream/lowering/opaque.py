@@ -34,6 +34,7 @@ class KerasCall:
             lambda x: x.copy() if isinstance(x, np.ndarray) else x
         )
         self._keys = [id(t) for t in node.arguments.keras_tensors]
+        self._shapes = [tuple(t.shape) for t in node.arguments.keras_tensors]
         variables = list(getattr(self._operation, "variables", ()))
         arguments = keras.tree.flatten((self._args, self._kwargs))
         variables += [a for a in arguments if isinstance(a, keras.Variable)]
@@ -65,13 +66,23 @@ class KerasCall:
         from keras.src import backend
 
         args, kwargs = self._arguments(inputs)
-        specs = self._operation.compute_output_spec(*args, **kwargs)
-        flat = keras.tree.flatten(specs)
-        if any(None in spec.shape for spec in flat):
-            # A layer's own rule may know less than its code.
-            specs = backend.compute_output_spec(self._operation.call, *args, **kwargs)
+        if self._tells_shapes([x.shape for x in inputs]):
+            specs = self._operation.compute_output_spec(*args, **kwargs)
             flat = keras.tree.flatten(specs)
-        return flat
+            if not any(None in spec.shape for spec in flat):
+                return flat
+        # A layer's own rule may know less than its code.
+        specs = backend.compute_output_spec(self._operation.call, *args, **kwargs)
+        return keras.tree.flatten(specs)
+
+    def _tells_shapes(self, shapes: list[tuple[int, ...]]) -> bool:
+        """Tells whether the operation's own rule of shapes holds for these.
+
+        It may not know that weights or code of a user's own hold for one size only.
+        """
+        built = all(a[1:] == b[1:] for a, b in zip(shapes, self._shapes, strict=True))
+        is_known = type(self._operation).__module__.startswith("keras.")
+        return built or (is_known and not self._state)
 
     def _arguments(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         import keras

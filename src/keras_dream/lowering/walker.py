@@ -123,7 +123,8 @@ def _lower_operation(
         # What is done to every number may be done before they are flattened.
         values = _one(rule(builder, name, operation, inputs))
         if values and rule is not rules.dense:
-            values = [v.but(form="flat", reason=inputs[0].reason) for v in values]
+            flat = {k: getattr(inputs[0], k) for k in ("form", "flattened", "reason")}
+            values = [v.but(**flat) for v in values]
     elif not forms & {"flat", "plane"} and rule is not None:
         values = _one(rule(builder, name, operation, inputs))
     if values is None and not (forms & {"flat"} or any(v.pending for v in inputs)):
