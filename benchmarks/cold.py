@@ -1,13 +1,13 @@
-"""From the start of a process to its first step, beside `import torch` alone.
+"""Times the start of a process until its first step, beside `import torch` alone.
 
     python benchmarks/cold.py [--rounds 7] [--photo PATH] [--networks squeezenet …]
 
 Printed: medians of processes in turn, until torch is imported or the first step begins,
-and what keras-dream adds. A process takes two steps and goes back by twice the second
-one's time, so that what the first one prepares and compiles counts. The second start of
-a network from the zoo reads its weights where they are (here, or in
-KERAS_DREAM_WEIGHTS); where they are not, random ones stand for them, which our cache
-takes for imported. Lowered copies are made in a cache of the benchmark's own, once.
+and the difference. A process takes two steps, and twice the time of the second one is
+subtracted, so that what the first one prepares and compiles is included. The second
+start of a network from the zoo reads its weights from the cache or KERAS_DREAM_WEIGHTS;
+if they are missing, random ones are imported in their place. Lowered copies are made
+once, in a cache of the benchmark's own.
 """
 
 import argparse
@@ -26,12 +26,13 @@ STEP = """
 import dataclasses, sys, time
 import keras_dream as kd
 from keras_dream.weights import source as sources
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue
 
 photo, name, stand_in = sys.argv[1:]
 if stand_in:
     file = sources.Source(stand_in)
-    zoo.ZOO = {**zoo.ZOO, name: dataclasses.replace(zoo.entry(name), sources=(file,))}
+    entry = dataclasses.replace(catalogue.entry(name), sources=(file,))
+    catalogue.ZOO = {**catalogue.ZOO, name: entry}
 dreamer = kd.Dreamer(name, run=kd.RunSettings(backend="torch", threads=2))
 steps = dreamer.steps(photo)
 next(steps)
@@ -45,13 +46,13 @@ TORCH = "import time, torch; print(time.time())"
 FILL = """
 import sys
 from keras_dream.weights import cache as manifest, source as sources, verify as hashes
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue
 from legacy_files import write_legacy
 from reference import randomise
 
 name, file = sys.argv[1:]
 sources.home().mkdir(exist_ok=True)
-write_legacy(randomise(zoo.entry(name).build(False)), sources.home() / file)
+write_legacy(randomise(catalogue.entry(name).build(False)), sources.home() / file)
 manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
 """
 
@@ -59,9 +60,9 @@ manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
 def filled(network, environment):
     """Returns the file that stands for a network's weights; "" where they are here."""
     from keras_dream.weights.locate import find
-    from keras_dream.zoo import load as zoo
+    from keras_dream.zoo import catalogue
 
-    sources = zoo.entry(network).sources
+    sources = catalogue.entry(network).sources
     if find(sources):
         return ""
     file = sources[0].file
@@ -104,9 +105,9 @@ def main():
             "KERAS_BACKEND": "torch",
             "KERAS_DREAM_OFFLINE": "1",
         }
-        given = environment.get("KERAS_DREAM_HOME")
-        if given:  # the originals stay where they are, the copies go elsewhere
-            environment.setdefault("KERAS_DREAM_WEIGHTS", given)
+        home = environment.get("KERAS_DREAM_HOME")
+        if home:  # originals are read from there, copies are written elsewhere
+            environment.setdefault("KERAS_DREAM_WEIGHTS", home)
         environment["KERAS_DREAM_HOME"] = cache
         measure(arguments, environment)
 

@@ -1,4 +1,4 @@
-"""A thousand steps: does a step slow down, does memory grow, what does it take?
+"""Takes a thousand steps: do they become slower, does memory grow, how much is used?
 
     python benchmarks/soak.py [--steps 1000] [--size 400x600] [--backend torch]
                               [--network inception|motif]
@@ -66,15 +66,15 @@ def main():
             memory.append(resident())
     print(f"{arguments.network}, {arguments.size}, {arguments.backend}\n")
     print(f"{'steps':>12}{'median s':>10}{'MiB':>8}")
-    for tenth, held in enumerate(memory):
+    for tenth, used in enumerate(memory):
         times = seconds[tenth * part : (tenth + 1) * part]
         span = f"{tenth * part + 1}–{(tenth + 1) * part}"
-        print(f"{span:>12}{statistics.median(times):10.4f}{held / MIB:8.0f}")
+        print(f"{span:>12}{statistics.median(times):10.4f}{used / MIB:8.0f}")
     graph = next(iter(dreamer._gradients.values()))._graph
-    maps = graph.activation_bytes(height, width) / MIB
+    features = graph.activation_bytes(height, width) / MIB
     weights = sum(array.nbytes for array in graph.weights.values()) / MIB
     print(f"\nidle {idle / MIB:.0f} MiB, peak {(peak() - idle) / MIB:.0f} MiB above it")
-    print(f"maps of one forward run {maps:.0f} MiB, weights {weights:.0f} MiB")
+    print(f"feature maps {features:.0f} MiB, weights {weights:.0f} MiB")
 
 
 if __name__ == "__main__":

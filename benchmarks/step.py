@@ -1,12 +1,12 @@
-"""One gradient step, side by side: ours, the published way, and Keras as it comes.
+"""Times one gradient step: ours, the published program, and plain Keras.
 
     python benchmarks/step.py [--rounds 15] [--size 400x600] [--threads 2] [--only ours]
 
 Inception V3 with random weights, the layers and the loss of `book1`. Every contender
-is a process of its own (a process has one Keras backend), warmed up and then asked for
+is a process of its own (a process has one Keras backend). After a warm-up each takes
 one step in turn, round after round, so that all of them see the same noise of the
-machine. Printed: medians, ratios of medians, and the bound that the machine's own
-matrix product sets.
+machine. Printed: medians, ratios of medians, and the bound set by the machine's matrix
+product.
 """
 
 import argparse
@@ -65,12 +65,12 @@ def features():
     return keras.Model(inception.input, outputs)
 
 
-def published_loss(maps):
+def published_loss(feature_maps):
     """The loss of the 2017 recipe, in Keras operations."""
     from keras import ops
 
     total = 0.0
-    for activation, weight in zip(maps, LAYERS.values(), strict=True):
+    for activation, weight in zip(feature_maps, LAYERS.values(), strict=True):
         inside = activation[:, BORDER:-BORDER, BORDER:-BORDER]
         count = ops.cast(ops.prod(ops.shape(activation)), "float32")
         total += weight * ops.sum(ops.square(inside)) / count
@@ -84,11 +84,11 @@ def ours(size, threads):
     dreamer = kd.Dreamer(model(), preprocessing="tf", run=run)
     recipe = dreamer.complete(kd.Recipe(layers=LAYERS, loss="l2", border=BORDER))
     image, backend = picture(size), dreamer._backend
-    gradient, held = dreamer._gradient(recipe), backend.image(image)
+    gradient, tensor = dreamer._gradient(recipe), backend.image(image)
 
     def step():
-        value, slope = gradient(held, size)
-        backend.to_float(backend.add(value, backend.mean(slope)))
+        value, image_gradient = gradient(tensor, size)
+        backend.to_float(backend.add(value, backend.mean(image_gradient)))
 
     print(json.dumps({"flop": 2 * gradient._graph.flops(*size)}), flush=True)
     return step
@@ -125,8 +125,8 @@ def keras_jax(size, threads):
     )
 
     def loss(x, weights):
-        maps, _ = extractor.stateless_call(*weights, x, training=False)
-        return published_loss(maps)
+        feature_maps, _ = extractor.stateless_call(*weights, x, training=False)
+        return published_loss(feature_maps)
 
     gradient = jax.jit(jax.value_and_grad(loss))
     return lambda: jax.block_until_ready(gradient(image, weights))
@@ -142,8 +142,8 @@ def keras_torch(size, threads):
     def step():
         x = image.clone().requires_grad_()
         loss = published_loss(extractor(x, training=False))
-        (slope,) = torch.autograd.grad(loss, x)
-        return float(loss + slope.mean())
+        (gradient,) = torch.autograd.grad(loss, x)
+        return float(loss + gradient.mean())
 
     return step
 

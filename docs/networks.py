@@ -8,10 +8,10 @@ not measured again. The weights are random (`tests/reference.py`), the objective
 network's own. `--page` only writes the page.
 
 Errors are relative, by the L2 norm, at 131 × 128 pixels: of the objective's layers, and
-of the slope of its loss. Times are of one step (loss and slope) at SIZE × SIZE: ours
-and the Keras model's, cut off behind the same layers and compiled where the backend
-compiles, in turn in one process; medians. They are seconds of the processor, of all
-threads, because on a machine that does other work the clock tells nothing.
+of the gradient of its loss. Times are of one step (loss and gradient) at SIZE × SIZE:
+ours and the Keras model's, truncated at the same layers and compiled where the backend
+compiles, in turn in one process; medians. They are processor seconds of all threads,
+because wall-clock times mean little on a machine that does other work.
 """
 
 import argparse
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 DATA, PAGE = HERE / "networks.jsonl", HERE / "networks.md"
 BACKENDS = ("torch", "jax", "tensorflow")
 ODD = (131, 128)  # pixels: a side that halves without a rest, and one that never does
-CLEAN = 1e-4  # relative error of a slope in which no last bit went astray
+CLEAN = 1e-4  # relative error of a gradient without a flipped ReLU or pool
 ROUNDS, SECONDS = 7, 60  # of timing, at most; three rounds at least
 PATIENCE = 1500  # seconds for one process
 SMALLEST = (
@@ -44,15 +44,15 @@ def outputs_of(model, layers):
     """Returns the Keras tensors of layers, by the names that graphs give them."""
     from keras.src.utils.naming import to_snake_case
 
-    found, counts = {}, Counter()
+    tensors, counts = {}, Counter()
     for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True):
         for node in nodes:
             if not node.is_input:
                 kind = to_snake_case(type(node.operation).__name__)
-                found.setdefault(node.operation.name, node.output_tensors[0])
-                found[f"{kind}@{counts[kind]}"] = node.output_tensors[0]
+                tensors.setdefault(node.operation.name, node.output_tensors[0])
+                tensors[f"{kind}@{counts[kind]}"] = node.output_tensors[0]
                 counts[kind] += 1
-    return [found[layer] for layer in layers]
+    return [tensors[layer] for layer in layers]
 
 
 def keras_step(model, loss, image):
@@ -60,21 +60,21 @@ def keras_step(model, loss, image):
     from reference import Slope
 
     if os.environ["KERAS_BACKEND"] != "tensorflow":
-        slope = Slope(model, lambda found, _: loss(found))
-        return lambda: slope(image)
+        gradient = Slope(model, lambda outputs, _: loss(outputs))
+        return lambda: gradient(image)
     import tensorflow as tf
 
     @tf.function
     def run(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            found = model(x, training=False)
-            value = loss(found if isinstance(found, list) else [found])
+            outputs = model(x, training=False)
+            value = loss(outputs if isinstance(outputs, list) else [outputs])
         return value, tape.gradient(value, x)
 
     def step():
-        value, slope = run(tf.constant(image[None]))
-        return float(value), slope[0].numpy()
+        value, gradient = run(tf.constant(image[None]))
+        return float(value), gradient[0].numpy()
 
     return step
 
@@ -95,12 +95,12 @@ def our_step(graph, goals, image, backend):
             total = backend.add(backend.multiply(square, weight), total)
         return total
 
-    run, held = backend.value_and_grad(loss), backend.image(image)
+    run, tensor = backend.value_and_grad(loss), backend.image(image)
     plan = fast.plan(*image.shape[:2]).values
 
     def step():
-        value, slope = run(held, plan)
-        return backend.to_float(value), backend.to_image(slope)
+        value, gradient = run(tensor, plan)
+        return backend.to_float(value), backend.to_image(gradient)
 
     return fast, step
 
@@ -111,51 +111,51 @@ def built(name):
 
     from keras_dream.lowering.walker import lower
     from keras_dream.recipe.objectives import parse
-    from keras_dream.zoo.load import entry
+    from keras_dream.zoo.catalogue import entry
 
-    found = entry(name)
-    model = randomise(found.build(False))
+    network = entry(name)
+    model = randomise(network.build(False))
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
             layer.finalize_state()
         if type(layer).__name__ == "LayerScale":  # Keras starts it at 1e-6
             layer.gamma.assign([1.0] * layer.projection_dim)
     model.trainable = False
-    graph = lower(model, preprocessing=found.preprocessing)
-    terms = parse(found.objective).terms
-    return found, model, graph, {t.target.layer: t.weight for t in terms}
+    graph = lower(model, preprocessing=network.preprocessing)
+    terms = parse(network.objective).terms
+    return network, model, graph, {t.target.layer: t.weight for t in terms}
 
 
-def compared(found, cut, graph, goals, loss, backend):
-    """Returns the errors of features and slope at an odd and an even side.
+def compared(network, cut, graph, goals, loss, backend):
+    """Returns the errors of features and gradient at an odd and an even side.
 
-    Where a rectifier's input is next to zero, or two cells of a max-pool next to equal,
-    a last bit sends the slope another way: Keras' own ResNet50 differs from itself by
-    0.003 when its input is changed by one part in ten million. So the slope's error is
-    the least of up to three pictures.
+    Where the input of a ReLU is close to 0, or two cells of a max-pool are nearly
+    equal, rounding decides which way the gradient goes: Keras' own ResNet50 differs
+    from itself by 0.003 when its input is changed by one part in ten million. The
+    gradient's error is therefore the smallest of up to three pictures.
     """
     from reference import features, off, picture
 
     from keras_dream.graph.program import Program
     from keras_dream.lowering.preprocessing import PREPROCESSING
 
-    scale, shift, order = PREPROCESSING[found.preprocessing]
+    scale, shift, order = PREPROCESSING[network.preprocessing]
     order = list(order)
     nodes = [graph.node_of(layer) for layer in goals]
     run = backend.function(Program(graph, nodes, backend))
-    errors, slopes = [], []
+    errors, gradient_errors = [], []
     for seed in range(3):
         image = picture(*ODD, seed=seed)
-        given = image[..., order] * scale + shift
-        maps = run(backend.image(image), graph.plan(*ODD).values)
-        pairs = zip(maps, features(cut, given), strict=True)
+        preprocessed = image[..., order] * scale + shift
+        feature_maps = run(backend.image(image), graph.plan(*ODD).values)
+        pairs = zip(feature_maps, features(cut, preprocessed), strict=True)
         errors += [off(backend.to_image(x), wanted) for x, wanted in pairs]
         _, step = our_step(graph, goals, image, backend)
-        wanted = (keras_step(cut, loss, given)()[1] * scale)[..., order]
-        slopes.append(off(step()[1], wanted))
-        if slopes[-1] < CLEAN:
+        wanted = (keras_step(cut, loss, preprocessed)()[1] * scale)[..., order]
+        gradient_errors.append(off(step()[1], wanted))
+        if gradient_errors[-1] < CLEAN:
             break
-    return float(max(errors)), float(min(slopes))
+    return float(max(errors)), float(min(gradient_errors))
 
 
 def timed(steps):
@@ -176,7 +176,7 @@ def timed(steps):
 
 def measure(name, size):
     """Measures a network on the backend of this process; returns the facts."""
-    from keras_dream.backend import protocol as backends
+    from keras_dream.backend import load as backends
 
     # First, because it tells torch's threads how to wait.
     backend = backends.load(os.environ["KERAS_BACKEND"], device="cpu", threads=2)
@@ -184,14 +184,14 @@ def measure(name, size):
     from keras import ops
     from reference import picture
 
-    found, model, graph, goals = built(name)
+    network, model, graph, goals = built(name)
     cut = keras.Model(model.inputs, outputs_of(model, goals))
 
-    def loss(maps):
-        pairs = zip(maps, goals.values(), strict=True)
+    def loss(feature_maps):
+        pairs = zip(feature_maps, goals.values(), strict=True)
         return sum(weight * ops.mean(ops.square(y)) for y, weight in pairs)
 
-    features, slope = compared(found, cut, graph, goals, loss, backend)
+    features, gradient = compared(network, cut, graph, goals, loss, backend)
     image = picture(size, size)
     fast, ours = our_step(graph, goals, image, backend)
     mine, keras_own = timed([ours, keras_step(cut, loss, image)])
@@ -200,7 +200,7 @@ def measure(name, size):
         "backend": backend.name,
         "size": size,
         "features": features,
-        "slope": slope,
+        "gradient": gradient,
         "opaque": len(graph.opaque),
         "gflop": fast.flops(size, size) / 1e9,
         "mib": fast.activation_bytes(size, size) / 2**20,
@@ -211,7 +211,7 @@ def measure(name, size):
 
 
 # -- all of them -----------------------------------------------------------------------
-def known():
+def measured():
     """Returns what has been measured, by network, backend and size."""
     lines = DATA.read_text("utf-8").splitlines() if DATA.exists() else []
     facts = [json.loads(line) for line in lines if line.strip()]
@@ -237,16 +237,16 @@ def run(name, backend, size):
             check=True,
         )
     except subprocess.SubprocessError as error:
-        told = (getattr(error, "stderr", "") or "").strip().splitlines()[-1:]
-        tell(f"{name} on {backend}: {type(error).__name__} {told}")
+        detail = (getattr(error, "stderr", "") or "").strip().splitlines()[-1:]
+        write_line(f"{name} on {backend}: {type(error).__name__} {detail}")
         return
     line = done.stdout.strip().splitlines()[-1]
     with DATA.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    tell(line)
+    write_line(line)
 
 
-def tell(line):
+def write_line(line):
     """Writes a line to standard output at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -259,61 +259,73 @@ def work(names, backends, size):
     for chosen in (early, [n for n in names if n not in SMALLEST]):
         for backend in backends:
             for name in chosen:
-                if (name, backend, size) not in known():
+                if (name, backend, size) not in measured():
                     yield name, backend, size
 
 
 HEAD = """# Networks
 
-Written by `docs/networks.py`, which measures and can be resumed; run it on your machine
+Written by `docs/networks.py`, which measures and can be resumed. Run it on your machine
 for your own figures. Every image network of `keras.applications` has a name here
-(`dream networks`), its published weights with their hashes, and a graph of our own on
-which it dreams. No network has opaque operations, which only Keras could run.
+(`dream networks`), its published weights with their hashes, and a lowered graph. No
+network has opaque operations, which would run through Keras.
 
-The weights in this table are random, drawn so that every layer's values stay alive; the
-objective is the network's own.
+The weights in this table are random, drawn so that no layer's activations vanish. The
+objective is the network's default.
 
-* **features**, **slope**: the relative error (L2) of the objective's layers, and of the
-  slope of its loss, against the Keras model on the same backend, at 131 × 128 pixels.
-  The slope's is the least of up to three pictures: where a value is next to a
-  rectifier's kink, a last bit turns the slope, and Keras' ResNet50 differs from itself
-  by 0.003 when its input is changed by one part in ten million.
-* **opaque**: operations that stay Keras' own.
-* **GFLOP**: multiplications and additions of convolutions, one forward run; **MiB**:
-  all maps that a gradient may hold, float32; both at {size} × {size} pixels, up to the
-  objective's deepest layer.
-* **ours**, **Keras**: processor seconds of one step at {size} × {size}, of all threads:
-  ours, and the Keras model's own, cut off behind the same layers and compiled by
-  `jax.jit` or `tf.function` (torch runs it eagerly). In turn in one process, medians,
-  on a machine with other work to do: {machine}, two threads.
+* **features**, **gradient**: the relative error (L2) of the objective's layers, and of
+  the gradient of its loss, against the Keras model on the same backend, at 131 × 128
+  pixels. The gradient's error is the smallest of up to three pictures, see below.
+* **opaque**: operations that run through Keras.
+* **GFLOP**: multiplications and additions of convolutions in one forward pass; **MiB**:
+  all feature maps that a gradient may keep, float32; both at {size} × {size} pixels, up
+  to the objective's deepest layer.
+* **ours**, **Keras**: processor seconds of all threads for one step at {size} × {size}:
+  ours, and the Keras model's, truncated at the same layers and compiled by `jax.jit` or
+  `tf.function` (eager on torch). Measured in turn in one process, medians, on a shared
+  machine: {machine}, two threads.
 
-What to know of some of them:
+## How exact gradients are
 
-* `keras.applications` has no SqueezeNet and no GoogLeNet: their Keras models are ours.
+Where the input of a ReLU is close to 0, or two cells of a max-pool are nearly equal,
+rounding decides which way the gradient goes. In deep networks with random weights the
+gradient of a single picture can therefore differ from Keras' by 1e-3 to 1e-2, relative.
+Keras' own float32 gradient differs from its own float64 gradient by the same amount:
+its ResNet50, for example, differs from itself by 0.003 when its input is changed by one
+part in ten million. Losses and features do not have this uncertainty.
+
+Keras on torch computes average-pools with uneven SAME padding wrongly: it repeats the
+border and counts it, which changes the feature maps by 2.7 to 4.1 %. Keras on jax and
+on TensorFlow averages the cells inside the feature map only, and so do we on every
+backend. In a model with such a pool our result therefore differs from Keras on torch.
+
+## Notes on some networks
+
+* `keras.applications` has no SqueezeNet and no GoogLeNet: we define their Keras models.
 * The first EfficientNets, EfficientNetV2, MobileNetV3 and ConvNeXt begin with their own
   preprocessing. Keras adds a division to the first EfficientNets when it loads their
-  published weights; they have it here, too.
-* NASNet: `keras.applications` computes its paddings for the one size that a model is
-  built for, and refuses NASNetMobile on torch. Here they fit every size, and agree with
-  Keras' NASNet built for that size.
-* MobileNetV2, MobileNetV3 and the first EfficientNets: their strided paddings are those
-  of Keras' model for any size, which pads odd maps as it pads even ones. In a network
-  with its classes they are those of the size that it was trained at.
-* Squeeze-and-excite (MobileNetV3, EfficientNet) looks at the whole picture: `dream
-  layers` tells an infinite receptive field from there on.
-* Keras states no hashes for the files of MobileNet and MobileNetV2; theirs here are
-  those that another project, MIA, states of its copies.
-* No published file could be downloaded where this was written: reading them is proven
-  on files of random weights in the same layout. The default objectives but VGG's and
-  Inception V3's were chosen by depth, not by looking.
+  published weights; it is included here.
+* NASNet: `keras.applications` computes the padding for the one size that a model is
+  built for, and refuses NASNetMobile on torch. Here the padding is computed for every
+  size, and agrees with Keras' NASNet built for that size.
+* MobileNetV2, MobileNetV3 and the first EfficientNets: strided convolutions are padded
+  as in Keras' model for any size, which pads odd feature maps as even ones. With the
+  classifier they are padded as at the size that the network was trained at.
+* Squeeze-and-excite (MobileNetV3, EfficientNet) averages the whole picture: `dream
+  layers` shows an infinite receptive field from there on.
+* Keras publishes no hashes for the files of MobileNet and MobileNetV2; ours are those
+  that another project, MIA, states for its copies.
+* No published file could be downloaded where this was written: the readers are tested
+  with files of random weights in the same layout. Except for VGG and Inception V3, the
+  default objectives were chosen by depth, without looking at dreams.
 """
 
 
 def rows(facts, size):
     """Yields the lines of the table of measurements."""
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
-    titles = "features | slope | opaque | GFLOP | MiB | ours | Keras | ratio"
+    titles = "features | gradient | opaque | GFLOP | MiB | ours | Keras | ratio"
     yield f"| network | backend | {titles} |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in (e.name for e in ZOO.values() if e.build):
@@ -323,7 +335,8 @@ def rows(facts, size):
                 yield f"| `{name}` | {backend} |" + " — |" * 8
                 continue
             cells = (
-                f"{fact['features']:.0e}", f"{fact['slope']:.0e}", str(fact["opaque"]),
+                f"{fact['features']:.0e}", f"{fact['gradient']:.0e}",
+                str(fact["opaque"]),
                 f"{fact['gflop']:.1f}", f"{fact['mib']:.0f}", f"{fact['ours']:.2f}",
                 f"{fact['keras']:.2f}", f"{fact['ours'] / fact['keras']:.2f}",
             )  # fmt: skip
@@ -332,20 +345,20 @@ def rows(facts, size):
 
 def papers():
     """Yields the lines of the table of papers and licences."""
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     yield "| network | millions of parameters | licence of the weights | paper |"
     yield "|---|---|---|---|"
-    for found in ZOO.values():
-        size = f"{found.parameters / 1e6:.1f}" if found.parameters else "—"
+    for network in ZOO.values():
+        size = f"{network.parameters / 1e6:.1f}" if network.parameters else "—"
         yield (
-            f"| `{found.name}` | {size} | {found.licence} | "
-            f"{found.paper or 'our own'} |"
+            f"| `{network.name}` | {size} | {network.licence} | "
+            f"{network.paper or 'our own'} |"
         )
 
 
 def machine():
-    """Returns the processor's name, as far as the system tells."""
+    """Returns the processor's name, if the system states it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
@@ -356,8 +369,8 @@ def write_page(size):
     """Writes the page from what has been measured."""
     parts = [
         HEAD.format(size=size, machine=machine()),
-        "\n".join(rows(known(), size)),
-        "\n## Where they come from\n",
+        "\n".join(rows(measured(), size)),
+        "\n## Papers and licences\n",
         "\n".join(papers()),
     ]
     PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
@@ -366,7 +379,7 @@ def write_page(size):
 def main():
     """Measures what is not known yet and writes the page."""
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.zoo.load import ZOO
+    from keras_dream.zoo.catalogue import ZOO
 
     zoo = [e.name for e in ZOO.values() if e.build]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -379,7 +392,7 @@ def main():
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        tell(json.dumps(measure(arguments.one, arguments.size)))
+        write_line(json.dumps(measure(arguments.one, arguments.size)))
         return
     if not arguments.page:
         for job in work(arguments.networks, arguments.backends, arguments.size):

@@ -166,7 +166,7 @@ def digits() -> np.ndarray:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.pictures.picture import save_picture
+    from keras_dream.pictures.encoding import save_picture
 
     save_picture(HERE / "before-after.jpg", before_after())
     (HERE / "looks").mkdir(exist_ok=True)

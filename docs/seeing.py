@@ -41,7 +41,7 @@ def strongest() -> np.ndarray:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent / "src"))
-    from keras_dream.pictures.picture import save_picture
+    from keras_dream.pictures.encoding import save_picture
 
     save_picture(HERE / "seen.jpg", seen())
     save_picture(HERE / "strongest.jpg", strongest())

@@ -16,11 +16,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import numpy as np
 import pytest
 
-from keras_dream.backend.protocol import Backend, load
+from keras_dream.backend.load import load
+from keras_dream.backend.protocol import Backend
 from keras_dream.graph import file
-from keras_dream.graph.graph import Graph, Node
-from keras_dream.pictures.picture import save_picture
-from keras_dream.zoo import load as zoo
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.zoo import load as zoo_load
 
 REPORT = pytest.StashKey[list[str]]()
 
@@ -89,7 +91,7 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def motif(tiny_network: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Puts the tiny network in the place of the shipped one; returns its file."""
-    monkeypatch.setattr(zoo, "BUILTIN", tiny_network)
+    monkeypatch.setattr(zoo_load, "BUILTIN", tiny_network)
     return tiny_network / "motif.safetensors"
 
 

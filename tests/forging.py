@@ -79,7 +79,7 @@ def reweight(good, path, change):
 
 def refusal(path):
     with pytest.raises(NetworkError) as caught:
-        user_models.load(path, trusted=True)
+        user_models.load_file(path, trusted=True)
     text = str(caught.value)
     assert "\n" not in text
     assert text.endswith(".")

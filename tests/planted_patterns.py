@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 
 SIDE = 9  # of the patterns, in pixels
 

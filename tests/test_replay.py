@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from keras_dream.errors import PictureError
-from keras_dream.pictures.picture import read_notes, read_picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import MOST_RECORDED_THREADS, read_saved, recorded_run
 
 Dream = Callable[..., tuple[int, str, str]]
@@ -86,18 +88,18 @@ def test_a_stopped_dream_is_made_again_as_far_as_it_came(
 ) -> None:
     import signal
 
-    from keras_dream.cli.reporters import telling
+    from keras_dream.cli.reporters.lines import Lines
 
-    inner = telling.Lines.step
+    inner = Lines.report
 
-    def stopping(self: telling.Lines, step: Any) -> None:
-        inner(self, step)
-        if (step.octave, step.iteration) == (2, 1):
+    def stopping(self: Lines, event: Any) -> None:
+        inner(self, event)
+        if event.kind == "step" and (event.octave, event.iteration) == (2, 1):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(telling.Lines, "step", stopping)
+    monkeypatch.setattr(Lines, "report", stopping)
     assert dream(photo, *FAST)[0] == 130
-    monkeypatch.setattr(telling.Lines, "step", inner)
+    monkeypatch.setattr(Lines, "report", inner)
     code, _, err = dream("replay", "photo-dream.png", "-o", "again.png")
     assert code == 0
     assert err.endswith(EQUAL)
@@ -112,10 +114,10 @@ def test_json_tells_the_comparison(dream: Dream, photo: Path) -> None:
 
 def test_other_weights_are_told(dream: Dream, photo: Path, tmp_path: Path) -> None:
     from keras_dream.graph import file
-    from keras_dream.zoo import load as zoo
+    from keras_dream.zoo.network import Network
 
     dream(photo, *FAST)
-    graph = zoo.load("motif").graph
+    graph = Network("motif").load().graph
     other = {name: -array for name, array in graph.weights.items()}
     file.save(dataclasses.replace(graph, weights=other), tmp_path / "o.safetensors")
     code, _, err = dream(
@@ -123,7 +125,7 @@ def test_other_weights_are_told(dream: Dream, photo: Path, tmp_path: Path) -> No
     )
     assert code == 0
     assert f"{UNEXPECTED}: weights " in err
-    assert "does not equal the saved one; it is alike.\n" in err
+    assert "does not equal the saved one, as expected.\n" in err
 
 
 def test_other_threads_are_told(dream: Dream, photo: Path) -> None:
@@ -276,7 +278,7 @@ def test_run_settings_that_are_not_here_are_told(
     forge(record={"run": {**run, "device": "cuda:99"}})
     code, _, err = dream("replay", "forged.png")
     assert code == 0
-    assert "The recorded run settings are not here" in err
+    assert "The recorded run settings cannot be used here" in err
     assert f"{UNEXPECTED}: device " in err
     # Asked for by name it is an error.
     assert dream("replay", "forged.png", "--device", "cuda:99")[0] == 2

@@ -30,10 +30,10 @@ TOLERANCE = 0.02  # of the logits' standard deviation
 
 def logits_of(graph, picture: np.ndarray) -> np.ndarray:
     """Return the class scores that a graph gives to a picture in [0, 1]."""
-    from keras_dream.backend import protocol
+    from keras_dream.backend import load as backends
     from keras_dream.graph.program import Program
 
-    runner = protocol.load("torch")
+    runner = backends.load("torch")
     program = Program(graph, [graph.classifier], runner)
     plan = graph.plan(*picture.shape[:2]).values
     (scores,) = program(runner.image(picture), plan)

@@ -11,8 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_dream.dreamer.dreamer import Dreamer
-    from keras_dream.dreamer.once import dream
+    from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Step
     from keras_dream.engine.result import Dream, Record
     from keras_dream.errors import DreamError
@@ -24,12 +23,14 @@ if TYPE_CHECKING:
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.work import Sheet
+    from keras_dream.zoo.network import Network
 
 __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Network",
     "Objective",
     "Recipe",
     "Record",
@@ -49,6 +50,7 @@ _HOMES = {
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explanation",
+    "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
@@ -56,7 +58,7 @@ _HOMES = {
     "Sheet": "sheets.work",
     "Step": "engine.loop",
     "atlas": "sheets.atlas",
-    "dream": "dreamer.once",
+    "dream": "dreamer.dreamer",
     "explain": "explanations.explaining",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",

@@ -17,13 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
 from keras_dream.files import CELLS, check_file, read_bounded
-from keras_dream.pictures.picture import (
-    SUFFIXES,
-    Picture,
-    as_picture,
-    read_notes,
-    read_picture,
-)
+from keras_dream.pictures.encoding import SUFFIXES
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import Picture, as_picture, read_picture
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo import user_models
 

@@ -8,15 +8,17 @@ about 1e-8 in float64.
 import inspect
 import math
 import os
-import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from scipy import special
 
 from keras_dream import geometry
-from keras_dream.backend import host
-from keras_dream.backend.protocol import ACTIVATIONS, NAMES, Backend, choose, load
+from keras_dream.backend.load import load
+from keras_dream.backend.protocol import ACTIVATIONS, Backend
 from keras_dream.errors import SettingError
 
 on_every_backend = pytest.mark.backends
@@ -919,6 +921,28 @@ def test_constants_compile_nothing_and_have_no_gradient(backend):
 
 
 @on_every_backend
+def test_threads_compile_one_program(backend):
+    traces, barrier = [], threading.Barrier(8)
+
+    def objective(x, plan):
+        traces.append(plan)
+        time.sleep(0.01)  # so that every thread comes before the first is done
+        return backend.sum(backend.square(x))
+
+    step = backend.value_and_grad(objective)
+    x = random(5, 6, 3)
+
+    def call(_):
+        barrier.wait(60)
+        return backend.to_image(step(backend.image(x), (1, 2))[1])
+
+    with ThreadPoolExecutor(8) as pool:
+        for gradient in pool.map(call, range(8)):
+            np.testing.assert_allclose(gradient, 2 * x, rtol=1e-6)
+    assert len(traces) == {"torch": 8, "jax": 1, "tensorflow": 1}[backend.name]
+
+
+@on_every_backend
 def test_a_static_function_sees_sizes_and_plan_as_numbers(backend):
     seen = []
 
@@ -989,47 +1013,3 @@ def test_sums_of_bfloat16_are_float32(backend):
     assert half.to_float(half.sum(ones)) == 2000
     assert half.to_float(half.mean(ones)) == 1
     assert half.to_image(half.global_mean(ones)).item() == 1
-
-
-# -- choosing -------------------------------------------------------------------------
-def test_the_backend_is_chosen_in_order(monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert choose("tensorflow") == "tensorflow"
-    assert choose(None) == "jax"
-    monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setitem(sys.modules, "keras", None)
-    assert choose(None) == "torch"
-
-
-def test_an_unknown_backend_gets_the_nearest_name():
-    with pytest.raises(SettingError, match="'tensorflow', the nearest name"):
-        choose("tensorflo")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_library_that_is_not_installed_gets_a_sentence(monkeypatch, name):
-    monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, f"keras_dream.backend.{name}", raising=False)
-    with pytest.raises(SettingError, match=rf"pip install 'keras-dream\[{name}\]'"):
-        load(name)
-
-
-# -- the host -------------------------------------------------------------------------
-def test_the_host_tells_its_memory():
-    told = host.memory()
-    assert told["peak"] > 10_000_000
-    assert told["free"] <= told["total"]
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [("cpu", ("cpu", 0)), ("GPU", ("cuda", 0)), ("cuda:3", ("cuda", 3))],
-)
-def test_devices_are_named_by_kind_and_number(name, parts):
-    assert host.split_device(name) == parts
-
-
-@pytest.mark.parametrize("name", ["cuda:x", "cuda:-1", "cuda:1:2", ":1"])
-def test_a_device_number_must_be_a_number(name):
-    with pytest.raises(ValueError, match=name):
-        host.split_device(name)

@@ -1,4 +1,4 @@
-"""What the tensorflow backend does inside the graphs of its caller."""
+"""What the tensorflow backend alone does: its traces, and its caller's graphs."""
 
 import os
 
@@ -43,3 +43,12 @@ def test_inside_a_graph_there_is_a_sentence_and_outside_all_is_well(motif, surro
     for call in calls:
         with pytest.raises(SettingError, match="must be computed where tensorflow"):
             surround(call)
+
+
+def test_many_programs_are_traced_without_a_warning(backend, caplog):
+    for number in range(8):
+        step = backend.value_and_grad(
+            lambda x, plan, n=number: backend.sum(backend.multiply(x, n))
+        )
+        step(backend.image(np.ones((4, 5, 3), np.float32)), ())
+    assert not caplog.records

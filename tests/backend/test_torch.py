@@ -15,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import keras_dream as kd
 from keras_dream.engine.gradients import WholeGradient
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe
 

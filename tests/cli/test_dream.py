@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_dream import events
 from keras_dream.cli import main, output
 from keras_dream.cli.app import COMMANDS
 from keras_dream.cli.interrupts import SIGNALS
-from keras_dream.cli.reporters import telling
-from keras_dream.pictures.picture import read_notes, read_picture
+from keras_dream.cli.reporters.eta import Eta
+from keras_dream.cli.reporters.lines import Lines
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.replay import read_recipe, read_saved
@@ -27,8 +31,8 @@ FAST = ("--steps", 2, "--octaves", 2)
 START = """
 import sys
 from pathlib import Path
-from keras_dream.zoo import load as zoo
-zoo.BUILTIN = Path(sys.argv[1])
+from keras_dream.zoo import load
+load.BUILTIN = Path(sys.argv[1])
 from keras_dream.cli import main
 sys.exit(main(sys.argv[2:]))
 """
@@ -78,10 +82,13 @@ def test_a_photo_becomes_a_dream_beside_it(dream: Dream, photo: Path) -> None:
 def test_a_name_that_was_free_at_the_start_replaces_nothing(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loading(self: telling.Lines, network: str) -> None:
-        Path("photo-dream.png").write_text("of a run at the same time")
+    def report(self: Lines, event: events.Event) -> None:
+        if isinstance(event, events.Loading):
+            Path("photo-dream.png").write_text("of a run at the same time")
+        inner(self, event)
 
-    monkeypatch.setattr(telling.Lines, "loading", loading)
+    inner = Lines.report
+    monkeypatch.setattr(Lines, "report", report)
     code, out, _ = dream(photo, *FAST)
     assert (code, out) == (0, "photo-dream-2.png\n")
     assert Path("photo-dream.png").read_text() == "of a run at the same time"
@@ -101,13 +108,19 @@ def test_quiet_tells_the_path_alone(dream: Dream, photo: Path) -> None:
 
 def test_json_tells_events(dream: Dream, photo: Path) -> None:
     code, out, err = dream(photo, "--steps", 1, "--octaves", 9, "--json")
-    events = [json.loads(line) for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
-    kinds = [event["event"] for event in events]
-    assert kinds == ["notice"] * 3 + ["started"] + ["step"] * 6 + ["saved"]
-    assert events[3]["octaves"][-1] == {"octave": 9, "size": [40, 60]}
-    assert events[-2]["size"] == [40, 60]
-    assert events[-1] == {
+    kinds = [line["event"] for line in lines]
+    assert kinds == ["loading"] + ["notice"] * 3 + ["started"] + ["step"] * 6 + [
+        "saved"
+    ]
+    assert lines[4]["octaves"][-1] == {"octave": 9, "size": [40, 60]}
+    assert lines[-2]["size"] == [40, 60]
+    assert set(lines[-2]) == {
+        "event", "octave", "octaves", "iteration", "iterations", "size", "loss",
+        "seconds",
+    }  # fmt: skip
+    assert lines[-1] == {
         "event": "saved",
         "path": "photo-dream.png",
         "complete": True,
@@ -203,20 +216,21 @@ def test_more_memory_than_there_is_asks_for_yes(
 
 
 def _signal_at(
-    monkeypatch: pytest.MonkeyPatch, method: str, *numbers: signal.Signals
+    monkeypatch: pytest.MonkeyPatch, kind: str, *numbers: signal.Signals
 ) -> None:
-    """Sends signals while a teller hears its call for the third time, or the first."""
-    inner = getattr(telling.Lines, method)
+    """Sends signals at the first event of a kind, or at the third step."""
+    inner = Lines.report
     calls = []
 
-    def told(self: telling.Lines, *arguments: Any, **options: Any) -> None:
-        inner(self, *arguments, **options)
-        calls.append(1)
-        if method != "step" or len(calls) == 3:
-            for number in numbers:
-                signal.raise_signal(number)
+    def report(self: Lines, event: events.Event) -> None:
+        inner(self, event)
+        if event.kind == kind:
+            calls.append(1)
+            if kind != "step" or len(calls) == 3:
+                for number in numbers:
+                    signal.raise_signal(number)
 
-    monkeypatch.setattr(telling.Lines, method, told)
+    monkeypatch.setattr(Lines, "report", report)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -230,7 +244,7 @@ def test_a_signal_saves_what_there_is(
     code, out, err = dream(photo, *FAST)
     assert (code, out) == (130, "photo-dream.png\n")
     assert err.endswith(
-        "dream: Stopped; what there is was saved as 'photo-dream.png'.\n"
+        "dream: Stopped; the dream so far was saved as 'photo-dream.png'.\n"
     )
     record = read_saved("photo-dream.png").record
     assert not record.complete
@@ -296,7 +310,8 @@ def test_a_real_ctrl_c_ends_a_real_process(photo: Path, tiny_network: Path) -> N
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    last = json.loads(out.splitlines()[-1])
+    stopped, last = map(json.loads, out.splitlines()[-2:])
+    assert stopped == {"event": "stopped"}
     assert last == {"event": "saved", "path": "photo-dream.png", "complete": False}
     assert set(_here()) == {"photo.png", "photo-dream.png"}
 
@@ -317,14 +332,14 @@ def test_layers(dream: Dream) -> None:
     code, out, _ = dream("layers", "motif")
     found, _, own = out.partition("\n\n")
     assert own.startswith("its own objective: far\n\nwhat its layers dream")
-    rows = [line.replace(" %", "%").split() for line in found.splitlines()]
-    head = ["layer", "kind", "channels", "stride", "field", "smallest", "depth", "work"]
+    rows = [re.split("  +", line) for line in found.splitlines()]
+    head = ["layer", "kind", "channels", "stride", "receptive field", "smallest"]
     assert code == 0
     assert rows == [
-        head,
-        ["near", "conv2d", "4", "1", "3", "1", "50%", "71%"],
-        ["pool", "max_pool", "4", "2", "4", "2", "50%", "71%"],
-        ["far", "conv2d", "5", "2", "8", "6", "100%", "100%"],
+        [*head, "depth", "work"],
+        ["near", "conv2d", "4", "1", "3", "1", "50 %", "71 %"],
+        ["pool", "max_pool", "4", "2", "4", "2", "50 %", "71 %"],
+        ["far", "conv2d", "5", "2", "8", "6", "100 %", "100 %"],
     ]
 
 
@@ -362,7 +377,7 @@ def test_doctor(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The other backends take seconds to load.
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
     code, out, _ = dream("doctor")
     assert code == 0
@@ -378,18 +393,18 @@ def test_doctor(
 def test_doctor_finds_what_is_wrong(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keras_dream.backend.protocol.NAMES", ("torch",))
+    monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(photo.absolute() / "cache"))
     monkeypatch.setattr("keras_dream.zoo.load.BUILTIN", tmp_path)
     monkeypatch.setenv("KERAS_DREAM_WEIGHTS", str(tmp_path / "none"))
     code, out, _ = dream("doctor")
-    assert f"{tmp_path / 'none'} is no folder" in out
+    assert f"{tmp_path / 'none'} is not a folder" in out
     states = {line[:14].strip(): line.split()[2] for line in out.splitlines()}
     assert code == 1
     assert (states["weights cache"], states["network motif"]) == ("wrong", "wrong")
 
 
-# -- streams and tellers ------------------------------------------------------------
+# -- streams and reporters ----------------------------------------------------------
 
 
 def test_a_reader_who_goes_away_hinders_nothing(
@@ -439,23 +454,33 @@ def test_control_characters_steer_no_terminal() -> None:
     assert "\x1b" not in output.plain("\x1b[31mred\x07\n")
 
 
-def test_the_time_left_follows_the_pace_after_the_first_step() -> None:
-    from types import SimpleNamespace
+def test_a_dreams_time_left_follows_the_pace_after_the_first_step() -> None:
+    from keras_dream.engine.loop import Step
 
     now = [0.0]
-    octaves = [SimpleNamespace(number=1, size=(10, 10))]
-    start = telling.Start("a", Path("b"), "n", (10, 10), octaves, 4)  # pyright: ignore[reportArgumentType]
-    work = telling.Work(clock=lambda: now[0])
-    work.start(start)
+    lines = Lines(clock=lambda: now[0])
+    octaves = (events.OctaveSize(1, (10, 10)), events.OctaveSize(2, (10, 30)))
+    lines.measure(events.Started("a", "b", "n", (10, 30), octaves, 2))
     left = []
-    for iteration, at in enumerate((100.0, 102.0, 104.0, 106.0), start=1):
+    for octave, iteration, at in ((1, 1, 100), (1, 2, 102), (2, 1, 108), (2, 2, 114)):
         now[0] = at
-        step = SimpleNamespace(octave=1, size=(10, 10), iteration=iteration)
-        work.step(step)  # pyright: ignore[reportArgumentType]
-        left.append(work.left())
-    assert left[0] == "time not known yet"
-    assert left[1:] == ["about 4 s left", "about 2 s left", "about 0 s left"]
-    assert work.summary() == "Dreamed 4 steps in 1:46."
+        size = octaves[octave - 1].size
+        step = Step(octave, 2, iteration, 2, size, 1.0, 2.0, object, object)  # pyright: ignore[reportArgumentType]
+        lines.measure(step)
+        left.append(lines.left)
+    assert left == ["", "about 12 s left", "about 6 s left", ""]
+    assert (
+        lines.sentence(events.Saved("b", complete=True)) == "Dreamed 4 steps in 1:54."
+    )
+
+
+def test_a_sheets_time_left_begins_with_the_prediction_and_follows_the_pace() -> None:
+    now = [0.0]
+    eta = Eta(predicted=100.0, clock=lambda: now[0])
+    assert eta.left(0.0, 1.0) == "about 1:40 left"
+    now[0] = 100.0  # it takes twice as long as predicted
+    assert eta.left(0.5, 1.0) == "about 1:32 left"  # 50 s as predicted, 100 s as seen
+    assert eta.left(1.0, 1.0) == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
@@ -495,13 +520,13 @@ def test_a_terminal_gets_a_bar_that_fits(photo: Path, tiny_network: Path) -> Non
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
-        (MemoryError(), "memory enough"),
+        (MemoryError(), "enough memory"),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: x"),
-            "memory enough",
+            "enough memory",
         ),
         (OSError(24, "Too many open files"), "too many open files"),
-        (ImportError("libgomp.so.1: cannot open"), "installation must be whole"),
+        (ImportError("libgomp.so.1: cannot open"), "installation must be complete"),
     ],
 )
 def test_failures_of_the_machine_are_one_sentence(

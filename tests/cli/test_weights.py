@@ -16,12 +16,14 @@ import pytest
 from keras import layers
 from weights_server import GOOD, HALF, MD5, SHA256, Handler, running, separate
 
-from keras_dream.cli.reporters.pace import Pace, clock, megabytes
+from keras_dream.cli.reporters.eta import in_words, megabytes
+from keras_dream.cli.reporters.lines import Lines
+from keras_dream.events import Download, Fetching
 from keras_dream.graph import file as graph_file
 from keras_dream.weights import cache as manifest, download
 from keras_dream.weights.locate import Source
 from keras_dream.weights.verify import hashes_of
-from keras_dream.zoo import inventory, load as zoo, lowered_cache
+from keras_dream.zoo import catalogue, inventory, load, lowered_cache
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,9 @@ def home(tmp_path, monkeypatch, server):
     monkeypatch.setattr(download, "PAUSE", 0.0)
     Handler.asked.clear()
     home = separate(tmp_path, monkeypatch)[1]
-    entry = dataclasses.replace(zoo.entry("squeezenet"), build=one, parameters=10**6)
+    entry = dataclasses.replace(
+        catalogue.entry("squeezenet"), build=one, parameters=10**6
+    )
 
     def network(name, *sources, **more):
         return dataclasses.replace(entry, name=name, sources=sources, **more)
@@ -61,7 +65,7 @@ def home(tmp_path, monkeypatch, server):
         return Source(f"{path}.h5", MD5, url=f"{server}/{path}", **more)
 
     entries = (
-        zoo.entry("motif"),
+        catalogue.entry("motif"),
         network("fine", source("good")),
         network("both", source("good"), source("plain", classifier=True)),
         network("gone", source("none")),
@@ -69,7 +73,7 @@ def home(tmp_path, monkeypatch, server):
         network("lies", source("wrong")),
         network("hand", Source("hand.h5", page="https://b.example/c")),
     )
-    monkeypatch.setattr(zoo, "ZOO", {entry.name: entry for entry in entries})
+    monkeypatch.setattr(catalogue, "ZOO", {entry.name: entry for entry in entries})
     return home
 
 
@@ -113,9 +117,9 @@ def test_pull_fetches_once(home, dream):
     for again in (False, True):
         code, out, err = dream("weights", "pull", "fine", "both", "fine", "motif")
         assert code == 0
-        shipped = str(zoo.BUILTIN / "motif.safetensors")
+        shipped = str(load.BUILTIN / "motif.safetensors")
         assert out.splitlines() == [str(home / "good.h5")] * 2 + [shipped]
-        assert ("Fetching fine." in err) is not again
+        assert ("Downloading the weights of fine." in err) is not again
     assert len(Handler.asked) == 1
     code, out, _ = dream("weights", "pull", "both", "--classifier", "--quiet")
     assert (code, out) == (0, f"{home / 'plain.h5'}\n")
@@ -139,7 +143,7 @@ def test_pull_tells_in_json(home, dream):
     *downloads, fetched, error = events
     whole = {"event": "download", "bytes": len(GOOD), "total": len(GOOD)}
     assert downloads[-1] == whole
-    assert {e["event"] for e in downloads} == {"download"}
+    assert {e["event"] for e in downloads} == {"fetching", "download"}
     assert fetched == {
         "event": "fetched",
         "network": "fine",
@@ -173,10 +177,10 @@ STOPPED = """
 import dataclasses, sys
 from keras_dream.cli import main
 from keras_dream.weights import locate as weights
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue, load
 source = weights.Source("a.h5", sys.argv[1], url=sys.argv[2])
-entry = dataclasses.replace(zoo.entry("squeezenet"), sources=(source,))
-zoo.ZOO = {"squeezenet": entry}
+entry = dataclasses.replace(catalogue.entry("squeezenet"), sources=(source,))
+catalogue.ZOO = {"squeezenet": entry}
 sys.exit(main(["weights", "pull", "squeezenet"]))
 """
 
@@ -280,9 +284,9 @@ def test_weights_for_a_network_that_is_mistyped(home, dream, photo):
 def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
     digest = write_one(home / "good.h5")
     entry = dataclasses.replace(
-        zoo.entry("fine"), sources=(Source("good.h5", digest[1], "http://x/y"),)
+        catalogue.entry("fine"), sources=(Source("good.h5", digest[1], "http://x/y"),)
     )
-    zoo.ZOO["fine"] = entry
+    catalogue.ZOO["fine"] = entry
     file = strangers(tmp_path, network="fine", objective="one")
     assert dream(str(photo), "--recipe", file)[0] == 0
     picture = photo.with_name(f"{photo.stem}-dream.png")
@@ -305,13 +309,13 @@ def test_a_dream_stopped_in_its_download_tells_what_is_kept(
     monkeypatch.setattr("keras_dream.dreamer.dreamer.Dreamer.of", stopped)
     code, out, err = dream(str(photo), "--network", "fine")
     assert (code, out) == (130, "")
-    assert "nothing is saved, but for what has come of the weights." in err
+    assert "nothing is saved except the downloaded part of the weights." in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_ctrl_c_keeps_what_came(number, home, server):
-    source = str(Path(zoo.__file__).parents[2])
+    source = str(Path(load.__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", STOPPED, MD5, f"{server}/stall"],
         stdout=subprocess.PIPE,
@@ -328,7 +332,7 @@ def test_a_real_ctrl_c_keeps_what_came(number, home, server):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert out == ""
-    assert "what has come is kept" in err
+    assert "the downloaded part is kept" in err
     assert part.read_bytes() == GOOD[:HALF]
 
 
@@ -437,7 +441,7 @@ def test_remove_refuses_what_is_shipped_before_it_removes_anything(home, dream):
     (home / "good.h5").write_bytes(GOOD)
     code, out, err = dream("weights", "remove", "fine", "motif")
     assert (code, out) == (2, "")
-    assert "must not be one that is shipped" in sentence(err)
+    assert "part of keras-dream cannot be removed" in sentence(err)
     assert (home / "good.h5").exists()
 
 
@@ -447,7 +451,7 @@ def test_import_recognises_a_file_by_its_hash(home, dream, tmp_path):
     given.write_bytes(GOOD)
     code, out, err = dream("weights", "import", given)
     assert (code, out) == (0, f"{home / 'good.h5'}\n")
-    assert "weights of fine are here" in err
+    assert "weights of fine are on this machine" in err
     assert (home / "good.h5").read_bytes() == given.read_bytes() == GOOD
     code, out, _ = dream("weights", "import", given, "--network", "torn")
     assert (code, out) == (0, f"{home / 'half.h5'}\n")
@@ -528,17 +532,20 @@ def test_import_on_a_full_disk(home, dream, tmp_path, monkeypatch):
     [
         (("pull",), "A network must be named"),
         (("remove",), "A network must be named"),
-        (("pul", "fine"), "try `dream weights pull`"),
-        (("list",), "try one of pull, verify, path, remove, import"),
+        (("pul", "fine"), 'Did you mean "pull"?'),
+        (("list",), "Available commands: pull, verify, path, remove, import"),
         (("pull", "fin"), "try 'fine', the nearest name"),
         (("remove", "fine", "goon"), "try 'gone', the nearest name"),
-        (("path", "fine", "gone"), "as one too many"),
-        (("import",), "must be given"),
+        (
+            ("path", "fine", "gone"),
+            "no more arguments than the command takes; received 'gone'",
+        ),
+        (("import",), "FILE requires an argument"),
         (("import", "nothing.h5"), "does not exist"),
         (("import", "."), "a folder"),
         (("import", "a", "--network", "nobody"), "must be one that exists"),
-        (("pull", "fine", "--clasifier"), "'--classifier', the nearest name"),
-        (("verify", "--jsn"), "'--json', the nearest name"),
+        (("pull", "fine", "--clasifier"), "Did you mean --classifier?"),
+        (("verify", "--jsn"), "Did you mean --json?"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, words, home, dream):
@@ -557,16 +564,26 @@ def test_the_group_tells_its_commands(home, dream):
 
 
 # -- time left -------------------------------------------------------------------------
-def test_the_pace_of_a_download():
-    now = [0.0]
-    pace = Pace(lambda: now[0])
-    mb = 10**6
-    assert pace.text(50 * mb, 100 * mb) == "50 of 100 MB"  # resumed: no pace yet
+def test_the_time_left_of_a_download():
+    now, mb = [0.0], 10**6
+    lines = Lines(clock=lambda: now[0])
+
+    def text(done, total):
+        event = Download(done, total)
+        lines.measure(event)
+        return lines.sentence(event).removeprefix("Downloading the weights: ")
+
+    assert text(0, None) == "waiting for the server."
+    assert text(50 * mb, 100 * mb) == "50 of 100 MB."  # resumed: no pace yet
     now[0] = 5.0
-    assert pace.text(60 * mb, 100 * mb) == "60 of 100 MB, about 20 s left"
-    assert pace.text(70 * mb, None) == "70 MB"
-    now[0] = 9.0
-    assert pace.text(100 * mb, 100 * mb) == "100 of 100 MB"
-    assert pace.text(1 * mb, 10 * mb) == "1 of 10 MB"  # another file
-    assert [clock(s) for s in (0, 59, 61, 3725)] == ["0 s", "59 s", "1:01", "1:02:05"]
+    lines.measure(Fetching("vgg16"))
+    assert text(50 * mb, 100 * mb) == "50 of 100 MB."
+    now[0] = 10.0
+    assert text(60 * mb, 100 * mb) == "60 of 100 MB, about 20 s left."
+    assert text(70 * mb, None) == "70 MB."
+    now[0] = 14.0
+    assert text(100 * mb, 100 * mb) == "100 of 100 MB."
+    assert text(1 * mb, 10 * mb) == "1 of 10 MB."  # another file
+    times = [in_words(seconds) for seconds in (0, 59, 61, 3725)]
+    assert times == ["0 s", "59 s", "1:01", "1:02:05"]
     assert megabytes(1_400_000) == "1 MB"

@@ -22,7 +22,7 @@ from keras_dream.errors import (
     SettingError,
 )
 from keras_dream.pictures.picture import as_picture
-from keras_dream.zoo.loading import asks_for_class
+from keras_dream.zoo.network import asks_for_class
 
 
 @pytest.fixture(scope="module")

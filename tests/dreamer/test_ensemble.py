@@ -21,8 +21,9 @@ from keras_dream.errors import NetworkError, ObjectiveError, PictureError, Setti
 from keras_dream.graph import file as graph_file
 from keras_dream.pictures.picture import as_picture
 from keras_dream.replay import differences, read_saved
-from keras_dream.zoo import load as zoo
-from keras_dream.zoo.loading import asks_for_class, check_opaque
+from keras_dream.zoo import catalogue
+from keras_dream.zoo.load import check_opaque
+from keras_dream.zoo.network import asks_for_class
 
 NORMALISERS = ["mean_abs", "std", "l2", "none"]
 FLOORS = {"mean_abs": 2e-7, "std": 2e-8, "l2": 4e-12, "none": 0.0}
@@ -140,7 +141,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def both(models):
-    return kd.Dreamer(list(models), preprocessing={"model:one": "caffe"})
+    return kd.Dreamer([kd.Network(models[0], preprocessing="caffe"), models[1]])
 
 
 ASKED = kd.Recipe(
@@ -256,8 +257,8 @@ def test_what_is_not_there(also, error, match, both):
         ([], {}, "must be a network"),
         (["motif", "motif"], {}, "names of their own"),
         (["motif", "squeeznet"], {}, "'squeezenet'"),
-        (["motif"], {"weights": {"motf": "a.safetensors"}}, "'motif'"),
-        (["motif"], {"preprocessing": {"vgg16": "tf"}}, "a network of this dreamer"),
+        (["motif", "squeezenet"], {"weights": "a.h5"}, "stated for one network"),
+        (["motif", "vgg16"], {"preprocessing": "tf"}, "stated for one network"),
     ],
 )
 def test_dreamers_that_cannot_be(network, options, match):
@@ -321,8 +322,10 @@ def test_the_second_networks_opaque_layers_bind_the_backend(models):
         name = "numpy"
 
     opaque = kd.Dreamer(
-        [models[1], small_models.made(small_models.opaque)],
-        preprocessing={"model:opaque": "tf"},
+        [
+            models[1],
+            kd.Network(small_models.made(small_models.opaque), preprocessing="tf"),
+        ]
     )
     graph = opaque.graph_of("model:opaque")
     assert graph.opaque
@@ -335,8 +338,7 @@ def test_kd_dream_takes_several(models):
     settings: dict[str, Any] = {"steps": 1, "octaves": 1}
     made = kd.dream(
         image,
-        network=list(models),
-        preprocessing={"model:one": "tf"},
+        network=[kd.Network(models[0], preprocessing="tf"), models[1]],
         objective="second",
         also="'model:stacked': conv",
         **settings,
@@ -367,8 +369,8 @@ def second(motif: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     path = motif.parent / "second.safetensors"
     graph_file.save(replace(graph, weights=weights, objective="near"), path)
-    entry = replace(zoo.ZOO["motif"], name="second")
-    monkeypatch.setitem(zoo.ZOO, "second", entry)
+    entry = replace(catalogue.ZOO["motif"], name="second")
+    monkeypatch.setitem(catalogue.ZOO, "second", entry)
     return path
 
 

@@ -11,9 +11,9 @@ from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer import responses
 from keras_dream.dreamer.responses import Responses, fitted
 from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
-from keras_dream.geometry import leaves, noise
-from keras_dream.graph.graph import Graph, Node
-from keras_dream.graph.positions import places
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
+from keras_dream.graph.positions import positions
 from keras_dream.graph.program import Program
 from keras_dream.recipe.objectives import parse
 
@@ -24,7 +24,7 @@ def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel
     graph = template_network()
     image = planted(number, (36, 53))
     measure = Responses(graph, backend)
-    where = places(graph, *image.shape[:2])
+    where = positions(graph, *image.shape[:2])
     for response in measure.of(image, ["look", "pool"]):
         assert response.strongest(1) == (channel,)
         assert response.scores[channel] > 1
@@ -128,25 +128,6 @@ def test_references_are_the_same_everywhere():
         np.testing.assert_array_equal(made, again)
 
 
-@pytest.mark.parametrize("steepness", [1.0, 2.0])
-def test_noise_falls_with_the_frequency(steepness):
-    grey = noise(3, (256, 256), steepness).mean(axis=2)
-    power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
-    bands = [(0.02, 0.03), (0.08, 0.12)]  # beyond, rounding to 255ths adds its own
-    low, high = (
-        np.sqrt(power[(frequency > a) & (frequency < b)].mean()) for a, b in bands
-    )
-    assert low / high == pytest.approx(4**steepness, rel=0.2)
-
-
-def test_leaves_have_plain_surfaces_and_edges():
-    grey = leaves(0, (128, 128)).mean(axis=2)
-    steps = np.abs(np.diff(grey, axis=1))
-    assert (steps == 0).mean() > 0.3
-    assert (steps > 0.2).mean() > 0.02
-
-
 def linear_graph(padding, stride):
     """Sums over windows, so that a cell's response to a ramp tells where it lies."""
     conv = {"stride": stride, "padding": padding, "dilation": [1, 1], "groups": 1}
@@ -184,7 +165,7 @@ def test_places_are_the_centres_of_what_cells_see(backend, size, padding, stride
     for axis in (0, 1):
         ramp = np.indices(size)[axis] + 0.5
         centre = (response(ramp) / whole)[middle]
-        found = places(graph, *size)["crop"][axis].at(middle[axis])
+        found = positions(graph, *size)["crop"][axis].at(middle[axis])
         assert found == pytest.approx(centre, abs=1e-3)
 
 
@@ -198,7 +179,7 @@ def test_places_of_what_sees_everything():
         weights={},
         layers={"mean": "mean"},
     )
-    found = places(graph, 40, 60)
+    found = positions(graph, 40, 60)
     assert [axis.at(0) for axis in found["mean"]] == [20, 30]
     assert [axis.at(3) for axis in found["scaled"]] == [3.5, 3.5]
 

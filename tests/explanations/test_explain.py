@@ -13,10 +13,11 @@ import keras_dream as kd
 from keras_dream.errors import ObjectiveError, PictureError, SettingError
 from keras_dream.explanations import explaining
 from keras_dream.graph import file
-from keras_dream.pictures import heatmaps
+from keras_dream.pictures import drawing as heatmaps
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.objectives import parse
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import load
+from keras_dream.zoo.network import Network
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def templates(tmp_path, monkeypatch):
     """Puts the network that looks for patterns in the place of the shipped one."""
     (tmp_path / "templates").mkdir()
     file.save(template_network(), tmp_path / "templates" / "motif.safetensors")
-    monkeypatch.setattr(zoo, "BUILTIN", tmp_path / "templates")
+    monkeypatch.setattr(load, "BUILTIN", tmp_path / "templates")
 
 
 def test_the_planted_pattern_leads(templates):
@@ -112,7 +113,7 @@ def test_classes_are_told_where_there_are_some(shipped):
     chances = [seen.probability for seen in shipped.classes]
     assert 0 < sum(chances) <= 1.0001
     first = parse(shipped.data()["classes"][0]["objective"]).terms[0].target
-    assert first.name in zoo.outline("motif").classes
+    assert first.name in Network("motif").outline().classes
 
 
 @pytest.fixture(scope="module")

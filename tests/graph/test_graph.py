@@ -13,7 +13,8 @@ from reference import off, picture
 from keras_dream.errors import NetworkError, ObjectiveError, WeightsError
 from keras_dream.graph import passes
 from keras_dream.graph.file import load, save
-from keras_dream.graph.graph import Graph, Node, Reach
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node, ReceptiveField
 from keras_dream.graph.program import Program
 from keras_dream.lowering.walker import lower
 
@@ -139,11 +140,11 @@ def test_reach_in_closed_form():
     z = layers.Add(name="d")([y, z])
     w = layers.GlobalAveragePooling2D(name="e")(z)
     graph = lower(keras.Model(image, w), preprocessing="0-1")
-    reach = graph.reach()
-    assert reach["a"] == Reach(7, 2)
-    assert reach["b"] == Reach(11, 4)
-    assert reach["c"] == reach["d"] == Reach(27, 4)
-    assert reach["e"].field == float("inf")
+    fields = graph.receptive_fields()
+    assert fields["a"] == ReceptiveField(7, 2)
+    assert fields["b"] == ReceptiveField(11, 4)
+    assert fields["c"] == fields["d"] == ReceptiveField(27, 4)
+    assert fields["e"].size == float("inf")
 
 
 def test_flops_and_memory_by_hand():
@@ -396,7 +397,7 @@ def test_load_takes_a_sound_header(tmp_path):
         (("nodes", 3, 3, "kind"), "explode"),
         (("nodes", 3, 3, "stride"), [1, 1]),
         (("nodes", 3, 3, "padding"), [0, 0, 10**12, 0]),
-        (("nodes", 3, 3, "slope"), "steep"),
+        (("nodes", 3, 3, "negative_slope"), "steep"),
         (("nodes", 4, 3, "size"), [10**9, 1]),
         (("nodes", 4, 3, "size"), [True, 1]),
         (("nodes", 5, 3, "channels"), [4]),

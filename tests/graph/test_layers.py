@@ -11,12 +11,12 @@ from keras_dream.errors import ObjectiveError
 from keras_dream.graph.layers import FEW, Facts, chief_layers, facts, matching, names
 from keras_dream.graph.passes import truncate
 from keras_dream.lowering.walker import lower
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo.network import Network
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return zoo.outline("motif")
+    return Network("motif").outline()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -117,12 +117,12 @@ def test_the_nearest_is_named(shipped):
 def test_facts_of_every_layer(shipped):
     """Against the graph's own, more slowly told facts."""
     nodes = tuple(names(shipped))
-    reach = shipped.reach()
+    fields = shipped.receptive_fields()
     for node, found in zip(nodes, facts(shipped, nodes), strict=True):
         part = truncate(shipped, frozenset({node}))
         assert found.layer == names(shipped)[node]
         assert found.smallest == part.smallest(0, [node])
-        assert (found.field, found.stride) == reach[node]
+        assert (found.receptive_field, found.stride) == fields[node]
         assert found.work == part.flops(512, 512) / shipped.flops(512, 512)
         assert 0 < found.depth <= 1
     assert max(found.depth for found in facts(shipped, nodes)) == 1
@@ -177,10 +177,14 @@ def test_layers_in_json(shipped, capsys):
 
 
 def test_what_is_infinite_is_null_in_json(monkeypatch, capsys):
-    monkeypatch.setattr(zoo, "outline", lambda *_: blocks(1))
+    monkeypatch.setattr(Network, "outline", lambda *_: blocks(1))
     assert main(["layers", "motif", "--like", "global*", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["layers"]
-    assert (found["stride"], found["field"], found["channels"]) == (None, None, 4)
+    assert (found["stride"], found["receptive_field"], found["channels"]) == (
+        None,
+        None,
+        4,
+    )
 
 
 @pytest.mark.parametrize(

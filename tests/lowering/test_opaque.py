@@ -11,7 +11,7 @@ from reference import Slope, features, mean_square, off, outputs, picture, rando
 
 from keras_dream.lowering.builder import to_numpy
 from keras_dream.lowering.walker import lower
-from keras_dream.zoo.load import sha256_of_arrays
+from keras_dream.zoo.user_models import sha256_of_arrays
 
 pytestmark = pytest.mark.backends
 

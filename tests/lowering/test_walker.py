@@ -17,7 +17,7 @@ from keras_dream.graph.passes import optimise, truncate
 from keras_dream.lowering.walker import lower
 from keras_dream.weights import locate as weights
 from keras_dream.weights.readers import h5
-from keras_dream.zoo import architectures, load as zoo
+from keras_dream.zoo import architectures, catalogue
 
 pytestmark = pytest.mark.backends
 
@@ -290,7 +290,7 @@ def test_inception_slopes(inception, size, flat, asked, backend):
 
 @cache
 def squeezenet(kind):
-    source = zoo.entry("squeezenet").sources
+    source = catalogue.entry("squeezenet").sources
     model = architectures.squeezenet(False)
     if kind == "random":
         return small_models.randomise(model)

@@ -107,7 +107,7 @@ def test_imports_in_either_order(name, order):
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
     code = (
-        f"import {order}\nfrom keras_dream.backend.protocol import choose\n"
+        f"import {order}\nfrom keras_dream.backend.load import choose\n"
         "from keras_dream import Dreamer, dream\n"
         "print(choose(), keras.config.backend())"
     )

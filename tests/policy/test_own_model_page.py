@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from keras_dream import cli
-from keras_dream.pictures.picture import read_notes, read_picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import read_picture
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "own-model.md").read_text("utf-8")

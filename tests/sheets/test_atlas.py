@@ -11,7 +11,8 @@ import keras_dream as kd
 from keras_dream import Dreamer, Recipe
 from keras_dream.errors import InputError, ObjectiveError, SettingError
 from keras_dream.graph import file
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.replay import read_saved
 from keras_dream.sheets.atlas import numbers, plan_atlas
@@ -19,7 +20,7 @@ from keras_dream.sheets.cells import Made
 from keras_dream.sheets.page import page
 from keras_dream.sheets.plan import Cell, Plan, Section
 from keras_dream.sheets.work import Sheet
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import load
 
 QUICK = ["--size", "24", "--steps", "1", "--octaves", "1"]
 
@@ -34,7 +35,7 @@ def shelf(tmp_path, monkeypatch):
     """A folder of shipped networks for one test alone; returns motif's file."""
     folder = tmp_path / "builtin"
     folder.mkdir()
-    monkeypatch.setattr(zoo, "BUILTIN", folder)
+    monkeypatch.setattr(load, "BUILTIN", folder)
     return folder / "motif.safetensors"
 
 
@@ -198,7 +199,7 @@ def test_the_command(dream, desk, monkeypatch):
     monkeypatch.setattr(Dreamer, "steps", None)
     code, out, told = dream("atlas", "motif", "--layers", "far", *QUICK)
     assert (code, out) == (0, "motif-atlas-2.png\n")
-    assert "all of them here already" in told
+    assert "all of them on the disk already" in told
     assert (desk / out.strip()).read_bytes() == (desk / "motif-atlas.png").read_bytes()
 
 
@@ -235,7 +236,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
     monkeypatch.setattr(Dreamer, "steps", whole)
     code, out, told = dream("atlas", "motif", "--layers", "far", "-o", "a.png", *QUICK)
     assert (code, out) == (0, "a.png\n")
-    assert "5 cells, 3 of them here already" in told
+    assert "5 cells, 3 of them on the disk already" in told
 
 
 @pytest.mark.parametrize(

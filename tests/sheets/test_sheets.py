@@ -5,8 +5,9 @@ import pytest
 
 from keras_dream import Dreamer, Recipe, RunSettings
 from keras_dream.errors import OutputError
-from keras_dream.geometry import noise
-from keras_dream.pictures.picture import Picture, read_picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.pictures.synthetic import noise
 from keras_dream.sheets import cost, draw
 from keras_dream.sheets.cells import find, on_sheet, path_of
 from keras_dream.sheets.plan import Cell, Head, Plan, Section, check_count

@@ -39,7 +39,7 @@ def reweighted(good, tmp_path):
 
 
 def test_the_good_file_is_taken(good):
-    loaded = user_models.load(good, trusted=True)
+    loaded = user_models.load_file(good, trusted=True)
     assert loaded.name == "good.keras"
     assert loaded.graph.classifier == "told"
 
@@ -114,7 +114,7 @@ def test_unusual_packing_is_refused(forged):
 
 def test_a_recompressed_file_is_taken(forged):
     path = forged(lambda _: None, compression=zipfile.ZIP_DEFLATED)
-    assert user_models.load(path, trusted=True).graph.layers
+    assert user_models.load_file(path, trusted=True).graph.layers
 
 
 def test_an_encrypted_member_is_refused(forged):
@@ -295,7 +295,7 @@ def test_other_kinds_of_files(name, tmp_path):
     path.write_bytes(pickle.dumps(Harm(mark)))
     for trusted in (True, False):
         with pytest.raises(NetworkError) as caught:
-            user_models.load(path, trusted=trusted)
+            user_models.load_file(path, trusted=trusted)
         assert OTHER_KINDS[name] in str(caught.value)
     assert not mark.exists()
 
@@ -331,14 +331,14 @@ def test_folders(tmp_path):
 )
 def test_remote_places(place):
     with pytest.raises(NetworkError, match="a remote place"):
-        user_models.load(place, trusted=True)
+        user_models.load_file(place, trusted=True)
 
 
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(NetworkError, match="does not exist"):
-        user_models.load(tmp_path / "none.keras", trusted=True)
+        user_models.load_file(tmp_path / "none.keras", trusted=True)
     (tmp_path / "empty.keras").touch()
     with pytest.raises(NetworkError, match="an empty file"):
-        user_models.load(tmp_path / "empty.keras", trusted=True)
+        user_models.load_file(tmp_path / "empty.keras", trusted=True)
     (tmp_path / "text.keras").write_text("a model, said somebody")
     assert "no whole zip archive" in refusal(tmp_path / "text.keras")

@@ -182,7 +182,7 @@ def test_what_it_was_trained_with_is_not_read(reconfigured):
     def put(config):
         config["compile_config"] = {"loss": layer("Mine", module="mine")}
 
-    assert user_models.load(reconfigured(put), trusted=True).name == "forged.keras"
+    assert user_models.load_file(reconfigured(put), trusted=True).name == "forged.keras"
 
 
 def nested(depth):

@@ -31,10 +31,12 @@ from keras_dream.lowering.preprocessing import PREPROCESSING
 from keras_dream.lowering.walker import lower
 from keras_dream.recipe import objectives
 from keras_dream.weights.readers import h5
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue
+from keras_dream.zoo.entry import Entry
+from keras_dream.zoo.network import Network
 
 EXACT = 1e-5  # relative; the project promises 1e-3
-ENTRIES = {e.application: e for e in zoo.ZOO.values() if e.application}
+ENTRIES = {e.application: e for e in catalogue.ZOO.values() if e.application}
 MODULES = [
     importlib.import_module(f"keras.src.applications.{module.name}")
     for module in pkgutil.iter_modules(applications.__path__)
@@ -128,7 +130,7 @@ def test_preprocessing_is_that_of_the_module(application):
 
 
 def test_every_entry_tells_what_a_person_asks():
-    for found in zoo.ZOO.values():
+    for found in catalogue.ZOO.values():
         assert found.about
         assert found.licence
         assert found.name == "motif" or "arXiv:" in found.paper
@@ -229,10 +231,10 @@ ODD = (81, 80)  # 41, 21, 11, 6, 3 and 40, 20, 10, 5, 3: both parities at every 
 @pytest.mark.parametrize("name", SMALLEST)
 @pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
 def test_networks_agree_with_those_of_keras(name, tmp_path, monkeypatch, backend):
-    found = zoo.entry(name)
+    found = catalogue.entry(name)
     path = tmp_path / found.sources[0].file
     model = theirs_with_weights(found, path, monkeypatch)
-    graph = zoo.load(name, weights=path).graph
+    graph = Network(name, weights=path).load().graph
     assert model.count_params() == found.parameters
     names = asked_for(graph, [layer.name for layer in model.layers])
     compare(found, model, graph, names, picture(*ODD), backend)
@@ -245,12 +247,12 @@ def check_facts(found, graph):
     assert graph.objective == found.objective
     for term in objectives.parse(found.objective).terms:
         node = graph.node_of(term.target.layer)
-        assert graph.reach()[node].stride in (8, 16)
+        assert graph.receptive_fields()[node].stride in (8, 16)
 
 
 def test_nasnet_fits_every_size(backend):
     """Keras' own fits the one size it is built for: here another one than ours."""
-    found, size = zoo.entry("nasnet_mobile"), (65, 68)
+    found, size = catalogue.entry("nasnet_mobile"), (65, 68)
     model = randomise(found.build(False))
     assert model.count_params() == found.parameters
     graph = lower(model, preprocessing=found.preprocessing, objective=found.objective)
@@ -306,7 +308,7 @@ def test_miniatures_agree_on_every_backend(build, backend):
     model = randomise(build())
     for layer in model.layers:
         refresh(layer)
-    found = zoo.Entry("mini", "", "", "0-255")
+    found = Entry("mini", "", "", "0-255")
     graph = lower(model, preprocessing=found.preprocessing)
     assert not graph.opaque
     names = asked_for(graph, [layer.name for layer in model.layers])
@@ -333,10 +335,10 @@ def test_window_paddings_are_those_of_same(side):
 
 def test_squeeze_and_excite_sees_everything_at_its_own_stride():
     graph = lower(mobilenet(), preprocessing="0-255")
-    reach = graph.reach()
+    fields = graph.receptive_fields()
     first, last = graph.node_of("conv"), graph.node_of("conv_1_bn")
-    assert (reach[first].field, reach[first].stride) == (3, 2)
-    assert (reach[last].field, reach[last].stride) == (math.inf, 32)
+    assert (fields[first].size, fields[first].stride) == (3, 2)
+    assert (fields[last].size, fields[last].stride) == (math.inf, 32)
 
 
 CLASSIFIERS = {
@@ -349,12 +351,12 @@ CLASSIFIERS = {
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_class_scores_are_found(name, tmp_path):
     """Also of classifiers that are convolutions of one cell, or behind a norm."""
-    found = zoo.entry(name)
+    found = catalogue.entry(name)
     model = randomise(found.build(True))
     for layer in model.layers:
         refresh(layer)
     path = write_legacy(model, tmp_path / "own.h5")
-    graph = zoo.load(name, weights=path, classifier=True).graph
+    graph = Network(name, weights=path, classifier=True).load().graph
     assert graph.classifier.removesuffix("/linear") == CLASSIFIERS[name]
     assert graph.channels()[graph.classifier] == 1000
 

@@ -20,7 +20,8 @@ from keras_dream.lowering.walker import lower
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.presets import preset
 from keras_dream.weights.readers import caffemodel, h5
-from keras_dream.zoo import googlenet, load as zoo
+from keras_dream.zoo import catalogue, googlenet
+from keras_dream.zoo.network import Network
 
 BVLC_MEAN = (104, 117, 123)  # of blue, green and red
 
@@ -256,9 +257,9 @@ def test_sizes_and_reach_are_caffe_s(network):
         sizes = graph.plan(side, side).sizes
         assert {name: sizes[name][0] for name in expected} == expected
     assert graph.plan(224, 224).sizes["inception_5b_output"] == (7, 7)
-    reach = graph.reach()
-    assert reach["pool5_7x7_s1"].field == float("inf")
-    assert reach["inception_4c_output"].stride == 16
+    fields = graph.receptive_fields()
+    assert fields["pool5_7x7_s1"].size == float("inf")
+    assert fields["inception_4c_output"].stride == 16
 
 
 def test_the_published_file_has_room_for_these_weights_and_little_else(network):
@@ -283,7 +284,7 @@ def test_the_published_file_has_room_for_these_weights_and_little_else(network):
 )
 def test_the_entries(name, count, mean, network, monkeypatch):
     monkeypatch.setattr(googlenet, "build", lambda classes: classes)
-    entry = zoo.entry(name)
+    entry = catalogue.entry(name)
     assert entry.build(True) == count
     assert entry.build(False) is None
     graph = lower(network, preprocessing=entry.preprocessing)
@@ -320,7 +321,7 @@ def test_a_file_for_other_classes_is_refused(published):
     with pytest.raises(
         WeightsError, match="classifier/kernel is 1024 × 10, not 1024 × 1000"
     ):
-        zoo.load("googlenet", weights=published)
+        Network("googlenet", weights=published).load()
 
 
 def test_torch_s_googlenet_is_refused(tmp_path):
@@ -328,7 +329,7 @@ def test_torch_s_googlenet_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", pickle.dumps({}))
     with pytest.raises(WeightsError, match=r"zip archive .*torch's pickle"):
-        zoo.load("googlenet", weights=path)
+        Network("googlenet", weights=path).load()
     path.write_bytes(pickle.dumps({"conv1.conv.weight": 1}))
     with pytest.raises(WeightsError, match="pickle, which runs code"):
-        zoo.load("googlenet", weights=path)
+        Network("googlenet", weights=path).load()

@@ -11,7 +11,8 @@ import keras_dream as kd
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.objectives import parse
 from keras_dream.weights.locate import sha256_of
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue, load
+from keras_dream.zoo.network import Network
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parents[1] / "golden" / "motif-three-steps.png"
@@ -23,10 +24,10 @@ def test_model_card_names_the_file_and_its_classes():
     if not card.is_file():
         pytest.skip("training/ is not in this distribution")
     text = card.read_text("utf-8")
-    path = zoo.BUILTIN / "motif.safetensors"
+    path = load.BUILTIN / "motif.safetensors"
     assert sha256_of(path) in text
     assert path.stat().st_size <= LARGEST
-    graph = zoo.load("motif").graph
+    graph = Network("motif").load().graph
     (listed,) = re.findall(r"\*\*Classes\.\*\*([^.]*)\.", text)
     assert tuple(re.split(r",\s+", listed.strip())) == graph.classes
     count = sum(array.size for array in graph.weights.values())
@@ -39,9 +40,10 @@ import sys
 import keras, numpy as np
 import network
 import keras_dream as kd
-from keras_dream.zoo import load as zoo
+from keras_dream.zoo import catalogue, load
+from keras_dream.zoo.network import Network
 
-graph = zoo.load("motif").graph
+graph = Network("motif").load().graph
 held = graph.weights
 motif, _ = network.build()
 for layer in motif.layers:
@@ -108,7 +110,7 @@ LOOKS = {
 def test_looks_name_the_channels_of_their_motifs(name):
     objective = parse(str(kd.presets[name].objective))
     (layer, faint) = (term.target for term in objective.terms)
-    classes = zoo.load("motif").graph.classes
+    classes = Network("motif").load().graph.classes
     assert " ".join(classes[n] for n in layer.channels) == LOOKS[name]
     assert faint.name in LOOKS[name].split()
 
@@ -127,8 +129,8 @@ def test_every_look_moves_every_picture(name, tone):
 
 def test_what_the_layers_dream_is_told_alike_in_the_docs():
     page = (ROOT / "docs" / "motif.md").read_text("utf-8")
-    dreams = zoo.ZOO["motif"].dreams
-    assert set(dreams) <= set(zoo.load("motif").graph.layers)
+    dreams = catalogue.ZOO["motif"].dreams
+    assert set(dreams) <= set(Network("motif").load().graph.layers)
     for layer, text in dreams.items():
         assert re.search(
             rf"^\| `{layer}` \|.*\| {re.escape(text)} \|$", page, re.MULTILINE

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from own_models import BASE, picture, saved, stack
 
-from keras_dream import Dreamer, Recipe, dream as dream_once
+from keras_dream import Dreamer, Network, Recipe, dream as dream_once
 from keras_dream.errors import DreamError, NetworkError
-from keras_dream.pictures.picture import read_notes
+from keras_dream.pictures.metadata import read_notes
 from keras_dream.zoo import user_models
 
 
@@ -39,9 +39,9 @@ def test_python_takes_a_file(file, tmp_path):
     # A recipe with the name alone is no leave to open a path.
     with pytest.raises(NetworkError, match="model file of a recipe must be given"):
         dream_once(picture(), made.recipe, trust_model=True)
-    with_file = Dreamer.of(
-        made.recipe, models={"mine.keras": file}, trust_model=True
-    ).dream(picture(), made.recipe)
+    with_file = Dreamer.of(made.recipe, networks=[Network(file, trust=True)]).dream(
+        picture(), made.recipe
+    )
     np.testing.assert_array_equal(made.image, with_file.image)
 
 

@@ -25,8 +25,8 @@ def test_a_file_is_the_model_that_was_saved(tmp_path):
         model = small_models.made(build)
         stated = None if build is small_models.sequential else "tf"
         path = saved(model, tmp_path / f"{build.__name__}.keras")
-        loaded = user_models.load(path, trusted=True, preprocessing=stated)
-        wanted = user_models.of_model(model, stated).graph.weights
+        loaded = user_models.load_file(path, trusted=True, preprocessing=stated)
+        wanted = user_models.load_model(model, stated).graph.weights
         for place, array in loaded.graph.weights.items():
             np.testing.assert_array_equal(array, wanted[place])
         assert loaded.name == path.name
@@ -212,7 +212,7 @@ def several():
 
 
 UNFIT = {
-    "subclassed": (Subclassed, "a subclass whose call is code of its own"),
+    "subclassed": (Subclassed, "a subclass whose call is its own"),
     "several inputs": (several, "'two' with 2 inputs"),
     "text": (
         lambda: keras.Sequential([keras.Input((9,)), layers.Embedding(5, 4)]),

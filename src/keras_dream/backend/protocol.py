@@ -15,15 +15,10 @@ Conventions that every backend keeps, held by `tests/test_backend.py`:
   function serves all sizes.
 """
 
-import importlib
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-
-from keras_dream.errors import SettingError, nearest
 
 Array = Any  # a tensor of the running backend; opaque above this floor
 Padding = tuple[Any, Any, Any, Any]  # top, bottom, left, right
@@ -342,73 +337,3 @@ class Backend(Protocol):
     def from_keras(self, x: Array) -> Array:
         """Returns a Keras layer's (1, h, w, c) tensor as a map."""
         ...
-
-
-def choose(name: str | None = None) -> str:
-    """Returns the name of the backend to use.
-
-    The explicit setting wins, then `KERAS_BACKEND`, then the Keras that is already
-    imported, then torch. A user's own model must not be locked out by an import.
-
-    Args:
-        name: "torch", "jax", "tensorflow", or None.
-
-    Raises:
-        SettingError: If the name is none of the three.
-    """
-    chosen = name or os.environ.get("KERAS_BACKEND") or _imported_keras() or "torch"
-    if chosen not in NAMES:
-        raise SettingError(
-            "The backend must be torch, jax or tensorflow",
-            received=repr(chosen),
-            hint=nearest(chosen, NAMES),
-        )
-    return chosen
-
-
-def _imported_keras() -> str | None:
-    # A Keras that is still being imported has no backend to tell yet.
-    config = getattr(sys.modules.get("keras"), "config", None)
-    return config.backend() if config is not None else None
-
-
-def lead_keras(name: str) -> None:
-    """Makes Keras start on a backend, should it be imported from here on.
-
-    Args:
-        name: One of `NAMES`.
-    """
-    if "keras" not in sys.modules:
-        os.environ.setdefault("KERAS_BACKEND", name)
-
-
-def load(
-    name: str | None = None,
-    *,
-    device: str | None = None,
-    precision: str = "float32",
-    threads: int | None = None,
-) -> Backend:
-    """Imports a backend and prepares it on a device.
-
-    Args:
-        name: As for `choose`.
-        device: Such as "cpu", "cuda", "mps"; None takes the fastest there is.
-        precision: "float32", "tf32" or "bfloat16".
-        threads: Threads for one operation; None leaves the library's own choice.
-
-    Raises:
-        SettingError: If the backend is not installed or the device is not there.
-    """
-    chosen = choose(name)
-    try:
-        module = importlib.import_module(f"keras_dream.backend.{chosen}")
-    except ModuleNotFoundError as error:
-        if error.name not in NAMES:
-            raise
-        raise SettingError(
-            "The backend's library must be installed",
-            received=f"{chosen!r}, which is not",
-            hint=f"run: pip install 'keras-dream[{chosen}]', or use torch",
-        ) from None
-    return module.make(device=device, precision=precision, threads=threads)

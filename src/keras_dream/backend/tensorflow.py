@@ -414,7 +414,8 @@ def _program(
         numbers = tuple(tf.unstack(plan, n)) if fixed is None else fixed
         return function(x, numbers, *constants)
 
-    return run
+    # Traced here, in one thread, and without a warning on many traces of one `run`.
+    return run.get_concrete_function()
 
 
 def _size(x: Array) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""The face for the shell: the command `dream`."""
+"""The command line, `dream`."""
 
 import os
 import sys
@@ -6,67 +6,57 @@ import warnings
 from collections.abc import Sequence
 
 from keras_dream.cli.interrupts import STOPPED
-from keras_dream.cli.output import plain, write_stderr, write_stdout
-from keras_dream.errors import DreamError
+from keras_dream.cli.output import write_failure, write_stderr
+from keras_dream.errors import DreamError, InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        arguments: What stands behind `dream`; None takes the process' own.
+        arguments: The arguments behind `dream`; None for those of the process.
 
     Returns:
-        The exit code: 0 done, 1 the run failed, 2 what was given was wrong, 3 a quiet
+        The exit code: 0 done, 1 the run failed, 2 the input was wrong, 3 a quiet
         replay that is not equal, 130 stopped.
     """
     if arguments is None:
-        # What libraries warn of is nothing that a person at a shell could act on.
+        # Users of a command can do nothing about the warnings of libraries.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(given)
+        return _run(tokens)
     except KeyboardInterrupt:
         write_stderr("dream: Stopped; nothing is saved.")
         return STOPPED
-    except DreamError as error:
-        return _fail(error, given)
 
 
-def _run(given: list[str]) -> int:
-    """Runs the command; what cannot be helped leaves as a `DreamError`."""
+def _run(tokens: list[str]) -> int:
+    """Runs the command; returns its exit code, and raises only for a bug."""
     from cyclopts.exceptions import CycloptsError
 
     from keras_dream.cli import errors
-    from keras_dream.cli.app import app
+    from keras_dream.cli.app import COMMANDS, app
 
     try:
-        return app(given) or 0
-    except DreamError:
-        raise
+        return app(tokens) or 0
     except CycloptsError as error:
-        raise errors.of_command_line(error) from None
+        sentence, exit_code = errors.sentence_of(error), InputError.exit_code
+    except DreamError as error:
+        sentence, exit_code = str(error), error.exit_code
     except SystemExit:
-        return 0  # rich, whose reader went away in the midst of a help page
+        return 0  # raised by rich after a broken pipe in the middle of a help page
     except Exception as failure:
         translated = errors.of_machine(failure)
         if translated is None:
             raise
-        raise translated from failure
-
-
-def _fail(error: DreamError, given: list[str]) -> int:
-    """Tells an error in the form that was asked for; returns its exit code."""
-    write_stderr(f"dream: {plain(str(error))}")
-    if "--json" in given:
-        from keras_dream.cli.reporters.telling import event
-
-        try:
-            write_stdout(
-                event("error", sentence=plain(str(error)), exit_code=error.exit_code)
-            )
-        except DreamError:
-            return 1
-    return error.exit_code
+        sentence, exit_code = str(translated), translated.exit_code
+    if exit_code == InputError.exit_code:
+        sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
+    try:
+        write_failure(sentence, exit_code=exit_code, json="--json" in tokens)
+    except DreamError:
+        return 1
+    return exit_code

@@ -2,15 +2,17 @@
 
 from cyclopts import App, Group
 
-from keras_dream.cli.commands import (
-    doctor,
-    dream,
-    explain,
-    looking,
-    replay,
-    sheets,
-    weights,
-)
+from keras_dream.cli.commands.atlas import atlas
+from keras_dream.cli.commands.doctor import doctor
+from keras_dream.cli.commands.dream import dream
+from keras_dream.cli.commands.explain import explain
+from keras_dream.cli.commands.grid import grid
+from keras_dream.cli.commands.layers import layers
+from keras_dream.cli.commands.networks import networks
+from keras_dream.cli.commands.presets import presets
+from keras_dream.cli.commands.replay import replay
+from keras_dream.cli.commands.show import show
+from keras_dream.cli.commands.weights import weights
 
 _USAGE = """Usage: dream PHOTO [OPTIONS]
        dream COMMAND [OPTIONS]"""
@@ -26,22 +28,7 @@ _EXAMPLES = """Examples:
   dream atlas motif -o atlas.html
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
-A photo that is called like a command is written ./networks."""
-
-_COMMANDS = {
-    "networks": weights.networks,
-    "layers": looking.layers,
-    "explain": explain.explain,
-    "atlas": sheets.atlas,
-    "grid": sheets.grid,
-    "presets": looking.presets,
-    "show": replay.show,
-    "replay": replay.replay,
-    "doctor": doctor.doctor,
-}
-
-COMMANDS = (*_COMMANDS, "weights")
-"""The names of the commands."""
+If a photo has the name of a command, write its folder, too: ./networks."""
 
 
 def _version() -> str:
@@ -50,26 +37,35 @@ def _version() -> str:
     return str(keras_dream.__version__)
 
 
-def _app() -> App:
-    app = App(
-        name="dream",
-        usage=_USAGE,
-        help="DeepDream: dream a photo, or ask with a command.",
-        help_epilogue=_EXAMPLES,
-        help_format="plaintext",
-        version=_version,
-        default_command=dream.dream,
-        group_commands=Group("Commands", sort_key=9),
-        print_error=False,
-        exit_on_error=False,
-        suppress_keyboard_interrupt=False,  # `main` tells of it
-        result_action="return_value",
-    )
-    for name, command in _COMMANDS.items():
-        app.command(command, name=name, usage=None, help_epilogue="")
-    app.command(weights.app())
-    return app
-
-
-app = _app()
+app = App(
+    name="dream",
+    usage=_USAGE,
+    help="DeepDream: change a photo so that a neural network sees more in it.",
+    help_epilogue=_EXAMPLES,
+    help_format="plaintext",
+    version=_version,
+    default_command=dream,
+    group_commands=Group("Commands", sort_key=9),
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,  # `main` handles it
+    result_action="return_value",
+)
 """Reads a command line and runs it."""
+
+for _command in (
+    networks,
+    layers,
+    explain,
+    atlas,
+    grid,
+    presets,
+    show,
+    replay,
+    doctor,
+):
+    app.command(_command, usage=None, help_epilogue="")
+app.command(weights)
+
+COMMANDS = tuple(name for name in app if not name.startswith("-"))
+"""The names of the commands."""

@@ -1,6 +1,6 @@
-"""Stopping: Ctrl-C, heard once and then held off while a dream is saved.
+"""Stopping: the first Ctrl-C ends a run, later ones are ignored while it is saved.
 
-SIGTERM and SIGHUP, a terminal that closes, stop a dream in the same way.
+SIGTERM and SIGHUP (the terminal was closed) stop a run in the same way.
 """
 
 import signal
@@ -19,43 +19,43 @@ STOPPED = 130
 
 
 class Interrupts:
-    """Turns the first signal into KeyboardInterrupt and swallows those after it.
+    """Turns the first signal into KeyboardInterrupt and ignores those after it.
 
     A second Ctrl-C must not end the saving that the first one began. Signals that were
-    ignored from the start (`nohup`, a shell's background) stay so.
+    ignored from the start (`nohup`, a background job of a shell) stay so.
 
     Attributes:
-        asked: Whether a signal came; a library may have swallowed the exception.
+        received: Whether a signal came; a library may have caught the exception.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._held = False
-        self._before: dict[signal.Signals, Any] = {}
+        self.received = False
+        self._ignoring = False
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        # Python takes signals in its first thread only.
+        # Python handles signals in its main thread only.
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._hear)
+                    self._handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def hold(self) -> None:
-        """Swallows every signal from here on: what follows is short and must end."""
-        self._held = True
+    def ignore(self) -> None:
+        """Ignores every signal from here on: what follows is short and must end."""
+        self._ignoring = True
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if a signal came that nobody heeded."""
-        if self.asked:
+        """Raises KeyboardInterrupt if a signal came."""
+        if self.received:
             raise KeyboardInterrupt
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._held:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._ignoring:
             return
-        self.asked = self._held = True
+        self.received = self._ignoring = True
         raise KeyboardInterrupt

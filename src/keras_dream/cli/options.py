@@ -1,33 +1,70 @@
-"""Networks' files on the command line: what a person gave, and what a recipe names.
+"""Options that several commands have, and what the files among them stand for.
 
-A path is taken from flags only. A recipe, which may be a stranger's, names a model by
+A path is taken from options only. A recipe, which may be a stranger's, names a model by
 its file name and its record by a sha256; see `keras_dream.zoo.user_models`. What it
-names of the zoo is not downloaded before a person agrees.
+names of the zoo is not downloaded before the user agrees.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from keras_dream.errors import InputError, nearest, short_repr
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.terms import NetworkTerm
 
 if TYPE_CHECKING:
     from keras_dream.weights.source import BeforeDownload, Source
+    from keras_dream.zoo.network import Network
 
-Models = Annotated[
-    tuple[str, ...], Parameter(negative=(), show_default=False, metavar="FILE")
-]
-Trust = Annotated[bool, Parameter(negative=(), show_default=False)]
+FILES = Group("Photo and result", sort_key=1)
+OUTPUT = Group("Output", sort_key=2)
+RECIPE = Group("Recipe: what decides the dream", sort_key=3)
+RUN = Group("Run settings: how it is computed", sort_key=4)
+
+_SWITCH = Parameter(negative=(), show_default=False)
+_SEVERAL = Parameter(negative=(), show_default=False)
+
+Photo = Annotated[str, Parameter(group=FILES)]
+Switch = Annotated[bool, _SWITCH]
+Yes = Annotated[bool, _SWITCH, Parameter(group=FILES)]
+Trust = Annotated[bool, _SWITCH, Parameter(group=FILES)]
+Quiet = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
+Json = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
+Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
+File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
+Weights = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="FILE")]
+Models = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="FILE")]
+Patterns = Annotated[tuple[str, ...], _SEVERAL, Parameter(metavar="PATTERN")]
+Preset = Annotated[str, Parameter(group=RECIPE, metavar="NAME")]
+RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
+RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
+
+
+class _Flags(Recipe):
+    """The recipe as flags, with a word for what `--also` takes."""
+
+    also: Annotated[
+        tuple[NetworkTerm, ...] | None, Parameter(negative=(), metavar="NETWORK")
+    ] = cast("Any", Recipe.model_fields["also"])
+
+
+RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
+
+
+def split(patterns: Sequence[str]) -> list[str]:
+    """Returns patterns one by one; an option may hold several with commas between."""
+    every = [part.strip() for pattern in patterns for part in pattern.split(",")]
+    return [part for part in every if part]
 
 
 def named(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
     """Returns flags in which model files go by their names.
 
     Args:
-        flags: The recipe's settings as a person gave them.
+        flags: The recipe's settings as the user gave them.
         files: Model files by their names; those of the flags are put there.
 
     Raises:
@@ -56,14 +93,14 @@ def recorded(
 
     Args:
         recipe: The recipe as it will be dreamed.
-        path: Where it was read: a picture, or a file that tells no sha256.
+        path: Where it was read: a picture, or a JSON file, which has no sha256.
         given: Names of models whose files the user gave.
         trusted: Whether the user trusts model files.
 
     Raises:
         NetworkError: If there is none, or it is another one or not trusted.
     """
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.replay import find_models, read_saved
     from keras_dream.zoo import user_models
 
@@ -111,7 +148,7 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
         InputError: If there are two files for one network.
     """
     names = {term.network for term in recipe.terms}
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for text in given:
         name, _, file = text.partition("=")
         if not file or name not in names:
@@ -122,25 +159,41 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
                     hint=nearest(name, names),
                 )
             name, file = recipe.network, text
-        if name in found:
+        if name in files:
             raise InputError(
                 f"There must be one weights file for {name}",
-                received=f"{short_repr(found[name])} and {short_repr(file)}",
+                received=f"{short_repr(files[name])} and {short_repr(file)}",
                 hint="keep one, or write NETWORK=FILE for another network",
             )
-        found[name] = file
-    return found
+        files[name] = file
+    return files
+
+
+def networks_given(
+    models: Mapping[str, str | Path], weights: Mapping[str, str], *, trusted: bool
+) -> "list[Network]":
+    """Returns the networks that the user gave files for.
+
+    Args:
+        models: Model files by their names.
+        weights: Weights files by network.
+        trusted: Whether model files may be opened.
+    """
+    from keras_dream.zoo.network import Network
+
+    files = [Network(path, trust=trusted) for path in models.values()]
+    return [*files, *(Network(name, weights=path) for name, path in weights.items())]
 
 
 def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
-    """Returns what asks for `--yes` before a download that only a file asks for.
+    """Returns a check that asks for `--yes` before a download that only a file needs.
 
-    A recipe may be a stranger's: it must not set off a download of a gigabyte.
+    A recipe may be a stranger's: it must not start a download of a gigabyte.
 
     Args:
-        agreed: Recipes that a person asked for: whatever they need may be downloaded.
+        agreed: Recipes that the user asked for: whatever they need may be downloaded.
     """
-    from keras_dream.zoo.loading import asks_for_class
+    from keras_dream.zoo.network import asks_for_class
 
     recipes = list(agreed)
 
@@ -152,8 +205,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
         size = f"{source.size / 1e6:.0f} MB" if source.size else "a file"
         pull = f"dream weights pull {name}" + (" --classifier" if classifier else "")
         raise InputError(
-            "A download that only a recipe's file asks for must be agreed to with "
-            "--yes",
+            "A download that only a recipe's file needs must be agreed to with --yes",
             received=f"{name}, {size} from {source.publisher}",
             hint=f"add --yes, or run `{pull}` before",
         )

@@ -1,7 +1,6 @@
-"""Standard output for results, standard error for people.
+"""Standard output for results and JSON, standard error for messages.
 
-A reader who goes away is no reason to stop dreaming: after a broken pipe the stream
-leads nowhere, and the picture is saved all the same.
+A broken pipe is ignored: the dream goes on and is saved.
 """
 
 import contextlib
@@ -11,10 +10,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from keras_dream.errors import RunError
+from keras_dream.events import Event, Failed
 
 
 def write_stderr(text: str) -> None:
-    """Writes a line for a person to standard error; never fails."""
+    """Writes a message to standard error; never fails."""
     with contextlib.suppress(OSError):
         _write(sys.stderr, text)
 
@@ -35,13 +35,36 @@ def write_stdout(text: str) -> None:
         ) from None
 
 
+def write_event(event: Event) -> None:
+    """Writes an event as one line of JSON to standard output.
+
+    Raises:
+        RunError: If standard output takes nothing.
+    """
+    from keras_dream.recipe.settings import canonical_json
+
+    write_stdout(canonical_json(event.data()))
+
+
+def write_failure(sentence: str, *, exit_code: int, json: bool) -> None:
+    """Writes why a command failed to standard error, and with `json` as an event, too.
+
+    Raises:
+        RunError: If standard output takes nothing.
+    """
+    sentence = plain(sentence)
+    write_stderr(f"dream: {sentence}")
+    if json:
+        write_event(Failed(sentence, exit_code))
+
+
 def plain(text: str) -> str:
-    """Returns text without control characters: a stranger's may steer a terminal."""
+    """Returns text without control characters, which could steer a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows in columns, two spaces apart, for eyes and for `cut` alike."""
+    """Returns rows in columns, two spaces apart."""
     every = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*every, strict=True)]
     lines = (
@@ -58,21 +81,21 @@ def _write(stream: TextIO | None, text: str) -> None:
         try:
             stream.write(text + "\n")
         except UnicodeEncodeError:
-            # A narrow terminal, or a file name that is no text: its own bytes.
+            # A terminal of another encoding, or a file name that is not UTF-8.
             encoding = stream.encoding or "utf-8"
             rescue = "surrogateescape" if encoding == "utf-8" else "backslashreplace"
             stream.flush()
             stream.buffer.write((text + "\n").encode(encoding, rescue))
         stream.flush()
     except OSError as failure:
-        _lead_nowhere(stream)
+        _discard(stream)
         if not isinstance(failure, BrokenPipeError):
             raise
 
 
-def _lead_nowhere(stream: TextIO) -> None:
-    """Lets a stream's leftovers vanish, which Python would flush when it ends."""
+def _discard(stream: TextIO) -> None:
+    """Sends the rest of a stream to the null device: Python flushes it at exit."""
     with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

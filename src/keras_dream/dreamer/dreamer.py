@@ -1,13 +1,13 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
 import os
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_dream.backend import protocol as backends
+from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Networks
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
@@ -15,23 +15,16 @@ from keras_dream.engine.canvases import Pixels
 from keras_dream.engine.loop import Octave, Parts, Step
 from keras_dream.engine.optimizers import NormalisedAscent
 from keras_dream.engine.result import Dream, Record, processor, versions
-from keras_dream.errors import PictureError
+from keras_dream.errors import PictureError, SettingError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
-from keras_dream.pictures.decoding import check_image
-from keras_dream.pictures.picture import Picture, as_picture
+from keras_dream.pictures.picture import Picture, as_picture, check_image
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.weights.locate import BeforeDownload, Progress
+from keras_dream.recipe.settings import pop_keys
+from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
-from keras_dream.zoo.loading import (
-    OnePerNetwork,
-    as_list,
-    asks_for_class,
-    load_networks,
-    name_of,
-    stated_in,
-)
+from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,21 +36,18 @@ class Dreamer:
     """One network or several, loaded on a device, reusable for many dreams.
 
     Args:
-        network: A network's name, a `.keras` file or a built `keras.Model`, or a list
-            of them: then a recipe that does not name more networks itself dreams with
-            all of them.
-        weights: A weights file for the (first) named network, or a dictionary of them
-            by network; None takes the shipped, cached or published ones.
-        preprocessing: "tf", "caffe", "torch", "0-1" or "0-255": what every given
-            `keras.Model` expects, or a dictionary of it by network ("model:NAME");
-            needless where one begins with its own Rescaling or Normalization.
-        trust_model: Whether a `.keras` file may be opened: Keras builds whatever its
-            author wrote into it.
+        network: A `Network` or a list of them, of which each may be in its short form:
+            a network's name, a `.keras` file or a built `keras.Model`. With several, a
+            recipe that does not name more networks itself dreams with all of them.
+        weights: As for `Network`, where there is one.
+        preprocessing: As for `Network`, where there is one.
+        trust_model: Whether `.keras` files may be opened: Keras builds whatever their
+            author wrote into them.
+        classifier: Whether class scores will be asked for: some networks publish their
+            classifier in a file of its own.
         run: How to compute.
-        classifier: Whether class scores will be asked for, or of which networks: some
-            publish their classifier in a file of its own.
-        progress: Told how a download goes: bytes so far, bytes in all or None.
-        before_download: Asked before a download, as in `network.weights.locate`.
+        progress: Called with the bytes so far and in all, or None, of a download.
+        before_download: Called before a download, as in `weights.locate`.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -69,37 +59,42 @@ class Dreamer:
         self,
         network: Any = "motif",
         *,
-        weights: OnePerNetwork = None,
-        preprocessing: OnePerNetwork = None,
-        run: RunSettings | None = None,
-        classifier: bool | Collection[str] = False,
+        weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | None = None,
         trust_model: bool = False,
+        classifier: bool = False,
+        run: RunSettings | None = None,
         progress: Progress | None = None,
         before_download: BeforeDownload | None = None,
     ):
+        networks = as_networks(
+            network,
+            weights=weights,
+            preprocessing=preprocessing,
+            trust=trust_model,
+            classifier=classifier,
+        )
         self.run = run or RunSettings()
         chosen = backends.choose(self.run.backend)
         # One dreamer's own backend is not every later one's, unless Keras must run.
         if self.run.backend is None:
-            backends.lead_keras(chosen)
+            backends.set_default_keras_backend(chosen)
         self._backend = backends.load(
             chosen,
             device=self.run.device,
             precision=self.run.precision,
             threads=self.run.threads,
         )
-        loaded = load_networks(
-            network,
-            weights=weights,
-            preprocessing=preprocessing,
-            classifier=classifier,
-            trust_model=trust_model,
-            offline=self.run.offline,
-            progress=progress,
-            before_download=before_download,
-            before_keras=lambda: backends.lead_keras(chosen),
-        )
-        self._networks = Networks(loaded, self._backend)
+        loaded = [
+            network.load(
+                backend=chosen,
+                offline=self.run.offline,
+                progress=progress,
+                before_download=before_download,
+            )
+            for network in networks
+        ]
+        self._networks = Networks({one.name: one for one in loaded}, self._backend)
 
     @classmethod
     def of(
@@ -107,8 +102,10 @@ class Dreamer:
         recipe: Recipe,
         network: Any = None,
         *,
-        models: Mapping[str, str | os.PathLike[str]] | None = None,
-        preprocessing: OnePerNetwork = None,
+        networks: Sequence[Network] = (),
+        weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | None = None,
+        trust_model: bool = False,
         **options: Any,
     ) -> "Dreamer":
         """Loads all that a recipe asks for.
@@ -117,27 +114,20 @@ class Dreamer:
             recipe: Its networks, and the classifiers of those whose class scores it
                 maximises, are loaded.
             network: In place of the recipe's first: as for `Dreamer`.
-            models: The model files that the recipe's names stand for.
+            networks: What the recipe's names stand for, where it is more than a name:
+                model files, or networks with weights files of the user's.
+            weights: As for `Dreamer`.
             preprocessing: As for `Dreamer`; None takes the recipe's.
-            **options: The other arguments of `Dreamer`.
+            trust_model: As for `Dreamer`.
+            **options: `run`, `progress` and `before_download`, as for `Dreamer`.
         """
-        files = models or {}
-        first = (
-            user_models.resolve(recipe.network, files) if network is None else network
+        first = as_networks(
+            network_of(recipe.network, networks) if network is None else network,
+            weights=weights,
+            preprocessing=preprocessing,
+            trust=trust_model,
         )
-        given = as_list(first)
-        recipe = recipe.but(network=name_of(given[0]))
-        names = {name_of(network) for network in given}
-        more = dict.fromkeys(term.network for term in recipe.also or ())
-        others = [
-            user_models.resolve(name, files) for name in more if name not in names
-        ]
-        return cls(
-            [*given, *others],
-            classifier=asks_for_class(recipe),
-            preprocessing=stated_in(recipe) if preprocessing is None else preprocessing,
-            **options,
-        )
+        return cls(list(networks_of(recipe, first, networks)), **options)
 
     @property
     def network(self) -> str:
@@ -391,3 +381,54 @@ class Dreamer:
 def chosen_recipe(recipe: Recipe | str) -> Recipe:
     """Returns a recipe for a recipe or the name of a preset."""
     return preset(recipe) if isinstance(recipe, str) else recipe
+
+
+def dream(
+    photo: "Photo",
+    recipe: Recipe | str = "default",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    preprocessing: str | None = None,
+    trust_model: bool = False,
+    **settings: Any,
+) -> Dream:
+    """Dreams one picture: a `Dreamer` for one use.
+
+    Args:
+        photo: As for `Dreamer.steps`.
+        recipe: A recipe or the name of a preset.
+        weights: As for `Dreamer`.
+        preprocessing: As for `Dreamer`.
+        trust_model: As for `Dreamer`.
+        **settings: Any setting of the recipe, put over it, and any run setting;
+            `layers={"mixed3": 3.0}` is another way to write an objective, and
+            `network` may be whatever `Dreamer` takes.
+
+    Returns:
+        The dream; `dream(...).save("out.png")` writes it.
+
+    Raises:
+        SettingError: If a setting is unknown or impossible.
+        DreamError: As for `Dreamer` and `Dreamer.steps`.
+    """
+    network = settings.pop("network", None)
+    if isinstance(network, str) and not user_models.is_file(network):
+        settings["network"], network = network, None
+    run = pop_keys(settings, RunSettings.model_fields)
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            hint=nearest(unknown[0], names),
+        )
+    dreamer = Dreamer.of(
+        chosen := chosen_recipe(recipe).but(**settings),
+        network,
+        weights=weights,
+        preprocessing=preprocessing,
+        trust_model=trust_model,
+        run=RunSettings.of(run),
+    )
+    return dreamer.dream(photo, chosen)

@@ -13,8 +13,7 @@ from keras_dream.errors import NetworkError, short_repr
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.terms import NetworkTerm
-from keras_dream.zoo.load import Loaded
-from keras_dream.zoo.loading import check_opaque
+from keras_dream.zoo.load import LoadedNetwork, check_opaque
 
 Strongest = Mapping[str, Mapping[str, Sequence[int]]]
 """Channels that `strongest(n)` means, by network and by the text of the target."""
@@ -33,7 +32,7 @@ class Networks:
         SettingError: If one has layers that only Keras can run, on another backend.
     """
 
-    def __init__(self, loaded: Mapping[str, Loaded], backend: Backend):
+    def __init__(self, loaded: Mapping[str, LoadedNetwork], backend: Backend):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
@@ -46,7 +45,7 @@ class Networks:
         """The networks' names."""
         return tuple(self._loaded)
 
-    def loaded(self, name: str) -> Loaded:
+    def loaded(self, name: str) -> LoadedNetwork:
         """Returns a network by its name.
 
         Raises:
@@ -61,7 +60,7 @@ class Networks:
             )
         return self._loaded[name]
 
-    def used(self, recipe: Recipe) -> tuple[Loaded, ...]:
+    def used(self, recipe: Recipe) -> tuple[LoadedNetwork, ...]:
         """Returns the networks that a recipe dreams with, each once."""
         more = tuple(term.network for term in recipe.also or ()) or self.names
         return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *more]))

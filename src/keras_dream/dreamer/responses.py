@@ -25,10 +25,11 @@ import numpy as np
 
 from keras_dream.backend.protocol import Backend
 from keras_dream.errors import NonFiniteError, ObjectiveError
-from keras_dream.geometry import Size, leaves, noise, taps
+from keras_dream.geometry import Size, taps
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
+from keras_dream.pictures.synthetic import leaves, noise
 from keras_dream.recipe.objectives import Layer, Objective
 
 REFERENCES = ("noise", "noise", "smooth noise", "smooth noise", *["leaves"] * 4)
@@ -220,7 +221,7 @@ def references(side: int) -> tuple[np.ndarray, ...]:
             made.append(leaves(seed, (side, side)))
         else:
             steepness = 2.0 if kind == "smooth noise" else 1.0
-            made.append(noise(seed, (side, side), steepness))
+            made.append(noise(seed, (side, side), steepness=steepness))
     return tuple(made)
 
 

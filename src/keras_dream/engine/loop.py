@@ -17,6 +17,7 @@ from keras_dream.engine.gradients import Gradient
 from keras_dream.engine.optimizers import Ascent
 from keras_dream.engine.result import Dream
 from keras_dream.errors import NonFiniteError
+from keras_dream.events import Event
 from keras_dream.geometry import Size, jitter_offsets, octave_sizes, taps
 from keras_dream.recipe.recipe import Recipe
 
@@ -46,7 +47,7 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Event):
     """One step of a dream; it never changes once yielded.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.pictures.picture import encode_picture, save_picture
+from keras_dream.pictures.encoding import encode_picture, save_picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
 
 # The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.

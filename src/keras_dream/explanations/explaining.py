@@ -19,7 +19,7 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.layers import Facts, chief_layers, facts, matching
 from keras_dream.graph.passes import truncate
-from keras_dream.graph.positions import Places, places
+from keras_dream.graph.positions import Positions, positions
 from keras_dream.pictures.picture import as_picture
 from keras_dream.recipe.objectives import Layer
 
@@ -73,7 +73,7 @@ def explain(
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     small = (seen.shape[0], seen.shape[1])
     nodes, notices = _chosen(dreamer.graph, layers, small)
-    where = places(truncate(dreamer.graph, frozenset(nodes)), *small)
+    where = positions(truncate(dreamer.graph, frozenset(nodes)), *small)
     described = facts(dreamer.graph, nodes)
     made = [
         _layer(response, fact, where[response.node], size, small, top)
@@ -136,9 +136,9 @@ def _chosen(
 def _usual(graph: Graph) -> list[str]:
     """Returns the chief layers that have something of their own to show, and where."""
     chief = chief_layers(graph)
-    reach = graph.reach()
+    fields = graph.receptive_fields()
     ops = {node.name: node.op for node in graph.nodes}
-    bounded = [node for node in chief if np.isfinite(reach[node].stride)]
+    bounded = [node for node in chief if np.isfinite(fields[node].stride)]
     # A pool shows the channels of the layer before it once more.
     return [node for node in bounded if "pool" not in ops[node]] or list(chief)
 
@@ -152,7 +152,7 @@ def _with_classes(layer: LayerSeen, classes: Sequence[str]) -> LayerSeen:
 
 
 def _layer(
-    response: Response, fact: Facts, where: Places, size: Size, seen: Size, top: int
+    response: Response, fact: Facts, where: Positions, size: Size, seen: Size, top: int
 ) -> LayerSeen:
     """Returns a layer with its strongest channels.
 

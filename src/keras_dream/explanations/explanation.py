@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_dream.dreamer.responses import REFERENCES, UNUSUAL
 from keras_dream.graph.layers import Facts
-from keras_dream.graph.positions import Places
-from keras_dream.pictures.heatmaps import (
+from keras_dream.graph.positions import Positions
+from keras_dream.pictures.drawing import (
     Cell,
     Page,
     Row,
@@ -20,7 +20,8 @@ from keras_dream.pictures.heatmaps import (
     shrunk,
     spread,
 )
-from keras_dream.pictures.picture import Picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.objectives import Class
 
 CELL = (200, 210)  # (height, width) in pixels that a heat map may have
@@ -97,7 +98,7 @@ class LayerSeen:
     cells: tuple[int, int]
     channels: tuple[ChannelSeen, ...]
     heat: np.ndarray
-    places: Places
+    places: Positions
     seen: tuple[int, int]
     objective: str
 
@@ -246,8 +247,8 @@ def _page(found: Explanation) -> Page:
 def _row(layer: LayerSeen, small: np.ndarray) -> Row:
     fact = layer.facts
     sight = "the whole picture"
-    if np.isfinite(fact.field):
-        sight = f"{fact.field:.0f} pixels, every {fact.stride:.0f}"
+    if np.isfinite(fact.receptive_field):
+        sight = f"{fact.receptive_field:.0f} pixels, every {fact.stride:.0f}"
     return Row(
         title=fact.layer,
         subtitle=f"{fact.kind}, {fact.channels} channels; a cell sees {sight}; "

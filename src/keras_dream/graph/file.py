@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_dream.errors import NetworkError, WeightsError
-from keras_dream.graph.check import check
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import INPUT, OPERATIONS, Node, must
+from keras_dream.recipe.objectives import parse
 
-FORMAT = "1"
+FORMAT = "1"  # raised whenever an operation changes its attributes or its meaning
 KEY = "keras-dream"  # of the metadata, under which the graph is
 KINDS = {"F32": "<f4", "F16": "<f2"}  # what `save` writes
 
@@ -61,6 +62,7 @@ def load(path: Path, *, sound: bool = False) -> Graph:
 
     try:
         header, arrays = _mapped(path) if sound else _read(path)
+        must(header["format"] == FORMAT, "the format")
         nodes = (Node(n, op, tuple(i), attrs) for n, op, i, attrs in header["nodes"])
         graph = Graph(
             nodes=tuple(nodes),
@@ -71,7 +73,7 @@ def load(path: Path, *, sound: bool = False) -> Graph:
             objective=header["objective"],
         )
         check(graph, numbers=not sound)
-    # What is forged fails where it is first used as what it is not.
+    # A forged value fails where it is first used as what it is not.
     except (OSError, SafetensorError, ArithmeticError, AttributeError, LookupError,
             RecursionError, TypeError, ValueError):  # fmt: skip
         raise WeightsError(
@@ -82,8 +84,38 @@ def load(path: Path, *, sound: bool = False) -> Graph:
     return graph
 
 
+def check(graph: Graph, *, numbers: bool = True) -> None:
+    """Makes sure that a graph can be run: a file may be damaged or forged.
+
+    Args:
+        graph: The graph.
+        numbers: Whether every weight is looked at, too.
+
+    Raises:
+        ValueError, TypeError, KeyError, …: If anything is not as it must be.
+    """
+    channels: dict[str, int] = {}
+    for node in graph.nodes:
+        must(isinstance(node.name, str) and node.name not in channels, "a name")
+        must((node.op == INPUT) == (not channels), "one image, at first")
+        op = OPERATIONS[node.op](node, graph.weights)
+        inputs = [channels[name] for name in node.inputs]
+        op.check(inputs)
+        channels[node.name] = op.channels(inputs)
+    must(bool(channels), "nodes")
+    for array in graph.weights.values() if numbers else ():
+        must(np.isfinite(array).all(), "finite weights")
+    for layer, name in graph.layers.items():
+        must(isinstance(layer, str) and name in channels, "layers")
+    must(all(isinstance(name, str) for name in graph.classes), "names of classes")
+    if graph.classifier is not None:
+        must(len(graph.classes) in (0, channels[graph.classifier]), "classes")
+    if graph.objective is not None:
+        parse(graph.objective)
+
+
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """Returns what the metadata tells of a graph, and its arrays."""
+    """Returns the header of a graph, and its arrays."""
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
@@ -102,11 +134,11 @@ def _mapped(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     # complaining, that must not be written to.
     whole = np.memmap(path, np.uint8, "c")
     start = 8 + int(whole[:8].view("<u8")[0])  # behind the header and its length
-    told = json.loads(whole[8:start].tobytes())
-    header = json.loads(told.pop("__metadata__")[KEY])
+    entries = json.loads(whole[8:start].tobytes())
+    header = json.loads(entries.pop("__metadata__")[KEY])
     arrays: dict[str, np.ndarray] = {}
-    for name, facts in told.items():
-        first, last = facts["data_offsets"]
-        values = whole[start + first : start + last].view(KINDS[facts["dtype"]])
-        arrays[name] = values.reshape(facts["shape"])
+    for name, entry in entries.items():
+        first, last = entry["data_offsets"]
+        values = whole[start + first : start + last].view(KINDS[entry["dtype"]])
+        arrays[name] = values.reshape(entry["shape"])
     return header, arrays

@@ -5,57 +5,36 @@ A graph is exact and unfolded: every layer of the Keras model can be asked for.
 asks for.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_dream.errors import NetworkError, ObjectiveError, nearest
+from keras_dream.geometry import Size
+from keras_dream.graph.ops import (
+    OPERATIONS,
+    Join,
+    Node,
+    Operation,
+    ReceptiveField,
+)
 
-INPUT = "input"
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
-
-# Operations that make one cell out of the whole map.
-GLOBAL = ("global_mean", "global_max")
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operation.
-
-    Attributes:
-        name: Its name in the graph: the layer's own, or its class and ordinal; a
-            layer's inner operation has "/" and a word behind that.
-        op: What it does; `keras_dream.graph.program` lists the operations.
-        inputs: Names of the nodes that it reads.
-        attrs: Its constants, as JSON types.
-    """
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Plan(NamedTuple):
     """A graph at one size of picture.
 
     Attributes:
-        sizes: (height, width) of every node's map.
+        sizes: (height, width) of every node's feature map.
         values: The paddings that depend on the size, four to a node, in node order.
     """
 
-    sizes: Mapping[str, tuple[int, int]]
+    sizes: Mapping[str, Size]
     values: tuple[int, ...]
-
-
-class Reach(NamedTuple):
-    """How far a cell sees: receptive field and stride in pixels, or infinite."""
-
-    field: float
-    stride: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +62,14 @@ class Graph:
     objective: str | None = None
     unsupported: Mapping[str, str] = field(default_factory=dict)
     opaque: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """The nodes' operations, in the order of the nodes."""
+        return tuple(
+            OPERATIONS[node.op](node, self.weights, layer=self.opaque.get(node.name))
+            for node in self.nodes
+        )
 
     def node_of(self, layer: str) -> str:
         """Returns the node of a layer.
@@ -137,11 +124,12 @@ class Graph:
         )
 
     def channels(self) -> dict[str, int]:
-        """Returns the number of channels of every node's map."""
-        found: dict[str, int] = {}
-        for node in self.nodes:
-            found[node.name] = _channels(node, [found[i] for i in node.inputs], self)
-        return found
+        """Returns the number of channels of every node's feature map."""
+        channels: dict[str, int] = {}
+        for op in self.operations:
+            inputs = [channels[name] for name in op.node.inputs]
+            channels[op.node.name] = op.channels(inputs)
+        return channels
 
     def plan(self, height: int, width: int) -> Plan:
         """Resolves sizes and SAME paddings for a picture.
@@ -153,11 +141,20 @@ class Graph:
         Raises:
             NetworkError: If the picture is too small for an operation.
         """
-        sizes: dict[str, tuple[int, int]] = {}
+        channels, picture = self.channels(), (height, width)
+        sizes: dict[str, Size] = {}
         values: list[int] = []
-        for node in self.nodes:
-            given = [sizes[name] for name in node.inputs]
-            size, padding = _resolve(node, given, (height, width), self)
+        for op in self.operations:
+            node = op.node
+            inputs = [sizes[name] for name in node.inputs] or [picture]
+            if isinstance(op, Join) and op.misfits(inputs):
+                raise NetworkError(
+                    f"A picture must have sides that fit {node.name}, which joins "
+                    "maps of one size",
+                    received=f"{width} × {height} pixels",
+                    hint="try sides that are multiples of 32",
+                )
+            size = op.size(inputs, [channels[name] for name in node.inputs])
             if min(size) < 1:
                 raise NetworkError(
                     f"A picture must be large enough for {node.name}",
@@ -165,8 +162,8 @@ class Graph:
                     hint="try a larger picture or an earlier layer",
                 )
             sizes[node.name] = size
-            if depends_on_size(node):
-                values.extend(padding)
+            if op.depends_on_size:
+                values.extend(op.padding(inputs[0]))
         return Plan(sizes, tuple(values))
 
     def smallest(self, border: int = 0, nodes: Iterable[str] = ()) -> int:
@@ -194,146 +191,24 @@ class Graph:
             return False
         return all(min(sizes[name]) > 2 * border for name in nodes)
 
-    def reach(self) -> dict[str, Reach]:
-        """Returns every node's receptive field and stride in pixels.
+    def receptive_fields(self) -> dict[str, ReceptiveField]:
+        """Returns what a cell of every node sees, in pixels.
 
         Global operations see everything: infinite. So do opaque nodes, of which
         nothing is known.
         """
-        found: dict[str, Reach] = {}
-        for node in self.nodes:
-            given = [found[name] for name in node.inputs] or [Reach(1, 1)]
-            wide = max(r.field for r in given)
-            # A cell that scales a map, as in squeeze-and-excite, has no stride.
-            stride = min(r.stride for r in given)
-            if node.op in GLOBAL or node.op == "opaque":
-                wide = stride = math.inf
-            elif "stride" in node.attrs:
-                span = max(
-                    (k - 1) * d for k, d in zip(*_window(node, self), strict=True)
-                )
-                wide += span * stride if span else 0
-                stride *= max(node.attrs["stride"])
-            found[node.name] = Reach(wide, stride)
-        return found
+        fields: dict[str, ReceptiveField] = {}
+        for op in self.operations:
+            inputs = [fields[name] for name in op.node.inputs]
+            fields[op.node.name] = op.receptive_field(inputs)
+        return fields
 
     def flops(self, height: int, width: int) -> int:
         """Returns multiplications and additions of one forward run of convolutions."""
         sizes = self.plan(height, width).sizes
-        total = 0
-        for node in self.nodes:
-            kernel = self.weights.get(f"{node.name}/kernel")
-            if kernel is not None:
-                h, w = sizes[node.name]
-                total += 2 * kernel.size * h * w
-        return total
+        return sum(op.flops(sizes[op.node.name]) for op in self.operations)
 
     def activation_bytes(self, height: int, width: int) -> int:
-        """Returns the float32 memory of all maps that a gradient may hold."""
+        """Returns the float32 memory of all feature maps that a gradient may hold."""
         sizes, channels = self.plan(height, width).sizes, self.channels()
-        return sum(4 * math.prod(sizes[n.name]) * channels[n.name] for n in self.nodes)
-
-
-def depends_on_size(node: Node) -> bool:
-    """Tells whether a node's padding depends on the size of the picture."""
-    strided = max(_stride(node)) > 1
-    return strided and node.attrs["padding"] == "same"
-
-
-def _stride(node: Node) -> tuple[int, int]:
-    """Returns a node's stride; a pad's is that of the windows it is meant for."""
-    down, right = node.attrs.get("stride") or node.attrs.get("ahead") or (1, 1)
-    return down, right
-
-
-def fixed_padding(node: Node, graph: Graph) -> tuple[int, int, int, int]:
-    """Returns the padding of a node that does not depend on the size."""
-    return _padding(node, (1, 1), graph)
-
-
-def _window(node: Node, graph: Graph) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Returns a node's window and dilation."""
-    kernel = graph.weights.get(f"{node.name}/kernel")
-    size = tuple(node.attrs["size"]) if kernel is None else kernel.shape[:2]
-    return (size[0], size[1]), tuple(node.attrs.get("dilation", (1, 1)))
-
-
-def _padding(
-    node: Node, given: tuple[int, int], graph: Graph
-) -> tuple[int, int, int, int]:
-    padding = node.attrs.get("padding", "valid")
-    if padding == "valid":
-        return (0, 0, 0, 0)
-    if padding != "same":
-        top, bottom, left, right = padding
-        return (top, bottom, left, right)
-    found: list[int] = []
-    # SAME: as few cells as the rounded-up output needs, the odd one at the end.
-    for n, k, d, s in zip(given, *_window(node, graph), _stride(node), strict=True):
-        total = max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        total = (k - 1) * d if s == 1 else total
-        found += [total // 2, total - total // 2]
-    return (found[0], found[1], found[2], found[3])
-
-
-def _resolve(
-    node: Node, given: list[tuple[int, int]], picture: tuple[int, int], graph: Graph
-) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    if node.op == INPUT:
-        return picture, (0, 0, 0, 0)
-    if node.op in GLOBAL:
-        return (1, 1), (0, 0, 0, 0)
-    if node.op == "opaque":
-        return _opaque_size(node, given, graph), (0, 0, 0, 0)
-    # Maps of 1 × 1 are broadcast against the others.
-    h, w = max(s[0] for s in given), max(s[1] for s in given)
-    if not {*given} <= {(h, w), (1, 1)}:
-        raise NetworkError(
-            f"A picture must have sides that fit {node.name}, which joins maps of one "
-            "size",
-            received=f"{picture[1]} × {picture[0]} pixels",
-            hint="try sides that are multiples of 32",
-        )
-    padding = _padding(node, (h, w), graph)
-    top, bottom, left, right = padding
-    if node.op == "crop":
-        return (h - top - bottom, w - left - right), padding
-    h, w = h + top + bottom, w + left + right
-    if "stride" not in node.attrs:
-        return (h, w), padding
-    (kh, kw), (dh, dw) = _window(node, graph)
-    sh, sw = node.attrs["stride"]
-    size = ((h - (kh - 1) * dh - 1) // sh + 1, (w - (kw - 1) * dw - 1) // sw + 1)
-    return size, padding
-
-
-def _opaque_size(
-    node: Node, given: list[tuple[int, int]], graph: Graph
-) -> tuple[int, int]:
-    channels = graph.channels()
-    shapes = [(1, *s, channels[i]) for s, i in zip(given, node.inputs, strict=True)]
-    try:
-        shape = graph.opaque[node.name].shape(shapes)
-    # A picture too small for somebody's layer makes it raise whatever it likes.
-    except Exception:  # noqa: BLE001
-        return (0, 0)
-    return (shape[1], shape[2])
-
-
-def _channels(node: Node, given: list[int], graph: Graph) -> int:
-    kernel = graph.weights.get(f"{node.name}/kernel")
-    if node.op == INPUT:
-        return node.attrs.get("channels", 3)
-    if node.op == "depthwise_conv2d" and kernel is not None:
-        return kernel.shape[2] * kernel.shape[3]
-    if kernel is not None:
-        return kernel.shape[3]
-    if node.op == "concat":
-        return sum(given)
-    if node.op == "gather":
-        return len(node.attrs["channels"])
-    if node.op == "part":
-        return node.attrs["channels"]
-    if node.op == "opaque":
-        return graph.opaque[node.name].channels
-    return max(given)
+        return sum(4 * h * w * channels[name] for name, (h, w) in sizes.items())

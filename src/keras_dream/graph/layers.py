@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_dream.errors import NetworkError, ObjectiveError, nearest, short_repr
-from keras_dream.graph.graph import INPUT, Graph
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import INPUT
 from keras_dream.graph.passes import truncate
 from keras_dream.recipe.objectives import Layer, parse
 
@@ -36,7 +37,7 @@ class Facts:
         kind: Its class, as in `conv2d@7`; what it does, where Keras has no class.
         channels: How many.
         stride: Pixels from one cell to the next; infinite for the whole picture.
-        field: Pixels that a cell sees; infinite for the whole picture.
+        receptive_field: Pixels that a cell sees; infinite for the whole picture.
         smallest: Side in pixels of the smallest square picture for it.
         depth: The share of the network's convolutions, one behind the other, that lie
             before it or in it, from 0 to 1.
@@ -48,7 +49,7 @@ class Facts:
     kind: str
     channels: int
     stride: float
-    field: float
+    receptive_field: float
     smallest: int
     depth: float
     work: float
@@ -133,7 +134,11 @@ def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
         nodes: Names of their nodes.
     """
     known, kinds = names(graph), _kinds(graph)
-    reach, channels, depths = graph.reach(), graph.channels(), _depths(graph)
+    fields, channels, depths = (
+        graph.receptive_fields(),
+        graph.channels(),
+        _depths(graph),
+    )
     deepest = max(depths.values()) or 1
     whole = _work(graph) or 1
     smallest = 1
@@ -146,8 +151,8 @@ def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
                 layer=known[node],
                 kind=kinds[node],
                 channels=channels[node],
-                stride=reach[node].stride,
-                field=reach[node].field,
+                stride=fields[node].stride,
+                receptive_field=fields[node].size,
                 smallest=smallest,
                 depth=depths[node] / deepest,
                 work=_work(before) / whole,

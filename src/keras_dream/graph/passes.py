@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from keras_dream.graph.graph import Graph, Node
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
 
 Outputs = frozenset[str]
 

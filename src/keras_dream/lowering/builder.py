@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from keras_dream.graph.graph import Node
+from keras_dream.graph.ops import OPERATIONS, Node
 
 
 Form = Literal["map", "tokens", "vector", "flat", "plane"]
@@ -84,7 +84,7 @@ class Builder:
                 # A copy: numpy may look into the memory of the layer itself.
                 self.weights[f"{name}/{kind}"] = np.array(array, np.float32)
         value = Value(name)
-        value.single = op.startswith("global_") or (
+        value.single = OPERATIONS[op].is_global or (
             bool(inputs) and all(i.single for i in inputs)
         )
         return value

@@ -185,8 +185,14 @@ def _pool(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value
 def _window_padding(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value:
-    size, ahead = [layer.size] * 2, [2, 2]
-    return builder.add(name, "pad", inputs[0], padding="same", size=size, ahead=ahead)
+    return builder.add(
+        name,
+        "pad",
+        inputs[0],
+        padding="same",
+        size=[layer.size] * 2,
+        consumer_stride=[2, 2],
+    )
 
 
 RULES: Mapping[str, Rule] = {

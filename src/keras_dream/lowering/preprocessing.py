@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest, short_repr
-from keras_dream.graph.graph import INPUT
+from keras_dream.graph.ops import INPUT
 from keras_dream.lowering.builder import POINTWISE, Builder, Value, to_numpy
 from keras_dream.lowering.operators import picks_channels
 

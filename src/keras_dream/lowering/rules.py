@@ -32,8 +32,10 @@ _SLOPES = {"elu": 1.0, "leaky_relu": 0.2}
 
 
 def _named_activation(builder: Builder, name: str, x: Value, kind: str | None) -> Value:
-    slope: dict[str, Any] = {"slope": _SLOPES[kind]} if kind in _SLOPES else {}
-    return builder.add(name, "activation", x, kind=kind, **slope)
+    attrs: dict[str, Any] = {"kind": kind}
+    if kind in _SLOPES:
+        attrs["negative_slope"] = _SLOPES[kind]
+    return builder.add(name, "activation", x, **attrs)
 
 
 def _activation_name(function: Any) -> str | None:
@@ -224,7 +226,9 @@ def _relu(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value
 def _sloped(kind: str, attribute: str) -> Rule:
     def rule(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
         slope = float(getattr(layer, attribute))
-        return builder.add(name, "activation", inputs[0], kind=kind, slope=slope)
+        return builder.add(
+            name, "activation", inputs[0], kind=kind, negative_slope=slope
+        )
 
     return rule
 

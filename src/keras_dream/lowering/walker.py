@@ -7,7 +7,8 @@ rule in `keras_dream.lowering.rules` stays an opaque node that calls the Keras l
 import re
 from typing import Any
 
-from keras_dream.graph.graph import INPUT, Graph
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import INPUT
 from keras_dream.lowering import operators, rules
 from keras_dream.lowering.builder import Builder, Form, Value
 from keras_dream.lowering.opaque import KerasCall, OpaqueLayer

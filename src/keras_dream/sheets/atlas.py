@@ -10,10 +10,11 @@ import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.errors import InputError, NetworkError, ObjectiveError, SettingError
-from keras_dream.geometry import leaves, noise
 from keras_dream.graph.layers import chief_layers, matching, names
 from keras_dream.graph.passes import truncate
-from keras_dream.pictures.picture import Picture, save_picture
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.picture import Picture
+from keras_dream.pictures.synthetic import leaves, noise
 from keras_dream.recipe.objectives import Class, Layer, parse
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.settings import pop_keys

@@ -13,7 +13,8 @@ from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.terms import STATED, parse_term
 from keras_dream.sheets.plan import Head, named_errors
-from keras_dream.zoo import load as zoo, user_models
+from keras_dream.zoo import catalogue, user_models
+from keras_dream.zoo.network import Network
 
 PRESET = "preset"
 
@@ -84,6 +85,9 @@ def _named(axis: Axis, models: dict[str, Any]) -> Axis:
 
 
 def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
+    if isinstance(value, Network):
+        models[value.name] = value
+        return value.name
     network = settings_of(setting, value).get("network")
     if network is not None and user_models.is_file(network):
         return str(value).replace(str(network), user_models.named(network, models), 1)
@@ -211,11 +215,13 @@ def _check_value(recipe: Recipe, name: str) -> None:
         if name in ("objective", "also") and term.objective:
             parse(term.objective)
         if name in ("network", "also") and not user_models.is_file(term.network):
-            zoo.entry(term.network)
+            catalogue.entry(term.network)
 
 
 def text_of(value: Any) -> str:
     """Returns a value as a person would type it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Network):
+        return value.name
     return "none" if value is None else str(value)

@@ -13,13 +13,9 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.result import Dream
 from keras_dream.errors import DreamError, InputError, OutputError, short_repr
 from keras_dream.files import check_output
-from keras_dream.pictures.picture import (
-    SUFFIXES,
-    Picture,
-    read_notes,
-    read_picture,
-    to_uint8,
-)
+from keras_dream.pictures.encoding import SUFFIXES
+from keras_dream.pictures.metadata import read_notes
+from keras_dream.pictures.picture import Picture, read_picture, to_uint8
 from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.sheets.draw import shrunk
 from keras_dream.sheets.plan import Cell

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.geometry import Size, noise
+from keras_dream.geometry import Size
+from keras_dream.pictures.synthetic import noise
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.sheets.plan import Cell
 

@@ -22,7 +22,7 @@ from keras_dream.sheets.cells import LEAST_SIDE, shrink
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count, named_errors
 from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
 from keras_dream.zoo import user_models
-from keras_dream.zoo.loading import asks_for_class, check_names
+from keras_dream.zoo.network import Network, as_networks, asks_for_class
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Photo
@@ -61,7 +61,8 @@ def grid(
         fresh: Whether to dream again what is there.
         **settings: Any setting of the recipe, put over it and over presets; any run
             setting, and `weights` and `trust_model`, as for `Dreamer`. `network` may be
-            a model file, a `keras.Model` or a `Dreamer`.
+            whatever `Dreamer` takes, or a `Dreamer`; an axis of networks may have
+            `Network`s among its values.
 
     Returns:
         The sheet; `grid(...).save("grid.png")` writes it.
@@ -76,6 +77,8 @@ def grid(
     run = run_of(settings)
     options = pop_keys(settings, _OPTIONS)
     axes, models = read_axes(x=x, y=y, z=z)
+    trust = options.get("trust_model", False)
+    networks = [n for given in models.values() for n in as_networks(given, trust=trust)]
     plan = plan_grid(
         shrink(as_picture(photo), photo_side),
         axes,
@@ -83,7 +86,7 @@ def grid(
         over=Recipe.of(settings),
         size=size,
     )
-    dreamers = grid_dreamers(plan, run=run, model=model, models=models, **options)
+    dreamers = grid_dreamers(plan, run=run, model=model, networks=networks, **options)
     kept = None if folder is None else Path(folder)
     return to_the_end(Work(plan, dreamers, folder=kept, fresh=fresh))
 
@@ -145,7 +148,9 @@ def grid_dreamers(
     plan: Plan,
     *,
     model: Any = None,
-    weights: Any = None,
+    networks: Sequence[Network] = (),
+    weights: str | os.PathLike[str] | None = None,
+    trust_model: bool = False,
     **options: Any,
 ) -> Dreamers:
     """Returns who dreams the cells of a grid.
@@ -154,17 +159,18 @@ def grid_dreamers(
         plan: The grid.
         model: What `Dreamer` takes, or a `Dreamer`, in place of the recipes' first
             network; None for that.
-        weights: A weights file where there is one network, or a dictionary by network.
+        networks: What the recipes' names stand for, as for `Dreamer.of`.
+        weights: A weights file for the network, where there is one.
+        trust_model: Whether `model` may be opened, if it is a file.
         **options: Other arguments of `Dreamers` and `Dreamer.of`.
 
     Raises:
         SettingError: If the network is an axis and a model is given.
         WeightsError: If one weights file is given for several networks.
-        NetworkError: If one is given for a network that no cell has.
     """
     recipes = [cell.recipe for cell in plan.cells]
-    networks = list(dict.fromkeys(recipe.network for recipe in recipes))
-    if model is not None and len(networks) > 1:
+    names = list(dict.fromkeys(recipe.network for recipe in recipes))
+    if model is not None and len(names) > 1:
         raise SettingError(
             "The networks of an axis must have names",
             received="a model beside it",
@@ -172,22 +178,22 @@ def grid_dreamers(
         )
     if isinstance(model, Dreamer):
         return Dreamers(recipes, dreamer=model)
+    if weights is not None and len(names) > 1:
+        raise WeightsError(
+            "A weights file must be for a grid of one network",
+            received=f"one for {', '.join(names)}",
+            hint="write NETWORK=FILE, in Python Network(name, weights=FILE) as a value "
+            "of the axis",
+        )
     if model is not None:
         scored = max(recipes, key=lambda recipe: len(asks_for_class(recipe)))
+        asked = {"weights": weights, "trust_model": trust_model, **options}
         return Dreamers(
-            recipes, dreamer=Dreamer.of(scored, model, weights=weights, **options)
+            recipes, dreamer=Dreamer.of(scored, model, networks=networks, **asked)
         )
-    if weights is not None and not isinstance(weights, Mapping):
-        if len(networks) > 1:
-            raise WeightsError(
-                "A weights file must be for a grid of one network",
-                received=f"one for {', '.join(networks)}",
-                hint="write NETWORK=FILE, in Python a dictionary",
-            )
-        weights = {networks[0]: weights}
-    named = {term.network for recipe in recipes for term in recipe.terms}
-    check_names("weights", weights or {}, sorted(named))
-    return Dreamers(recipes, weights=weights, **options)
+    if weights is not None:
+        networks = [*networks, Network(names[0], weights=weights)]
+    return Dreamers(recipes, networks=networks, **options)
 
 
 def _sections(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,15 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.loop import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
-from keras_dream.pictures.picture import SUFFIXES, read_notes, save_picture
+from keras_dream.pictures.encoding import SUFFIXES, save_picture
+from keras_dream.pictures.metadata import read_notes
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import canonical_json, pop_keys
 from keras_dream.sheets.cells import Made, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Clock
 from keras_dream.sheets.draw import draw, lay_out
 from keras_dream.sheets.plan import Cell, Plan, named_errors
-from keras_dream.zoo.loading import asks_for_class
+from keras_dream.zoo.network import Network, asks_for_class
 
 KINDS = ("atlas", "grid")
 PAGE = ".html"
@@ -37,7 +38,7 @@ class Dreamers:
         recipes: All recipes that will be asked for.
         dreamer: One that dreams them all, or None to load what they name.
         loading: Told the names of networks before they are loaded.
-        weights: Weights files by network.
+        networks: What the recipes' names stand for, as for `Dreamer.of`.
         options: Of `Dreamer.of`, for those that are loaded.
     """
 
@@ -47,12 +48,12 @@ class Dreamers:
         *,
         dreamer: Dreamer | None = None,
         loading: Callable[[str], None] | None = None,
-        weights: Mapping[str, Any] | None = None,
+        networks: Sequence[Network] = (),
         **options: Any,
     ):
         self._given = dreamer
         self._loading = loading
-        self._weights = weights or {}
+        self._networks = networks
         self._options = options
         self._loaded: dict[tuple[Any, ...], Dreamer] = {}
         # A network publishes its classifier in a file of its own: it is loaded with
@@ -78,7 +79,7 @@ class Dreamers:
                 self._loading(" + ".join(names))
             self._loaded[key] = Dreamer.of(
                 self._first.get(key, recipe),
-                weights={n: path for n, path in self._weights.items() if n in names},
+                networks=self._networks,
                 **self._options,
             )
         return self._loaded[key]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from keras_dream.errors import NetworkError, nearest
 from keras_dream.weights.source import Source
 from keras_dream.zoo import applications, architectures, googlenet
 from keras_dream.zoo.entry import Entry
@@ -96,3 +97,18 @@ ZOO: Mapping[str, Entry] = {
         *applications.entries(),
     )
 }
+
+
+def entry(name: str) -> Entry:
+    """Returns the entry of a network.
+
+    Raises:
+        NetworkError: If there is none of that name; with the nearest one.
+    """
+    if name not in ZOO:
+        raise NetworkError(
+            "A network must be one that exists",
+            received=repr(name),
+            hint=nearest(name, ZOO, see="`dream networks`"),
+        )
+    return ZOO[name]

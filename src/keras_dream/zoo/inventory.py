@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_dream.backend import load as backends
 from keras_dream.errors import DreamError, OutputError, WeightsError, short_repr
 from keras_dream.files import check_file
 from keras_dream.weights import cache as manifest, verify as hashes
@@ -17,8 +18,9 @@ from keras_dream.weights.download import cache_error
 from keras_dream.weights.source import Source, fitting, home, places
 from keras_dream.weights.transfer import Part
 from keras_dream.weights.verify import CHUNK, LocalFile
-from keras_dream.zoo import load as zoo, lowered_cache
+from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
+from keras_dream.zoo.load import load_entry, shipped_path
 
 
 class Stock(NamedTuple):
@@ -58,7 +60,7 @@ class Finding(NamedTuple):
 def stock(entry: Entry) -> Stock:
     """Returns what is here of a network; hashes are not computed."""
     if entry.build is None:
-        path = zoo.BUILTIN / f"{entry.name}.safetensors"
+        path = shipped_path(entry)
         return Stock("shipped", _size(path), path, "keras-dream")
     ordered = fitting(entry.sources, classifier=False)
     found = next(iter(places(ordered)), None)
@@ -99,9 +101,9 @@ def verify(entry: Entry) -> Iterator[Finding]:
 
 
 def _verify_shipped(entry: Entry) -> Finding:
-    path = zoo.BUILTIN / f"{entry.name}.safetensors"
+    path = shipped_path(entry)
     try:
-        loaded = zoo.load(entry.name)
+        loaded = load_entry(entry, backend=backends.choose())
     except DreamError as error:
         return Finding(path, "wrong", f"install keras-dream again: {error}")
     return Finding(path, "ok", "shipped", loaded.sha256)
@@ -191,7 +193,8 @@ def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]
     found = hashes.hashes_of(path)
     entry, source = _recognised(path, found, list(entries))
     if not (source.sha256 or source.md5):
-        zoo.load(entry.name, weights=path)  # nothing else can tell whether it is one
+        # Nothing else can tell whether it is one.
+        load_entry(entry, weights=path, backend=backends.choose())
     try:
         home().mkdir(parents=True, exist_ok=True)
         with manifest.locked(home() / source.file):

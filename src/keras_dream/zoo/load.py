@@ -1,33 +1,34 @@
-"""The networks that have a name, and how each is loaded."""
+"""How a network of the catalogue becomes a graph."""
 
-import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from keras_dream.errors import NetworkError, nearest
+from keras_dream.backend import load as backends
+from keras_dream.backend.protocol import Backend
+from keras_dream.errors import SettingError
 from keras_dream.graph import file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
-from keras_dream.weights import locate as files
+from keras_dream.weights.locate import locate
 from keras_dream.weights.readers import h5
+from keras_dream.weights.source import BeforeDownload, Progress
+from keras_dream.weights.verify import LocalFile, sha256_of
 from keras_dream.zoo import lowered_cache
-from keras_dream.zoo.catalogue import ZOO
 from keras_dream.zoo.entry import Entry
 
 BUILTIN = Path(__file__).parent / "builtin"
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A network ready to dream.
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network that has been read.
 
     Attributes:
         name: What a recipe calls it.
-        graph: Its operations and weights.
+        graph: Its operations and weights, on no device.
         sha256: Of its weights file; of the arrays for a model that was handed over.
         keras: Whether Keras made the graph, now or when its lowered copy was cached,
             so that its numbers depend on the version of Keras.
@@ -41,148 +42,109 @@ class Loaded:
     preprocessing: str | None = None
 
 
-def entry(name: str) -> Entry:
-    """Returns the entry of a network.
-
-    Raises:
-        NetworkError: If there is none of that name; with the nearest one.
-    """
-    if name not in ZOO:
-        raise NetworkError(
-            "A network must be one that exists",
-            received=repr(name),
-            hint=nearest(name, ZOO, see="`dream networks`"),
-        )
-    return ZOO[name]
-
-
-def needs_keras(
-    network: Any, weights: Path | None = None, classifier: bool = False
-) -> bool:
-    """Tells whether Keras must run to load what `Dreamer` was given.
-
-    It need not where a lowered copy of the network is cached. Whether that one is
-    sound, only `load` finds out.
-
-    Args:
-        network: A network's name, or anything else.
-        weights: A weights file of the user's; it has no lowered copy.
-        classifier: Whether class scores will be asked for.
-    """
-    chosen = ZOO.get(network) if isinstance(network, str) else None
-    if chosen is None or chosen.build is None:
-        return False
-    sha256 = files.known_sha256(chosen.sources, classifier) if weights is None else None
-    return sha256 is None or not _copy(chosen, sha256, classifier).is_file()
-
-
-def load(
-    name: str,
+def load_entry(
+    entry: Entry,
     *,
     weights: Path | None = None,
     classifier: bool = False,
+    backend: str,
     offline: bool = False,
-    progress: files.Progress | None = None,
-    before_keras: Callable[[], None] | None = None,
-    before_download: files.BeforeDownload | None = None,
-) -> Loaded:
-    """Loads a network by name.
+    progress: Progress | None = None,
+    before_download: BeforeDownload | None = None,
+) -> LoadedNetwork:
+    """Loads a network of the catalogue.
 
     Args:
-        name: One of `ZOO`.
+        entry: The network.
         weights: A weights file of the user's; None takes the shipped, cached or
             published one.
         classifier: Whether class scores will be asked for.
+        backend: What Keras starts on if it must run.
         offline: Never download.
-        progress: Told how a download goes.
-        before_keras: Called if Keras must run, before it is imported.
-        before_download: Asked before anything is downloaded; it may raise.
+        progress: Called with the bytes so far and in all of a download.
+        before_download: Called before anything is downloaded; it may raise.
 
     Raises:
-        NetworkError: If there is no network of that name.
         WeightsError: If its weights cannot be had or read.
         DownloadError, SaveError, OutputError: If a download fails.
     """
-    chosen = entry(name)
-    if chosen.build is None:
-        path = weights or BUILTIN / f"{name}.safetensors"
-        sha256 = files.sha256_of(path)
-        return Loaded(name, file.load(path), sha256, keras=False)
-    if weights is None:
-        held = files.locate(
-            name, chosen.sources, classifier, offline, progress, before_download
+    if entry.build is None:
+        path = weights or shipped_path(entry)
+        sha256 = sha256_of(path)
+        return LoadedNetwork(entry.name, file.load(path), sha256, keras=False)
+    if weights is not None:
+        local = LocalFile(weights, sha256_of(weights))
+        backends.set_default_keras_backend(backend)
+        return LoadedNetwork(
+            entry.name, _lowered(entry, entry.build, local.path), local.sha256
         )
-        copy = _copy(chosen, held.sha256, classifier)
-        graph = lowered_cache.read(copy)
-    else:
-        held, copy, graph = (
-            files.LocalFile(weights, files.sha256_of(weights)),
-            None,
-            None,
-        )
+    local = locate(
+        entry.name, entry.sources, classifier, offline, progress, before_download
+    )
+    copy = _copy_path(entry, local.sha256, classifier)
+    graph = lowered_cache.read(copy)
     if graph is None:
-        if before_keras is not None:
-            before_keras()
-        graph = _lowered(chosen, chosen.build, held.path)
-        if copy is not None:
-            lowered_cache.write(copy, graph)
-    return Loaded(name, graph, held.sha256)
+        backends.set_default_keras_backend(backend)
+        graph = _lowered(entry, entry.build, local.path)
+        lowered_cache.write(copy, graph)
+    return LoadedNetwork(entry.name, graph, local.sha256)
 
 
-def _lowered(chosen: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
-    """Builds a network in Keras, reads its weights and lowers it."""
-    published = {source.file: source.classifier for source in chosen.sources}
-    classifier = published.get(path.name)
-    model = build(h5.has_classifier(path) if classifier is None else classifier)
-    h5.read(model, path)
-    return lower(model, preprocessing=chosen.preprocessing, objective=chosen.objective)
+def shipped_path(entry: Entry) -> Path:
+    """Returns the file of a network that is shipped as a graph."""
+    return BUILTIN / f"{entry.name}.safetensors"
 
 
-def _copy(chosen: Entry, sha256: str, classifier: bool) -> Path:
-    """Returns where the lowered copy of a network is cached."""
-    facts = (classifier, chosen.preprocessing, chosen.objective)
-    return lowered_cache.path_of(chosen.name, sha256, *facts)
-
-
-def outline(name: str, weights: Path | None = None) -> Graph:
-    """Returns a network's graph for looking at, not for dreaming.
-
-    Without a weights file its weights may be random, and nothing is downloaded.
+def outline(entry: Entry) -> Graph:
+    """Returns a network's graph for looking at, without weights; not for dreaming.
 
     Args:
-        name: One of `ZOO`.
-        weights: A weights file of the user's, or None.
+        entry: The network; one that is shipped comes with its weights.
+    """
+    if entry.build is None:
+        return file.load(shipped_path(entry))
+    return lower(
+        entry.build(False),
+        preprocessing=entry.preprocessing,
+        objective=entry.objective,
+    )
+
+
+def check_opaque(graph: Graph, backend: Backend) -> None:
+    """Makes sure that Keras runs on the same backend, where it must run layers.
+
+    Args:
+        graph: A network's graph.
+        backend: Where it is to be computed.
 
     Raises:
-        NetworkError: If there is no network of that name.
-        WeightsError: If the file is not for it.
+        SettingError: If Keras runs on another one.
     """
-    chosen = entry(name)
-    if chosen.build is None or weights is not None:
-        return load(name, weights=weights).graph
-    return lower(chosen.build(False), preprocessing=chosen.preprocessing)
+    if not graph.opaque:
+        return
+    running = sys.modules["keras"].config.backend()
+    if running != backend.name:
+        names = ", ".join(sorted(graph.opaque)[:5])
+        raise SettingError(
+            f"The backend must be {running}, on which Keras runs, for a network "
+            "with layers that only Keras can run",
+            received=f"{backend.name} for {names}",
+            hint=f"set the backend to {running}",
+        )
 
 
-def model_name(model: Any) -> str:
-    """Returns what a recipe calls a model that was handed over."""
-    return f"model:{getattr(model, 'name', type(model).__name__)}"
+def _lowered(entry: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
+    """Builds a network in Keras, reads its weights and lowers it."""
+    published = {source.file: source.classifier for source in entry.sources}
+    classifier = published.get(path.name)
+    if classifier is None:
+        classifier = h5.has_classifier(path)
+    model = build(classifier)
+    h5.read(model, path)
+    return lower(model, preprocessing=entry.preprocessing, objective=entry.objective)
 
 
-def sha256_of_arrays(graph: Graph) -> str:
-    """Returns the sha256 of a graph's weights: names, shapes and float32 bytes.
-
-    Args:
-        graph: The graph; the weights of its opaque layers count, too.
-    """
-    from keras_dream.lowering.builder import to_numpy
-
-    arrays = dict(graph.weights)
-    for name, layer in graph.opaque.items():
-        for place, variable in enumerate(layer.weights):
-            arrays[f"{name}/opaque/{place}"] = to_numpy(variable)
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
-    return digest.hexdigest()
+def _copy_path(entry: Entry, sha256: str, classifier: bool) -> Path:
+    """Returns where the lowered copy of a network is cached."""
+    facts = (classifier, entry.preprocessing, entry.objective)
+    return lowered_cache.path_of(entry.name, sha256, *facts)

@@ -24,7 +24,7 @@ from pathlib import Path
 from keras_dream.errors import DreamError, WeightsError
 from keras_dream.files import sha256_file
 from keras_dream.graph import file as graph_file
-from keras_dream.graph.check import check
+from keras_dream.graph.file import check
 from keras_dream.graph.graph import Graph
 from keras_dream.weights import cache as manifest
 from keras_dream.weights.source import home

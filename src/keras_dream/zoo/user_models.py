@@ -5,6 +5,7 @@ opens it in its safe mode.
 """
 
 import contextlib
+import hashlib
 import math
 import os
 import warnings
@@ -20,8 +21,9 @@ from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.untrusted import archive, configuration
-from keras_dream.weights.locate import folders, sha256_of
-from keras_dream.zoo.load import Loaded, model_name, sha256_of_arrays
+from keras_dream.weights.source import folders
+from keras_dream.weights.verify import sha256_of
+from keras_dream.zoo.load import LoadedNetwork
 
 SUFFIX = ".keras"
 
@@ -65,9 +67,14 @@ def is_file(network: object) -> bool:
     return network.lower().endswith(known) or "/" in network or "\\" in network
 
 
-def name_of(network: str | os.PathLike[str]) -> str:
+def file_name(network: str | os.PathLike[str]) -> str:
     """Returns what a recipe calls a model file: its name without its folders."""
     return PureWindowsPath(network).name if os.name == "nt" else Path(network).name
+
+
+def model_name(model: Any) -> str:
+    """Returns what a recipe calls a model that was handed over."""
+    return f"model:{getattr(model, 'name', type(model).__name__)}"
 
 
 def named(network: str | os.PathLike[str], files: dict[str, Any]) -> str:
@@ -82,7 +89,7 @@ def named(network: str | os.PathLike[str], files: dict[str, Any]) -> str:
     """
     if not is_file(network):
         return str(network)
-    name = name_of(network)
+    name = file_name(network)
     if not is_file(name):
         check(network, trusted=False)
     if Path(files.setdefault(name, network)).resolve() != Path(network).resolve():
@@ -142,15 +149,15 @@ def files_of(recipe: Recipe) -> list[str]:
     return [name for name in names if is_file(name)]
 
 
-def load(
+def load_file(
     path: str | os.PathLike[str], *, trusted: bool, preprocessing: str | None = None
-) -> Loaded:
+) -> LoadedNetwork:
     """Loads a model from a `.keras` file.
 
     Args:
         path: The file.
         trusted: As for `check`.
-        preprocessing: As for `of_model`.
+        preprocessing: As for `load_model`.
 
     Raises:
         NetworkError: If it is refused, cannot be built, or is no network for pictures.
@@ -163,10 +170,10 @@ def load(
         _check_numbers(file, config, count)
         model = _opened(file)
     graph = _lowered(model, preprocessing, name=file.name)
-    return Loaded(file.name, graph, sha256, preprocessing=preprocessing)
+    return LoadedNetwork(file.name, graph, sha256, preprocessing=preprocessing)
 
 
-def of_model(model: Any, preprocessing: str | None) -> Loaded:
+def load_model(model: Any, preprocessing: str | None) -> LoadedNetwork:
     """Lowers a model that the user built.
 
     Args:
@@ -178,34 +185,27 @@ def of_model(model: Any, preprocessing: str | None) -> Loaded:
     """
     graph = _lowered(model, preprocessing, name=str(getattr(model, "name", model)))
     sha256 = sha256_of_arrays(graph)
-    return Loaded(model_name(model), graph, sha256, preprocessing=preprocessing)
+    return LoadedNetwork(model_name(model), graph, sha256, preprocessing=preprocessing)
 
 
-def resolve(
-    name: str, models: Mapping[str, str | os.PathLike[str]]
-) -> str | os.PathLike[str]:
-    """Returns the file that a recipe's network stands for, or its name in the zoo.
-
-    A recipe is untrusted: what it names is looked for among the files that the user
-    gave, and never opened as a path.
+def sha256_of_arrays(graph: Graph) -> str:
+    """Returns the sha256 of a graph's weights: names, shapes and float32 bytes.
 
     Args:
-        name: The recipe's network.
-        models: Model files by their names.
-
-    Raises:
-        NetworkError: If it is a model file which nobody gave.
+        graph: The graph; the weights of its opaque layers count, too.
     """
-    if not is_file(name):
-        return name
-    if name not in models:
-        raise NetworkError(
-            "The model file of a recipe must be given",
-            received=short_repr(name),
-            hint="add --network FILE --trust-model, in Python network=FILE and "
-            "trust_model=True",
-        )
-    return models[name]
+    from keras_dream.lowering.rules import to_numpy
+
+    arrays = dict(graph.weights)
+    for name, layer in graph.opaque.items():
+        for place, variable in enumerate(layer.weights):
+            arrays[f"{name}/opaque/{place}"] = to_numpy(variable)
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def find(

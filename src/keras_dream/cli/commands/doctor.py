@@ -1,4 +1,4 @@
-"""`dream doctor`: whether everything that a dream needs is here."""
+"""`dream doctor`: whether this machine has everything that a dream needs."""
 
 import contextlib
 import json as json_text
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_dream.cli.commands.dream import Switch
+from keras_dream.cli.options import Switch
 from keras_dream.cli.output import plain, table, write_stdout
 
 _LIBRARIES = ("numpy", "pillow", "pydantic", "keras", "torch", "jax", "tensorflow")
 
 
 class Finding(NamedTuple):
-    """What was looked at.
+    """The result of one check.
 
     Attributes:
-        what: Its name.
-        state: "ok", "absent" (which hinders nothing) or "wrong".
-        more: What was found.
+        what: What was checked.
+        state: "ok", "absent" (which does not prevent dreaming) or "wrong".
+        more: Details.
     """
 
     what: str
@@ -29,24 +29,26 @@ class Finding(NamedTuple):
 
 
 def doctor(*, json: Switch = False) -> int:
-    """Tell whether everything that a dream needs is here.
+    """Check whether this machine has everything that a dream needs.
 
-    Backends, device, memory, threads, weights, write access, versions.
-    The exit code is 1 if anything is wrong.
+    Versions, backends, devices, memory, threads, weights, and folders that can
+    be written to. The exit code is 1 if anything is wrong.
 
     Args:
-        json: tell it as JSON
+        json: print JSON
     """
-    found = [*_versions(), *_backends(), *_networks(), *_folders()]
+    findings = [*_versions(), *_backends(), *_networks(), *_folders()]
     if json:
         write_stdout(
-            json_text.dumps([finding._asdict() for finding in found], indent=2)
+            json_text.dumps([finding._asdict() for finding in findings], indent=2)
         )
     else:
         write_stdout(
-            table(("what", "state", "found"), [tuple(map(plain, row)) for row in found])
+            table(
+                ("what", "state", "more"), [tuple(map(plain, row)) for row in findings]
+            )
         )
-    return 1 if any(finding.state == "wrong" for finding in found) else 0
+    return 1 if any(finding.state == "wrong" for finding in findings) else 0
 
 
 def _versions() -> Iterator[Finding]:
@@ -60,14 +62,14 @@ def _versions() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {sys.platform}")
     yield Finding("processor", "ok", f"{processor()}, {os.cpu_count()} threads")
     for name in _LIBRARIES:
-        # One that is absent is an extra, or goes by another name; its backend tells.
+        # Optional, or installed under another name; `_backends` checks what counts.
         with contextlib.suppress(metadata.PackageNotFoundError):
             yield Finding(name, "ok", metadata.version(name))
 
 
 def _backends() -> Iterator[Finding]:
-    """Loads every backend that is installed; the one that would dream must load."""
-    from keras_dream.backend import protocol as backends
+    """Loads every backend that is installed; an error of the default one is wrong."""
+    from keras_dream.backend import load as backends
     from keras_dream.errors import DreamError
 
     try:
@@ -78,7 +80,7 @@ def _backends() -> Iterator[Finding]:
     for name in backends.NAMES:
         try:
             loaded = backends.load(name)
-        # A broken installation fails in any way it likes.
+        # A broken installation can raise anything.
         except Exception as failure:  # noqa: BLE001
             missing = isinstance(failure, DreamError) and name != chosen
             state = "absent" if missing else "wrong"
@@ -94,27 +96,30 @@ def _backends() -> Iterator[Finding]:
 
 
 def _networks() -> Iterator[Finding]:
-    """Tells the networks that are here, and in one line how many are not."""
+    """Lists the networks with weights, and in one line how many have none."""
     from keras_dream.errors import DreamError
-    from keras_dream.weights.locate import folders
-    from keras_dream.zoo import load as zoo
+    from keras_dream.weights.source import folders
+    from keras_dream.zoo import catalogue
     from keras_dream.zoo.inventory import stock
+    from keras_dream.zoo.network import Network
 
     absent = 0
-    for entry in zoo.ZOO.values():
+    for entry in catalogue.ZOO.values():
         what = f"network {entry.name}"
-        found = stock(entry)
-        if found.path is None:
+        status = stock(entry)
+        if status.path is None:
             absent += 1
-        elif found.state == "shipped":
+        elif status.state == "shipped":
             try:
-                loaded = zoo.load(entry.name)
+                loaded = Network(entry.name).load()
             except DreamError as error:
                 yield Finding(what, "wrong", str(error))
             else:
                 yield Finding(what, "ok", f"shipped, sha256 {loaded.sha256[:12]}")
         else:
-            yield Finding(what, "ok", f"{found.path}, not read; see `dream weights`")
+            yield Finding(
+                what, "ok", f"{status.path}, not checked; see `dream weights verify`"
+            )
     if absent:
         where = ", ".join(map(str, folders()))
         more = f"{absent} have no weights in {where}; see `dream networks`"
@@ -122,22 +127,22 @@ def _networks() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    from keras_dream.weights.locate import home
+    from keras_dream.weights.source import home
 
-    given = os.environ.get("KERAS_DREAM_WEIGHTS")
-    if given and not Path(given).is_dir():
-        yield Finding("KERAS_DREAM_WEIGHTS", "wrong", f"{given} is no folder")
+    extra = os.environ.get("KERAS_DREAM_WEIGHTS")
+    if extra and not Path(extra).is_dir():
+        yield Finding("KERAS_DREAM_WEIGHTS", "wrong", f"{extra} is not a folder")
     for what, folder in (("weights cache", home()), ("this folder", Path.cwd())):
         existing = folder
         while not existing.exists() and existing != existing.parent:
             existing = existing.parent
-        state = "ok" if _takes_files(existing) else "wrong"
-        outcome = "takes files" if state == "ok" else "takes no files"
+        state = "ok" if _is_writable(existing) else "wrong"
+        outcome = "can be written to" if state == "ok" else "cannot be written to"
         yield Finding(what, state, f"{folder} {outcome}")
 
 
-def _takes_files(folder: Path) -> bool:
-    """Tells whether a file can really be made: mode bits say nothing about root."""
+def _is_writable(folder: Path) -> bool:
+    """Tells whether a file can be made, by making one: mode bits are not enough."""
     import tempfile
 
     try:

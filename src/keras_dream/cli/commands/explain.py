@@ -1,4 +1,4 @@
-"""`dream explain`: what a network sees in a photo, as a page and as JSON."""
+"""`dream explain`: what a network responds to in a photo, as a page and as JSON."""
 
 import json as json_text
 from pathlib import Path
@@ -6,37 +6,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keras_dream.cli.commands.dream import (
-    FILES,
-    TELLING,
+from keras_dream.cli.options import (
+    OUTPUT,
     File,
     Out,
+    Patterns,
+    Photo,
     Quiet,
     RunFlags,
     Switch,
+    Trust,
+    split,
 )
-from keras_dream.cli.options import Trust
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
-from keras_dream.cli.reporters.telling import teller
+from keras_dream.cli.reporters import reporter_for
 from keras_dream.errors import OutputError, PictureError, WeightsError, short_repr
+from keras_dream.events import Loading, Notice
 from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from keras_dream.explanations.explanation import Explanation
 
-Patterns = Annotated[
-    tuple[str, ...], Parameter(negative=(), show_default=False, metavar="PATTERN")
-]
 JsonOrFile = Annotated[
     bool | str,
-    Parameter(negative=(), show_default=False, group=TELLING, metavar="[FILE]"),
+    Parameter(negative=(), show_default=False, group=OUTPUT, metavar="[FILE]"),
 ]
 
 
 def explain(
-    photo: Annotated[str, Parameter(group=FILES)],
+    photo: Photo,
     /,
     *,
     network: Annotated[str, Parameter(metavar="NAME")] = "motif",
@@ -45,7 +43,7 @@ def explain(
     classes: Switch = False,
     out: Out = None,
     weights: File = None,
-    trust_model: Annotated[Trust, Parameter(group=FILES)] = False,
+    trust_model: Trust = False,
     preprocessing: Annotated[str | None, Parameter(metavar="NAME")] = None,
     quiet: Quiet = False,
     json: JsonOrFile = False,
@@ -53,23 +51,25 @@ def explain(
 ) -> int:
     """Show which layers and channels respond most to a photo, and where.
 
-    Channels are told in standard deviations above what is usual for them, so
-    that those of different layers can be compared. Without --layers the ends
-    of the network's blocks are shown. The strongest channels of a layer can be
-    dreamed: dream PHOTO --objective 'mixed4:strongest(8)'.
+    A channel's score is how many standard deviations its response is above its
+    mean on other pictures, so that channels of different layers can be
+    compared. The strongest channels of a layer can be dreamed:
+    dream PHOTO --objective 'mixed4:strongest(8)'
 
     Args:
         photo: a picture, as for `dream PHOTO`
-        network: the network that looks, by its name or as a .keras file
-        layers: parts of layer names, or names with * and ?, with commas between
+        network: a network's name, or a .keras file
+        layers: layers with this in their names, or that match a pattern such as
+            "mixed*"; several with commas between [default: the last layer of each
+            block]
         top: how many channels of each layer
-        classes: fetch a classifier that is published in a file of its own, too
-        out: the page of heat maps, .png, .jpg, .webp or .tif; else PHOTO-seen.png
+        classes: download the classifier where it is a file of its own
+        out: the page of heat maps, .png, .jpg, .webp or .tif [default: PHOTO-seen.png]
         weights: a weights file for the network
-        trust_model: open a .keras file, which builds whatever its author wrote into it
-        preprocessing: tf, caffe, torch, 0-1 or 0-255: what a model of your own expects
-        quiet: tell nothing but the paths of what was written
-        json: give JSON, and no page unless --out is given; with a name, to that file
+        trust_model: allow a .keras file; building a model runs its author's code
+        preprocessing: of a .keras file: tf, caffe, torch, 0-1 or 0-255
+        quiet: print only the paths of the results
+        json: print JSON, and save no page without --out; with FILE save the JSON there
         run: every run setting
     """
     _check(photo, weights)
@@ -84,38 +84,31 @@ def explain(
         "preprocessing": preprocessing,
         "run": run or RunSettings(),
     }
-    found = _explained(photo, asked, quiet=quiet or json is True)
+    explanation = _explained(photo, asked, quiet=quiet or json is True)
     if not quiet and json is not True:
-        write_stderr(_summary(found))
+        write_stderr(_summary(explanation))
     if json is True:
-        write_stdout(json_text.dumps(found.data(), indent=2))
-    for path in _write(found, *paths):
-        # JSON on standard output stays JSON alone.
+        write_stdout(json_text.dumps(explanation.data(), indent=2))
+    for path in _write(explanation, *paths):
+        # With --json there is nothing but JSON on standard output.
         (write_stderr if json is True else write_stdout)(str(path))
     return 0
 
 
 def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
-    """Returns the explanation, telling how it goes."""
+    """Returns the explanation, and reports what happens."""
     from keras_dream.explanations.explaining import explain as explanation_of
 
-    told = teller(quiet=quiet, json=False)
-    with told:
-        told.loading(asked["network"])
-        found = explanation_of(photo, **asked, progress=told.download)
-        for notice in found.notices:
-            told.notice(notice)
-    return found
-
-
-def split(patterns: "Sequence[str]") -> list[str]:
-    """Returns patterns one by one, which may have been given with commas between."""
-    every = [part.strip() for pattern in patterns for part in pattern.split(",")]
-    return [part for part in every if part]
+    with reporter_for(quiet=quiet, json=False) as reporter:
+        reporter.report(Loading(asked["network"]))
+        explanation = explanation_of(photo, **asked, progress=reporter.download)
+        for notice in explanation.notices:
+            reporter.report(Notice(notice))
+    return explanation
 
 
 def _check(photo: str, weights: str | None) -> None:
-    """Makes sure of what is cheap to look at."""
+    """Checks whatever needs no loading."""
     from keras_dream.files import check_file
 
     check_file(photo, "A picture", error=PictureError)
@@ -126,9 +119,9 @@ def _check(photo: str, weights: str | None) -> None:
 def _outputs(
     photo: str, out: str | None, json: bool | str
 ) -> tuple[Path | None, Path | None]:
-    """Returns where the page and the JSON go; None for what is not written."""
+    """Returns the paths of the page and of the JSON; None for what is not written."""
     from keras_dream.files import check_output, default_output
-    from keras_dream.pictures.picture import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES
 
     page = data = None
     if out is not None or json is not True:
@@ -145,19 +138,21 @@ def _outputs(
     return page, data
 
 
-def _write(found: "Explanation", page: Path | None, data: Path | None) -> list[Path]:
+def _write(
+    explanation: "Explanation", page: Path | None, data: Path | None
+) -> list[Path]:
     """Writes what was asked for; returns the paths."""
     from keras_dream.files import write_atomically
 
     if page is not None:
-        found.save(page)
+        explanation.save(page)
     if data is not None:
-        text = json_text.dumps(found.data(), indent=2) + "\n"
+        text = json_text.dumps(explanation.data(), indent=2) + "\n"
         write_atomically(data, text.encode())
     return [path for path in (page, data) if path is not None]
 
 
-def _summary(found: "Explanation") -> str:
+def _summary(explanation: "Explanation") -> str:
     """Returns the strongest channels as a table, and the classes above it."""
     rows = [
         (
@@ -166,13 +161,13 @@ def _summary(found: "Explanation") -> str:
             f"{100 * channel.share:.0f} %",
             f"{channel.peak[1]}, {channel.peak[0]}",
         )
-        for channel in found.strongest()
+        for channel in explanation.strongest()
     ]
     text = table(("strongest", "score", "share", "peak at"), rows)
-    if found.classes:
+    if explanation.classes:
         named = (
             f"{plain(seen.name)} {100 * seen.probability:.0f} %"
-            for seen in found.classes
+            for seen in explanation.classes
         )
         text = f"classes: {', '.join(named)}\n{text}"
     return text

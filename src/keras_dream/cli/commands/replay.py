@@ -1,29 +1,25 @@
-"""Saved dreams: what they are made of, and making them again."""
+"""`dream replay`: a saved dream is made again and compared with the saved one."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from keras_dream.cli.commands.dream import (
-    FILES,
+from keras_dream.cli.dream_run import Outcome, Request, run_dream
+from keras_dream.cli.options import (
     File,
-    Job,
     Json,
+    Models,
     Out,
-    Outcome,
     Quiet,
     RunFlags,
-    Switch,
+    Trust,
     Weights,
     Yes,
-    carry_out,
+    consent,
 )
-from keras_dream.cli.options import Models, Trust, consent
-from keras_dream.cli.output import plain, table, write_stdout
-from keras_dream.cli.reporters.telling import Teller, teller
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import OutputError, SettingError, short_repr
+from keras_dream.events import Compared, Notice
 from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
@@ -33,38 +29,8 @@ if TYPE_CHECKING:
 
 DIFFERENT = 3
 """The exit code of a quiet replay whose dream is not the saved one. Not 1, which means
-that there is no dream; and only where nothing else tells, since a dream that is alike
-is what another machine is expected to make."""
-
-
-def show(picture: str, /, *, json: Switch = False) -> int:
-    """Show the recipe and the record of a saved dream, or what a sheet is.
-
-    Args:
-        picture: a picture that keras-dream saved
-        json: print all as one JSON object
-    """
-    from keras_dream.recipe.recipe import canonical_json
-    from keras_dream.replay import read_saved
-    from keras_dream.sheets.work import read_about
-
-    about = read_about(picture)
-    if about is not None:
-        write_stdout(canonical_json(about) if json else _sheet_text(about))
-        return 0
-    saved = read_saved(picture)
-    recipe, record = saved.recipe.model_dump(mode="json"), saved.record.data()
-    if json:
-        write_stdout(canonical_json({"recipe": recipe, "record": record}))
-        return 0
-    more = [("also", plain(term.text)) for term in saved.recipe.also or ()]
-    rows: list[tuple[str, str]] = []
-    for name, value in recipe.items():
-        rows += more if name == "also" else [(name, _text(value))]
-    write_stdout(table(("recipe", ""), rows))
-    write_stdout("")
-    write_stdout(table(("record", ""), list(_record_rows(saved.record))))
-    return 0
+that there is no dream; and only with `--quiet`, because a dream that differs a little
+is expected on another machine."""
 
 
 def replay(
@@ -75,30 +41,30 @@ def replay(
     out: Out = None,
     weights: Weights = (),
     network: Models = (),
-    trust_model: Annotated[Trust, Parameter(group=FILES)] = False,
+    trust_model: Trust = False,
     yes: Yes = False,
     quiet: Quiet = False,
     json: Json = False,
     run: RunFlags = None,
 ) -> int:
-    """Make a saved dream again, and tell whether it is the same.
+    """Make a saved dream again and compare the two.
 
-    The recorded run settings are applied. The same versions, processor,
-    weights and run settings give the same file; others a dream alike. Told to
-    be quiet, it tells by the exit code: 0 if the two are equal, 3 if not.
+    The recorded run settings are used. With the same versions, processor,
+    weights and run settings the new file equals the saved one; otherwise the
+    two dreams look alike.
 
     Args:
         picture: a picture that keras-dream saved
-        source: the photo it was made of; else looked for beside the picture
-        out: where the result goes; else beside the picture
-        weights: a weights file for the network; NETWORK=FILE for one of several
-        network: the model file of a dream of your own model; else looked for beside
-            the picture and in the cache
-        trust_model: open that file, which builds whatever its author wrote into it
-        yes: begin even what may take hours, or a download
-        quiet: tell nothing but the path of the result; exit with 3 if it differs
-        json: tell in JSON on standard output, one event a line
-        run: run settings that go over the recorded ones
+        source: the photo that was dreamed [default: the recorded name, beside PICTURE]
+        out: the result [default: a new name beside PICTURE]
+        weights: a weights file for the network; with several networks NETWORK=FILE
+        network: the .keras file that was used [default: the recorded name, beside
+            PICTURE or in the cache]
+        trust_model: allow a .keras file; building a model runs its author's code
+        yes: allow a dream that may take hours, and downloads
+        quiet: print only the path of the result; the exit code is 3 if it differs
+        json: print JSON on standard output, one event a line
+        run: replaces recorded run settings
     """
     from keras_dream.replay import find_models, find_source, read_saved
     from keras_dream.zoo import user_models
@@ -108,9 +74,9 @@ def replay(
         saved, user_models.files_of(saved.recipe), network, trusted=trust_model
     )
     settings, notices = _run_settings(saved, run)
-    told = teller(quiet=quiet, json=json)
+    reporter = reporter_for(quiet=quiet, json=json)
     comparison = _Comparison(saved, notices)
-    job = Job(
+    request = Request(
         photo=str(find_source(saved, source)),
         recipe=saved.recipe,
         run=settings,
@@ -121,15 +87,15 @@ def replay(
         trust_model=trust_model,
         yes=yes,
         most_steps=saved.steps_made,
-        before=comparison.before,
+        notices=comparison.before,
     )
-    outcome = carry_out(job, told)
-    equal = comparison.after(outcome, told)
+    outcome = run_dream(request, reporter)
+    equal = comparison.after(outcome, reporter)
     return DIFFERENT if quiet and equal is False else outcome.exit_code
 
 
 class _Comparison:
-    """What a saved dream is compared in with the one that is made again."""
+    """Compares a saved dream with the one that is made again."""
 
     def __init__(self, saved: "Saved", notices: tuple[str, ...]):
         self._saved = saved
@@ -137,14 +103,14 @@ class _Comparison:
         self._different: tuple[str, ...] = ()
 
     def before(self, now: "Record") -> list[str]:
-        """Returns what a person should know before the first step."""
+        """Returns the notices before the first step."""
         from keras_dream.replay import differences
 
         self._different = differences(self._saved.record, now)
         return [*self._notices, _expectation(self._different)]
 
-    def after(self, outcome: Outcome, told: Teller) -> bool | None:
-        """Tells whether the two are equal; returns None if nothing can be compared."""
+    def after(self, outcome: Outcome, reporter: Reporter) -> bool | None:
+        """Reports whether the two are equal; returns None if it was stopped."""
         from keras_dream.replay import differences, is_equal
 
         if outcome.dream is None or outcome.stopped:
@@ -152,13 +118,13 @@ class _Comparison:
         equal = is_equal(outcome.dream, self._saved)
         for more in differences(self._saved.record, outcome.dream.record):
             if not equal and more not in self._different:
-                told.notice(f"This time there were {more}.")
-        told.compared(equal, expected=not self._different)
+                reporter.report(Notice(f"This run had {more}."))
+        reporter.report(Compared(equal, expected=not self._different))
         return equal
 
 
 def _result(saved: "Saved", out: str | None) -> Path:
-    """Returns where a dream made again goes: not onto what it is compared with."""
+    """Returns the path of the result, which does not replace the saved picture."""
     from keras_dream.files import default_output
 
     if out is None:
@@ -176,20 +142,20 @@ def _result(saved: "Saved", out: str | None) -> Path:
 def _run_settings(
     saved: "Saved", flags: RunSettings | None
 ) -> tuple[RunSettings, tuple[str, ...]]:
-    """Returns the recorded run settings as far as this machine has them."""
-    from keras_dream.backend import protocol
+    """Returns the recorded run settings that this machine can use, and notices."""
+    from keras_dream.backend import load as backends
     from keras_dream.replay import recorded_run
 
     recorded, notices = recorded_run(saved.record)
     settings = flags.over(recorded) if flags is not None else recorded
     try:
-        protocol.load(settings.backend, device=settings.device)
+        backends.load(settings.backend, device=settings.device)
     except SettingError as error:
         here = flags or RunSettings()
         if here.model_fields_set & {"backend", "device"}:
-            raise  # asked for by name, not by the record
+            raise  # the user's own options, not the recorded ones
         settings = settings.but(backend=None, device=None, threads=None)
-        notices = (*notices, f"The recorded run settings are not here: {error}")
+        notices = (*notices, f"The recorded run settings cannot be used here: {error}")
     return settings, notices
 
 
@@ -200,55 +166,3 @@ def _expectation(different: tuple[str, ...]) -> str:
         "An equal picture can be expected: versions, processor, weights and run "
         "settings are the recorded ones."
     )
-
-
-def _sheet_text(about: "Mapping[str, Any]") -> str:
-    """Returns a sheet's description as tables; a stranger may have written it."""
-    ((kind, facts),) = about.items()
-    recipe = facts.pop("recipe", None)
-    cells = facts.pop("cells", None)
-    facts["cells"] = len(cells) if isinstance(cells, list) else cells
-    rows = [(plain(name), plain(_json(value))) for name, value in facts.items()]
-    text = table((kind, ""), rows)
-    if isinstance(recipe, dict):
-        common = [(plain(name), plain(_json(value))) for name, value in recipe.items()]
-        text += "\n\n" + table(("recipe", ""), common)
-    return text
-
-
-def _json(value: object) -> str:
-    from keras_dream.recipe.recipe import canonical_json
-
-    return value if isinstance(value, str) else canonical_json(value)
-
-
-def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
-    yield "source", plain(record.source) or "a picture without a name"
-    yield "source_sha256", plain(record.source_sha256)
-    yield "size", f"{record.size[1]} × {record.size[0]} pixels"
-    yield "network", plain(record.network)
-    yield "weights_sha256", plain(record.weights_sha256)
-    for network, sha256 in record.also.items():
-        yield "also", f"{plain(network)}, weights {plain(sha256)}"
-    for network, meant in record.strongest.items():
-        for text, channels in meant.items():
-            numbers = ", ".join(map(str, channels))
-            yield plain(text), f"of {plain(network)} meant {numbers}"
-    for name, value in (*record.run.items(), *record.versions.items()):
-        yield plain(name), _text(value)
-    yield "processor", plain(record.processor)
-    for octave, losses in record.losses.items():
-        if losses:
-            yield (
-                f"octave {plain(octave)}",
-                f"loss {losses[0]:.4g} to {losses[-1]:.4g}, {len(losses)} kept",
-            )
-    for notice in record.notices:
-        yield "notice", plain(notice)
-    yield "complete", "yes" if record.complete else "no, it was stopped"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "none" if value is None else plain(str(value))

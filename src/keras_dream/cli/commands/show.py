@@ -1,0 +1,92 @@
+"""`dream show`: the recipe and the record that a saved picture holds."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from keras_dream.cli.options import Switch
+from keras_dream.cli.output import plain, table, write_stdout
+
+if TYPE_CHECKING:
+    from keras_dream.engine.result import Record
+
+
+def show(picture: str, /, *, json: Switch = False) -> int:
+    """Show the recipe and the record of a dream, or the description of a sheet.
+
+    Args:
+        picture: a picture that keras-dream saved
+        json: print one JSON object
+    """
+    from keras_dream.recipe.recipe import canonical_json
+    from keras_dream.replay import read_saved
+    from keras_dream.sheets.work import read_about
+
+    about = read_about(picture)
+    if about is not None:
+        write_stdout(canonical_json(about) if json else _sheet_text(about))
+        return 0
+    saved = read_saved(picture)
+    recipe, record = saved.recipe.model_dump(mode="json"), saved.record.data()
+    if json:
+        write_stdout(canonical_json({"recipe": recipe, "record": record}))
+        return 0
+    more = [("also", plain(term.text)) for term in saved.recipe.also or ()]
+    rows: list[tuple[str, str]] = []
+    for name, value in recipe.items():
+        rows += more if name == "also" else [(name, _text(value))]
+    write_stdout(table(("recipe", ""), rows))
+    write_stdout("")
+    write_stdout(table(("record", ""), list(_record_rows(saved.record))))
+    return 0
+
+
+def _sheet_text(about: "Mapping[str, Any]") -> str:
+    """Returns a sheet's description as tables; a stranger may have written it."""
+    ((kind, facts),) = about.items()
+    recipe = facts.pop("recipe", None)
+    cells = facts.pop("cells", None)
+    facts["cells"] = len(cells) if isinstance(cells, list) else cells
+    rows = [(plain(name), plain(_json(value))) for name, value in facts.items()]
+    text = table((kind, ""), rows)
+    if isinstance(recipe, dict):
+        common = [(plain(name), plain(_json(value))) for name, value in recipe.items()]
+        text += "\n\n" + table(("recipe", ""), common)
+    return text
+
+
+def _json(value: object) -> str:
+    from keras_dream.recipe.recipe import canonical_json
+
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
+    yield "source", plain(record.source) or "a picture without a name"
+    yield "source_sha256", plain(record.source_sha256)
+    yield "size", f"{record.size[1]} × {record.size[0]} pixels"
+    yield "network", plain(record.network)
+    yield "weights_sha256", plain(record.weights_sha256)
+    for network, sha256 in record.also.items():
+        yield "also", f"{plain(network)}, weights {plain(sha256)}"
+    for network, meant in record.strongest.items():
+        for text, channels in meant.items():
+            numbers = ", ".join(map(str, channels))
+            yield plain(text), f"of {plain(network)} meant {numbers}"
+    for name, value in (*record.run.items(), *record.versions.items()):
+        yield plain(name), _text(value)
+    yield "processor", plain(record.processor)
+    for octave, losses in record.losses.items():
+        if losses:
+            yield (
+                f"octave {plain(octave)}",
+                f"loss {losses[0]:.4g} to {losses[-1]:.4g}, {len(losses)} kept",
+            )
+    for notice in record.notices:
+        yield "notice", plain(notice)
+    yield "complete", "yes" if record.complete else "no, it was stopped"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else plain(str(value))

@@ -1,0 +1,268 @@
+"""One dream from the shell: what is wrong is found first, then it runs and is saved."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_dream.cli.interrupts import STOPPED, Interrupts
+from keras_dream.cli.options import networks_given, weights_of
+from keras_dream.cli.output import write_stderr
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.errors import (
+    InputError,
+    OutputError,
+    PictureError,
+    short_repr,
+)
+from keras_dream.events import Loading, Notice, OctaveSize, Saved, Started, Stopped
+from keras_dream.recipe.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from keras_dream.engine.loop import Step
+    from keras_dream.engine.result import Dream, Record
+    from keras_dream.weights.source import BeforeDownload
+    from keras_dream.zoo.network import Network
+
+MOST_WORK = 2_000_000_000
+"""Pixels times steps times networks that run without `--yes`: the default recipe on a
+photo of 48 megapixels, or about an hour with Inception V3 on two cores, which compute
+600,000 pixels a second of it (design: 400 × 600 pixels in 0.4 s)."""
+
+MOST_PIXELS = 64_000_000
+"""The largest octave that runs without `--yes`: more than the camera of any phone has.
+A gradient holds the feature maps of every layer at once, hundreds of bytes or more for
+each pixel."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One dream as the user asked for it.
+
+    Attributes:
+        photo: The photo's path.
+        recipe: What decides the dream.
+        run: How it is computed.
+        out: The result's path; None for a name beside the photo.
+        weights: Weights files as they were given: FILE or NETWORK=FILE.
+        notes: Whether recipe and record are saved in the result.
+        yes: Whether the user agreed to long work.
+        models: The model files that the recipe's names stand for.
+        before_download: Called before weights are downloaded, as for `Dreamer`.
+        trust_model: Whether model files may be opened.
+        most_steps: After how many steps to stop, or None.
+        notices: Returns notices for the user from the record as it is before the first
+            step, without losses; None for no notices.
+    """
+
+    photo: str
+    recipe: Recipe
+    run: RunSettings
+    out: str | None = None
+    weights: tuple[str, ...] = ()
+    notes: bool = True
+    yes: bool = False
+    models: "Mapping[str, str | Path]" = field(default_factory=dict)
+    before_download: "BeforeDownload | None" = None
+    trust_model: bool = False
+    most_steps: int | None = None
+    notices: "Callable[[Record], Sequence[str]] | None" = None
+
+    @property
+    def networks(self) -> "list[Network]":
+        """The networks that the user gave files for."""
+        weights = weights_of(self.weights, self.recipe)
+        return networks_given(self.models, weights, trusted=self.trust_model)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ended.
+
+    Attributes:
+        dream: The dream; None if it was stopped before its first step.
+        path: Where it was saved.
+        stopped: Whether the user stopped it.
+        fetching: Whether weights were being downloaded then.
+    """
+
+    dream: "Dream | None"
+    path: Path
+    stopped: bool = False
+    fetching: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """130 if stopped, else 0."""
+        return STOPPED if self.stopped else 0
+
+
+def run_dream(request: Request, reporter: Reporter) -> Outcome:
+    """Dreams a picture, reports what happens, and saves the result.
+
+    Ctrl-C saves the dream so far.
+
+    Args:
+        request: What to dream.
+        reporter: Shows the events.
+
+    Raises:
+        DreamError: If it cannot be dreamed or saved; no file is left.
+    """
+    from keras_dream.files import default_output
+
+    path = _checked(request)
+    with reporter, Interrupts() as interrupts:
+        outcome = _dream(request, path, reporter, interrupts)
+        if outcome.stopped:
+            reporter.report(Stopped())
+        dream = outcome.dream
+        if dream is not None:
+            if request.out is None and path.exists():
+                # Another run took the name in the meantime.
+                outcome = replace(outcome, path=default_output(request.photo))
+            dream.save(outcome.path, notes=request.notes)
+            reporter.report(Saved(str(outcome.path), complete=dream.record.complete))
+    if outcome.stopped and outcome.dream is None:
+        kept = " except the downloaded part of the weights" if outcome.fetching else ""
+        write_stderr(f"dream: Stopped before the first step; nothing is saved{kept}.")
+    elif outcome.stopped:
+        saved = short_repr(str(outcome.path))
+        write_stderr(f"dream: Stopped; the dream so far was saved as {saved}.")
+    return outcome
+
+
+def _checked(request: Request) -> Path:
+    """Checks whatever needs no loading; returns the result's path."""
+    from keras_dream.files import check_file, check_output, default_output
+    from keras_dream.pictures.encoding import SUFFIXES
+    from keras_dream.recipe.objectives import parse
+    from keras_dream.zoo.network import network_of
+
+    photo = check_file(request.photo, "A picture", error=PictureError)
+    for term in request.recipe.terms:
+        if term.objective is not None:
+            parse(term.objective)
+        network_of(term.network, request.networks).check()
+    out = default_output(photo) if request.out is None else request.out
+    path = check_output(out, SUFFIXES)
+    if path.exists() and path.samefile(photo):
+        raise OutputError(
+            "A result must not replace its own photo",
+            received=short_repr(str(path)),
+            hint="try another name",
+        )
+    return path
+
+
+def _dream(
+    request: Request, path: Path, reporter: Reporter, interrupts: Interrupts
+) -> Outcome:
+    """Loads the network and dreams; a signal before the first step leaves nothing."""
+    from keras_dream.dreamer.dreamer import Dreamer
+    from keras_dream.pictures.picture import read_picture
+
+    fetching = False
+
+    def download(done: int, total: int | None) -> None:
+        nonlocal fetching
+        fetching = done != total
+        reporter.download(done, total)
+
+    try:
+        picture = read_picture(request.photo)
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        if not request.yes:
+            check_work(size, request.recipe)
+        names = " + ".join(dict.fromkeys(t.network for t in request.recipe.terms))
+        reporter.report(Loading(names))
+        dreamer = Dreamer.of(
+            request.recipe,
+            networks=request.networks,
+            run=request.run,
+            progress=download,
+            before_download=request.before_download,
+        )
+        octaves, notices = dreamer.octaves(size, request.recipe)
+        if not request.yes:
+            check_memory(*dreamer.memory(size, request.recipe))
+        more = request.notices(dreamer.record(picture)) if request.notices else ()
+        for notice in (*notices, *more):
+            reporter.report(Notice(notice))
+        sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
+        steps = request.recipe.steps
+        reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
+        run = dreamer.steps(picture, request.recipe)
+    except KeyboardInterrupt:
+        interrupts.ignore()
+        return Outcome(None, path, stopped=True, fetching=fetching)
+    return _steps(run, request, path, reporter, interrupts)
+
+
+def _steps(
+    steps: "Generator[Step, None, Dream]",
+    request: Request,
+    path: Path,
+    reporter: Reporter,
+    interrupts: Interrupts,
+) -> Outcome:
+    """Makes the steps; a signal ends them, and the last one's dream is the result."""
+    last: Step | None = None
+    dream: Dream | None = None
+    count = 0
+    try:
+        while dream is None:
+            interrupts.check()
+            if request.most_steps is not None and last and count >= request.most_steps:
+                dream = last.dream
+                break
+            try:
+                last = next(steps)
+            except StopIteration as ended:
+                dream = ended.value
+            else:
+                count += 1
+                reporter.report(last)
+        interrupts.ignore()
+    except KeyboardInterrupt:
+        # Signals after the first are ignored: what follows must come to its end.
+        interrupts.ignore()
+        if dream is None and last is not None:
+            dream = last.dream
+        return Outcome(dream, path, stopped=True)
+    return Outcome(dream, path)
+
+
+def check_work(size: tuple[int, int], recipe: Recipe) -> None:
+    """Asks for `--yes` where a dream would take very long or very much memory."""
+    from keras_dream.engine.loop import octaves_of, work
+
+    pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
+    if pixels > MOST_PIXELS:
+        raise InputError(
+            f"An octave of more than {MOST_PIXELS:,} pixels must be agreed to with "
+            "--yes",
+            received=f"a recipe whose largest has {pixels:,} pixels",
+            hint="try fewer octaves_above, a smaller picture, or --yes",
+        )
+    predicted = work(size, recipe)
+    if predicted > MOST_WORK:
+        raise InputError(
+            f"Work of more than {MOST_WORK:,} pixels times steps times networks must "
+            "be agreed to with --yes",
+            received=f"a recipe of {predicted:,}",
+            hint="try fewer steps, a smaller picture, or --yes",
+        )
+
+
+def check_memory(needed: int, total: int | None) -> None:
+    """Asks for `--yes` where the system would kill the process rather than fail."""
+    if total is not None and needed > total:
+        raise InputError(
+            f"A dream that needs more memory than the {total / 1e9:.1f} GB of this "
+            "device must be agreed to with --yes",
+            received=f"one of about {needed / 1e9:.1f} GB",
+            hint="try a smaller picture, an earlier layer, or a smaller network",
+        )

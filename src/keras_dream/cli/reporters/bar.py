@@ -1,0 +1,97 @@
+"""A bar that moves, for terminals."""
+
+from typing import Self
+
+from keras_dream.cli.output import plain
+from keras_dream.cli.reporters.lines import Lines
+from keras_dream.events import (
+    CellDone,
+    CellProgress,
+    Download,
+    Event,
+    Fetching,
+    Loading,
+    Planned,
+    Saved,
+    Started,
+)
+
+
+class Bar(Lines):
+    """Shows the work under way as a bar, and other events as lines above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        super().__init__()
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[more]}", markup=False),
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+            expand=True,
+            redirect_stdout=False,
+        )
+        self._task = self._bar.add_task("Starting", total=None, more="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def report(self, event: Event) -> None:
+        """Moves the bar, or writes a line above it."""
+        if isinstance(event, Saved):
+            self._bar.stop()
+        if isinstance(event, Loading | Fetching | Started | Planned):
+            self._bar.reset(self._task, total=None, more="")
+        description = self._description(event)
+        if not description or isinstance(event, Planned):
+            super().report(event)
+        else:
+            self.measure(event)
+        if description:
+            more = self.left
+            if isinstance(event, Download):
+                more = ", ".join(filter(None, (self.amount(event), self.left)))
+            self._bar.update(
+                self._task,
+                description=description,
+                completed=self.done,
+                total=self.total,
+                more=more,
+            )
+
+    def write(self, sentence: str) -> None:
+        """Writes a sentence above the bar."""
+        from rich.text import Text
+
+        self._bar.console.print(Text(sentence))
+
+    def _description(self, event: Event) -> str:
+        """Returns the words beside the bar, or "" for what is no work under way."""
+        from keras_dream.engine.loop import Step
+
+        match event:
+            case Loading():
+                return f"Loading {plain(event.network)}"
+            case Fetching():
+                return f"Downloading {plain(event.network)}"
+            case Download():
+                return "Downloading the weights"
+            case Started() | Planned():
+                return "Dreaming"
+            case CellProgress() | CellDone():
+                cells = self._planned.cells if self._planned else event.number
+                return f"Cell {event.number}/{cells}"
+            case Step():
+                return (
+                    f"Octave {event.octave}/{event.octaves}  "
+                    f"step {event.iteration}/{event.iterations}  loss {event.loss:.4g}"
+                )
+            case _:
+                return ""

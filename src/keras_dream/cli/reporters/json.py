@@ -1,0 +1,34 @@
+"""JSON for programs: one event a line, on standard output."""
+
+import math
+import time
+
+from keras_dream.cli.output import write_event
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.events import CellProgress, Download, Event, Fetched, Saved
+
+SECONDS_BETWEEN_EVENTS = 1.0  # of those that a server or a sheet gives in thousands
+
+
+class JsonLines(Reporter):
+    """Shows every event as one line of JSON.
+
+    Args:
+        quiet: Show nothing but the results, `saved` and `fetched`.
+    """
+
+    def __init__(self, *, quiet: bool = False):
+        self._quiet = quiet
+        self._last = -math.inf
+
+    def report(self, event: Event) -> None:
+        """Writes an event; of downloads and cells' steps at most one a second."""
+        if self._quiet and not isinstance(event, Saved | Fetched):
+            return
+        if isinstance(event, Download | CellProgress):
+            now = time.monotonic()
+            is_last = isinstance(event, Download) and event.bytes == event.total
+            if now < self._last + SECONDS_BETWEEN_EVENTS and not is_last:
+                return
+            self._last = now
+        write_event(event)

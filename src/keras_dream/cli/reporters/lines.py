@@ -1,0 +1,189 @@
+"""Lines for logs: every event is a sentence, and those that come often are sparse."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from keras_dream.cli.output import plain, write_stderr
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.eta import Eta, in_words, megabytes
+from keras_dream.events import (
+    CellDone,
+    CellProgress,
+    Compared,
+    Download,
+    Event,
+    Fetching,
+    Loading,
+    Notice,
+    Planned,
+    Saved,
+    Started,
+)
+
+if TYPE_CHECKING:
+    from keras_dream.engine.loop import Step
+
+SECONDS_BETWEEN_LINES = 20  # in a log: seldom enough to read, often enough to trust
+
+
+class Lines(Reporter):
+    """Shows events as sentences on standard error.
+
+    Args:
+        clock: Returns the time in seconds.
+
+    Attributes:
+        done: How much of the work under way is done: bytes, or a share from 0 to 1.
+        total: How much there is in all, or None where that is not known.
+        left: The time left in words, or "".
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self.done: float = 0.0
+        self.total: float | None = None
+        self.left = ""
+        self._eta = Eta(clock=self._clock)
+        self._began = self._clock()
+        self._started: Started | None = None
+        self._planned: Planned | None = None
+        self._steps = 0
+        self._last_line = -math.inf
+        self._last_part: object = None
+
+    def report(self, event: Event) -> None:
+        """Writes an event's sentence, if it has one and it is time for one."""
+        self.measure(event)
+        sentence = self.sentence(event)
+        if sentence and self._is_due(event):
+            self.write(sentence)
+        super().report(event)
+
+    def write(self, sentence: str) -> None:
+        """Writes a sentence for the user."""
+        write_stderr(sentence)
+
+    def measure(self, event: Event) -> None:
+        """Follows how much of the work is done."""
+        from keras_dream.engine.loop import Step
+
+        match event:
+            case Loading() | Fetching():
+                self._eta = Eta(clock=self._clock)
+            case Download():
+                self._progress(event.bytes, event.total)
+            case Started():
+                self._eta, self._steps = Eta(clock=self._clock), 0
+                self._began, self._started = self._clock(), event
+            case Planned():
+                self._eta = Eta(predicted=event.seconds, clock=self._clock)
+                self._began, self._planned = self._clock(), event
+                self._progress(0.0, 1.0)
+            case Step():
+                self._steps += 1
+                self._progress(self._share(event), 1.0)
+            case CellProgress() | CellDone():
+                self._progress(event.done, 1.0)
+            case _:
+                pass
+
+    def sentence(self, event: Event) -> str:
+        """Returns what an event says, or "" where it says nothing."""
+        from keras_dream.engine.loop import Step
+
+        left = f", {self.left}" if self.left else ""
+        match event:
+            case Loading():
+                return f"Loading {plain(event.network)}."
+            case Fetching():
+                return f"Downloading the weights of {plain(event.network)}."
+            case Download():
+                return f"Downloading the weights: {self.amount(event)}{left}."
+            case Notice():
+                return f"Notice: {plain(event.text)}"
+            case Planned():
+                return _cost(event)
+            case Step():
+                height, width = event.size
+                return (
+                    f"Octave {event.octave} of {event.octaves}, {width} × {height} "
+                    f"pixels: step {event.iteration} of {event.iterations}, "
+                    f"loss {event.loss:.4g}{left}."
+                )
+            case CellProgress(number, name, _):
+                cells = self._planned.cells if self._planned else number
+                return f"Cell {number} of {cells}, {plain(name)}{left}."
+            case Saved():
+                return self._summary()
+            case Compared():
+                return _comparison(event)
+            case _:
+                return ""
+
+    def amount(self, event: Download) -> str:
+        """Returns how much of a file is here."""
+        if not event.bytes and event.total is None:
+            return "waiting for the server"
+        return megabytes(event.bytes, event.total)
+
+    def _progress(self, done: float, total: float | None) -> None:
+        self.done, self.total = done, total
+        self.left = self._eta.left(done, total)
+
+    def _share(self, step: "Step") -> float:
+        """Returns how much of a dream is done, in pixels times steps.
+
+        A loss above the recipe's largest may end an octave early: it counts as done
+        when the next one begins.
+        """
+        if self._started is None:
+            return 0.0
+        areas = {o.octave: o.size[0] * o.size[1] for o in self._started.octaves}
+        done = sum(area for octave, area in areas.items() if octave < step.octave)
+        share = step.iteration / step.iterations
+        return (done + areas[step.octave] * share) / sum(areas.values())
+
+    def _summary(self) -> str:
+        spent = in_words(self._clock() - self._began)
+        if self._planned is not None:
+            return f"Drew {_count(self._planned.cells, 'cell')} in {spent}."
+        return f"Dreamed {_count(self._steps, 'step')} in {spent}."
+
+    def _is_due(self, event: Event) -> bool:
+        """Tells whether a line is due: seldom, but for the first of a part."""
+        from keras_dream.engine.loop import Step
+
+        part = None
+        if isinstance(event, Step):
+            part = event.octave
+        elif isinstance(event, Download | CellProgress):
+            part = "download" if isinstance(event, Download) else "cells"
+        now = self._clock()
+        is_new = part is None or part != self._last_part
+        self._last_part = part
+        if is_new or now >= self._last_line + SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            return True
+        return False
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _cost(planned: Planned) -> str:
+    cells = _count(planned.cells, "cell")
+    if not planned.missing:
+        return f"{cells}, all of them on the disk already."
+    ready = f", {planned.ready} of them on the disk already" if planned.ready else ""
+    what = "the others take" if planned.ready else "they take"
+    return f"{cells}{ready}; {what} about {in_words(planned.seconds)} on this machine."
+
+
+def _comparison(event: Compared) -> str:
+    if event.equal:
+        return "The dream made again equals the saved one."
+    more = "although it should" if event.expected else "as expected"
+    return f"The dream made again does not equal the saved one, {more}."

@@ -1,0 +1,209 @@
+"""A sheet from the shell: its cost is shown first, then its cells are dreamed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from keras_dream.cli.dream_run import MOST_WORK, check_memory, check_work
+from keras_dream.cli.interrupts import STOPPED, Interrupts
+from keras_dream.cli.options import FILES, Json, Quiet, Switch, Trust, Yes
+from keras_dream.cli.output import write_stderr
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.eta import in_words
+from keras_dream.errors import InputError, short_repr
+from keras_dream.events import CellDone, CellProgress, Planned, Saved, Stopped
+from keras_dream.files import CELLS
+
+if TYPE_CHECKING:
+    from keras_dream.sheets.plan import Plan
+    from keras_dream.sheets.work import Dreamers, Progress, Sheet, Work
+
+MOST_SECONDS = 3600
+"""A sheet that is predicted to take longer than an hour asks for `--yes`."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SheetFlags:
+    """The options of every sheet."""
+
+    trust_model: Annotated[
+        Trust,
+        Parameter(help="allow a .keras file; building a model runs its author's code"),
+    ] = False
+    fresh: Annotated[
+        Switch, Parameter(group=FILES, help="dream cells again that are in the folder")
+    ] = False
+    yes: Annotated[
+        Yes,
+        Parameter(
+            help="allow a sheet that may take hours, and downloads that only a "
+            "recipe's file needs"
+        ),
+    ] = False
+    quiet: Annotated[Quiet, Parameter(help="print only the path of the sheet")] = False
+    json: Annotated[
+        Json, Parameter(help="print JSON on standard output, one event a line")
+    ] = False
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a sheet and its cells are saved.
+
+    Attributes:
+        out: The sheet's file.
+        folder: The folder of its cells.
+    """
+
+    out: Path
+    folder: Path
+
+
+Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
+
+
+def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
+    """Plans a sheet, shows its cost, dreams the missing cells, and saves it.
+
+    Ctrl-C keeps the cells that are done, and saves no sheet.
+
+    Args:
+        prepare: Loads what the plan needs, and plans.
+        places: Where the sheet and its cells are saved.
+        flags: The options of every sheet.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        DreamError: If it cannot be dreamed or saved; finished cells are kept.
+    """
+    from keras_dream.sheets.work import Work
+
+    reporter = reporter_for(quiet=flags.quiet, json=flags.json)
+    with reporter, Interrupts() as interrupts:
+        work: Work | None = None
+        done = 0
+        try:
+            plan, dreamers = prepare(places, reporter)
+            work = Work(plan, dreamers, folder=places.folder, fresh=flags.fresh)
+            done = work.ready
+            reporter.report(_cost(work, places, agreed=flags.yes))
+            steps = work.run()
+            while True:
+                interrupts.check()
+                try:
+                    progress = next(steps)
+                except StopIteration as ended:
+                    sheet: Sheet = ended.value
+                    break
+                reporter.report(_event(progress))
+                done += progress.made is not None and not progress.reused
+            interrupts.ignore()
+        except KeyboardInterrupt:
+            interrupts.ignore()
+            reporter.report(Stopped())
+            write_stderr(_stopped(work, done, places))
+            return STOPPED
+        sheet.save(places.out)
+        reporter.report(Saved(str(places.out), complete=True))
+    return 0
+
+
+def _event(progress: "Progress") -> CellProgress | CellDone:
+    """Returns the event of a step or of a finished cell."""
+    made, recipe = progress.made, progress.cell.recipe
+    if made is None:
+        name = str(recipe.objective or progress.cell.name)
+        return CellProgress(progress.number, name, progress.done)
+    return CellDone(
+        number=progress.number,
+        objective=made.recipe.objective,
+        path=str(made.path) if made.path else None,
+        reused=progress.reused,
+        silent=made.silent,
+        done=progress.done,
+    )
+
+
+def _cost(work: "Work", places: Places, *, agreed: bool) -> Planned:
+    """Returns what a sheet costs, and asks for `--yes` where that is much."""
+    hint = "try fewer cells, fewer steps, smaller ones, or --yes"
+    if not agreed and work.cost > MOST_WORK:
+        raise InputError(
+            f"Work of more than {MOST_WORK:,} pixels times steps must be agreed to "
+            "with --yes",
+            received=f"{len(work.missing)} dreams of {work.cost:,} in all",
+            hint=hint,
+        )
+    if not agreed:
+        check_memory(*work.memory())
+    cost = Planned(
+        cells=len(work.plan.cells),
+        ready=work.ready,
+        missing=len(work.missing),
+        work=work.cost,
+        seconds=work.seconds,
+        folder=str(places.folder),
+        path=str(places.out),
+    )
+    if not agreed and cost.seconds > MOST_SECONDS:
+        raise InputError(
+            f"A sheet that takes more than {in_words(MOST_SECONDS)} must be agreed to "
+            "with --yes",
+            received=f"{cost.missing} dreams that take about "
+            f"{in_words(cost.seconds)} on this machine",
+            hint=hint,
+        )
+    return cost
+
+
+def _stopped(work: "Work | None", done: int, places: Places) -> str:
+    if work is None or not done:
+        return "dream: Stopped before the first cell was done; no sheet is drawn."
+    return (
+        f"dream: Stopped; {done} of {len(work.plan.cells)} cells are kept in "
+        f"{short_repr(str(places.folder))}, and the same command goes on from there."
+    )
+
+
+def check_cells(plan: "Plan") -> None:
+    """Asks for `--yes` where a single cell would take very long or very much memory.
+
+    Raises:
+        InputError: If one would.
+    """
+    for cell in plan.cells:
+        check_work(cell.size, cell.recipe)
+
+
+def places_of(
+    source: Path, out: str | None, word: str, suffixes: tuple[str, ...]
+) -> Places:
+    """Returns where the sheet and its cells are saved.
+
+    A sheet of the default name gets a new name each time; its cells stay in one folder.
+
+    Args:
+        source: The photo, or a path that ends in the network's name.
+        out: The sheet's path, or None for the default.
+        word: What the sheet is, which ends its name.
+        suffixes: Those that the sheet can have.
+
+    Raises:
+        OutputError: If nothing can be written there.
+    """
+    from keras_dream.files import check_output, default_output
+
+    if out is None:
+        path = check_output(default_output(source, word=word), suffixes)
+        folder = path.with_name(f"{source.stem}-{word}{CELLS}")
+    else:
+        path = check_output(out, suffixes)
+        folder = path.with_name(f"{path.stem}{CELLS}")
+    return Places(path, folder)
