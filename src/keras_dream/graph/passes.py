@@ -230,5 +230,6 @@ def _rebuilt(graph: Graph, nodes: list[Node], weights: dict[str, np.ndarray]) ->
         classifier=graph.classifier if graph.classifier in names else None,
         classes=graph.classes,
         objective=graph.objective,
+        unsupported=graph.unsupported,
         opaque={k: v for k, v in graph.opaque.items() if k in names},
     )

@@ -58,7 +58,6 @@ class Builder:
     layers: dict[str, str] = field(default_factory=dict)
     unsupported: dict[str, str] = field(default_factory=dict)
     opaque: dict[str, Any] = field(default_factory=dict)
-    made_for: tuple[int | None, int | None] = (None, None)
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(

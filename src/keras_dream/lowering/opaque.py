@@ -102,13 +102,10 @@ class OpaqueLayer:
         sources: What it reads: feature maps, or tensors that only Keras holds.
         index: Which of its outputs it is.
         channels: The channels of the feature map.
-        made_for: (height, width) of the pictures that the model was built for; None in
-            it where the model takes any.
 
     Attributes:
         inputs: The nodes whose feature maps it reads.
         channels: As given.
-        made_for: As given.
     """
 
     def __init__(
@@ -117,9 +114,8 @@ class OpaqueLayer:
         sources: Sequence[Value],
         index: int,
         channels: int,
-        made_for: tuple[int | None, int | None],
     ):
-        self.channels, self.made_for = channels, made_for
+        self.channels = channels
         self.inputs: list[Value] = []
         self._forms: list[Form] = []
         # Each step's sources are (step, output), or (-1, input).

@@ -37,7 +37,6 @@ def lower(
     function = functional(model)
     builder = Builder()
     mode = stated(function, preprocessing)
-    builder.made_for = tuple(function.inputs[0].shape[1:3])
     image = preprocess(builder, mode, function)
     (output, *_) = _walk(builder, function, [image])
     return Graph(
@@ -137,9 +136,7 @@ def _one(value: Value | None) -> list[Value] | None:
     return None if value is None else [value]
 
 
-def _opaque(
-    builder: Builder, name: str, node: Any, inputs: list[Value]
-) -> list[Value]:
+def _opaque(builder: Builder, name: str, node: Any, inputs: list[Value]) -> list[Value]:
     """Leaves a node to Keras: each output that can be a feature map is a graph node."""
     call = KerasCall(node)
     for layer in getattr(node.operation, "_flatten_layers", lambda **_: ())(
@@ -155,7 +152,7 @@ def _opaque(
         if reason:
             values.append(value.but(pending=(call, inputs, number), reason=reason))
             continue
-        layer = OpaqueLayer(call, inputs, number, shape[-1], builder.made_for)
+        layer = OpaqueLayer(call, inputs, number, shape[-1])
         builder.opaque[str(value)] = layer
         builder.add(str(value), "opaque", *layer.inputs)
         single = len(shape) == 2 or shape[1:-1] in ((1,), (1, 1))
