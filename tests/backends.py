@@ -1,4 +1,4 @@
-"""The backend that this run of the suite is about, and cases too dear for some."""
+"""The backend of this run of the suite, and cases that some backends skip."""
 
 import os
 from typing import Any

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before anything imports keras: the suite runs on one backend, torch unless told.
+# Before anything imports keras: the suite runs on one backend, by default torch.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# A suite that a shell started in its background ignores Ctrl-C, and so would the
-# programs that the tests of stopping start.
+# A suite that a shell started in the background ignores Ctrl-C, and so would the
+# programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -114,7 +114,7 @@ def dream(motif: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         code = main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return run

@@ -1,6 +1,6 @@
-"""What plain Keras says on the running backend: features, losses and slopes.
+"""Features, losses and gradients by plain Keras on the running backend.
 
-Nothing here uses keras_dream: the tests hold our graphs against it.
+Nothing here uses keras_dream: the tests compare our graphs with it.
 """
 
 import math
@@ -14,8 +14,8 @@ from keras import ops
 def randomise(model, seed=0):
     """Fills a model with weights that keep activations, and so losses, of order one.
 
-    As Keras starts them, BatchNorms are the identity and the deep layers of a network
-    without training are next to nothing: then every comparison would pass.
+    With Keras' initial weights, BatchNorms are the identity and the activations of deep
+    layers nearly 0, so that every comparison would pass.
     """
     generator = np.random.default_rng(seed)
     for variable in model.variables:
@@ -37,18 +37,17 @@ def picture(height, width, seed=0, low=0.0, high=1.0):
     """Returns a smooth picture with some noise, float32 (height, width, 3)."""
     generator = np.random.default_rng([seed, height, width])
     down, right = np.mgrid[:height, :width][..., None].astype(np.float64)
-    phase, pace = generator.uniform(0, 6, 3), generator.uniform(0.05, 0.4, (2, 3))
-    waves = np.sin(down * pace[0] + right * pace[1] + phase)
+    phase, speed = generator.uniform(0, 6, 3), generator.uniform(0.05, 0.4, (2, 3))
+    waves = np.sin(down * speed[0] + right * speed[1] + phase)
     noise = generator.uniform(-1, 1, (height, width, 3))
     return (low + (high - low) * (0.5 + 0.3 * waves + 0.2 * noise)).astype(np.float32)
 
 
 def outputs(model, names):
     """Returns a model that gives the outputs of some layers, each its first call's."""
-    found = [
-        model.get_layer(name)._inbound_nodes[0].output_tensors[0] for name in names
-    ]
-    return keras.Model(model.inputs, found)
+    layers = [model.get_layer(name) for name in names]
+    tensors = [layer._inbound_nodes[0].output_tensors[0] for layer in layers]
+    return keras.Model(model.inputs, tensors)
 
 
 def mean_square(x):
@@ -56,7 +55,7 @@ def mean_square(x):
 
 
 class Slope:
-    """The loss of a picture and its slope, by the backend's own differentiation.
+    """The loss of a picture and its gradient, by the backend's own differentiation.
 
     Args:
         model: A model with one output or several.
@@ -72,21 +71,21 @@ class Slope:
         }[os.environ["KERAS_BACKEND"]]
 
     def __call__(self, image, numbers=()):
-        """Returns (loss, slope) for an image as the model itself expects it."""
+        """Returns (loss, gradient) for an image as the model itself expects it."""
         numbers = np.asarray(numbers, np.float32)
-        value, slope = self._call(np.asarray(image, np.float32)[None], numbers)
-        return float(value), np.asarray(slope[0]).copy()
+        value, gradient = self._call(np.asarray(image, np.float32)[None], numbers)
+        return float(value), np.asarray(gradient[0]).copy()
 
-    def _total(self, found, numbers):
-        return self._loss(found if isinstance(found, list) else [found], numbers)
+    def _total(self, outputs, numbers):
+        return self._loss(outputs if isinstance(outputs, list) else [outputs], numbers)
 
     def _torch(self, x, numbers):
         import torch
 
         x = torch.tensor(x, requires_grad=True)
         value = self._total(self._model(x, training=False), torch.tensor(numbers))
-        (slope,) = torch.autograd.grad(value, x)
-        return value.detach(), slope
+        (gradient,) = torch.autograd.grad(value, x)
+        return value.detach(), gradient
 
     def _tensorflow(self, x, numbers):
         import tensorflow as tf
@@ -103,8 +102,8 @@ class Slope:
         import jax
 
         def total(x, trained, others, numbers):
-            found, _ = self._model.stateless_call(trained, others, x, training=False)
-            return self._total(found, numbers)
+            outputs, _ = self._model.stateless_call(trained, others, x, training=False)
+            return self._total(outputs, numbers)
 
         compiled = jax.jit(jax.value_and_grad(total))
 
@@ -120,11 +119,11 @@ def features(model, image):
     """Returns a model's outputs for an image, as arrays without the batch axis."""
     x = ops.convert_to_tensor(np.asarray(image, np.float32)[None])
     call = model if os.environ["KERAS_BACKEND"] != "jax" else _compiled(model)
-    found = call(x, training=False)
-    found = found if isinstance(found, list) else [found]
+    maps = call(x, training=False)
+    maps = maps if isinstance(maps, list) else [maps]
     # Not ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
-    found = [y.detach() if hasattr(y, "detach") else y for y in found]
-    return [np.asarray(y[0]) for y in found]
+    maps = [y.detach() if hasattr(y, "detach") else y for y in maps]
+    return [np.asarray(y[0]) for y in maps]
 
 
 def _compiled(model):
@@ -134,7 +133,7 @@ def _compiled(model):
     def call(x, training):
         trained = [v.value for v in model.trainable_variables]
         others = [v.value for v in model.non_trainable_variables]
-        program = jax.jit(lambda *held: model.stateless_call(*held, training=False)[0])
+        program = jax.jit(lambda *args: model.stateless_call(*args, training=False)[0])
         return program(trained, others, x)
 
     return call

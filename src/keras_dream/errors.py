@@ -1,17 +1,17 @@
 """The errors of keras-dream, in one tree.
 
     DreamError                     exit code 1
-    ├── InputError (ValueError)    exit code 2: what you gave was wrong
+    ├── InputError (ValueError)    exit code 2: the input was wrong
     │   ├── SettingError           a recipe, a preset or a run setting
     │   ├── ObjectiveError         objective text, a layer, a channel, a class
-    │   ├── PictureError           a picture that cannot be read or dreamed
+    │   ├── PictureError           a picture that cannot be read or used
     │   ├── NetworkError           a network that is unknown or cannot be used
-    │   ├── WeightsError           weights that are missing, damaged or foreign
+    │   ├── WeightsError           weights that are missing, damaged or wrong
     │   └── OutputError            a place that cannot be written to
     └── RunError (RuntimeError)    exit code 1: the run itself failed
         ├── NonFiniteError         a gradient that is not a number
-        ├── DownloadError          weights that could not be fetched
-        └── SaveError              the disk refused while writing
+        ├── DownloadError          weights that could not be downloaded
+        └── SaveError              a result that could not be written
 
 Every message is one sentence of three parts: what must be, what was received,
 and what to try.
@@ -26,8 +26,8 @@ class DreamError(Exception):
 
     Args:
         must: What must be, as the start of a sentence without its full stop.
-        received: What was received instead; empty where nothing was.
-        hint: What to try, beginning with a verb; empty where nothing helps.
+        received: What was received instead, or "".
+        hint: What to try, beginning with a verb, or "".
     """
 
     exit_code = 1
@@ -46,7 +46,7 @@ class DreamError(Exception):
 
 
 class InputError(DreamError, ValueError):
-    """What was given cannot be used."""
+    """The input cannot be used."""
 
     exit_code = 2
 
@@ -60,7 +60,7 @@ class ObjectiveError(InputError):
 
 
 class PictureError(InputError):
-    """A picture cannot be read or is too small to dream."""
+    """A picture cannot be read or is too small."""
 
 
 class NetworkError(InputError):
@@ -72,50 +72,50 @@ class WeightsError(InputError):
 
 
 class OutputError(InputError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to the requested path."""
 
 
 class RunError(DreamError, RuntimeError):
-    """The run failed although what was given was right."""
+    """The run failed although the input was right."""
 
 
 class NonFiniteError(RunError):
-    """A gradient holds infinities or is not a number."""
+    """A gradient has values that are infinite or not a number."""
 
 
 class DownloadError(RunError):
-    """Weights could not be fetched, or not as they were published."""
+    """Weights could not be downloaded, or differ from the published ones."""
 
 
 class SaveError(RunError):
-    """The disk refused while a result was being written."""
+    """A result could not be written, although its path was valid."""
 
 
 _FEW = 12  # names, which fit on a line or two
 
 
-def nearest(name: str, names: Iterable[str], see: str = "") -> str:
+def nearest(name: str, names: Iterable[str], *, see: str = "") -> str:
     """Returns advice that points to the nearest known name.
 
     Args:
-        name: The name that is not known.
-        names: The names that are.
-        see: Where all of them are told, such as "`dream networks`"; "" for nowhere.
+        name: The unknown name.
+        names: The existing names.
+        see: What lists them all, such as "`dream networks`", or "".
 
     Returns:
-        A clause for `DreamError.hint`: the nearest name; where none is near, the
-        names themselves if they are few, or else where they are told.
+        A clause for `DreamError.hint`: the nearest name; if none is near, the names
+        themselves if they are few, or else what lists them.
     """
-    known = sorted(names)
+    choices = sorted(names)
     more = f", or see {see}" if see else ""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
     if close:
-        # Two letters that changed places are likelier than one that is another.
+        # Two swapped letters are likelier than a wrong one.
         swapped = [other for other in close if sorted(other) == sorted(name)]
         return f"try {(swapped or close)[0]!r}, the nearest name{more}"
-    if known and (len(known) <= _FEW or not see):
-        rest = ", …" if len(known) > _FEW else ""
-        return f"try one of {', '.join(known[:_FEW])}{rest}{more}"
+    if choices and (len(choices) <= _FEW or not see):
+        rest = ", …" if len(choices) > _FEW else ""
+        return f"try one of {', '.join(choices[:_FEW])}{rest}{more}"
     return f"see {see}" if see else ""
 
 

@@ -1,4 +1,4 @@
-"""Files: looked at before they are opened, written whole or not at all."""
+"""Files: checked before they are opened, written completely or not at all."""
 
 import contextlib
 import errno
@@ -13,11 +13,11 @@ from pathlib import Path
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
-"""What a write gives when there is no room: the disk, a limit on file sizes, a quota
-(which Windows does not have)."""
+"""Error numbers of a write without room: full disk, limit of file sizes, quota
+(Windows has no EDQUOT)."""
 
 CELLS = "-cells"
-"""What the name of the folder ends in that a sheet's cells are in."""
+"""The end of the name of the folder for a sheet's cells."""
 
 NAME_BYTES = 255
 """The longest name of a file on ext4, XFS, APFS and NTFS (NAME_MAX in POSIX terms)."""
@@ -34,21 +34,21 @@ _KINDS = (
 def check_file(
     path: str | os.PathLike[str], what: str, *, error: type[InputError] = InputError
 ) -> Path:
-    """Makes sure that a path leads to an ordinary file that can be read.
+    """Checks that a path is a regular file that can be read.
 
-    Pipes and devices are recognised without opening them, because opening a pipe waits
-    for its other end and a device may never come to its end.
+    Pipes and devices are recognised without opening them, because opening a pipe blocks
+    and a device may have no end.
 
     Args:
         path: The file.
-        what: What the file should be, with its article, for the message: "a picture".
+        what: What the file should be, for the message, such as "a picture".
         error: The class to raise.
 
     Returns:
         The path.
 
     Raises:
-        InputError: Or the class given: missing, empty, unreadable, or no file.
+        InputError: Or `error`: missing, empty, unreadable, or no regular file.
     """
     path = _as_path(path, what, error)
     must, received = f"{what} must be a file that can be read", short_repr(str(path))
@@ -80,21 +80,21 @@ def check_file(
 
 
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
-    """Makes sure, before any work begins, that a result can be written to a path.
+    """Checks, before any work begins, that a result can be written to a path.
 
-    A file is really created in the folder and removed again, because the mode bits say
-    nothing about root, about a read-only disk or about a network share.
+    A file is created in the folder and removed again, because permission bits say
+    nothing about root, read-only disks and network shares.
 
     Args:
-        path: Where the result is to go; an existing file there is left as it is.
+        path: The path of the result; an existing file there is not changed.
         suffixes: The suffixes that can be written, in lower case with their dots.
 
     Returns:
         The path.
 
     Raises:
-        OutputError: The suffix is unknown, the folder is missing or takes no files, or
-            the path leads to a folder, a pipe or a device.
+        OutputError: The suffix is unknown, the folder is missing or cannot be written
+            to, or the path is a folder, a pipe or a device.
     """
     path = _as_path(path, "a result", OutputError)
     check_suffix(path, suffixes)
@@ -119,7 +119,7 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
         finally:
             trial.unlink(missing_ok=True)
     except OSError as failure:
-        # A folder that is there, such as /proc, may say "no such file" as well.
+        # An existing folder, such as /proc, may report "no such file" as well.
         if isinstance(failure, FileNotFoundError) and not folder.exists():
             raise OutputError(
                 "the folder of a result must exist and take files",
@@ -154,7 +154,7 @@ def _instead(suffix: str, suffixes: Sequence[str]) -> str:
     """Returns what to try in place of a suffix that cannot be written."""
     if not suffix:
         return f"add {suffixes[0]}"
-    # Known for what they are, and not a mistyped .tif.
+    # Suffixes of other formats are not mistyped ones.
     others = (".avif", ".bmp", ".gif", ".heic", ".pdf")
     return f"try {suffixes[0]}" if suffix in others else nearest(suffix, suffixes)
 
@@ -170,7 +170,7 @@ def default_output(
         word: What the result is.
 
     Returns:
-        A path at which there is nothing, not even a broken link.
+        A path that does not exist, not even as a broken link.
     """
     photo = Path(photo)
     stem = photo.stem
@@ -186,30 +186,29 @@ def default_output(
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes a file so that its name never leads to half of it.
+    """Writes a file completely or not at all.
 
-    The bytes go into a hidden file in the same folder, reach the disk, and only then
-    take the name; an older file is there until that moment. A link at the path is
-    replaced, not followed.
+    The bytes are written to a hidden file in the same folder, synchronized to the disk,
+    and then renamed, replacing an older file. A link at the path is replaced, not
+    followed.
 
     Args:
         path: The file.
         data: All of its bytes.
 
     Raises:
-        SaveError: The disk is full or refuses; nothing has changed.
+        SaveError: The disk is full or cannot be written to; nothing has changed.
     """
     path = Path(path)
     temporary = path.with_name(_hidden_name())
     try:
-        # `open` leaves the permissions to the umask, as for any file that a person
-        # makes; the tempfile module would make it private.
+        # `open` applies the umask; the tempfile module would make the file private.
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException as failure:  # Ctrl-C, too, must leave nothing behind
+    except BaseException as failure:  # Ctrl-C must not leave the temporary file, either
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(failure, OSError):
@@ -229,15 +228,15 @@ def read_bounded(
 
     Args:
         path: The file.
-        limit: The most bytes it may have; no more than these are read.
-        what: What it should be, with its article.
+        limit: The largest allowed size in bytes; no more is read.
+        what: What it should be, for the message, with its article.
         error: The class to raise.
 
     Returns:
         Its text, without a byte order mark.
 
     Raises:
-        InputError: Or the class given: no such file, too long, or not UTF-8.
+        InputError: Or `error`: no such file, too long, or not UTF-8.
     """
     path = check_file(path, what, error=error)
     with path.open("rb") as file:
@@ -259,7 +258,7 @@ def read_bounded(
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Returns the sha256 of a file in hexadecimal, reading it piece by piece.
+    """Returns the sha256 of a file in hexadecimal, reading it in pieces.
 
     Raises:
         OSError: The file cannot be read.
@@ -269,7 +268,7 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 
 def _as_path(path: str | os.PathLike[str], what: str, error: type[InputError]) -> Path:
-    """Returns a path, refusing the one character that no name can have."""
+    """Returns a path; NUL, which no path can have, is an error."""
     text = os.fspath(path)
     if "\0" in text:
         raise error(
@@ -281,7 +280,7 @@ def _as_path(path: str | os.PathLike[str], what: str, error: type[InputError]) -
 
 
 def _kind(status: os.stat_result) -> str:
-    """Returns what a path leads to, with its article, or "" for an ordinary file."""
+    """Returns the kind of a file with its article, or "" for a regular file."""
     if stat.S_ISREG(status.st_mode):
         return ""
     return next(
@@ -300,12 +299,12 @@ def _neighbour(path: Path) -> str:
 
 
 def _reason(failure: OSError) -> str:
-    """Returns what the system says, in lower case as a part of a sentence."""
+    """Returns the system's message in lower case, for a part of a sentence."""
     return (failure.strerror or type(failure).__name__).lower()
 
 
 def _hidden_name() -> str:
-    """Returns a name for a temporary file that no other writer uses."""
+    """Returns a unique name for a temporary file."""
     return f".dream-{secrets.token_hex(8)}.tmp"
 
 
@@ -325,7 +324,7 @@ def _save_error(path: Path, size: int, failure: OSError) -> SaveError:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Brings the new name to the disk, too, where the system can (Windows cannot)."""
+    """Synchronizes the new name to the disk; Windows cannot do this."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
