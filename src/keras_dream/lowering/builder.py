@@ -9,12 +9,11 @@ import numpy as np
 
 from keras_dream.graph.ops import OPERATIONS, Node
 
-
 Form = Literal["map", "tokens", "vector", "flat", "plane"]
 """How Keras' tensor for one picture lies in a feature map (1, h, w, c):
 
-as it is; (1, n, c) as 1 × n cells; (1, c) as one cell; a flattened map (1, h·w·c) as the
-map before it; (1, h, w) as a map of one channel.
+as it is; (1, n, c) as 1 × n cells; (1, c) as one cell; a flattened map (1, h·w·c) as
+the map before it; (1, h, w) as a map of one channel.
 """
 
 

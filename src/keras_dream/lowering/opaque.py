@@ -1,8 +1,8 @@
 """What stays Keras' own: operations called as they are, with the weights they had.
 
 Keras' tensors between them may have any number of axes. Those that are feature maps, or
-can be laid out as one, become nodes of the graph (`Form`); others only exist between the
-operations of one `OpaqueLayer`.
+can be laid out as one, become nodes of the graph (`Form`); others only exist between
+the operations of one `OpaqueLayer`.
 """
 
 import copy
@@ -67,12 +67,13 @@ class KerasCall:
 
         args, kwargs = self._arguments(inputs)
         if self._tells_shapes([x.shape for x in inputs]):
-            specs = self._operation.compute_output_spec(*args, **kwargs)
-            flat = keras.tree.flatten(specs)
+            flat = keras.tree.flatten(
+                self._operation.compute_output_spec(*args, **kwargs)
+            )
             if not any(None in spec.shape for spec in flat):
                 return flat
         # A layer's own rule may know less than its code.
-        specs = backend.compute_output_spec(self._operation.call, *args, **kwargs)
+        specs: Any = backend.compute_output_spec(self._operation.call, *args, **kwargs)
         return keras.tree.flatten(specs)
 
     def _tells_shapes(self, shapes: list[tuple[int, ...]]) -> bool:

@@ -53,7 +53,7 @@ def _linear_name(name: str, layer: Any) -> str:
     return name if _activation_name(layer.activation) == "linear" else f"{name}/linear"
 
 
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
+_FLOATS = ("float16", "bfloat16", "float32")
 
 
 def _is_plain(layer: Any) -> bool:

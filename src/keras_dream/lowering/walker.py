@@ -112,28 +112,34 @@ def _lower_operation(
     builder: Builder, name: str, node: Any, inputs: list[Value]
 ) -> list[Value]:
     """Lowers one Keras node by its rule, or leaves it to Keras."""
-    operation = node.operation
-    rule = rules.rule_of(operation)
-    forms = {value.form for value in inputs}
-    is_flat = forms == {"flat"} and len({value.shape for value in inputs}) == 1
     values = None
-    if any(value.pending for value in inputs):
-        pass
-    elif is_flat and rule is not None and rules.takes_flat(operation):
-        # What is done to every number may be done before they are flattened.
-        values = _one(rule(builder, name, operation, inputs))
-        if values and rule is not rules.dense:
-            flat = {k: getattr(inputs[0], k) for k in ("form", "flattened", "reason")}
-            values = [v.but(**flat) for v in values]
-    elif not forms & {"flat", "plane"} and rule is not None:
-        values = _one(rule(builder, name, operation, inputs))
-    if values is None and not (forms & {"flat"} or any(v.pending for v in inputs)):
-        values = operators.lower_operator(builder, name, node, inputs)
+    if not any(value.pending for value in inputs):
+        values = _by_rule(builder, name, node, inputs)
     return values or _opaque(builder, name, node, inputs)
 
 
-def _one(value: Value | None) -> list[Value] | None:
-    return None if value is None else [value]
+def _by_rule(
+    builder: Builder, name: str, node: Any, inputs: list[Value]
+) -> list[Value] | None:
+    """Lowers a node of which all inputs are in the graph, if there is a rule for it."""
+    operation, forms = node.operation, {value.form for value in inputs}
+    rule = rules.rule_of(operation)
+    value = None
+    if "flat" in forms:
+        # What is done to every number may be done before they are flattened.
+        alike = forms == {"flat"} and len({v.flattened for v in inputs}) == 1
+        if not alike or rule is None or not rules.takes_flat(operation):
+            return None
+        value = rule(builder, name, operation, inputs)
+        if value is not None and rule is not rules.dense:
+            flat = inputs[0]
+            value = value.but(form="flat", flattened=flat.flattened, reason=flat.reason)
+        return None if value is None else [value]
+    if rule is not None and "plane" not in forms:
+        value = rule(builder, name, operation, inputs)
+    if value is not None:
+        return [value]
+    return operators.lower_operator(builder, name, node, inputs)
 
 
 def _opaque(builder: Builder, name: str, node: Any, inputs: list[Value]) -> list[Value]:
