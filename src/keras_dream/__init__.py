@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Dreamer, dream
-    from keras_dream.engine.loop import Step
-    from keras_dream.engine.result import Dream, Record
+    from keras_dream.engine.loop import Run
+    from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
-    from keras_dream.explanations.explaining import explain
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -34,6 +33,7 @@ __all__ = [
     "Objective",
     "Recipe",
     "Record",
+    "Run",
     "RunSettings",
     "Sheet",
     "Step",
@@ -49,17 +49,18 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
-    "Explanation": "explanations.explanation",
+    "Explanation": "explanations.explain",
     "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
     "Sheet": "sheets.work",
-    "Step": "engine.loop",
+    "Run": "engine.loop",
+    "Step": "engine.result",
     "atlas": "sheets.atlas",
     "dream": "dreamer.dreamer",
-    "explain": "explanations.explaining",
+    "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",

@@ -1,14 +1,14 @@
-"""What the host tells, and how devices are named."""
+"""The host's memory, and the names of devices."""
 
 import pytest
 
 from keras_dream.backend import host
 
 
-def test_the_host_tells_its_memory():
-    told = host.memory()
-    assert told["peak"] > 10_000_000
-    assert told["free"] <= told["total"]
+def test_the_hosts_memory():
+    sizes = host.memory()
+    assert sizes["peak"] > 10_000_000
+    assert sizes["free"] <= sizes["total"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which backend is chosen, and what is told where it is not installed."""
+"""Which backend is chosen, and the error where it is not installed."""
 
 import sys
 

@@ -91,22 +91,22 @@ def pooled(x, size, stride, padding, reduce, value=np.nan):
     )
 
 
-def slope_of_max_pool(x, size, stride, padding, weights):
-    """The slope of sum(weights · max-pool), all of it at the first of equals."""
+def gradient_of_max_pool(x, size, stride, padding, weights):
+    """The gradient of sum(weights · max-pool), all of it at the first of equals."""
     whole = padded(x, padding, -np.inf)
-    slope = np.zeros_like(whole)
+    gradient = np.zeros_like(whole)
     for i, j, window in windows(whole, size, stride):
         top, left = i * stride[0], j * stride[1]
         for c in range(x.shape[2]):
             row, column = np.unravel_index(window[..., c].argmax(), window.shape[:2])
-            slope[top + row, left + column, c] += weights[i, j, c]
+            gradient[top + row, left + column, c] += weights[i, j, c]
     h, w = x.shape[:2]
-    return slope[padding[0] : padding[0] + h, padding[2] : padding[2] + w]
+    return gradient[padding[0] : padding[0] + h, padding[2] : padding[2] + w]
 
 
-def activated(x, name, slope):
+def activated(x, name, negative_slope):
     return {
-        "elu": lambda: np.where(x > 0, x, slope * np.expm1(np.minimum(x, 0))),
+        "elu": lambda: np.where(x > 0, x, negative_slope * np.expm1(np.minimum(x, 0))),
         "exponential": lambda: np.exp(x),
         "gelu": lambda: x * special.ndtr(x),
         "gelu_tanh": lambda: (
@@ -114,7 +114,7 @@ def activated(x, name, slope):
         ),
         "hard_sigmoid": lambda: np.clip(x / 6 + 0.5, 0, 1),
         "hard_silu": lambda: x * np.clip(x / 6 + 0.5, 0, 1),
-        "leaky_relu": lambda: np.where(x > 0, x, slope * x),
+        "leaky_relu": lambda: np.where(x > 0, x, negative_slope * x),
         "relu": lambda: np.maximum(x, 0),
         "relu6": lambda: np.clip(x, 0, 6),
         # Klambauer et al., Self-Normalizing Neural Networks, 2017.
@@ -136,8 +136,8 @@ def random(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def slope_of(backend, operation, x, weights):
-    """The slope at x of sum(weights · operation(x)), as an image."""
+def gradient_of(backend, operation, x, weights):
+    """The gradient at x of sum(weights · operation(x)), as an image."""
     held = backend.image(weights)
     step = backend.value_and_grad(
         lambda x, plan: backend.sum(backend.multiply(operation(x), held))
@@ -145,23 +145,33 @@ def slope_of(backend, operation, x, weights):
     return backend.to_image(step(backend.image(x), ())[1])
 
 
-def check(backend, operation, reference, x):
-    """Compares values, and slopes along a random direction, with the reference."""
-    wanted = reference(x.astype(np.float64))
-    found = backend.to_image(operation(backend.image(x)))
-    assert found.shape == wanted.shape
-    assert found.dtype == np.float32
-    scale = np.abs(wanted).max()
-    np.testing.assert_allclose(found, wanted, atol=1e-5 * scale, rtol=1e-4)
-
-    weights, along = random(*wanted.shape, seed=1), random(*x.shape, seed=2)
+def finite_difference(function, arrays, along):
+    """The change of a float64 function along a direction of all its arrays."""
     # One step in float64, small enough to cross no kink but by bad luck.
-    ahead, behind = (reference(x.astype(np.float64) + s * along) for s in (1e-6, -1e-6))
-    expected = ((ahead - behind) / 2e-6 * weights).sum()
-    slope = slope_of(backend, operation, x, weights)
-    assert slope.shape == x.shape
-    gap = abs((slope * along).sum() - expected)
-    assert gap <= 1e-4 * np.abs(slope * along).sum() + 1e-6
+    ahead, behind = (
+        function(
+            *(a.astype(np.float64) + s * d for a, d in zip(arrays, along, strict=True))
+        )
+        for s in (1e-6, -1e-6)
+    )
+    return (ahead - behind) / 2e-6
+
+
+def check(backend, operation, reference, x):
+    """Compares values, and gradients along a random direction, with the reference."""
+    expected = reference(x.astype(np.float64))
+    found = backend.to_image(operation(backend.image(x)))
+    assert found.shape == expected.shape
+    assert found.dtype == np.float32
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, atol=1e-5 * scale, rtol=1e-4)
+
+    weights, along = random(*expected.shape, seed=1), random(*x.shape, seed=2)
+    change = (finite_difference(reference, [x], [along]) * weights).sum()
+    gradient = gradient_of(backend, operation, x, weights)
+    assert gradient.shape == x.shape
+    gap = abs((gradient * along).sum() - change)
+    assert gap <= 1e-4 * np.abs(gradient * along).sum() + 1e-6
 
 
 # -- the protocol ---------------------------------------------------------------------
@@ -180,7 +190,7 @@ def test_every_method_has_the_protocols_parameters(backend, name):
 
 
 @on_every_backend
-def test_a_backend_tells_what_it_is(backend):
+def test_a_backend_states_what_it_is(backend):
     assert backend.name == os.environ["KERAS_BACKEND"]
     assert backend.precision == "float32"
     assert backend.device
@@ -303,7 +313,7 @@ def test_conv2d_rectifies(backend):
 
 
 @on_every_backend
-def test_the_slope_of_a_rectifier_at_zero_is_zero(backend):
+def test_the_gradient_of_a_rectifier_at_zero_is_zero(backend):
     black, ones = np.zeros((5, 6, 3), np.float32), np.ones((5, 6, 3), np.float32)
     identity = backend.kernel(np.eye(3, dtype=np.float32)[None, None])
     rectifiers = [
@@ -313,7 +323,7 @@ def test_the_slope_of_a_rectifier_at_zero_is_zero(backend):
         lambda x: backend.activation(x, "leaky_relu", 0.0),
     ]
     for rectifier in rectifiers:
-        assert not slope_of(backend, rectifier, black, ones).any()
+        assert not gradient_of(backend, rectifier, black, ones).any()
 
 
 @on_every_backend
@@ -411,9 +421,9 @@ def test_the_first_of_equals_wins_a_max_pool(
     x = np.random.default_rng(5).integers(0, levels, (h, w, 6)).astype(np.float32)
     how = {"size": size, "stride": stride, "padding": padding}
     weights = random(*pooled(x, **how, reduce=np.nanmax).shape, seed=1)
-    found = slope_of(backend, lambda x: backend.max_pool(x, **how), x, weights)
-    wanted = slope_of_max_pool(x, **how, weights=weights)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    found = gradient_of(backend, lambda x: backend.max_pool(x, **how), x, weights)
+    expected = gradient_of_max_pool(x, **how, weights=weights)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @on_every_backend
@@ -473,9 +483,9 @@ def test_what_vanishes_sums_to_nothing_and_has_no_mean(backend, padding):
     total = backend.value_and_grad(
         lambda x, plan: backend.sum(backend.crop(x, padding))
     )
-    value, slope = total(x, ())
+    value, gradient = total(x, ())
     assert backend.to_float(value) == 0
-    assert not backend.to_image(slope).any()
+    assert not backend.to_image(gradient).any()
     mean = backend.function(lambda x, plan: [backend.mean(backend.crop(x, padding))])
     assert math.isnan(backend.to_float(mean(x, ())[0]))
 
@@ -554,9 +564,9 @@ def test_count(backend):
     inside = backend.value_and_grad(
         lambda x, plan: backend.divide(backend.sum(x), backend.count(x))
     )
-    value, slope = inside(x, ())
+    value, gradient = inside(x, ())
     assert backend.to_float(value) == pytest.approx(random(5, 6, 7).mean(), abs=1e-6)
-    np.testing.assert_allclose(backend.to_image(slope), 1 / 210, rtol=1e-6)
+    np.testing.assert_allclose(backend.to_image(gradient), 1 / 210, rtol=1e-6)
 
 
 # -- pointwise ------------------------------------------------------------------------
@@ -587,12 +597,14 @@ def test_arithmetic(backend, name, operand, channels):
 
 
 @on_every_backend
-def test_the_slope_between_equals_belongs_to_the_first_operand(backend):
+def test_the_gradient_between_equals_belongs_to_the_first_operand(backend):
     ones = np.ones((3, 4, 3), np.float32)
     held = backend.image(ones)
     for y in (held, 1.0):
-        slope = slope_of(backend, lambda x, y=y: backend.maximum(x, y), ones, ones)
-        np.testing.assert_array_equal(slope, ones)
+        gradient = gradient_of(
+            backend, lambda x, y=y: backend.maximum(x, y), ones, ones
+        )
+        np.testing.assert_array_equal(gradient, ones)
 
 
 @on_every_backend
@@ -629,8 +641,8 @@ def test_a_softmax_over_all_values_does_not_overflow(backend, scale):
         x,
     )
     step = backend.value_and_grad(lambda x, plan: backend.log_sum_exp(x))
-    slope = backend.to_image(step(held, ())[1])
-    np.testing.assert_allclose(slope, special.softmax(x), rtol=1e-3, atol=1e-6)
+    gradient = backend.to_image(step(held, ())[1])
+    np.testing.assert_allclose(gradient, special.softmax(x), rtol=1e-3, atol=1e-6)
 
 
 @on_every_backend
@@ -642,10 +654,10 @@ def test_clip(backend):
         random(4, 5, 3),
     )
     edges = np.array([0, 1], np.float32).reshape(1, 2, 1)
-    slope = slope_of(
+    gradient = gradient_of(
         backend, lambda x: backend.clip(x, 0.0, 1.0), edges, np.ones_like(edges)
     )
-    np.testing.assert_array_equal(slope, np.ones_like(edges))
+    np.testing.assert_array_equal(gradient, np.ones_like(edges))
 
 
 @on_every_backend
@@ -666,12 +678,12 @@ def test_activations_of_large_values_are_finite(backend, name):
     x = np.array([-200, -90, 0, 90, 200], np.float32).reshape(1, 5, 1)
     held = backend.image(x)
     found = backend.to_image(backend.activation(held, name, 1.0))
-    wanted = activated(x.astype(np.float64), name, 1.0)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-30)
-    slope = slope_of(
+    expected = activated(x.astype(np.float64), name, 1.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
+    gradient = gradient_of(
         backend, lambda x: backend.activation(x, name, 1.0), x, np.ones_like(x)
     )
-    assert np.isfinite(slope).all()
+    assert np.isfinite(gradient).all()
 
 
 # -- reductions -----------------------------------------------------------------------
@@ -691,9 +703,9 @@ def test_reductions(backend):
 def test_the_first_of_equals_wins_the_global_maximum(backend):
     x = np.random.default_rng(5).integers(0, 2, (6, 7, 4)).astype(np.float32)
     weights = random(1, 1, 4, seed=1)
-    found = slope_of(backend, backend.global_max, x, weights)
-    wanted = slope_of_max_pool(x, (6, 7), (1, 1), (0, 0, 0, 0), weights)
-    np.testing.assert_array_equal(found, wanted)
+    found = gradient_of(backend, backend.global_max, x, weights)
+    expected = gradient_of_max_pool(x, (6, 7), (1, 1), (0, 0, 0, 0), weights)
+    np.testing.assert_array_equal(found, expected)
 
 
 @on_every_backend
@@ -725,7 +737,7 @@ def test_fft(backend, size, half):
 @on_every_backend
 @pytest.mark.parametrize("size", SIZES)
 def test_inverse_fft(backend, size):
-    # The slope has to know which halves stand for two values and which for one.
+    # The gradient has to know which halves stand for two values and which for one.
     imaginary = random(size[0], size[1] // 2 + 1, 3, seed=3)
     held = backend.image(imaginary)
     check(
@@ -770,25 +782,25 @@ def test_one_step_of_a_small_network(backend):
 
     x, along = random(12, 12, 3), random(12, 12, 3, seed=2)
     step = backend.value_and_grad(network)
-    value, slope = step(backend.image(x), ())
+    value, gradient = step(backend.image(x), ())
 
     def at(t):
         return backend.to_float(step(backend.image(x + t * along), ())[0])
 
     assert backend.to_float(value) == at(0)
     expected = (at(1e-3) - at(-1e-3)) / 2e-3
-    slope = backend.to_image(slope)
-    assert (slope * along).sum() == pytest.approx(expected, rel=0.01)
+    gradient = backend.to_image(gradient)
+    assert (gradient * along).sum() == pytest.approx(expected, rel=0.01)
 
 
 @on_every_backend
-def test_a_value_without_the_picture_has_no_slope(backend):
+def test_a_value_without_the_picture_has_no_gradient(backend):
     other = backend.image(random(3, 4, 3, seed=1))
     step = backend.value_and_grad(lambda x, plan: backend.sum(other))
-    value, slope = step(backend.image(random(5, 6, 3)), ())
+    value, gradient = step(backend.image(random(5, 6, 3)), ())
     assert backend.to_float(value) == pytest.approx(random(3, 4, 3, seed=1).sum(), 1e-5)
-    assert not backend.to_image(slope).any()
-    assert backend.to_image(slope).shape == (5, 6, 3)
+    assert not backend.to_image(gradient).any()
+    assert backend.to_image(gradient).shape == (5, 6, 3)
 
 
 @on_every_backend
@@ -815,11 +827,11 @@ def test_one_program_serves_all_sizes_as_promised(backend):
         y = convolved(x.astype(np.float64), kernel, (2, 2), plan, (1, 1))
         y = pooled(y, (2, 2), (1, 1), plan, np.max, -np.inf)
         y = pooled(y, (2, 2), (1, 1), plan, np.nanmean)
-        wanted = y[: y.shape[0] - plan[1], plan[3] :].sum()
+        expected = y[: y.shape[0] - plan[1], plan[3] :].sum()
         for _ in range(2):
-            value, slope = step(backend.image(x), plan)
-            assert backend.to_float(value) == pytest.approx(wanted, rel=1e-4)
-            assert backend.to_image(slope).shape == x.shape
+            value, gradient = step(backend.image(x), plan)
+            assert backend.to_float(value) == pytest.approx(expected, rel=1e-4)
+            assert backend.to_image(gradient).shape == x.shape
     assert len(traces) == {"torch": 6, "jax": 3, "tensorflow": 1}[backend.name]
 
 
@@ -839,17 +851,6 @@ def test_a_function_gives_all_its_maps(backend):
         np.testing.assert_allclose(maps[0], x * random(3, seed=3), rtol=1e-6)
         np.testing.assert_array_equal(maps[1], x[1:, :-2])
         np.testing.assert_allclose(maps[2], x.mean((0, 1), keepdims=True), atol=1e-6)
-
-
-def finite_difference(function, arrays, along):
-    """The change of a float64 function along a direction of all its arrays."""
-    ahead, behind = (
-        function(
-            *(a.astype(np.float64) + s * d for a, d in zip(arrays, along, strict=True))
-        )
-        for s in (1e-6, -1e-6)
-    )
-    return (ahead - behind) / 2e-6
 
 
 @on_every_backend
@@ -885,9 +886,8 @@ def test_the_gradient_of_several_arrays_has_their_structure(backend, size):
     assert [a.shape for a in found] == [a.shape for a in arrays]
     for i in range(3):
         along = [random(*a.shape, seed=9) * (i == j) for j, a in enumerate(arrays)]
-        slope = (found[i] * along[i]).sum()
-        expected = finite_difference(reference, arrays, along)
-        assert slope == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        change = finite_difference(reference, arrays, along)
+        assert (found[i] * along[i]).sum() == pytest.approx(change, rel=1e-4, abs=1e-4)
 
 
 @on_every_backend
@@ -912,11 +912,11 @@ def test_constants_compile_nothing_and_have_no_gradient(backend):
     x = random(5, 6, 3)
     for shift in ((0, 0), (1, 2), (-3, 7), (4, -1)):
         scale = random(5, 6, 3, seed=sum(shift))
-        value, slope = step(backend.image(x), (), backend.image(scale), *shift)
+        value, gradient = step(backend.image(x), (), backend.image(scale), *shift)
         rolled = np.roll(x, shift, (0, 1))
         assert backend.to_float(value) == pytest.approx((rolled * scale).sum(), 1e-4)
         back = np.roll(scale, (-shift[0], -shift[1]), (0, 1))
-        np.testing.assert_array_equal(backend.to_image(slope), back)
+        np.testing.assert_array_equal(backend.to_image(gradient), back)
     assert len(traces) == {"torch": 4, "jax": 1, "tensorflow": 1}[backend.name]
 
 
@@ -991,15 +991,15 @@ def test_bfloat16_stays_inside_the_network(backend):
             assert ("bfloat16" in str(y.dtype)) == (on is half)
             return on.mean(on.square(on.add(y, on.global_mean(y))))
 
-        value, slope = on.value_and_grad(network)(on.image(x), ())
+        value, gradient = on.value_and_grad(network)(on.image(x), ())
         assert "float32" in str(value.dtype)
-        assert "float32" in str(slope.dtype)
-        return on.to_float(value), on.to_image(slope)
+        assert "float32" in str(gradient.dtype)
+        return on.to_float(value), on.to_image(gradient)
 
-    (value, slope), (rough, rough_slope) = step(backend), step(half)
+    (value, gradient), (rough, rough_gradient) = step(backend), step(half)
     assert rough == pytest.approx(value, rel=0.05)
-    likeness = (slope * rough_slope).sum() / np.sqrt(
-        np.square(slope).sum() * np.square(rough_slope).sum()
+    likeness = (gradient * rough_gradient).sum() / np.sqrt(
+        np.square(gradient).sum() * np.square(rough_gradient).sum()
     )
     assert likeness > 0.9
 

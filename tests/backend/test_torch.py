@@ -21,7 +21,7 @@ from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe
 
 LAYOUT_COPIES = ("aten.clone", "aten.contiguous", "aten._to_copy")
-VIEWS = ("aten.expand", "aten.slice")  # of a mean's slope, of a concat's: no memory
+VIEWS = ("aten.expand", "aten.slice")  # of a mean's gradient, of a concat's: no memory
 POINT = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
 
 
@@ -77,9 +77,9 @@ def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
     gradient(image, (33, 47))
     with Watch() as watch:
-        _, slope = gradient(image, (33, 47))
+        _, gradient = gradient(image, (33, 47))
     assert watch.found == []
-    assert slope.is_contiguous(memory_format=torch.channels_last)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_watch_sees_a_layout_copy():
@@ -97,9 +97,9 @@ def with_graphs():
 def test_a_step_leaves_no_graph_behind(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
     before = with_graphs()
-    value, slope = gradient(image, (33, 47))
+    value, gradient = gradient(image, (33, 47))
     assert value.grad_fn is None
-    assert slope.grad_fn is None
+    assert gradient.grad_fn is None
     assert not image.requires_grad
     assert with_graphs() <= before
 
@@ -139,6 +139,6 @@ def test_a_dream_that_goes_on_in_another_mode_is_the_same(motif):
     dreamer = kd.Dreamer("motif")
     expected = [step.image() for step in dreamer.steps(image, recipe)]
     steps = dreamer.steps(image, recipe)
-    for number, wanted in enumerate(expected):
+    for number, image in enumerate(expected):
         with torch.inference_mode(number % 2 == 0):
-            np.testing.assert_array_equal(next(steps).image(), wanted)
+            np.testing.assert_array_equal(next(steps).image(), image)

@@ -129,7 +129,7 @@ def test_command_lines(
         ("--objective", "0*far", ("character 3",)),
         ("--objective", "", ("character 1",)),
         ("--objective", "class:eye", ("class:eye",)),
-        ("--objective", "x" * 20_000, ("`objective`", "10000")),
+        ("--objective", "x" * 20_000, ("objective must have", "10000")),
         ("-o", "out.gif", ("'out.gif'", ".png")),
         ("-o", "out", ("'out'", ".png")),
         ("-o", "", ("''", ".png")),

@@ -145,14 +145,14 @@ def test_flags_go_over_the_file_and_the_file_over_the_preset(
     Path("r.json").write_text('{"steps": 2, "jitter": 3, "network": "motif"}')
     code, _, err = dream(
         photo, "--preset", "tftut", "--recipe", "r.json", "--jitter", 4,
-        "--objective", "near", "--no-clamp", "--floor", "none", "--octaves-above=0",
+        "--objective", "near", "--no-clamp", "--epsilon", "none", "--octaves-above=0",
     )  # fmt: skip
     assert code == 0, err
     made = read_recipe("photo-dream.png")
     tutorial = presets["tftut"]
     assert (made.normalizer, made.octaves) == (tutorial.normalizer, tutorial.octaves)
-    assert (made.steps, made.jitter, made.objective) == (2, 4, "near")
-    assert (made.clamp, made.floor, made.octaves_above) == (False, None, 0)
+    assert (made.steps, made.jitter, str(made.objective)) == (2, 4, "near")
+    assert (made.clamp, made.epsilon, made.octaves_above) == (False, None, 0)
 
 
 def test_a_flag_that_says_the_default_is_given_too(dream: Dream, photo: Path) -> None:

@@ -192,7 +192,7 @@ def strangers(tmp_path, **settings):
     return str(path)
 
 
-ALSO = {"also": [{"network": "fine", "objective": "one"}]}
+OTHER = {"objective": "default; fine: one"}
 CLASSES = {"network": "both", "objective": "class:0"}
 
 
@@ -200,7 +200,7 @@ FINE = {"network": "fine", "objective": "one"}
 BOTH = {"network": "both"}
 UNAGREED = {
     "its network": (FINE, []),
-    "another network": (ALSO, []),
+    "another network": (OTHER, []),
     "its class scores": (CLASSES, []),
     "class scores of a network that was named": (CLASSES, ["--network", "both"]),
     "a grid": (FINE, ["--x", "steps=1|2"]),
@@ -213,7 +213,7 @@ UNAGREED = {
 @pytest.mark.parametrize("case", UNAGREED)
 def test_a_file_sets_off_no_download(case, home, dream, photo, tmp_path):
     settings, flags = UNAGREED[case]
-    classes = settings is not FINE and settings is not ALSO
+    classes = settings is not FINE and settings is not OTHER
     if classes:  # the file without them is here, and does not serve
         (home / "good.h5").write_bytes(GOOD)
     command = ["grid"] if "--x" in flags else []
@@ -242,7 +242,7 @@ def test_half_a_file_in_kerass_folder_sets_off_no_download(
 AGREED = {
     "--yes": (FINE, ["--yes"]),
     "a flag": (FINE, ["--network", "fine"]),
-    "another flag": (ALSO, ["--also", "fine: one"]),
+    "another flag": (OTHER, ["--objective", "default; fine: one"]),
     "an axis": (FINE, ["--x", "network=fine|motif"]),
 }
 
@@ -275,7 +275,7 @@ def test_classes_that_nobody_publishes(home, dream, photo):
 
 def test_weights_for_a_network_that_is_mistyped(home, dream, photo):
     (home / "w.h5").write_bytes(GOOD)
-    asked = ("--also", "fine: one", "--weights", f"fin={home / 'w.h5'}")
+    asked = ("--objective", "default; fine: one", "--weights", f"fin={home / 'w.h5'}")
     code, _, err = dream(str(photo), *asked)
     assert code == 2
     assert "received 'fin'; try 'fine', the nearest name" in sentence(err)

@@ -16,9 +16,9 @@ from reference import off, picture, randomise
 import keras_dream as kd
 from keras_dream.engine.gradients import SummedGradient
 from keras_dream.engine.loop import work
-from keras_dream.engine.optimizers import Normalizer
 from keras_dream.errors import NetworkError, ObjectiveError, PictureError, SettingError
 from keras_dream.graph import file as graph_file
+from keras_dream.parts.normalizers import Normalizer
 from keras_dream.pictures.picture import as_picture
 from keras_dream.replay import differences, read_saved
 from keras_dream.zoo import catalogue
@@ -72,10 +72,10 @@ def by_hand(p, kind, floor=None):
 @pytest.mark.parametrize("kind", NORMALISERS)
 @pytest.mark.parametrize("floor", [None, 0.02])
 def test_the_sum_of_analytic_gradients(kind, floor, backend):
-    image, recipe = picture(31, 26), kd.Recipe(normalizer=kind, floor=floor)
+    image, recipe = picture(31, 26), kd.Recipe(normalizer=kind, epsilon=floor)
     several = SummedGradient(
         [(weight, stand_in.on(backend)) for weight, stand_in in STAND_INS],
-        Normalizer(recipe, backend),
+        Normalizer(recipe.normalizer, recipe.epsilon, backend),
         backend,
     )
     loss, slope = several(backend.image(image), (31, 26))
@@ -88,10 +88,10 @@ def test_the_sum_of_analytic_gradients(kind, floor, backend):
 def test_a_network_that_sees_nothing_adds_nothing(backend):
     image = picture(31, 26)
     blind = StandIn(base=5.0, rise=0.0).on(backend)
-    recipe = kd.Recipe(floor=0.0)
+    recipe = kd.Recipe(epsilon=0.0)
     several = SummedGradient(
         [(1.0, StandIn().on(backend)), (4.0, blind)],
-        Normalizer(recipe, backend),
+        Normalizer(recipe.normalizer, recipe.epsilon, backend),
         backend,
     )
     loss, slope = several(backend.image(image), (31, 26))
@@ -110,7 +110,7 @@ def test_a_dream_by_numpy(kind, backend):
     )
     several = SummedGradient(
         [(weight, stand_in.on(backend)) for weight, stand_in in STAND_INS],
-        Normalizer(recipe, backend),
+        Normalizer(recipe.normalizer, recipe.epsilon, backend),
         backend,
     )
     found, steps = run_engine(image, recipe, several, backend)
@@ -145,11 +145,8 @@ def both(models):
 
 
 ASKED = kd.Recipe(
-    objective="second - 0.5*first:2",
-    also=[
-        {"network": "model:stacked", "objective": "conv", "weight": -0.7},
-        {"network": "model:one", "objective": "first", "weight": 1.5},
-    ],
+    objective="second - 0.5*first:2; -0.7*'model:stacked': conv; "
+    "1.5*'model:one': first",
     steps=2,
     octaves=2,
 )
@@ -181,7 +178,7 @@ def test_motif_and_a_second_network_by_hand(models):
     second = kd.Dreamer(models[1])
     pair = kd.Dreamer(["motif", models[1]])
     assert pair.networks == ("motif", "model:stacked")
-    recipe = kd.Recipe(also="0.5*'model:stacked': conv")
+    recipe = kd.Recipe(objective="default; 0.5*'model:stacked': conv")
     _, slope = pair.gradient(image, recipe)
     _, g1 = kd.Dreamer().gradient(image, kd.Recipe())
     _, g2 = second.gradient(image, kd.Recipe(objective="conv"))
@@ -198,14 +195,16 @@ def test_a_single_network_is_normalised_once_as_published(models, both):
     one = kd.Dreamer(models[0], preprocessing="caffe")
     _, raw = one.gradient(image, recipe)
     assert not np.isclose(np.abs(raw).mean(), 1.0, rtol=0.1)
-    _, slope = both.gradient(image, recipe.but(also="1e-6*'model:one': first"))
+    _, slope = both.gradient(
+        image, recipe.but(objective="second; 1e-6*'model:one': first")
+    )
     assert np.isclose(np.abs(slope).mean(), 1.0, rtol=1e-4)
     assert off(slope, raw / np.abs(raw).mean()) < 1e-4
 
 
 def test_the_record_and_the_recipe_tell_all_networks(both, models):
     made = both.dream(picture(40, 37), ASKED)
-    assert [t.network for t in made.recipe.terms] == [
+    assert [n.network for n in made.recipe.networks] == [
         "model:one",
         "model:stacked",
         "model:one",
@@ -229,26 +228,26 @@ def test_networks_that_the_recipe_does_not_name_dream_all_the_same(both, second)
         both.complete(kd.Recipe(objective="second"))
     pair = kd.Dreamer(["motif", "second"])
     recipe = pair.complete(kd.Recipe())
-    assert [term.text for term in recipe.terms] == ["motif: far", "second: near"]
+    assert [n.text for n in recipe.networks] == ["motif: far", "second: near"]
     assert pair.complete(recipe) == recipe
     # But a recipe that names networks has those and no others.
-    recipe = pair.complete(kd.Recipe(also="2*motif: near"))
-    assert [term.text for term in recipe.terms] == ["motif: far", "2.0*motif: near"]
+    recipe = pair.complete(kd.Recipe(objective="default; 2*motif: near"))
+    assert [n.text for n in recipe.networks] == ["motif: far", "2.0*motif: near"]
     made = pair.dream(picture(40, 37), recipe.but(steps=1))
     assert (made.record.network, made.record.also) == ("motif", {})
 
 
 @pytest.mark.parametrize(
-    ("also", "error", "match"),
+    ("other", "error", "match"),
     [
         ("squeezenet", NetworkError, "must hold every network"),
         ("'model:stacked': cnv", ObjectiveError, "'conv'"),
         ("'model:stacked': conv:99", ObjectiveError, "from 0 to 5"),
     ],
 )
-def test_what_is_not_there(also, error, match, both):
+def test_what_is_not_there(other, error, match, both):
     with pytest.raises(error, match=match):
-        both.octaves((40, 37), kd.Recipe(objective="second", also=also))
+        both.octaves((40, 37), kd.Recipe(objective=f"second; {other}"))
 
 
 @pytest.mark.parametrize(
@@ -275,10 +274,10 @@ def test_budgets_count_every_network(both, models):
         one.memory(size, alone)[0],
         stacked.memory(size, alone.but(objective="conv"))[0],
     ]
-    recipe = alone.but(also="'model:stacked': conv")
+    recipe = alone.but(objective="second; 'model:stacked': conv")
     assert both.memory(size, recipe)[0] == sum(parts)
     assert work(size, recipe) == 2 * work(size, alone)
-    assert work(size, recipe.but(also=["a", "b", "a"])) == 4 * work(size, alone)
+    assert work(size, recipe.but(objective="second; a; b; a")) == 4 * work(size, alone)
 
 
 def test_the_smallest_picture_is_the_largest_of_theirs(both, models):
@@ -300,16 +299,15 @@ def test_the_smallest_picture_is_the_largest_of_theirs(both, models):
             smallest(one, recipe.but(objective="second")),
             smallest(stacked, recipe.but(objective="conv:1")),
         ]
-        pair = recipe.but(objective="second", also="'model:stacked': conv:1")
+        pair = recipe.but(objective="second; 'model:stacked': conv:1")
         assert smallest(both, pair) == max(needs)
 
 
 def test_only_the_networks_that_are_asked_for_class_scores_load_classifiers():
-    recipe = kd.Recipe(
-        objective="mixed3", also=["squeezenet: fire6", "inception_v3: class:3 - mixed4"]
-    )
+    others = "squeezenet: fire6; inception_v3: class:3 - mixed4"
+    recipe = kd.Recipe(objective=f"mixed3; {others}")
     assert asks_for_class(recipe) == {"inception_v3"}
-    assert asks_for_class(recipe.but(objective="class:eye")) == {
+    assert asks_for_class(recipe.but(objective=f"class:eye; {others}")) == {
         "motif",
         "inception_v3",
     }
@@ -339,20 +337,19 @@ def test_kd_dream_takes_several(models):
     made = kd.dream(
         image,
         network=[kd.Network(models[0], preprocessing="tf"), models[1]],
-        objective="second",
-        also="'model:stacked': conv",
+        objective="second; 'model:stacked': conv",
         **settings,
     )
     again = kd.dream(
         image,
         network=["motif", models[1]],
-        also={"network": "model:stacked", "objective": "conv"},
+        objective="default; 'model:stacked': conv",
         **settings,
     )
     assert made.record.also.keys() == again.record.also.keys() == {"model:stacked"}
     assert again.recipe.network == "motif"
     with pytest.raises(SettingError, match="single network"):
-        kd.dream(image, also="squeezenet", max_loss=5)
+        kd.dream(image, objective="default; squeezenet", max_loss=5)
 
 
 # -- from the shell -----------------------------------------------------------------
@@ -380,16 +377,13 @@ Dream = Callable[..., tuple[int, str, str]]
 def test_a_dream_of_two_networks_is_made_again(
     dream: Dream, photo: Path, second: Path
 ) -> None:
-    code, out, err = dream(photo, *FAST, "--also", "0.5*second: far:1-3 + near")
+    code, out, err = dream(
+        photo, *FAST, "--objective", "default; 0.5*second: far:1-3 + near"
+    )
     assert (code, out) == (0, "photo-dream.png\n")
     assert "Loading motif + second." in err
     saved = read_saved("photo-dream.png")
-    (term,) = saved.recipe.also or ()
-    assert (term.network, term.objective, term.weight) == (
-        "second",
-        "far:1-3 + near",
-        0.5,
-    )
+    assert str(saved.recipe.objective) == "far; 0.5*second: far:1-3 + near"
     assert list(saved.record.also) == ["second"]
     code, out, err = dream("replay", "photo-dream.png", "-o", "again.png")
     assert code == 0
@@ -399,26 +393,26 @@ def test_a_dream_of_two_networks_is_made_again(
     assert Path("alone.png").read_bytes() != Path("photo-dream.png").read_bytes()
 
 
-def test_the_flag_may_be_repeated(dream: Dream, photo: Path, second: Path) -> None:
-    flags = ("--also", "second", "--also=-0.25*motif: near")
-    assert dream(photo, *FAST, *flags)[0] == 0
-    terms = read_saved("photo-dream.png").recipe.terms
-    assert [term.text for term in terms] == [
+def test_a_recipe_brings_its_networks(dream: Dream, photo: Path, second: Path) -> None:
+    others = "default; second; -0.25*motif: near"
+    assert dream(photo, *FAST, "--objective", others)[0] == 0
+    networks = read_saved("photo-dream.png").recipe.networks
+    assert [n.text for n in networks] == [
         "motif: far",
         "second: near",
         "-0.25*motif: near",
     ]
-    # A recipe's networks come along, and the flag's take their place.
+    # A recipe's networks come along; an objective takes the place of all of them.
     dream(photo, "--recipe", "photo-dream.png", "-o", "b.png")
-    assert read_saved("b.png").recipe.terms == terms
-    dream(photo, "--recipe", "photo-dream.png", "--also", "none", "-o", "c.png")
-    assert read_saved("c.png").recipe.also is None
+    assert read_saved("b.png").recipe.networks == networks
+    dream(photo, "--recipe", "photo-dream.png", "--objective", "none", "-o", "c.png")
+    assert [n.text for n in read_saved("c.png").recipe.networks] == ["motif: far"]
 
 
 def test_other_weights_of_the_second_network_are_told(
     dream: Dream, photo: Path, second: Path, tmp_path: Path
 ) -> None:
-    dream(photo, *FAST, "--also", "second")
+    dream(photo, *FAST, "--objective", "default; second")
     graph = graph_file.load(second)
     others = {name: values * 0.5 + 0.1 for name, values in graph.weights.items()}
     graph_file.save(replace(graph, weights=others), tmp_path / "others.safetensors")
@@ -437,27 +431,30 @@ def test_other_weights_of_the_second_network_are_told(
 
 
 def test_show_tells_the_networks(dream: Dream, photo: Path, second: Path) -> None:
-    dream(photo, *FAST, "--also", "0.5*second: near")
+    dream(photo, *FAST, "--objective", "default; 0.5*second: near")
     out = dream("show", "photo-dream.png")[1]
     assert "0.5*second: near" in out
     assert read_saved("photo-dream.png").record.also["second"] in out
     data = json.loads(dream("show", "photo-dream.png", "--json")[1])
-    assert data["recipe"]["also"][0]["network"] == "second"
+    assert data["recipe"]["objective"] == "far; 0.5*second: near"
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--also", "secnd"), "'second'"),
-        (("--also", "second: neer"), "'near'"),
-        (("--also", "second: near +"), "objective must have"),
-        (("--also", "a b"), "must name a network"),
-        (("--also", "0*second"), "must not be zero"),
-        (("--also",), "must have a value"),
-        (("--also", "second", "--max-loss", 3), "single network"),
-        (("--also", "second", "--preset", "book1"), "single network"),
-        (("--also", "second", "--weights", "second=no.h5"), "no.h5"),
-        (("--also", "second", "--weights", "a", "--weights", "b"), "one weights file"),
+        (("--objective", "far; secnd"), "'second'"),
+        (("--objective", "far; second: neer"), "'near'"),
+        (("--objective", "far; second: near +"), "objective must have"),
+        (("--objective", "far; a b"), "a ; before a network"),
+        (("--objective", "far; 0*second"), "not zero"),
+        (("--objective",), "must have a value"),
+        (("--objective", "far; second", "--max-loss", 3), "single network"),
+        (("--objective", "far; second", "--preset", "book1"), "single network"),
+        (("--objective", "far; second", "--weights", "second=no.h5"), "no.h5"),
+        (
+            ("--objective", "far; second", "--weights", "a", "--weights", "b"),
+            "one weights file",
+        ),
     ],
 )
 def test_wrong_flags_are_one_sentence(

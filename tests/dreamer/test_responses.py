@@ -9,7 +9,7 @@ from planted_patterns import planted, template_network
 import keras_dream as kd
 from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer import responses
-from keras_dream.dreamer.responses import Responses, fitted
+from keras_dream.dreamer.responses import Responses, measured_size
 from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
@@ -23,22 +23,22 @@ from keras_dream.recipe.objectives import parse
 def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel):
     graph = template_network()
     image = planted(number, (36, 53))
-    measure = Responses(graph, backend)
+    measurer = Responses(graph, backend)
     where = positions(graph, *image.shape[:2])
-    for response in measure.of(image, ["look", "pool"]):
+    for response in measurer.measure(image, ["look", "pool"]):
         assert response.strongest(1) == (channel,)
         assert response.scores[channel] > 1
         down, across = response.peak(channel)
         axes = where[response.node]
         assert axes[0].at(down) == pytest.approx(36.5, abs=1)
         assert axes[1].at(across) == pytest.approx(53.5, abs=1)
-        assert response.share(channel) < 0.1
-        # What is large but usual is nothing special.
+        assert response.area(channel) < 0.1
+        # Large activations of a channel are not high ones.
         assert response.scores[0] < response.scores[channel]
 
 
-def test_scores_are_deviations_above_what_is_usual(backend: Backend):
-    """Written once more by hand, from all cells of all references at once."""
+def test_scores_are_z_scores_above_the_baseline(backend: Backend):
+    """Written once more by hand, from all cells of all baseline pictures."""
     graph = template_network()
     image = planted(0, (36, 53))
     run = backend.function(Program(graph, ["pool"], backend))
@@ -48,83 +48,87 @@ def test_scores_are_deviations_above_what_is_usual(backend: Backend):
         found = run(backend.image(picture), plan)[0]
         return backend.to_image(found).astype(np.float64)
 
-    usual = np.concatenate([maps(p).reshape(-1, 6) for p in responses.references(256)])
-    z = (maps(image).reshape(-1, 6) - usual.mean(axis=0)) / usual.std(axis=0)
+    baseline = np.concatenate(
+        [maps(p).reshape(-1, 6) for p in responses.baseline_pictures(256)]
+    )
+    z = (maps(image).reshape(-1, 6) - baseline.mean(axis=0)) / baseline.std(axis=0)
     count = int(np.ceil(len(z) / 50))
     wanted = np.sort(z, axis=0)[-count:].mean(axis=0)
-    (found,) = Responses(graph, backend).of(image, ["pool"])
+    (found,) = Responses(graph, backend).measure(image, ["pool"])
     np.testing.assert_allclose(found.scores, wanted, rtol=2e-3, atol=2e-3)
-    flat = found.maps.reshape(-1, 6)
+    flat = found.z_scores.reshape(-1, 6)
     np.testing.assert_allclose(flat, z, rtol=1e-2, atol=1e-2)
-    assert found.share(1) == pytest.approx((z[:, 1] > 2).mean(), abs=1e-3)
+    assert found.area(1) == pytest.approx((z[:, 1] > 2).mean(), abs=1e-3)
 
 
 def test_a_layer_that_nothing_moves_scores_nothing(backend: Backend):
-    (found,) = Responses(template_network(), backend).of(planted(0, (36, 53)), ["dull"])
+    (found,) = Responses(template_network(), backend).measure(
+        planted(0, (36, 53)), ["dull"]
+    )
     assert (found.scores == 0).all()
     assert found.strongest(2) == (0, 1)
 
 
-def test_what_is_usual_is_measured_once(backend: Backend, monkeypatch):
-    measure = Responses(template_network(), backend)
-    first = list(measure.of(planted(0, (36, 53)), ["pool", "look", "pool"]))
+def test_baselines_are_measured_once(backend: Backend, monkeypatch):
+    measurer = Responses(template_network(), backend)
+    first = list(measurer.measure(planted(0, (36, 53)), ["pool", "look", "pool"]))
     assert [response.node for response in first] == ["pool", "look"]
-    monkeypatch.setattr(responses, "references", None)
-    again = list(measure.of(planted(0, (36, 53)), ["look", "pool"]))
+    monkeypatch.setattr(responses, "baseline_pictures", None)
+    again = list(measurer.measure(planted(0, (36, 53)), ["look", "pool"]))
     np.testing.assert_array_equal(first[0].scores, again[1].scores)
 
 
 def test_strongest_means_the_channels_of_the_picture(backend: Backend):
-    measure = Responses(template_network(), backend)
-    objective = parse("look:strongest(1) - 2*pool:strongest(2) + dull")
-    found = measure.strongest(planted(1, (36, 53)), objective)
+    measurer = Responses(template_network(), backend)
+    objective = parse("look:strongest(1) - 2*pool:strongest(2) + dull").networks[0]
+    found = measurer.strongest(planted(1, (36, 53)), objective)
     assert found["look:strongest(1)"] == (2,)
     assert found["pool:strongest(2)"][0] == 2
     assert set(found) == {"look:strongest(1)", "pool:strongest(2)"}
-    assert measure.strongest(planted(1, (36, 53)), parse("look")) == {}
+    assert measurer.strongest(planted(1, (36, 53)), parse("look").networks[0]) == {}
 
 
 def test_no_more_channels_than_there_are(backend: Backend):
-    measure = Responses(template_network(), backend)
+    measurer = Responses(template_network(), backend)
     image = planted(0, (36, 53))
-    every = measure.strongest(image, parse("look:strongest(6)"))
+    every = measurer.strongest(image, parse("look:strongest(6)").networks[0])
     assert sorted(every["look:strongest(6)"]) == [0, 1, 2, 3, 4, 5]
     with pytest.raises(ObjectiveError, match=r"at most 6; received look:strongest\(7"):
-        measure.strongest(image, parse("look:strongest(7)"))
+        measurer.strongest(image, parse("look:strongest(7)").networks[0])
     with pytest.raises(ObjectiveError, match="'look', the nearest name"):
-        measure.strongest(image, parse("lock:strongest(7)"))
+        measurer.strongest(image, parse("lock:strongest(7)").networks[0])
 
 
 def test_huge_pictures_are_shrunk(backend: Backend, monkeypatch):
-    monkeypatch.setattr(responses, "MOST_PIXELS", 3000)
-    assert fitted((50, 60)) == (50, 60)
-    assert fitted((500, 600)) == (50, 60)
-    assert fitted((1, 100_000)) == (1, 17320)
-    measure = Responses(template_network(), backend)
+    monkeypatch.setattr(responses, "MAX_PIXELS", 3000)
+    assert measured_size((50, 60)) == (50, 60)
+    assert measured_size((500, 600)) == (50, 60)
+    assert measured_size((1, 100_000)) == (1, 17320)
+    measurer = Responses(template_network(), backend)
     image = planted(0, (36, 53))
-    seen = measure.seen(image)
-    assert (seen.shape, seen.dtype) == ((50, 59, 3), np.float32)
-    assert abs(float(seen.mean() - image.mean())) < 1e-3
-    assert measure.seen(seen) is seen
+    reduced = measurer.reduce(image)
+    assert (reduced.shape, reduced.dtype) == ((50, 59, 3), np.float32)
+    assert abs(float(reduced.mean() - image.mean())) < 1e-3
+    assert measurer.reduce(reduced) is reduced
 
 
 def test_what_is_not_finite_is_told(backend: Backend):
     graph = template_network()
     graph.weights["look/kernel"][...] = np.inf
     with pytest.raises(NonFiniteError, match="in look"):
-        list(Responses(graph, backend).of(planted(0, (36, 53)), ["look"]))
+        list(Responses(graph, backend).measure(planted(0, (36, 53)), ["look"]))
 
 
-def test_references_are_the_same_everywhere():
-    pictures = responses.references(64)
-    assert len(pictures) == len(responses.REFERENCES)
+def test_baseline_pictures_are_the_same_everywhere():
+    pictures = responses.baseline_pictures(64)
+    assert len(pictures) == len(responses.BASELINE)
     for picture in pictures:
         assert (picture.shape, picture.dtype) == ((64, 64, 3), np.float32)
         assert np.array_equal(np.rint(picture * 255) / np.float32(255), picture)
         assert 0.02 < picture.std() < 0.35
     assert not np.array_equal(pictures[0], pictures[1])
-    responses.references.cache_clear()
-    for made, again in zip(pictures, responses.references(64), strict=True):
+    responses.baseline_pictures.cache_clear()
+    for made, again in zip(pictures, responses.baseline_pictures(64), strict=True):
         np.testing.assert_array_equal(made, again)
 
 
@@ -193,7 +197,7 @@ def test_a_dream_takes_the_strongest_of_its_photo(motif):
     recipe = kd.Recipe(objective="near:strongest(2)", steps=2, octaves=2)
     made = dreamer.dream(photo, recipe)
     chosen = made.record.strongest["motif"]["near:strongest(2)"]
-    assert made.recipe.objective == "near:strongest(2)"
+    assert str(made.recipe.objective) == "near:strongest(2)"
     numbers = ",".join(map(str, sorted(chosen)))
     plain = dreamer.dream(photo, recipe.but(objective=f"near:{numbers}"))
     np.testing.assert_array_equal(made.image, plain.image)
@@ -207,7 +211,7 @@ def test_a_dream_takes_the_strongest_of_its_photo(motif):
 
 def test_layers_as_a_dictionary_may_ask_for_the_strongest():
     recipe = kd.Recipe.of({"layers": {"mixed4:strongest(8)": 2, "conv2d@7:1": -1}})
-    assert recipe.objective == "2.0*mixed4:strongest(8) - 1.0*conv2d@7:1"
+    assert str(recipe.objective) == "2.0*mixed4:strongest(8) - conv2d@7:1"
 
 
 def test_too_many_channels_are_refused_before_the_first_step(motif):

@@ -10,9 +10,6 @@ from reference import picture
 
 from keras_dream import Dreamer, presets
 from keras_dream.engine import loop
-from keras_dream.engine.canvases import Pixels
-from keras_dream.engine.loop import Parts
-from keras_dream.engine.optimizers import NormalisedAscent
 from keras_dream.errors import NonFiniteError
 from keras_dream.recipe.recipe import Recipe
 
@@ -22,17 +19,12 @@ QUICK = Recipe(steps=3, octaves=3, jitter=4)
 def steps_of(image, recipe, backend, gradient=None, octaves=None):
     size = image.shape[:2]
     return loop.run(
-        backend.image(image),
-        size,
+        image,
         octaves or loop.octaves_of(size, recipe),
         recipe,
-        Parts(
-            backend,
-            Pixels(),
-            gradient or StandIn().on(backend),
-            NormalisedAscent(recipe, backend),
-        ),
-        lambda image, losses, complete: (image, losses, complete),
+        gradient=gradient or StandIn().on(backend),
+        backend=backend,
+        result=lambda image, losses, complete: (image, losses, complete),
     )
 
 
@@ -58,15 +50,10 @@ def test_looking_at_a_step_changes_nothing(backend):
     image = picture(50, 44)
     quiet, _ = dream(image, QUICK, StandIn().on(backend), backend)
     loud = steps_of(image, QUICK, backend)
-    while True:
-        try:
-            step = next(loud)
-        except StopIteration as end:
-            found = end.value[0]
-            break
+    for step in loud:
         step.image()[:] = 7.0
         step.dream[0][:] = 7.0
-    assert np.array_equal(found, quiet)
+    assert np.array_equal(loud.dream[0], quiet)
 
 
 def test_the_events(backend):
@@ -120,12 +107,19 @@ def test_losses_by_octave(backend):
 
 
 def test_stopping_is_break(backend):
-    generator = steps_of(picture(50, 44), QUICK, backend)
-    for step in generator:
+    run = steps_of(picture(50, 44), QUICK, backend)
+    assert run.dream[1:] == ({}, False)
+    for step in run:
         if step.octave == 2:
             break
-    generator.close()
-    assert step.dream[0].shape == (50, 44, 3)
+    assert run.dream[0].shape == (50, 44, 3)
+    assert np.array_equal(run.dream[0], step.dream[0])
+    assert run.dream[1:] == step.dream[1:]
+    rest = list(run)
+    assert len(rest) == 5
+    assert run.dream[2] is True
+    assert next(run, None) is None
+    assert run.dream[2] is True
 
 
 def test_losses_are_from_before_the_move(backend):
@@ -210,12 +204,16 @@ def test_a_step_costs_nothing_until_it_is_looked_at(backend):
 
     image = picture(50, 44)
     recipe = QUICK.but(octaves=1)
-    parts = Parts(
-        backend, Pixels(), StandIn().on(backend), NormalisedAscent(recipe, backend)
-    )
     octaves = loop.octaves_of((50, 44), recipe)
     began = time.perf_counter()
-    run = loop.run(backend.image(image), (50, 44), octaves, recipe, parts, result)
+    run = loop.run(
+        image,
+        octaves,
+        recipe,
+        gradient=StandIn().on(backend),
+        backend=backend,
+        result=result,
+    )
     seconds = sum(step.seconds for step in run)
     assert seconds <= time.perf_counter() - began
     assert asked == [True]

@@ -1,4 +1,4 @@
-"""Explanations: what is told, what is drawn, and what is refused."""
+"""Explanations: what is measured, what is drawn, and what is refused."""
 
 import json
 import re
@@ -11,9 +11,8 @@ from planted_patterns import planted, template_network
 
 import keras_dream as kd
 from keras_dream.errors import ObjectiveError, PictureError, SettingError
-from keras_dream.explanations import explaining
+from keras_dream.explanations import explain as explaining
 from keras_dream.graph import file
-from keras_dream.pictures import drawing as heatmaps
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.objectives import parse
 from keras_dream.zoo import load
@@ -32,7 +31,7 @@ def test_the_planted_pattern_leads(templates):
     found = kd.explain(planted(2, (36, 53)), top=3)
     assert [layer.facts.layer for layer in found.layers] == ["look", "dull"]
     look = found.layers[0]
-    assert (look.cells, look.heat.shape) == ((60, 70), (60, 70, 3))
+    assert (look.map_size, look.heat.shape) == ((60, 70), (60, 70, 3))
     assert look.objective == "look:strongest(3)"
     first = look.channels[0]
     assert (first.layer, first.channel, first.objective) == ("look", 4, "look:4")
@@ -64,10 +63,10 @@ def test_heat_lies_where_the_pattern_is(templates):
 
 
 def test_peaks_are_told_in_pixels_of_a_huge_photo(templates, monkeypatch):
-    monkeypatch.setattr("keras_dream.dreamer.responses.MOST_PIXELS", 60 * 70)
+    monkeypatch.setattr("keras_dream.dreamer.responses.MAX_PIXELS", 60 * 70)
     photo = np.kron(planted(0, (36, 53)), np.ones((4, 4, 1), np.float32))
     found = kd.explain(photo, layers=["pool"])
-    assert (found.seen.shape, found.picture.pixels.shape) == (
+    assert (found.measured.shape, found.picture.pixels.shape) == (
         (60, 70, 3),
         (240, 280, 3),
     )
@@ -79,24 +78,31 @@ def test_json_has_one_form(templates, tmp_path):
     found = kd.explain("planted.png", top=2).data()
     assert json.loads(json.dumps(found)) == found
     assert list(found) == [
-        "explanation", "photo", "photo_sha256", "size", "seen_at", "network",
-        "weights_sha256", "references", "classes", "strongest", "layers", "notices",
+        "explanation", "photo", "photo_sha256", "size", "measured_size", "network",
+        "weights_sha256", "baseline", "classes", "strongest", "layers", "notices",
     ]  # fmt: skip
     assert (found["explanation"], found["photo"]) == (1, "planted.png")
-    assert (found["size"], found["seen_at"]) == ([60, 70], [60, 70])
+    assert (found["size"], found["measured_size"]) == ([60, 70], [60, 70])
     assert found["photo_sha256"] == read_picture("planted.png").sha256
     assert re.fullmatch("[0-9a-f]{64}", found["weights_sha256"])
     layer = found["layers"][0]
     assert list(layer) == [
-        "layer", "kind", "channels", "cells", "objective", "strongest",
+        "layer", "kind", "channels", "map_size", "objective", "strongest",
     ]  # fmt: skip
     for channel in (*layer["strongest"], *found["strongest"]):
-        assert list(channel) == ["layer", "channel", "score", "where", "objective"]
+        assert list(channel) == [
+            "layer",
+            "channel",
+            "score",
+            "peak",
+            "area",
+            "objective",
+        ]
         parse(channel["objective"])
-        where = channel["where"]
-        assert 0 <= where["x"] < 70
-        assert 0 <= where["y"] < 60
-        assert 0 <= where["share"] <= 1
+        peak = channel["peak"]
+        assert 0 <= peak["x"] < 70
+        assert 0 <= peak["y"] < 60
+        assert 0 <= channel["area"] <= 1
 
 
 @pytest.fixture(autouse=True)
@@ -104,13 +110,13 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_classes_are_told_where_there_are_some(shipped):
-    assert [seen.name for seen in shipped.classes] == [
+def test_classes_have_scores(shipped):
+    assert [score.name for score in shipped.classes] == [
         shipped.data()["classes"][n]["class"] for n in range(5)
     ]
-    scores = [seen.score for seen in shipped.classes]
+    scores = [score.logit for score in shipped.classes]
     assert scores == sorted(scores, reverse=True)
-    chances = [seen.probability for seen in shipped.classes]
+    chances = [score.probability for score in shipped.classes]
     assert 0 < sum(chances) <= 1.0001
     first = parse(shipped.data()["classes"][0]["objective"]).terms[0].target
     assert first.name in Network("motif").outline().classes
@@ -126,11 +132,11 @@ def test_chief_layers_are_shown_without_pools(shipped):
     listed = [layer.facts.layer for layer in shipped.layers]
     assert "mixed4" in listed
     assert not any("pool" in name or name in ("average", "classes") for name in listed)
-    assert len(listed) <= explaining.MOST_LAYERS
+    assert len(listed) <= explaining.MAX_LAYERS
 
 
 def test_many_layers_are_thinned_out(templates, monkeypatch):
-    monkeypatch.setattr(explaining, "MOST_LAYERS", 1)
+    monkeypatch.setattr(explaining, "MAX_LAYERS", 1)
     found = kd.explain(planted(0, (36, 53)))
     assert len(found.layers) == 1
     assert found.notices == ("1 layers of 2 are shown; name others to see them.",)
@@ -183,9 +189,9 @@ def test_a_model_of_ones_own_is_explained():
     assert found.layers[0].channels[0].objective.startswith("conv2d@0:")
     assert len(found.classes) == 5
     chances = [chance.item() for chance in model(photo[None] * 255)[0]]
-    for seen in found.classes:
-        assert seen.name == str(seen.number)
-        assert seen.probability == pytest.approx(chances[seen.number], abs=1e-4)
+    for score in found.classes:
+        assert score.name == str(score.index)
+        assert score.probability == pytest.approx(chances[score.index], abs=1e-4)
 
 
 @pytest.mark.parametrize("top", [0, -1, 65])
@@ -212,37 +218,6 @@ def test_the_page_of_the_docs_names_every_key(shipped):
         assert f"`{key}`" in page, key
     example = json.loads(re.search("```json\n(.*?)```", page, re.DOTALL)[1])
     assert list(example) == list(data["strongest"][0])
-    assert list(example["where"]) == list(data["strongest"][0]["where"])
-
-
-# -- drawing --------------------------------------------------------------------------
-
-
-def test_heat_is_linear_between_centres():
-    heat = np.array([[0, 1], [2, 3]], np.float32)
-    found = heatmaps.spread(heat, np.array([-1, 0, 0.5, 9]), np.array([0, 0.25, 1]))
-    np.testing.assert_allclose(
-        found, [[0, 0.25, 1], [0, 0.25, 1], [1, 1.25, 2], [2, 2.25, 3]]
-    )
-    one = heatmaps.spread(np.full((1, 1), 7, np.float32), np.arange(3), np.arange(2))
-    np.testing.assert_array_equal(one, np.full((3, 2), 7))
-
-
-def test_heat_covers_by_its_level():
-    picture = np.full((1, 3, 3), 200, np.uint8)
-    made = heatmaps.heated(picture, np.array([[-1, 0, 2]], np.float32))
-    np.testing.assert_array_equal(made[0, 0], made[0, 1])
-    assert len(set(made[0, 0].tolist())) == 1  # grey where there is none
-    assert made[0, 2].astype(int).sum() > made[0, 0].astype(int).sum()
-    assert made[0, 2, 0] > made[0, 2, 2] + 50
-
-
-def test_long_words_are_cut():
-    text = "layer_" * 40
-    listed = heatmaps.cut(text, 16, 200)
-    assert listed.endswith("…")
-    assert text.startswith(listed[:-1])
-    assert heatmaps.cut("mixed4", 16, 200) == "mixed4"
 
 
 # -- on the command line --------------------------------------------------------------
@@ -277,14 +252,14 @@ def test_json_in_a_file(dream, photo):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("PHOTO must be given",)),
+        ((), ("PHOTO requires an argument",)),
         (("nowhere.png",), ("'nowhere.png', which does not exist",)),
-        (("photo.png", "more"), ("'more' as one too many",)),
+        (("photo.png", "more"), ("received 'more' as well",)),
         (("photo.png", "--network", "motiv"), ("'motiv'", "try 'motif'")),
         (("photo.png", "--layers", "nera"), ("'nera'", "try 'near'")),
-        (("photo.png", "--layers"), ("`--layers` must have a value",)),
-        (("photo.png", "--layer", "x"), ("try '--layers'",)),
-        (("photo.png", "--top", "many"), ("`--top` must be a whole number", "'many'")),
+        (("photo.png", "--layers"), ("--layers requires an argument",)),
+        (("photo.png", "--layer", "x"), ("Did you mean --layers?",)),
+        (("photo.png", "--top", "many"), ("--top", "many")),
         (("photo.png", "--top", "0"), ("from 1 to 64",)),
         (("photo.png", "-o", "photo.png"), ("must not replace its own photo",)),
         (("photo.png", "-o", "a.txt"), (".png, .jpg",)),
@@ -309,5 +284,5 @@ def test_channels_of_a_layer_of_classes_bear_their_names():
     for layer in found.layers:
         for channel in layer.channels:
             wanted = classes[channel.channel] if layer.facts.layer == "motifs" else None
-            assert channel.named == wanted
+            assert channel.class_name == wanted
             assert channel.data().get("class") == wanted

@@ -9,9 +9,6 @@ from functools import cache
 import numpy as np
 
 from keras_dream.engine import loop
-from keras_dream.engine.canvases import Pixels
-from keras_dream.engine.loop import Parts
-from keras_dream.engine.optimizers import NormalisedAscent
 from keras_dream.geometry import jitter_offsets
 
 
@@ -75,21 +72,16 @@ def dream(image, recipe, gradient, backend):
     """Runs the engine and returns (the image, its steps)."""
     size = image.shape[:2]
     octaves = loop.octaves_of(size, recipe)
-    ascent = NormalisedAscent(recipe, backend)
-    steps = loop.run(
-        backend.image(image),
-        size,
+    run = loop.run(
+        image,
         octaves,
         recipe,
-        Parts(backend, Pixels(), gradient, ascent),
-        lambda image, losses, complete: image,
+        gradient=gradient,
+        backend=backend,
+        result=lambda image, losses, complete: image,
     )
-    found = []
-    while True:
-        try:
-            found.append(next(steps))
-        except StopIteration as end:
-            return end.value, found
+    steps = list(run)
+    return run.dream, steps
 
 
 def rolls(recipe):

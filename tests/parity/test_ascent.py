@@ -1,4 +1,4 @@
-"""Normalisers, nothing done and stop rules: what a dream must do at the edges."""
+"""Normalizers, nothing done and stop rules: what a dream must do at the edges."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from parity.standin import StandIn, dream
 from reference import picture
 
 from keras_dream import presets
-from keras_dream.engine.optimizers import NormalisedAscent
+from keras_dream.parts.normalizers import Normalizer
 
 pytestmark = pytest.mark.backends
 
@@ -14,9 +14,17 @@ NAMES = ("book1", "kerasio", "book2", "tftut", "google2015", "default")
 
 
 def moved(recipe, gradient, backend):
-    ascent = NormalisedAscent(recipe, backend)
-    _, move = ascent.step(ascent.start(), backend.image(gradient))
-    return backend.to_image(move)
+    gradients = (backend.image(gradient),)
+    normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
+    optimizer = recipe.optimizer
+    _, (update,) = optimizer.step(
+        backend,
+        optimizer.start(),
+        gradients,
+        divisor=normalizer.divisor(gradients),
+        step_size=recipe.step_size,
+    )
+    return backend.to_image(update)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,7 +40,7 @@ def test_a_loss_a_thousand_times_as_large_makes_the_same_step(name, backend):
 @pytest.mark.parametrize("normalizer", ["mean_abs", "std", "l2", "none"])
 @pytest.mark.parametrize("floor", [None, 0.0])
 def test_no_gradient_makes_no_step(normalizer, floor, backend):
-    recipe = presets["book1"].but(normalizer=normalizer, floor=floor)
+    recipe = presets["book1"].but(normalizer=normalizer, epsilon=floor)
     step = moved(recipe, np.zeros((5, 4, 3), np.float32), backend)
     assert not step.any()
     assert np.isfinite(step).all()
@@ -48,7 +56,7 @@ def test_the_divisors(backend):
         "none": 1.0,
     }
     for name, divisor in divisors.items():
-        recipe = presets["book1"].but(normalizer=name, floor=0.0, step_size=0.25)
+        recipe = presets["book1"].but(normalizer=name, epsilon=0.0, step_size=0.25)
         expected = 0.25 * exact / divisor
         assert moved(recipe, gradient, backend) == pytest.approx(expected, rel=2e-5)
 
@@ -60,7 +68,7 @@ def test_the_divisors(backend):
 def test_each_floor_in_its_own_way(normalizer, divisor, backend):
     """A maximum over the mean, an addend, a maximum under the root."""
     gradient = np.full((4, 4, 3), 1e-3, np.float32)
-    recipe = presets["book1"].but(normalizer=normalizer, floor=3.0, step_size=1.0)
+    recipe = presets["book1"].but(normalizer=normalizer, epsilon=3.0, step_size=1.0)
     found = moved(recipe, gradient, backend)
     assert found == pytest.approx(gradient / divisor, rel=1e-5)
 

@@ -13,7 +13,6 @@ from keras_dream.errors import PictureError
 from keras_dream.geometry import octave_sizes, taps
 from keras_dream.graph.passes import truncate
 from keras_dream.lowering.walker import lower
-from keras_dream.recipe.objectives import parse
 
 BOOK1 = {"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}
 
@@ -242,14 +241,14 @@ def test_presets_are_the_published_ones():
             recipe.steps,
             recipe.step_size,
             recipe.normalizer,
-            recipe.floor,
+            recipe.epsilon,
             recipe.max_loss,
             recipe.max_loss_rule,
         )
         assert found == values, name
-    terms = parse(presets["book1"].objective).terms
+    terms = presets["book1"].networks[0].terms
     assert {term.target.name: term.weight for term in terms} == BOOK1
     # What the recipe leaves open is the published floor as well.
-    assert presets["kerasio"].loss == "l2"
-    assert presets["book2"].loss == "l2_mean"
+    assert presets["kerasio"].loss.name == "l2"
+    assert presets["book2"].loss.name == "l2_mean"
     assert (presets["google2015"].jitter, presets["google2015"].octaves) == (32, 4)

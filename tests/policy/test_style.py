@@ -1,4 +1,4 @@
-"""The sizes of functions, and what the configuration of the tools names."""
+"""The sizes of functions, where tests lie, and what the configuration names."""
 
 import ast
 import tomllib
@@ -27,3 +27,19 @@ def test_what_pyright_checks_is_there():
     pyright = tools["pyright"]
     for path in pyright["include"] + pyright["strict"]:
         assert (ROOT / path).exists(), path
+
+
+def test_tests_lie_in_the_room_of_their_subject():
+    """Besides rooms there are `policy` and `parity`; `training/` is no package."""
+    tests = [
+        path.relative_to(ROOT / "tests") for path in ROOT.glob("tests/**/test_*.py")
+    ]
+    rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    modules = {path.stem for path in SOURCE.glob("*.py")}
+    misplaced = [
+        str(path)
+        for path in tests
+        if path.parts[0] not in rooms | {"policy", "parity"}
+        and path.stem.removeprefix("test_") not in modules | {"training"}
+    ]
+    assert not misplaced

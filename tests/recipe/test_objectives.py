@@ -1,14 +1,23 @@
 """The objective grammar: text and values say the same, mistakes have a place."""
 
+import time
+
 import pytest
 from hypothesis import given, strategies as st
 
 from keras_dream.errors import ObjectiveError
-from keras_dream.recipe.objectives import Class, Layer, Objective, Term, parse
+from keras_dream.recipe.objectives import (
+    Class,
+    Layer,
+    NetworkObjective,
+    Objective,
+    Term,
+    parse,
+)
 
 WEIGHTS = st.floats(1e-9, 1e9).flatmap(lambda w: st.sampled_from([w, -w]))
 NAMES = st.from_regex(r"[A-Za-z_][\w./]{0,12}", fullmatch=True) | st.text(
-    st.characters(blacklist_characters="'", blacklist_categories=("Cs",)), min_size=1
+    st.characters(blacklist_categories=("Cs",)), min_size=1
 )
 CHANNELS = st.sets(st.integers(0, 999), max_size=6).map(lambda s: tuple(sorted(s)))
 ORDINALS = st.none() | st.integers(0, 999)
@@ -18,7 +27,7 @@ LAYERS = st.builds(Layer, NAMES, ORDINALS, CHANNELS) | st.builds(
 CLASSES = st.builds(Class, NAMES | st.integers(0, 999).map(str))
 TERMS = st.builds(Term, WEIGHTS, LAYERS | CLASSES)
 OBJECTIVES = st.lists(TERMS, min_size=1, max_size=5).map(
-    lambda terms: Objective(tuple(terms))
+    lambda terms: Objective((NetworkObjective(terms=tuple(terms)),))
 )
 
 
@@ -38,7 +47,7 @@ def test_any_text_is_an_objective_or_one_sentence(text):
         objective = parse(text)
     except ObjectiveError as error:
         assert str(error).endswith(".")  # noqa: PT017
-        assert "at character" in str(error)  # noqa: PT017
+        assert len(str(error)) < 400  # noqa: PT017
     else:
         assert parse(objective.text) == objective
 
@@ -80,6 +89,9 @@ READ = {
     "class:'a dog'": [Term(1.0, Class("a dog"))],
     "3*class:7 - mixed4": [Term(3.0, Class("7")), layer("mixed4", weight=-1.0)],
     "inception_4c/output": [layer("inception_4c/output")],
+    "'it''s':1": [layer("it's", 1)],
+    "'conv2d@0'": [layer("conv2d@0")],
+    "'default'": [layer("default")],
 }
 
 
@@ -110,7 +122,8 @@ BROKEN = {
     "''": 1,
     "class:": 7,
     "a:99999999": 9,
-    "a ; b": 3,
+    "a ; b c": 7,
+    "a ;": 4,
     "mixed4:strongest": 17,
     "mixed4:strongest(": 18,
     "mixed4:strongest()": 18,
@@ -136,15 +149,22 @@ def test_no_text_takes_for_ever():
         parse("+".join(["a"] * 2000))
     with pytest.raises(ObjectiveError, match="a range of channels"):
         parse("a:0-999999")
+    for text in ("a" + " " * 9_900 + "b", "a:" + "1" * 9_900, "a; b: " + "1" * 9_900):
+        began = time.perf_counter()
+        with pytest.raises(ObjectiveError):
+            parse(text)
+        assert time.perf_counter() - began < 1  # a blow-up would take minutes
 
 
 def test_the_strongest_channels_take_their_place():
-    objective = parse("2*a:strongest(2) - b:strongest(1) + a:strongest(2) + c:3")
-    assert [target.text for target in objective.asked] == [
+    (objective,) = parse(
+        "2*a:strongest(2) - b:strongest(1) + a:strongest(2) + c:3"
+    ).networks
+    assert [target.text for target in objective.strongest_targets] == [
         "a:strongest(2)",
         "b:strongest(1)",
     ]
-    meant = objective.meaning({"a:strongest(2)": (7, 4)})
-    assert meant.text == "2.0*a:4,7 - b + a:4,7 + c:3"
-    assert meant.asked == ()
-    assert meant.meaning({}) == meant
+    chosen = objective.with_channels({"a:strongest(2)": (7, 4)})
+    assert chosen.sum_text == "2.0*a:4,7 - b + a:4,7 + c:3"
+    assert chosen.strongest_targets == ()
+    assert chosen.with_channels({}) == chosen

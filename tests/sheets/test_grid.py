@@ -53,7 +53,7 @@ def test_columns_rows_and_blocks():
         ]
         assert [head.value for head in section.row_heads] == ["0.01", "0.02"]
         found = [
-            (c.recipe.octaves, c.recipe.step_size, c.recipe.objective)
+            (c.recipe.octaves, c.recipe.step_size, str(c.recipe.objective))
             for c in section.cells
         ]
         assert found == [
@@ -93,11 +93,11 @@ def test_values_of_every_kind():
     ]
     assert [c.recipe.max_loss for c in planned(x="max-loss=none|5").cells] == [None, 5]
     quoted = planned(x="objective='odd|name':3 | far").cells
-    assert [c.recipe.objective for c in quoted] == ["'odd|name':3", "far"]
+    assert [str(c.recipe.objective) for c in quoted] == ["'odd|name':3", "far"]
     mapped = planned(x={"step_size": [0.1, 0.2]}, y={"detail": ["none", "after"]})
     assert [c.recipe.step_size for c in mapped.cells] == [0.1, 0.2, 0.1, 0.2]
-    several = planned(x="also=none|0.5*motif: mixed2").cells
-    assert [len(c.recipe.terms) for c in several] == [1, 2]
+    several = planned(x="objective=none|default; 0.5*motif: mixed2").cells
+    assert [len(c.recipe.networks) for c in several] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_cannot_be(axes, error, sentence):
 
 def test_what_does_not_go_together_names_its_cell():
     with pytest.raises(SettingError, match=r"Cell max_loss=5: a maximum loss must"):
-        planned(over=Recipe(also="motif: mixed2"), x="max_loss=none|5")
+        planned(over=Recipe(objective="default; motif: mixed2"), x="max_loss=none|5")
 
 
 def test_a_photo_is_shrunk_when_asked():
@@ -165,7 +165,7 @@ def test_the_command(dream, photo):
     assert saved["path"] == "photo-grid.png"
     assert [cell["objective"] for cell in cells] == ["near", "far"] * 2
     recipe = read_recipe(cells[3]["path"])
-    assert (recipe.objective, recipe.steps, recipe.octaves) == ("far", 2, 1)
+    assert (str(recipe.objective), recipe.steps, recipe.octaves) == ("far", 2, 1)
     assert read_saved(cells[3]["path"]).record.source == "photo.png"
     about = read_about("photo-grid.png")["grid"]
     assert about["x"] == {"setting": "objective", "values": ["near", "far"]}
@@ -238,12 +238,12 @@ def test_model_files_on_an_axis(dream, photo, models):
 
 
 def test_more_model_files_on_an_axis(dream, photo, models):
-    also = f"also=none|0.5*{models[1]}: seen"
-    asked = ["--x", also, "--objective", "far", *QUICK, "--steps", "1"]
+    objectives = f"objective=far|far; 0.5*{models[1]}: seen"
+    asked = ["--x", objectives, *QUICK, "--steps", "1"]
     code, _, told = dream("grid", photo, *asked, "--trust-model")
     assert code == 0, told
     cells = [read_saved(p).recipe for p in Path("photo-grid-cells").glob("*.png")]
-    assert {len(cell.terms) for cell in cells} == {1, 2}
+    assert {len(cell.networks) for cell in cells} == {1, 2}
 
 
 def test_models_of_every_kind_on_an_axis(dream, photo, models):
@@ -317,7 +317,7 @@ def test_python(motif, photo, tmp_path):
     sheet = kd.grid(
         photo, x={"objective": ["near", "far"]}, steps=1, octaves=1, threads=1
     )
-    assert [made.recipe.objective for made in sheet.cells] == ["near", "far"]
+    assert [str(made.recipe.objective) for made in sheet.cells] == ["near", "far"]
     assert sheet.cells[0].image.shape == (40, 60, 3)
     assert sheet.save(tmp_path / "g.jpg").is_file()
     dreamer = Dreamer("motif")

@@ -1,4 +1,4 @@
-"""What the host tells about itself: memory, and the names of devices."""
+"""Facts of the host: its memory, and the names of devices."""
 
 import ctypes
 import os
@@ -8,17 +8,16 @@ from pathlib import Path
 
 
 def split_device(name: str) -> tuple[str, int]:
-    """Splits a device's name, such as "cuda:1", into its kind and its number.
+    """Splits a device's name, such as "cuda:1", into kind and number.
 
     Args:
         name: A kind, alone or with a colon and a number; "gpu" means "cuda".
 
     Returns:
-        The kind in lower case, and the number, 0 where none was given.
+        The kind in lower case, and the number, by default 0.
 
     Raises:
-        ValueError: If there is no kind, or if what follows the colon is not a whole
-            number from 0.
+        ValueError: If there is no kind, or no whole number from 0 after the colon.
     """
     kind, _, number = name.lower().partition(":")
     if not kind or (number and not number.isdecimal()):
@@ -30,17 +29,17 @@ def memory() -> Mapping[str, int]:
     """Returns the host's memory and this process's peak, in bytes.
 
     Returns:
-        `total`, `free` (what can still be taken without swapping) and `peak` (the
-        most this process ever held); what the system does not tell is absent.
+        `total`, `free` (available without swapping) and `peak` (of this process);
+        without those that the system does not report.
     """
-    found = _windows() if sys.platform == "win32" else _unix()
+    sizes = _windows() if sys.platform == "win32" else _unix()
     limit, used = _container()
     if limit is not None:
-        total = found.get("total", limit)
-        found["total"] = min(total, limit)
+        total = sizes.get("total", limit)
+        sizes["total"] = min(total, limit)
         if used is not None:
-            found["free"] = min(found.get("free", limit), max(limit - used, 0))
-    return found
+            sizes["free"] = min(sizes.get("free", limit), max(limit - used, 0))
+    return sizes
 
 
 def _unix() -> dict[str, int]:
@@ -49,15 +48,15 @@ def _unix() -> dict[str, int]:
     # Linux counts in KiB, macOS in bytes (their getrusage manual pages).
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    found = {"peak": peak}
+    sizes = {"peak": peak}
     try:
-        found["total"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        sizes["total"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
         entries = dict(line.split(":", 1) for line in lines)
-        found["free"] = int(entries["MemAvailable"].split()[0]) * 1024
+        sizes["free"] = int(entries["MemAvailable"].split()[0]) * 1024
     except (OSError, ValueError, KeyError):
         pass  # macOS has no /proc
-    return found
+    return sizes
 
 
 def _container() -> tuple[int | None, int | None]:
@@ -67,7 +66,7 @@ def _container() -> tuple[int | None, int | None]:
         limit = int((group / "memory.max").read_text("ascii"))
         used = int((group / "memory.current").read_text("ascii"))
         lines = (group / "memory.stat").read_text("ascii").splitlines()
-        # Cached files are counted as used, but are given up on demand.
+        # Cached files are counted as used, but are freed on demand.
         cached = int(dict(line.split() for line in lines).get("inactive_file", 0))
     except (OSError, ValueError):
         return None, None  # no container, or "max": no limit

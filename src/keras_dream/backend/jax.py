@@ -19,7 +19,7 @@ from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError
 
 _ORDER = ("NHWC", "HWIO", "NHWC")
-# jax compiles shifts that it is told in advance one by one, 0.14 s each.
+# jax would compile every constant shift by itself, 0.14 s each.
 _roll = jax.jit(lambda x, down, right: jnp.roll(x, (down, right), SPATIAL))
 
 
@@ -29,7 +29,7 @@ def make(
     """Prepares jax on a device.
 
     Args:
-        device: "cpu", "cuda", "cuda:1", "tpu" …; None takes jax's first choice.
+        device: "cpu", "cuda", "cuda:1", "tpu" …; None takes jax's first device.
         precision: "float32", "tf32" or "bfloat16".
         threads: Threads within an operation. XLA fixes them when the process first
             touches a jax device; after that the setting is without effect.
@@ -79,7 +79,7 @@ class JaxBackend(Nhwc):
         kind = {"gpu": "cuda"}.get(device.platform, device.platform)
         self.device = kind if self._on_cpu else f"{kind}:{device.id}"
         self.precision = precision
-        self.threads: int | None = None  # XLA does not tell
+        self.threads: int | None = None  # XLA does not report them
         self._dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
         # jax's own default for float32 is TF32 wherever the device has it.
         self._exactness = "tensorfloat32" if precision == "tf32" else "float32"
@@ -87,8 +87,8 @@ class JaxBackend(Nhwc):
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
         # A copy: jax may otherwise share the caller's memory on a processor.
-        held = np.array(image, np.float32, order="C")
-        return jax.device_put(held[None], self._device)
+        copy = np.array(image, np.float32, order="C")
+        return jax.device_put(copy[None], self._device)
 
     def to_image(self, x: Array) -> np.ndarray:
         return np.array(x[0], np.float32, order="C")
@@ -148,8 +148,8 @@ class JaxBackend(Nhwc):
         (top, bottom), across = how["padding"]
         # XLA's convolutions without any padding are slow on processors: 3 × 3 at
         # 200 × 300 × 32 took 32.3 ms forward and back, 7.8 ms with one more row of
-        # outputs that is cut off again (stride 2: 4.6 and 3.4 ms). It does not pay
-        # for 1 × 1 (12.9 and 21.9 ms).
+        # outputs that is cut off again (stride 2: 4.6 and 3.4 ms). 1 × 1 is faster
+        # without it (12.9 and 21.9 ms).
         is_bare = not any((top, bottom, *across)) and kernel.shape[:2] != (1, 1)
         if more := self._on_cpu and is_bare:
             how["padding"] = ((0, how["window_strides"][0]), (0, 0))
@@ -173,7 +173,7 @@ class JaxBackend(Nhwc):
         kh, kw, channels, multiplier = kernel.shape
         flat = kernel.reshape(kh, kw, channels * multiplier).astype(jnp.float32)
         x = jnp.repeat(self.pad(x.astype(kernel.dtype), padding), multiplier, 3)
-        rows, columns = _reach(kh, dilation[0]), _reach(kw, dilation[1])
+        rows, columns = _extent(kh, dilation[0]), _extent(kw, dilation[1])
         total: Any = 0.0
         for i, band in enumerate(_windows(x, ROWS, rows, stride[0], dilation[0])):
             cells = _windows(band, COLUMNS, columns, stride[1], dilation[1])
@@ -191,7 +191,7 @@ class JaxBackend(Nhwc):
     ) -> Array:
         # Not reduce_window: its gradient (select-and-scatter) is slow, 3 × 3 stride 2
         # at 197 × 297 × 64 took 45.0 ms forward and back, this takes 1.7 ms. Columns
-        # before rows, and only what is larger wins: the first of equals stays.
+        # before rows, and only a larger value replaces: the first of equals stays.
         x = self.pad(x, padding, value=-math.inf)
         for axis in (COLUMNS, ROWS):
             cells = _windows(x, axis, size[axis - 1], stride[axis - 1])
@@ -265,7 +265,7 @@ class JaxBackend(Nhwc):
 
     def maximum(self, x: Array, y: Any) -> Array:
         x, y = self._operands(x, y)
-        return jnp.where(y > x, y, x)  # jnp.maximum halves the slope of equals
+        return jnp.where(y > x, y, x)  # jnp.maximum halves the gradient of equals
 
     def _operands(self, x: Array, y: Any) -> tuple[Array, Any]:
         is_vector = getattr(y, "ndim", 4) == 1
@@ -281,14 +281,14 @@ class JaxBackend(Nhwc):
         return jnp.log(x)
 
     def clip(self, x: Array, low: float, high: float) -> Array:
-        # where, not clip: jnp.clip halves the slope at the bounds.
+        # where, not clip: jnp.clip halves the gradient at the bounds.
         return jnp.where(x < low, low, jnp.where(x > high, high, x))
 
-    def activation(self, x: Array, name: str, slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
         if name == "leaky_relu":
-            return jnp.where(x > 0, x, slope * x)
+            return jnp.where(x > 0, x, negative_slope * x)
         if name == "elu":
-            return jax.nn.elu(x, slope)
+            return jax.nn.elu(x, negative_slope)
         return _ACTIVATIONS[name](x)
 
     # -- reductions ---------------------------------------------------------------
@@ -309,7 +309,7 @@ class JaxBackend(Nhwc):
 
     def global_max(self, x: Array) -> Array:
         cells = x.reshape(1, -1, 1, x.shape[3])
-        # argmax gives the first of equals; the slope of jnp.max is shared by them.
+        # argmax is the first of equals; the gradient of jnp.max is shared by them.
         first = jnp.argmax(cells, 1, keepdims=True)
         return jnp.take_along_axis(cells, first, 1)
 
@@ -384,20 +384,20 @@ def _program(
 def _resample(x: Array, cells: Array, weights: Array, axis: int) -> Array:
     total: Any = 0.0
     for tap in range(cells.shape[1]):
-        # The host's plan never leaves the map, so nothing needs checking ("clip").
+        # The indices are inside the feature map, so none needs a check ("clip").
         picked = jnp.take(x, cells[:, tap], axis, mode="clip")
         total += picked * along(axis, weights[:, tap])
     return total
 
 
-def _reach(cells: int, dilation: int) -> int:
+def _extent(cells: int, dilation: int) -> int:
     return (cells - 1) * dilation + 1
 
 
 def _windows(
     x: Array, axis: int, size: int, stride: int, dilation: int = 1
 ) -> Iterator[Any]:
-    """Yields, for each cell of a window along an axis, what all windows see there."""
+    """Yields, for each cell of a window along an axis, its value in all windows."""
     count = max((x.shape[axis] - size) // stride + 1, 0)
     for start in range(0, size, dilation):
         stop = min(start + count * stride, x.shape[axis])
@@ -405,7 +405,7 @@ def _windows(
 
 
 def _relu6(x: Array) -> Array:
-    # jax.nn.relu6 has half a slope at zero.
+    # jax.nn.relu6 has half a gradient at zero.
     return jnp.where(x < 6, jax.nn.relu(x), jnp.asarray(6, x.dtype))
 
 

@@ -1,4 +1,4 @@
-"""What the backends whose maps are (1, h, w, c) have in common."""
+"""The common part of the backends whose feature maps are (1, h, w, c)."""
 
 import abc
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ ROWS, COLUMNS = SPATIAL = (1, 2)
 
 
 class Nhwc(abc.ABC):
-    """The part of `Backend` that needs nothing but indices and Python's operators."""
+    """The part of `Backend` that needs only indices and Python's operators."""
 
     merges = False  # 2 % (jax) and 5 % (tensorflow) slower, Inception V3 at 400 × 600
 
     @abc.abstractmethod
     def _operands(self, x: Array, y: Any) -> tuple[Array, Any]:
-        """Returns two operands of one dtype; a vector takes that of the map."""
+        """Returns two operands of one dtype; a vector gets that of the feature map."""
 
     @abc.abstractmethod
     def kernel(self, values: np.ndarray) -> Array: ...
@@ -64,12 +64,12 @@ class Nhwc(abc.ABC):
 
 
 def along(axis: int, values: Any) -> Any:
-    """Lays one value per row or per column so that it broadcasts over a map."""
+    """Shapes one value per row or column so that it broadcasts over a feature map."""
     return values.reshape([-1 if a == axis else 1 for a in range(4)])
 
 
 def counts(length: int, size: int, stride: int, before: int, after: int) -> np.ndarray:
-    """Counts for every window along an axis the cells that are not padding."""
+    """Returns, for every window along an axis, how many cells are not padding."""
     n = max((before + length + after - size) // stride + 1, 0)
     starts = np.arange(n) * stride - before
     inside = np.minimum(starts + size, length) - np.maximum(starts, 0)
@@ -77,5 +77,5 @@ def counts(length: int, size: int, stride: int, before: int, after: int) -> np.n
 
 
 def is_static(values: Sequence[Any]) -> bool:
-    """Tells whether paddings are numbers, and not traced scalars."""
+    """Returns whether paddings are numbers, not traced scalars."""
     return all(isinstance(value, int | np.integer) for value in values)

@@ -1,18 +1,19 @@
-"""The one door to the array libraries: torch, jax and tensorflow behind one protocol.
+"""The protocol of the backends: torch, jax and tensorflow.
 
-Arrays behind this door are opaque. Feature maps have one picture, two spatial axes
-and channels; in which order they lie in memory is the backend's own affair (torch
-keeps channels-last memory under NCHW shapes, jax and tensorflow use NHWC), so nobody
-above indexes them. Images enter and leave as numpy float32 `(height, width, 3)`.
+Arrays are opaque to the callers. A feature map holds one picture, two spatial axes and
+channels, in an order of the backend's choice (torch has NCHW shapes in channels-last
+memory, jax and tensorflow NHWC), so callers never index it. Images are passed in and
+out as numpy float32 `(height, width, 3)`.
 
-Conventions that every backend keeps, held by `tests/test_backend.py`:
+Conventions of every backend, tested by `tests/backend/test_protocol.py`:
 
 * ties in a max-pool go to the first cell of the window, row by row;
-* the slope of a rectifier at zero is zero;
-* padded cells count in no average and win no maximum;
-* padding is explicit, `(top, bottom, left, right)`; an entry may be a value that the
-  backend handed to the function of `value_and_grad` in `plan`, so that one traced
-  function serves all sizes.
+* the gradient of ReLU at zero is zero;
+* padded cells are left out of averages and never win a maximum. Keras on torch counts
+  them where a SAME average pool pads unevenly, and is wrong there by 2.7 to 4.1 %;
+* padding is explicit, `(top, bottom, left, right)`; an entry may be a value of the
+  `plan` that `value_and_grad` passes to its function, so that one traced function
+  serves all sizes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ Array = Any  # a tensor of the running backend; opaque above this floor
 Padding = tuple[Any, Any, Any, Any]  # top, bottom, left, right
 NAMES = ("torch", "jax", "tensorflow")
 
-# The activations that every backend knows, by the names Keras gives them.
+# The activations of every backend, by Keras' names.
 ACTIVATIONS = (
     "elu", "exponential", "gelu", "gelu_tanh", "hard_sigmoid", "hard_silu",
     "leaky_relu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus",
@@ -40,9 +41,10 @@ class Backend(Protocol):
         device: The device's name, such as "cpu" or "cuda:0".
         precision: "float32", "tf32" or "bfloat16": how convolutions and products are
             computed. Images and losses are float32 always.
-        merges: Whether one wide 1 × 1 convolution is faster than several narrow ones
-            and the split behind it.
-        threads: Threads of one operation, or None where the library does not tell.
+        merges: Whether one wide 1 × 1 convolution and a split are faster than several
+            narrow convolutions.
+        threads: Threads of one operation, or None where the library does not report
+            them.
     """
 
     name: str
@@ -71,8 +73,7 @@ class Backend(Protocol):
     def to_numpy(self, x: Array) -> np.ndarray:
         """Copies an array of any shape to the host, as float32; not for feature maps.
 
-        The axes are those that the array has on the device: those of `array`, but for
-        feature maps the backend's own, for which `to_image` is made.
+        The axes are those of `array`; those of a feature map are the backend's own.
         """
         ...
 
@@ -89,7 +90,7 @@ class Backend(Protocol):
         ...
 
     def memory(self) -> Mapping[str, int]:
-        """Returns bytes as far as the device tells: `total`, `free`, `peak`."""
+        """Returns bytes: `total`, `free`, `peak`, those that the device reports."""
         ...
 
     # -- linear, norms and pooling ------------------------------------------------
@@ -105,7 +106,7 @@ class Backend(Protocol):
         groups: int = 1,
         relu: bool = False,
     ) -> Array:
-        """Cross-correlates; pads with zeros; `relu` rectifies the result in place."""
+        """Cross-correlates; pads with zeros; `relu` applies ReLU in place."""
         ...
 
     def depthwise_conv2d(
@@ -118,7 +119,7 @@ class Backend(Protocol):
         padding: Padding = (0, 0, 0, 0),
         dilation: tuple[int, int] = (1, 1),
     ) -> Array:
-        """Convolves every channel on its own; channel c gives c·m … c·m + m − 1."""
+        """Convolves each channel alone; channel c becomes c·m … c·m + m − 1."""
         ...
 
     def max_pool(
@@ -129,7 +130,7 @@ class Backend(Protocol):
         stride: tuple[int, int],
         padding: Padding,
     ) -> Array:
-        """Takes window maxima; padded cells never win; the first of equals wins."""
+        """Takes window maxima; the first of equal cells wins, a padded one never."""
         ...
 
     def average_pool(
@@ -140,7 +141,7 @@ class Backend(Protocol):
         stride: tuple[int, int],
         padding: Padding,
     ) -> Array:
-        """Takes window means over the cells that lie inside the map."""
+        """Takes window means over the cells inside the feature map."""
         ...
 
     def matmul(self, x: Array, matrix: Array) -> Array:
@@ -148,13 +149,13 @@ class Backend(Protocol):
         ...
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
-        """Gives every cell's channels mean 0 and variance 1, then an affine map.
+        """Normalizes each cell's channels to mean 0, variance 1; scales and shifts.
 
         Args:
             x: A feature map.
-            scale: What the normalised channels are multiplied by, from `vector`.
-            shift: What is added then, from `vector`.
-            epsilon: Added to the variance (of the whole population).
+            scale: Factor of each normalized channel, from `vector`.
+            shift: Added to each scaled channel, from `vector`.
+            epsilon: Added to the population variance.
         """
         ...
 
@@ -166,7 +167,7 @@ class Backend(Protocol):
         ...
 
     def crop(self, x: Array, padding: Padding) -> Array:
-        """Cuts cells off the four sides; what vanishes leaves an empty map."""
+        """Cuts cells off the four sides; nothing left is an empty feature map."""
         ...
 
     def concat(self, xs: Sequence[Array]) -> Array:
@@ -178,7 +179,7 @@ class Backend(Protocol):
         ...
 
     def split(self, x: Array, counts: Sequence[int]) -> list[Array]:
-        """Parts the channels into consecutive groups of these sizes."""
+        """Splits the channels into consecutive groups of these sizes."""
         ...
 
     def roll(self, x: Array, down: int, right: int) -> Array:
@@ -201,12 +202,15 @@ class Backend(Protocol):
         ...
 
     def count(self, x: Array) -> Any:
-        """Returns how many values a map holds: a number, or a traced float scalar."""
+        """Returns the number of values: a number, or a traced float scalar."""
         ...
 
     # -- pointwise ----------------------------------------------------------------
     def add(self, x: Array, y: Any) -> Array:
-        """Adds maps, maps of 1 × 1 (broadcast), vectors (per channel) or numbers."""
+        """Adds a feature map, a vector (one value per channel), a scalar or a number.
+
+        Feature maps of 1 × 1 cells or of one channel are broadcast.
+        """
         ...
 
     def subtract(self, x: Array, y: Any) -> Array:
@@ -249,8 +253,14 @@ class Backend(Protocol):
         """Limits values to [low, high]."""
         ...
 
-    def activation(self, x: Array, name: str, slope: float = 0.0) -> Array:
-        """Applies one of `ACTIVATIONS`; `slope` is leaky_relu's and elu's."""
+    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
+        """Applies one of `ACTIVATIONS`.
+
+        Args:
+            x: A feature map; softmax is over its channels.
+            name: The activation.
+            negative_slope: That of leaky_relu; Keras' alpha of elu.
+        """
         ...
 
     # -- reductions ---------------------------------------------------------------
@@ -259,7 +269,7 @@ class Backend(Protocol):
         ...
 
     def mean(self, x: Array) -> Array:
-        """Averages everything to a float32 scalar; not a number for an empty map."""
+        """Averages everything to a float32 scalar; NaN for an empty feature map."""
         ...
 
     def max(self, x: Array) -> Array:
@@ -274,26 +284,29 @@ class Backend(Protocol):
         ...
 
     def global_mean(self, x: Array) -> Array:
-        """Averages over the spatial axes, to a map of 1 × 1."""
+        """Averages over the spatial axes, to 1 × 1 cells."""
         ...
 
     def global_max(self, x: Array) -> Array:
-        """Takes the maximum over the spatial axes, to a map of 1 × 1."""
+        """Takes the maximum over the spatial axes, to 1 × 1 cells."""
         ...
 
     def is_finite(self, x: Array) -> bool:
-        """Tells whether every value is finite."""
+        """Returns whether every value is finite."""
         ...
 
     # -- spectra ------------------------------------------------------------------
     def fft(self, x: Array) -> tuple[Array, Array]:
-        """Transforms a real map over its spatial axes: real and imaginary halves."""
+        """Returns the 2D spectrum of a real feature map: real and imaginary parts.
+
+        Both are feature maps of (h, w // 2 + 1) cells, as of `numpy.fft.rfft2`.
+        """
         ...
 
     def inverse_fft(
         self, real: Array, imaginary: Array, size: tuple[int, int]
     ) -> Array:
-        """Transforms `fft`'s halves back to a real map of `size`."""
+        """Returns the real feature map of `size` whose spectrum `fft` returned."""
         ...
 
     # -- calculus -----------------------------------------------------------------
@@ -331,9 +344,9 @@ class Backend(Protocol):
 
     # -- layers that stay Keras' own ----------------------------------------------
     def to_keras(self, x: Array) -> Array:
-        """Returns a map as the (1, h, w, c) tensor that a Keras layer takes."""
+        """Returns a feature map as a (1, h, w, c) tensor for a Keras layer."""
         ...
 
     def from_keras(self, x: Array) -> Array:
-        """Returns a Keras layer's (1, h, w, c) tensor as a map."""
+        """Returns a Keras layer's (1, h, w, c) tensor as a feature map."""
         ...

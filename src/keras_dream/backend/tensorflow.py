@@ -40,9 +40,9 @@ def make(
 
 
 def _device(name: str | None) -> str:
-    """Makes the device the only one that tensorflow sees, and returns its name.
+    """Makes the device the only visible one, and returns its name.
 
-    So every operation runs there, without a scope around each of them.
+    Every operation then runs there without a `tf.device` scope.
     """
     present = tf.config.list_physical_devices("GPU")
     try:
@@ -68,7 +68,7 @@ def _device(name: str | None) -> str:
             ) from None
     for gpu in chosen:
         with contextlib.suppress(RuntimeError):  # it already computes
-            # Else tensorflow takes the whole GPU from everyone at once.
+            # Otherwise tensorflow reserves the memory of the whole GPU.
             tf.config.experimental.set_memory_growth(gpu, True)
     return f"cuda:{number}" if chosen else "cpu"
 
@@ -81,8 +81,8 @@ class TensorFlowBackend(Nhwc):
     def __init__(self, device: str, precision: str):
         self.device = device
         self.precision = precision
-        told = tf.config.threading.get_intra_op_parallelism_threads()
-        self.threads: int | None = told or None
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        self.threads: int | None = threads or None  # 0: tensorflow chooses
         self._dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
 
     # -- in and out ---------------------------------------------------------------
@@ -109,7 +109,7 @@ class TensorFlowBackend(Nhwc):
     def memory(self) -> Mapping[str, int]:
         if self.device == "cpu":
             return memory()
-        # TensorFlow calls the only GPU it sees number 0, and does not tell its size.
+        # The only visible GPU is number 0; tensorflow does not report its size.
         return {"peak": tf.config.experimental.get_memory_info("GPU:0")["peak"]}
 
     # -- linear and pooling -------------------------------------------------------
@@ -125,7 +125,7 @@ class TensorFlowBackend(Nhwc):
         groups: int = 1,
         relu: bool = False,
     ) -> Array:
-        # Grouped kernels tell their groups by their shape, and need no word.
+        # The number of groups follows from the kernel's shape.
         window = (kernel.shape[0], kernel.shape[1])
         x, name = self._padded(
             tf.cast(x, kernel.dtype), window, stride, padding, dilation
@@ -144,7 +144,7 @@ class TensorFlowBackend(Nhwc):
         dilation: tuple[int, int] = (1, 1),
         value: float = 0.0,
     ) -> tuple[Array, Literal["SAME", "VALID"]]:
-        """Leaves to the operation what it pads fast, and pads the rest before it.
+        """Returns padding that the operation applies fast, or pads before it.
 
         Explicit paddings are slow: 3 × 3 at 200 × 300 × 32 took 10.7 ms forward and
         back, "SAME" 6.2 ms, `tf.pad` and "VALID" 6.1 ms; for max-pools 5.8, 0.5 and
@@ -263,14 +263,14 @@ class TensorFlowBackend(Nhwc):
         return x
 
     def count(self, x: Array) -> Any:
-        known = x.shape.num_elements()
-        # float: whole numbers of 32 bits end at 2³¹, and those of 64 divide nothing.
-        return tf.cast(tf.size(x, tf.int64), tf.float32) if known is None else known
+        static = x.shape.num_elements()
+        # float: int32 ends at 2³¹, and int64 cannot divide a float32.
+        return tf.cast(tf.size(x, tf.int64), tf.float32) if static is None else static
 
     # -- pointwise ----------------------------------------------------------------
 
     def maximum(self, x: Array, y: Any) -> Array:
-        # where, not maximum: between equals the slope belongs to x on all backends.
+        # where, not maximum: between equals the gradient is x's on all backends.
         x, y = self._operands(x, y)
         return tf.where(y > x, y, x)
 
@@ -293,12 +293,12 @@ class TensorFlowBackend(Nhwc):
     def clip(self, x: Array, low: float, high: float) -> Array:
         return tf.clip_by_value(x, low, high)
 
-    def activation(self, x: Array, name: str, slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
         if name == "leaky_relu":
-            return tf.nn.leaky_relu(x, slope)
+            return tf.nn.leaky_relu(x, negative_slope)
         if name == "elu":
-            # exp only of what is not positive: infinity times 0 is not a number.
-            return tf.where(x > 0, x, slope * tf.math.expm1(tf.minimum(x, 0)))
+            # exp of values above 0 may overflow, and infinity times 0 is NaN.
+            return tf.where(x > 0, x, negative_slope * tf.math.expm1(tf.minimum(x, 0)))
         return _ACTIVATIONS[name](x)
 
     # -- reductions ---------------------------------------------------------------
@@ -319,14 +319,14 @@ class TensorFlowBackend(Nhwc):
         return tf.cast(mean, x.dtype)
 
     def global_max(self, x: Array) -> Array:
-        # The slope of reduce_max is shared by equals; here the first has all of it.
+        # The gradient of reduce_max is shared by equals; here the first has all of it.
         cells = tf.reshape(x, (1, -1, 1, x.shape[3]))
         count = tf.shape(cells)[1]
-        places = tf.range(count)[None, :, None, None]
+        indices = tf.range(count)[None, :, None, None]
         largest = tf.reduce_max(cells, 1, keepdims=True)
-        first = tf.reduce_min(tf.where(cells == largest, places, count), 1, True)
+        first = tf.reduce_min(tf.where(cells == largest, indices, count), 1, True)
         return tf.reduce_sum(
-            tf.where(places == first, cells, tf.zeros_like(cells)), 1, True
+            tf.where(indices == first, cells, tf.zeros_like(cells)), 1, True
         )
 
     def is_finite(self, x: Array) -> bool:
@@ -408,14 +408,14 @@ def _program(
     signature = (specs, tf.TensorSpec((n,), tf.int32))
 
     # Weights are captured by reference, so nothing is copied from call to call.
-    @tf.function(input_signature=signature, autograph=False)
     def run(arrays: Any, plan: Array) -> Any:
         x, *constants = arrays
         numbers = tuple(tf.unstack(plan, n)) if fixed is None else fixed
         return function(x, numbers, *constants)
 
     # Traced here, in one thread, and without a warning on many traces of one `run`.
-    return run.get_concrete_function()
+    traced: Any = tf.function(run, input_signature=signature, autograph=False)
+    return traced.get_concrete_function()
 
 
 def _size(x: Array) -> tuple[Any, Any]:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 # A network is hundreds of short operations, and GNU OpenMP's threads spin between
-# them for 300,000 rounds: on a machine with other work to do, a step then takes ten
-# times as long. A thousand rounds cost nothing on an idle one (benchmarks/README.md).
-# It counts only where torch was not imported before.
+# them for 300,000 rounds: on a busy machine a step then takes ten times as long. With
+# 1,000 rounds a step on an idle machine is as fast (benchmarks/README.md). Without
+# effect if torch was imported before.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import numpy as np
@@ -22,11 +22,11 @@ from keras_dream.errors import SettingError
 
 _SPATIAL = (2, 3)
 
-# glibc hands every large block back to the system and faults it in again, page by
-# page: a fifth of a step's time. Blocks up to 32 MiB (its own upper limit, mallopt(3))
-# are kept instead, and half a gibibyte of them when they are free.
+# glibc returns every large block to the system and faults it in again, page by page:
+# a fifth of a step's time. Instead, blocks up to 32 MiB (the upper limit of
+# mallopt(3)) and up to 512 MiB of free memory are kept.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_KEPT_BLOCK, _KEPT_IN_ALL = 32 << 20, 512 << 20
+_KEPT_BLOCK, _KEPT_TOTAL = 32 << 20, 512 << 20
 
 
 def make(
@@ -59,7 +59,7 @@ def _keep_freed_memory() -> None:
     except (AttributeError, OSError, TypeError):
         return  # not glibc
     mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT_IN_ALL)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_TOTAL)
 
 
 def _device(name: str | None) -> torch.device:
@@ -70,7 +70,7 @@ def _device(name: str | None) -> torch.device:
         return torch.device("mps" if mps else "cpu")
     try:
         device = torch.device(name)
-        # Its value is asked for, because torch's "meta" device computes none.
+        # The value is read because torch's "meta" device computes none.
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError):
         raise SettingError(
@@ -98,11 +98,11 @@ class TorchBackend:
     # A tensor made in the caller's inference mode could never have a gradient.
     @torch.inference_mode(mode=False)
     def image(self, image: np.ndarray) -> Array:
-        held = torch.tensor(
+        pixels = torch.tensor(
             np.ascontiguousarray(image, np.float32), device=self._device
         )
         # The permuted view of (h, w, c) memory is channels-last already: no copy.
-        return held.permute(2, 0, 1).unsqueeze(0)
+        return pixels.permute(2, 0, 1).unsqueeze(0)
 
     def to_image(self, x: Array) -> np.ndarray:
         image = x.detach()[0].permute(1, 2, 0).to("cpu", torch.float32)
@@ -123,13 +123,14 @@ class TorchBackend:
 
     @torch.inference_mode(mode=False)
     def kernel(self, values: np.ndarray) -> Array:
-        height, width, given, made = values.shape
-        held = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))
-        # Channels last is (made, height, width, given): the matrix the other way round,
-        # which torch turns four times as fast as it permutes four axes. A single row
-        # may need no turning; kernels are never written to.
-        turned = held.view(-1, made).t().contiguous().view(made, height, width, given)
-        return turned.permute(0, 3, 1, 2).to(self._device, self._dtype)
+        height, width, inputs, outputs = values.shape
+        matrix = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))
+        # Channels-last memory is (outputs, height, width, inputs): a transposed matrix,
+        # and torch transposes four times as fast as it permutes four axes. A single
+        # row may not be copied; kernels are never written to.
+        transposed = matrix.view(-1, outputs).t().contiguous()
+        transposed = transposed.view(outputs, height, width, inputs)
+        return transposed.permute(0, 3, 1, 2).to(self._device, self._dtype)
 
     def depthwise_kernel(self, values: np.ndarray) -> Array:
         h, w, channels, multiplier = values.shape
@@ -215,7 +216,7 @@ class TorchBackend:
         return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
-        # Of channels-last memory this is a view, and the channels lie side by side.
+        # A view of channels-last memory, in which the channels are adjacent.
         cells = x.permute(0, 2, 3, 1).float()
         y = F.layer_norm(cells, (x.shape[1],), scale, shift, epsilon)
         return y.permute(0, 3, 1, 2).to(x.dtype)
@@ -253,12 +254,12 @@ class TorchBackend:
     ) -> Array:
         for axis, (cells, weights) in zip(_SPATIAL, (rows, columns), strict=True):
             shape = [-1 if a == axis else 1 for a in range(4)]
-            held = torch.tensor(weights, device=self._device)
-            places = torch.tensor(cells, device=self._device)
+            factors = torch.tensor(weights, device=self._device)
+            indices = torch.tensor(cells, device=self._device)
             total: Any = 0
             for tap in range(cells.shape[1]):
-                picked = x.index_select(axis, places[:, tap])
-                total = total + picked * held[:, tap].reshape(shape)
+                picked = x.index_select(axis, indices[:, tap])
+                total = total + picked * factors[:, tap].reshape(shape)
             x = total
         return x.contiguous(memory_format=torch.channels_last)
 
@@ -284,7 +285,7 @@ class TorchBackend:
     def maximum(self, x: Array, y: Any) -> Array:
         if isinstance(y, float | int):
             return x.clamp_min(y)
-        # where, not maximum: torch.maximum halves the slope between equals.
+        # where, not maximum: torch.maximum halves the gradient between equals.
         y = _operand(x, y)
         return torch.where(y > x, y, x)
 
@@ -303,11 +304,11 @@ class TorchBackend:
     def clip(self, x: Array, low: float, high: float) -> Array:
         return x.clamp(low, high)
 
-    def activation(self, x: Array, name: str, slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
         if name == "leaky_relu":
-            return F.leaky_relu(x, slope)
+            return F.leaky_relu(x, negative_slope)
         if name == "elu":
-            return F.elu(x, slope)
+            return F.elu(x, negative_slope)
         return _ACTIVATIONS[name](x)
 
     # -- reductions ---------------------------------------------------------------
@@ -315,7 +316,7 @@ class TorchBackend:
         return x.sum(dtype=torch.float32)
 
     def mean(self, x: Array) -> Array:
-        # Not x.mean(): its slope comes back in another layout and is copied from there.
+        # Not x.mean(): its gradient has another layout and would be copied.
         return x.sum(dtype=torch.float32) / x.numel()
 
     def max(self, x: Array) -> Array:
@@ -404,7 +405,7 @@ def _order(padding: Padding) -> tuple[Any, ...]:
 def _symmetric(
     x: Array, padding: Padding, value: float
 ) -> tuple[Array, tuple[int, int]]:
-    """Leaves to the operation what it can pad itself, and pads the rest before it."""
+    """Returns padding that the operation can apply itself, or pads before it."""
     top, bottom, left, right = padding
     if top == bottom and left == right:
         return x, (top, left)
@@ -423,8 +424,8 @@ _ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": F.silu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
-    # Linear beyond torch's threshold of 20, where float32 sees no difference; without
-    # a threshold exp overflows from 89.
+    # Linear above torch's threshold of 20, which is exact in float32; without a
+    # threshold exp overflows from 89.
     "softplus": F.softplus,
     "softsign": F.softsign,
     "softmax": lambda x: F.softmax(x, 1),

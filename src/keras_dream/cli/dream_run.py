@@ -19,9 +19,7 @@ from keras_dream.events import Loading, Notice, OctaveSize, Saved, Started, Stop
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from keras_dream.engine.loop import Step
+    from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record
     from keras_dream.weights.source import BeforeDownload
     from keras_dream.zoo.network import Network
@@ -138,14 +136,11 @@ def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
-    from keras_dream.recipe.objectives import parse
     from keras_dream.zoo.network import network_of
 
     photo = check_file(request.photo, "A picture", error=PictureError)
-    for term in request.recipe.terms:
-        if term.objective is not None:
-            parse(term.objective)
-        network_of(term.network, request.networks).check()
+    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
+        network_of(name, request.networks).check()
     out = default_output(photo) if request.out is None else request.out
     path = check_output(out, SUFFIXES)
     if path.exists() and path.samefile(photo):
@@ -176,7 +171,9 @@ def _dream(
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not request.yes:
             check_work(size, request.recipe)
-        names = " + ".join(dict.fromkeys(t.network for t in request.recipe.terms))
+        names = " + ".join(
+            dict.fromkeys(str(n.network) for n in request.recipe.networks)
+        )
         reporter.report(Loading(names))
         dreamer = Dreamer.of(
             request.recipe,
@@ -202,37 +199,28 @@ def _dream(
 
 
 def _steps(
-    steps: "Generator[Step, None, Dream]",
+    run: "Run",
     request: Request,
     path: Path,
     reporter: Reporter,
     interrupts: Interrupts,
 ) -> Outcome:
     """Makes the steps; a signal ends them, and the last one's dream is the result."""
-    last: Step | None = None
-    dream: Dream | None = None
     count = 0
     try:
-        while dream is None:
+        interrupts.check()
+        for step in run:
+            count += 1
+            reporter.report(step)
             interrupts.check()
-            if request.most_steps is not None and last and count >= request.most_steps:
-                dream = last.dream
+            if request.most_steps is not None and count >= request.most_steps:
                 break
-            try:
-                last = next(steps)
-            except StopIteration as ended:
-                dream = ended.value
-            else:
-                count += 1
-                reporter.report(last)
         interrupts.ignore()
     except KeyboardInterrupt:
         # Signals after the first are ignored: what follows must come to its end.
         interrupts.ignore()
-        if dream is None and last is not None:
-            dream = last.dream
-        return Outcome(dream, path, stopped=True)
-    return Outcome(dream, path)
+        return Outcome(run.dream if count else None, path, stopped=True)
+    return Outcome(run.dream, path)
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from cyclopts import Group, Parameter
 
 from keras_dream.errors import InputError, nearest, short_repr
+from keras_dream.parts.canvases import Canvas
+from keras_dream.parts.losses import Loss
+from keras_dream.parts.optimizers import Optimizer
+from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.terms import NetworkTerm
 
 if TYPE_CHECKING:
     from keras_dream.weights.source import BeforeDownload, Source
@@ -43,12 +46,27 @@ RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
 
 
-class _Flags(Recipe):
-    """The recipe as flags, with a word for what `--also` takes."""
+def _as_text(_: Any, tokens: Any) -> str:
+    return tokens[0].value
 
-    also: Annotated[
-        tuple[NetworkTerm, ...] | None, Parameter(negative=(), metavar="NETWORK")
-    ] = cast("Any", Recipe.model_fields["also"])
+
+# The recipe reads these from text itself: an objective, and parts with parameters.
+_TEXT = Parameter(
+    converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
+)
+
+
+class _Flags(Recipe):
+    """The recipe as flags."""
+
+    canvas: Annotated[Canvas, _TEXT] = cast("Any", Recipe.model_fields["canvas"])
+    loss: Annotated[Loss, _TEXT] = cast("Any", Recipe.model_fields["loss"])
+    objective: Annotated[Objective | None, _TEXT] = cast(
+        "Any", Recipe.model_fields["objective"]
+    )
+    optimizer: Annotated[Optimizer, _TEXT] = cast(
+        "Any", Recipe.model_fields["optimizer"]
+    )
 
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
@@ -78,11 +96,8 @@ def named(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
         if not user_models.is_file(flags.network) and "preprocessing" not in given:
             flags = flags.but(preprocessing=None)
         flags = flags.but(network=user_models.named(flags.network, files))
-    if flags.also:
-        named_ones = (
-            t.but(network=user_models.named(t.network, files)) for t in flags.also
-        )
-        flags = flags.but(also=tuple(named_ones))
+    if flags.objective is not None:
+        flags = flags.but(objective=user_models.named_in(flags.objective, files))
     return flags
 
 
@@ -147,7 +162,7 @@ def weights_of(given: Sequence[str], recipe: Recipe) -> dict[str, str]:
     Raises:
         InputError: If there are two files for one network.
     """
-    names = {term.network for term in recipe.terms}
+    names = {str(network.network) for network in recipe.networks}
     files: dict[str, str] = {}
     for text in given:
         name, _, file = text.partition("=")
@@ -199,7 +214,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
 
     def ask(name: str, source: "Source", classifier: bool) -> None:
         for recipe in recipes:
-            networks = (term.network for term in recipe.terms)
+            networks = (network.network for network in recipe.networks)
             if name in (asks_for_class(recipe) if classifier else networks):
                 return
         size = f"{source.size / 1e6:.0f} MB" if source.size else "a file"

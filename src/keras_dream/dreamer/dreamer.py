@@ -1,23 +1,23 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from keras_dream.backend import load as backends
-from keras_dream.dreamer.ensemble import Networks
+from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
-from keras_dream.engine.canvases import Pixels
-from keras_dream.engine.loop import Octave, Parts, Step
-from keras_dream.engine.optimizers import NormalisedAscent
-from keras_dream.engine.result import Dream, Record, processor, versions
-from keras_dream.errors import PictureError, SettingError, nearest
+from keras_dream.engine.loop import Octave, Run
+from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.errors import InputError, PictureError, SettingError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
+from keras_dream.graph.passes import truncate
+from keras_dream.graph.program import Program
 from keras_dream.pictures.picture import Picture, as_picture, check_image
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -94,7 +94,8 @@ class Dreamer:
             )
             for network in networks
         ]
-        self._networks = Networks({one.name: one for one in loaded}, self._backend)
+        by_name = {network.name: network for network in loaded}
+        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient)
 
     @classmethod
     def of(
@@ -134,10 +135,13 @@ class Dreamer:
         """The first network's name."""
         return self.networks[0]
 
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable("A dreamer", "its recipe, and make it again")
+
     @property
     def networks(self) -> tuple[str, ...]:
         """The names of all networks."""
-        return self._networks.names
+        return self._ensemble.names
 
     @property
     def graph(self) -> Graph:
@@ -150,7 +154,7 @@ class Dreamer:
         Raises:
             NetworkError: If there is none of that name.
         """
-        return self._networks.loaded(network).graph
+        return self._ensemble.loaded(network).graph
 
     def responses(self, network: str | None = None) -> Responses:
         """Returns how the channels of a network respond to pictures.
@@ -161,7 +165,7 @@ class Dreamer:
         Raises:
             NetworkError: If there is none of that name.
         """
-        return self._networks.responses(network or self.network)
+        return self._ensemble.responses(network or self.network)
 
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with this dreamer's networks and the objectives filled in.
@@ -169,12 +173,14 @@ class Dreamer:
         The first network of the recipe gives way to the dreamer's own. More of them
         are those that the recipe names, or else all others of the dreamer.
         """
-        return self._networks.complete(recipe)
+        return self._ensemble.complete(recipe)
 
     def octaves(
         self, size: Size, recipe: Recipe
     ) -> tuple[tuple[Octave, ...], tuple[str, ...]]:
         """Returns the octaves that a dream will run, and notices on the others.
+
+        Nothing is put on a device for that.
 
         Args:
             size: The picture's (height, width) in pixels.
@@ -184,10 +190,10 @@ class Dreamer:
             PictureError: If no octave is large enough for the layers.
             NetworkError, ObjectiveError: As for `gradient`.
         """
-        gradient = self._networks.gradient(self.complete(recipe))
-        smallest = gradient.smallest_run()
+        graphs = self._ensemble.graphs(self.complete(recipe))
+        smallest = max(graph.smallest_run() for graph in graphs)
         if recipe.small_octaves == "skip":
-            smallest = max(smallest, gradient.smallest())
+            smallest = max(smallest, *(graph.smallest() for graph in graphs))
         every = loop.octaves_of(size, recipe)
         kept = tuple(octave for octave in every if min(octave.size) >= smallest)
         if not kept:
@@ -200,7 +206,8 @@ class Dreamer:
                 + f" or an earlier layer, see `dream layers {self.networks[0]}`",
             )
         for octave in kept:
-            gradient.check(octave.size)
+            for graph in graphs:
+                graph.graph.plan(*octave.size)
         notices = tuple(
             f"Octave {octave.number} of {len(every)} is skipped: at "
             f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
@@ -211,37 +218,71 @@ class Dreamer:
         return kept, notices
 
     def steps(
-        self, photo: "Photo", recipe: Recipe | str = "default"
-    ) -> Generator[Step, None, Dream]:
-        """Dreams a picture step by step; stopping is `break`.
+        self,
+        photo: "Photo",
+        recipe: Recipe | str = "default",
+        *,
+        start: np.ndarray | None = None,
+    ) -> Run:
+        """Returns the run that dreams a picture step by step; stopping is `break`.
 
         Args:
             photo: A path, a PIL image, a numpy array (h, w), (h, w, 3) or (h, w, 4) of
-                uint8 or of floats in [0, 1], or a `Picture`.
+                uint8 or of floats in [0, 1], or a `Picture`; it is read at this call.
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
-
-        Yields:
-            Every step; its `dream` is a whole result.
+            start: The image that the dream starts from in the photo's place, such as
+                another dream, float32 (h, w, 3) of the photo's size. The record names
+                the photo, and `replay` cannot make such a dream again.
 
         Returns:
-            The finished dream, as the generator's value.
+            An iterator of steps, each a whole result; its `dream` is the dream so far,
+            and after the last step the finished one.
 
         Raises:
             PictureError: If the photo cannot be read or is too small.
+            InputError: If `start` has another shape than the photo.
             ObjectiveError: If the network lacks what the objective names.
-            NonFiniteError: If a gradient is not finite.
+            NonFiniteError: While it runs, if a gradient is not finite.
         """
-        return (yield from self._run(as_picture(photo), chosen_recipe(recipe)))
+        picture = as_picture(photo)
+        recipe = self.complete(as_recipe(recipe))
+        image = picture.pixels if start is None else start
+        check_image(image)
+        if image.shape != picture.pixels.shape:
+            raise InputError(
+                "The image that a dream starts from must have the photo's size",
+                received=f"{image.shape} for {picture.pixels.shape}",
+                hint="resize it",
+            )
+        octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
+        strongest = self._ensemble.strongest(recipe, image)
 
-    def dream(self, photo: "Photo", recipe: Recipe | str = "default") -> Dream:
+        def result(
+            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
+        ) -> Dream:
+            record = self._record(picture, recipe, losses, notices, complete)
+            record = replace(record, strongest=strongest)
+            return Dream(image, picture.alpha, recipe, record)
+
+        return loop.run(
+            image,
+            octaves,
+            recipe,
+            gradient=self._ensemble.gradient(recipe, strongest),
+            backend=self._backend,
+            result=result,
+        )
+
+    def dream(
+        self,
+        photo: "Photo",
+        recipe: Recipe | str = "default",
+        *,
+        start: np.ndarray | None = None,
+    ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        steps = self._run(as_picture(photo), chosen_recipe(recipe))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stopped:
-                return stopped.value
+        return self.steps(photo, recipe, start=start).finish()
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -250,7 +291,9 @@ class Dreamer:
         where untold.
         """
         octaves, _ = self.octaves(size, recipe)
-        needed = self._networks.gradient(self.complete(recipe)).memory(octaves[-1].size)
+        graphs = self._ensemble.graphs(self.complete(recipe))
+        size = octaves[-1].size
+        needed = sum(graph.graph.activation_bytes(*size) for graph in graphs)
         return needed, self._backend.memory().get("total")
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
@@ -281,11 +324,11 @@ class Dreamer:
         """
         check_image(image)
         recipe = self.complete(recipe)
-        strongest = self._networks.strongest(recipe, image)
-        gradient = self._networks.gradient(recipe, strongest)
-        held = self._backend.image(image)
-        value, slope = gradient(held, (image.shape[0], image.shape[1]))
-        return self._backend.to_float(value), self._backend.to_image(slope)
+        strongest = self._ensemble.strongest(recipe, image)
+        gradient = self._ensemble.gradient(recipe, strongest)
+        size = (image.shape[0], image.shape[1])
+        loss, image_gradient = gradient(self._backend.image(image), size)
+        return self._backend.to_float(loss), self._backend.to_image(image_gradient)
 
     def features(
         self, image: np.ndarray, layers: Sequence[str]
@@ -304,47 +347,17 @@ class Dreamer:
             NetworkError: If the image is too small for the layers.
             ObjectiveError: If there is no such layer.
         """
-        from keras_dream.graph.program import Program
-
         check_image(image)
         nodes = [self.graph.node_of(layer) for layer in layers]
-        program = Program(self.graph, nodes, self._backend)
-        plan = self.graph.plan(image.shape[0], image.shape[1])
-        run = self._backend.function(program)
+        graph = truncate(self.graph, frozenset(nodes))
+        program = Program(graph, nodes, self._backend)
+        plan = graph.plan(image.shape[0], image.shape[1])
+        run = self._backend.function(program, static=bool(graph.opaque))
         maps = run(self._backend.image(image), plan.values)
         return {
             layer: self._backend.to_image(x)
             for layer, x in zip(layers, maps, strict=True)
         }
-
-    def _run(self, picture: Picture, recipe: Recipe) -> Generator[Step, None, Dream]:
-        recipe = self.complete(recipe)
-        size = (picture.pixels.shape[0], picture.pixels.shape[1])
-        octaves, notices = self.octaves(size, recipe)
-        strongest = self._networks.strongest(recipe, picture.pixels)
-
-        def result(
-            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
-        ) -> Dream:
-            record = self._record(picture, recipe, losses, notices, complete)
-            record = replace(record, strongest=strongest)
-            return Dream(image, picture.alpha, recipe, record)
-
-        return (
-            yield from loop.run(
-                self._backend.image(picture.pixels),
-                size,
-                octaves,
-                recipe,
-                Parts(
-                    self._backend,
-                    Pixels(),
-                    self._networks.gradient(recipe, strongest),
-                    NormalisedAscent(recipe, self._backend),
-                ),
-                result,
-            )
-        )
 
     def _record(
         self,
@@ -355,7 +368,7 @@ class Dreamer:
         complete: bool,
     ) -> Record:
         backend = self._backend
-        first, *more = used = self._networks.used(recipe)
+        first, *more = used = self._ensemble.used(recipe)
         return Record(
             versions=versions(backend.name, keras=any(n.keras for n in used)),
             processor=processor(),
@@ -366,6 +379,7 @@ class Dreamer:
             source_sha256=picture.sha256,
             size=(picture.pixels.shape[0], picture.pixels.shape[1]),
             run={
+                **self.run.model_dump(mode="json"),
                 "backend": backend.name,
                 "device": backend.device,
                 "precision": backend.precision,
@@ -378,7 +392,7 @@ class Dreamer:
         )
 
 
-def chosen_recipe(recipe: Recipe | str) -> Recipe:
+def as_recipe(recipe: Recipe | str) -> Recipe:
     """Returns a recipe for a recipe or the name of a preset."""
     return preset(recipe) if isinstance(recipe, str) else recipe
 
@@ -424,7 +438,7 @@ def dream(
             hint=nearest(unknown[0], names),
         )
     dreamer = Dreamer.of(
-        chosen := chosen_recipe(recipe).but(**settings),
+        chosen := as_recipe(recipe).but(**settings),
         network,
         weights=weights,
         preprocessing=preprocessing,

@@ -1,56 +1,72 @@
 """The networks of a dreamer: what a recipe asks of each, and their gradient as one."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer.responses import Responses, check_strongest
-from keras_dream.engine.gradients import SizedGradient, SummedGradient, WholeGradient
-from keras_dream.engine.optimizers import Normalizer
+from keras_dream.engine.gradients import (
+    GRADIENTS,
+    Gradient,
+    ObjectiveGraph,
+    SummedGradient,
+    resolve,
+)
 from keras_dream.errors import NetworkError, short_repr
-from keras_dream.recipe.objectives import parse
+from keras_dream.parts.normalizers import Normalizer
+from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.recipe.terms import NetworkTerm
 from keras_dream.zoo.load import LoadedNetwork, check_opaque
 
 Strongest = Mapping[str, Mapping[str, Sequence[int]]]
-"""Channels that `strongest(n)` means, by network and by the text of the target."""
+"""Channels that `strongest(n)` stands for, by network and by the text of the target."""
 
-_KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
+KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
+
+Value = TypeVar("Value")
 
 
-class Networks:
+class Ensemble:
     """One network or several on a backend.
 
     Args:
         loaded: The networks by name; a recipe's first is the first of them.
         backend: Where they are computed.
+        gradient: How gradients are computed, see `engine.gradients.GRADIENTS`.
 
     Raises:
         SettingError: If one has layers that only Keras can run, on another backend.
     """
 
-    def __init__(self, loaded: Mapping[str, LoadedNetwork], backend: Backend):
+    def __init__(
+        self, loaded: Mapping[str, LoadedNetwork], backend: Backend, gradient: str
+    ):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
         self._backend = backend
-        self._gradients: dict[tuple[Any, ...], WholeGradient] = {}
-        self._responses: dict[str, Responses] = {}
+        self._gradient_of = GRADIENTS[gradient]
+        self._lock = threading.RLock()  # one dreamer may dream in several threads
+        self._graphs: dict[Hashable, ObjectiveGraph] = {}
+        self._gradients: dict[Hashable, Gradient] = {}
+        self._responses: dict[Hashable, Responses] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The networks' names."""
         return tuple(self._loaded)
 
-    def loaded(self, name: str) -> LoadedNetwork:
-        """Returns a network by its name.
+    def loaded(self, name: str | None) -> LoadedNetwork:
+        """Returns a network by its name; None is the first one.
 
         Raises:
             NetworkError: If it is not here.
         """
+        name = self.names[0] if name is None else name
         if name not in self._loaded:
             raise NetworkError(
                 "A dreamer must hold every network that it is asked for",
@@ -62,37 +78,50 @@ class Networks:
 
     def used(self, recipe: Recipe) -> tuple[LoadedNetwork, ...]:
         """Returns the networks that a recipe dreams with, each once."""
-        more = tuple(term.network for term in recipe.also or ()) or self.names
-        return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *more]))
+        others = (str(network.network) for network in recipe.networks[1:])
+        names = tuple(others) or self.names
+        return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *names]))
 
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with the networks and their objectives filled in."""
-        first, *others = self.names
-        more = recipe.also or tuple(NetworkTerm(network=name) for name in others)
+        first, *others = recipe.networks
+        if not others:
+            others = [NetworkObjective(name) for name in self.names[1:]]
+        networks = (replace(first, network=None, preprocessing=None), *others)
         return recipe.but(
-            network=first,
-            objective=self._objective(first, recipe.objective),
-            preprocessing=self.loaded(first).preprocessing,
-            also=tuple(
-                term.but(
-                    objective=self._objective(term.network, term.objective),
-                    preprocessing=self.loaded(term.network).preprocessing,
-                )
-                for term in more
-            ),
+            network=self.names[0],
+            preprocessing=self.loaded(None).preprocessing,
+            objective=Objective(tuple(map(self._complete, networks))),
         )
 
+    def _complete(self, objective: NetworkObjective) -> NetworkObjective:
+        network = self.loaded(objective.network)
+        if objective.network is not None:
+            objective = replace(objective, preprocessing=network.preprocessing)
+        if objective.terms:
+            return objective
+        if network.graph.objective is None:
+            raise NetworkError(
+                f"An objective must be given for {network.name}, which has none of its "
+                "own",
+                received="none",
+                hint="name a layer, see `dream layers NETWORK`",
+            )
+        return replace(objective, terms=parse(network.graph.objective).terms)
+
     def responses(self, name: str) -> Responses:
-        """Returns how a network's channels respond, remembering what is usual."""
-        if name not in self._responses:
-            graph = self.loaded(name).graph
-            self._responses[name] = Responses(graph, self._backend)
-        return self._responses[name]
+        """Returns how a network's channels respond, with the baseline it has fitted."""
+        return self._kept(
+            self._responses,
+            name,
+            lambda: Responses(self.loaded(name).graph, self._backend),
+            len(self._loaded),
+        )
 
     def strongest(
         self, recipe: Recipe, image: np.ndarray
     ) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Returns the channels that `strongest(n)` means for a picture.
+        """Returns the channels that `strongest(n)` stands for in a picture.
 
         Args:
             recipe: A complete recipe.
@@ -101,52 +130,82 @@ class Networks:
         Returns:
             By network, by the text of the target; nothing where nothing asks.
         """
-        found: dict[str, dict[str, tuple[int, ...]]] = {}
-        for term in recipe.terms:
-            objective = parse(str(term.objective))
-            if objective.asked:
-                made = self.responses(term.network).strongest(image, objective)
-                found.setdefault(term.network, {}).update(made)
-        return found
+        channels: dict[str, dict[str, tuple[int, ...]]] = {}
+        for objective in recipe.networks:
+            if objective.strongest_targets:
+                name = str(objective.network)
+                measured = self.responses(name).strongest(image, objective)
+                channels.setdefault(name, {}).update(measured)
+        return channels
 
-    def gradient(
-        self, recipe: Recipe, strongest: Strongest | None = None
-    ) -> SizedGradient:
+    def graphs(self, recipe: Recipe) -> tuple[ObjectiveGraph, ...]:
+        """Returns each network's objective on its graph; nothing is on a device.
+
+        Args:
+            recipe: A complete recipe.
+
+        Raises:
+            ObjectiveError: If a network lacks what its objective names.
+        """
+        return tuple(self._graph(network, recipe) for network in recipe.networks)
+
+    def gradient(self, recipe: Recipe, strongest: Strongest) -> Gradient:
         """Returns the gradient of a complete recipe.
 
         Args:
             recipe: The recipe.
-            strongest: What `strongest` returned; without it all channels stand for the
-                strongest, which is enough to ask for sizes.
+            strongest: What `strongest` returned.
         """
-        meant = strongest or {}
-        terms = [(t.weight, self._whole(t, recipe, meant)) for t in recipe.terms]
+        terms = [(n.weight, self._one(n, recipe, strongest)) for n in recipe.networks]
         if len(terms) == 1:
-            return terms[0][1]  # as published: normalised once, in the ascent
-        return SummedGradient(terms, Normalizer(recipe, self._backend), self._backend)
+            return terms[0][1]  # as published: normalized once, by the step
+        backend = self._backend
+        normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
+        return SummedGradient(terms, normalizer, backend)
 
-    def _objective(self, network: str, given: str | None) -> str:
-        objective = given or self.loaded(network).graph.objective
-        if objective is None:
-            raise NetworkError(
-                f"An objective must be given for {network}, which has none of its own",
-                received="none",
-                hint="name a layer, see `dream layers NETWORK`",
-            )
-        return objective
-
-    def _whole(
-        self, term: NetworkTerm, recipe: Recipe, strongest: Strongest
-    ) -> WholeGradient:
-        graph = self.loaded(term.network).graph
-        objective = parse(str(term.objective))
+    def _graph(self, objective: NetworkObjective, recipe: Recipe) -> ObjectiveGraph:
+        graph = self.loaded(objective.network).graph
         check_strongest(graph, objective)
-        objective = objective.meaning(strongest.get(term.network, {}))
-        key = (term.network, objective, recipe.loss, recipe.border)
-        if key not in self._gradients:
-            if len(self._gradients) >= max(_KEPT_GRADIENTS, len(recipe.terms)):
-                self._gradients.pop(next(iter(self._gradients)))
-            self._gradients[key] = WholeGradient(
-                graph, objective, recipe, self._backend
-            )
-        return self._gradients[key]
+        # Channels do not count: `strongest(n)` is the same graph as what it stands for.
+        goals = resolve(graph, objective.with_channels({}))
+        nodes = tuple((goal.node, goal.is_class) for goal in goals)
+        return self._kept(
+            self._graphs,
+            (objective.network, nodes, recipe.border),
+            lambda: ObjectiveGraph(
+                graph, goals, border=recipe.border, merge=self._backend.merges
+            ),
+            max(KEPT_GRADIENTS, len(recipe.networks)),
+        )
+
+    def _one(
+        self, objective: NetworkObjective, recipe: Recipe, strongest: Strongest
+    ) -> Gradient:
+        name = str(objective.network)
+        chosen = objective.with_channels(strongest.get(name, {}))
+        return self._kept(
+            self._gradients,
+            (name, chosen.terms, recipe.loss, recipe.border),
+            lambda: self._gradient_of(
+                self._graph(objective, recipe),
+                resolve(self.loaded(name).graph, chosen),
+                recipe.loss,
+                self._backend,
+            ),
+            max(KEPT_GRADIENTS, len(recipe.networks)),
+        )
+
+    def _kept(
+        self,
+        values: dict[Hashable, Any],
+        key: Hashable,
+        make: Callable[[], Value],
+        most: int,
+    ) -> Value:
+        """Returns a value that is made once; of more than `most` the oldest goes."""
+        with self._lock:
+            if key not in values:
+                while len(values) >= most:
+                    values.pop(next(iter(values)))
+                values[key] = make()
+            return values[key]

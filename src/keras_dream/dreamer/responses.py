@@ -1,18 +1,18 @@
 """Responses: how strongly a network's channels respond to a picture, and where.
 
-A channel's activations mean nothing by themselves: one is always large, another never.
-So they are told in standard deviations above what is usual for that channel, which is
-what it does on `references`, a fixed set of pictures that show nothing:
+Channels differ in the size of their activations, so each is normalised to z-scores by
+its baseline, its mean and standard deviation over all cells on a fixed set of synthetic
+pictures (`baseline_pictures`):
 
-    z = (activation - mean on the references) / deviation on the references
+    z = (activation - baseline mean) / baseline deviation
 
-over all cells. A channel's score is the mean of z over the fiftieth of its cells that
-respond most: the peak of one cell is chance, and the mean of all cells overlooks what
-is small. So channels of one layer, and of different layers, can be compared.
+A channel's score is the mean z-score of the fiftieth of its cells that respond most: a
+single cell may be high by chance, and the mean of all cells misses small objects. So
+channels of one layer, and of different layers, can be compared.
 
-Noise alone would not do as a reference: it has no edges and no plain surfaces, so that
-in deep layers any photograph is hundreds of deviations from it, and the same channels
-lead for all of them (measured with `motif`).
+Noise alone is not enough for a baseline: it has no edges and no uniform surfaces, so
+that in deep layers any photograph has z-scores of hundreds, and the same channels lead
+for all of them (measured with `motif`).
 """
 
 import functools
@@ -30,23 +30,23 @@ from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.pictures.synthetic import leaves, noise
-from keras_dream.recipe.objectives import Layer, Objective
+from keras_dream.recipe.objectives import Layer, NetworkObjective
 
-REFERENCES = ("noise", "noise", "smooth noise", "smooth noise", *["leaves"] * 4)
-REFERENCE_SIDE = 256
-"""Pixels: 8 pictures of 256 × 256 give a layer of stride 32 about 500 cells, which tell
-a deviation to 3 %, for the work of one picture of half a megapixel."""
+BASELINE = ("noise", "noise", "smooth noise", "smooth noise", *["leaves"] * 4)
+BASELINE_SIDE = 256
+"""Pixels: 8 pictures of 256 × 256 give a layer of stride 32 about 500 cells, which
+estimate a deviation to 3 %, for the work of one picture of half a megapixel."""
 
-MOST_PIXELS = 500_000
-"""A larger picture is shrunk to this: networks learn from small ones, and the maps of a
-VGG's first layers take 500 bytes a pixel."""
+MAX_PIXELS = 500_000
+"""A larger picture is reduced to this: networks learn from small ones, and the feature
+maps of a VGG's first layers take 500 bytes a pixel."""
 
-STRONGEST_SHARE = 0.02  # of the cells, whose mean is the score
-LEAST_DEVIATION = 0.1
-"""The least divisor, as a share of the layer's deviation: else the channels that no
-reference wakes would lead every list."""
+STRONGEST_FRACTION = 0.02  # of the cells, whose mean is the score
+MIN_DEVIATION = 0.1
+"""The least divisor, as a fraction of the layer's deviation: without it, channels that
+are silent on the baseline pictures would lead every list."""
 
-UNUSUAL = 2.0  # deviations; a normal distribution goes beyond in one cell of forty
+HIGH_Z = 2.0  # exceeded by one cell of forty in a normal distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +55,12 @@ class Response:
 
     Attributes:
         node: The layer's node.
-        maps: float32 (height, width, channels): z of every cell, see above.
+        z_scores: float32 (height, width, channels), of every cell.
         scores: float64 (channels,): the score of every channel.
     """
 
     node: str
-    maps: np.ndarray
+    z_scores: np.ndarray
     scores: np.ndarray
 
     def strongest(self, count: int) -> tuple[int, ...]:
@@ -69,17 +69,17 @@ class Response:
 
     def peak(self, channel: int) -> tuple[int, int]:
         """Returns the cell (down, across) that responds most."""
-        heat = self.maps[..., channel]
+        heat = self.z_scores[..., channel]
         down, across = np.unravel_index(int(heat.argmax()), heat.shape)
         return int(down), int(across)
 
-    def share(self, channel: int) -> float:
-        """Returns the share of the cells that are unusually high, from 0 to 1."""
-        return float((self.maps[..., channel] > UNUSUAL).mean())
+    def area(self, channel: int) -> float:
+        """Returns the fraction of the cells with a high z-score, from 0 to 1."""
+        return float((self.z_scores[..., channel] > HIGH_Z).mean())
 
 
 class Responses:
-    """Measures the responses of one network; remembers what is usual for it.
+    """Measures the responses of one network; keeps its baselines.
 
     Args:
         graph: The network, exact.
@@ -89,33 +89,33 @@ class Responses:
     def __init__(self, graph: Graph, backend: Backend):
         self._graph = graph
         self._backend = backend
-        self._usual: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._baselines: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def seen(self, image: np.ndarray) -> np.ndarray:
-        """Returns an image at the size at which it is looked at.
+    def reduce(self, image: np.ndarray) -> np.ndarray:
+        """Returns an image at the size at which it is measured.
 
         Args:
             image: float32 (h, w, 3) in [0, 1].
 
         Returns:
-            The same, or smaller where it has more than `MOST_PIXELS`.
+            The same, or smaller where it has more than `MAX_PIXELS`.
         """
         size = (image.shape[0], image.shape[1])
-        target = fitted(size)
+        target = measured_size(size)
         if target == size:
             return image
         rows, columns = (
             taps(n_in, n_out, "lanczos3")
             for n_in, n_out in zip(size, target, strict=True)
         )
-        shrunk = self._backend.resample(self._backend.image(image), rows, columns)
-        return self._backend.to_image(shrunk).clip(0, 1)
+        reduced = self._backend.resample(self._backend.image(image), rows, columns)
+        return self._backend.to_image(reduced).clip(0, 1)
 
-    def of(self, image: np.ndarray, nodes: Sequence[str]) -> Iterator[Response]:
+    def measure(self, image: np.ndarray, nodes: Sequence[str]) -> Iterator[Response]:
         """Yields the response of each node, in their order.
 
         Args:
-            image: float32 (h, w, 3) in [0, 1], at the size to be looked at.
+            image: float32 (h, w, 3) in [0, 1], of any size that is wanted.
             nodes: Names of nodes.
 
         Raises:
@@ -123,17 +123,18 @@ class Responses:
             NonFiniteError: If an activation is infinite or not a number.
         """
         nodes = list(dict.fromkeys(nodes))
-        self._learn([node for node in nodes if node not in self._usual])
-        for node, found in zip(nodes, self.maps(image, nodes), strict=True):
-            mean, deviation = self._usual[node]
-            maps = (found - mean) / deviation
-            cells = maps.reshape(-1, maps.shape[-1])
-            count = max(1, math.ceil(STRONGEST_SHARE * len(cells)))
+        self._fit_baselines([node for node in nodes if node not in self._baselines])
+        feature_maps = self.feature_maps(image, nodes)
+        for node, feature_map in zip(nodes, feature_maps, strict=True):
+            mean, deviation = self._baselines[node]
+            z_scores = (feature_map - mean) / deviation
+            cells = z_scores.reshape(-1, z_scores.shape[-1])
+            count = max(1, math.ceil(STRONGEST_FRACTION * len(cells)))
             top = np.partition(cells, len(cells) - count, axis=0)[-count:]
-            yield Response(node, maps, top.mean(axis=0, dtype=np.float64))
+            yield Response(node, z_scores, top.mean(axis=0, dtype=np.float64))
 
     def strongest(
-        self, image: np.ndarray, objective: Objective
+        self, image: np.ndarray, objective: NetworkObjective
     ) -> dict[str, tuple[int, ...]]:
         """Returns the channels that `strongest(n)` means for a picture.
 
@@ -146,93 +147,101 @@ class Responses:
 
         Raises:
             ObjectiveError: If the network lacks a layer, or the layer the channels.
-            NetworkError, NonFiniteError: As for `of`.
+            NetworkError, NonFiniteError: As for `measure`.
         """
         check_strongest(self._graph, objective)
-        nodes = {t.text: self._graph.node_of(t.layer) for t in objective.asked}
+        targets = objective.strongest_targets
+        nodes = {t.text: self._graph.node_of(t.layer) for t in targets}
         if not nodes:
             return {}
-        made = self.of(self.seen(image), list(nodes.values()))
-        most = max(target.strongest or 0 for target in objective.asked)
-        ranked = {response.node: response.strongest(most) for response in made}
+        count = max(target.strongest or 0 for target in targets)
+        ranked = {
+            response.node: response.strongest(count)
+            for response in self.measure(self.reduce(image), list(nodes.values()))
+        }
         return {
             target.text: ranked[nodes[target.text]][: target.strongest]
-            for target in objective.asked
+            for target in targets
         }
 
-    def _learn(self, nodes: Sequence[str]) -> None:
-        """Measures what is usual for nodes."""
+    def _fit_baselines(self, nodes: Sequence[str]) -> None:
+        """Measures mean and deviation of nodes' channels on the baseline pictures."""
         if not nodes:
             return
         graph = truncate(self._graph, frozenset(nodes))
-        side = max(REFERENCE_SIDE, graph.smallest())
+        side = max(BASELINE_SIDE, graph.smallest())
         sums: dict[str, list[Any]] = {node: [0, 0.0, 0.0] for node in nodes}
-        for picture in references(side):
-            for node, maps in zip(nodes, self.maps(picture, nodes), strict=True):
-                cells = maps.reshape(-1, maps.shape[-1]).astype(np.float64)
+        for picture in baseline_pictures(side):
+            feature_maps = self.feature_maps(picture, nodes)
+            for node, feature_map in zip(nodes, feature_maps, strict=True):
+                cells = feature_map.reshape(-1, feature_map.shape[-1]).astype(
+                    np.float64
+                )
                 more = (len(cells), cells.sum(axis=0), np.square(cells).sum(axis=0))
                 sums[node] = [a + b for a, b in zip(sums[node], more, strict=True)]
         for node, (count, total, squares) in sums.items():
             mean = total / count
             variance = np.maximum(squares / count - mean**2, 0)
-            self._usual[node] = (
+            self._baselines[node] = (
                 mean.astype(np.float32),
                 _divisor(variance).astype(np.float32),
             )
 
-    def maps(self, image: np.ndarray, nodes: Sequence[str]) -> Iterator[np.ndarray]:
-        """Yields the nodes' maps as they are, one at a time on the host.
+    def feature_maps(
+        self, image: np.ndarray, nodes: Sequence[str]
+    ) -> Iterator[np.ndarray]:
+        """Yields the nodes' feature maps as host arrays.
 
         Args:
-            image: float32 (h, w, 3) in [0, 1], at the size to be looked at.
+            image: float32 (h, w, 3) in [0, 1], of any size that is wanted.
             nodes: Names of nodes.
 
         Raises:
-            NetworkError, NonFiniteError: As for `of`.
+            NetworkError, NonFiniteError: As for `measure`.
         """
         graph = truncate(self._graph, frozenset(nodes))
         plan = graph.plan(image.shape[0], image.shape[1])
         run = self._backend.function(Program(graph, nodes, self._backend))
-        made = run(self._backend.image(image), plan.values)
-        for node, held in zip(nodes, made, strict=True):
-            if not self._backend.is_finite(held):
+        arrays = run(self._backend.image(image), plan.values)
+        for node, array in zip(nodes, arrays, strict=True):
+            if not self._backend.is_finite(array):
                 raise NonFiniteError(
                     "A layer's activations must be finite",
                     received=f"infinities or not-a-numbers in {node}",
                     hint="try precision float32, or other weights",
                 )
-            yield self._backend.to_image(held)
+            yield self._backend.to_image(array)
 
 
 @functools.lru_cache(maxsize=1)
-def references(side: int) -> tuple[np.ndarray, ...]:
-    """Returns the pictures that tell what is usual: they show nothing.
+def baseline_pictures(side: int) -> tuple[np.ndarray, ...]:
+    """Returns the pictures of the baseline, which show no objects.
 
     Args:
         side: Of their squares, in pixels.
 
     Returns:
-        float32 (side, side, 3) in [0, 1], one for each of `REFERENCES`; not to be
-        written to.
+        float32 (side, side, 3) in [0, 1], one for each of `BASELINE`; do
+        not modify them.
     """
-    made: list[np.ndarray] = []
-    for seed, kind in enumerate(REFERENCES):
+    pictures: list[np.ndarray] = []
+    for seed, kind in enumerate(BASELINE):
         if kind == "leaves":
-            made.append(leaves(seed, (side, side)))
+            pictures.append(leaves(seed, (side, side)))
         else:
             steepness = 2.0 if kind == "smooth noise" else 1.0
-            made.append(noise(seed, (side, side), steepness=steepness))
-    return tuple(made)
+            pictures.append(noise(seed, (side, side), steepness=steepness))
+    return tuple(pictures)
 
 
-def check_strongest(graph: Graph, objective: Objective) -> None:
-    """Makes sure that a network has as many channels as `strongest(n)` asks for.
+def check_strongest(graph: Graph, objective: NetworkObjective) -> None:
+    """Checks that a network has as many channels as `strongest(n)` asks for.
 
     Raises:
-        ObjectiveError: If it has not, or lacks the layer.
+        ObjectiveError: If it has fewer, or lacks the layer.
     """
-    channels = graph.channels() if objective.asked else {}
-    for target in objective.asked:
+    channels = graph.channels() if objective.strongest_targets else {}
+    for target in objective.strongest_targets:
         count = channels[graph.node_of(target.layer)]
         if (target.strongest or 0) > count:
             raise ObjectiveError(
@@ -242,18 +251,18 @@ def check_strongest(graph: Graph, objective: Objective) -> None:
             )
 
 
-def fitted(size: Size) -> Size:
-    """Returns the size at which a picture of `size` is looked at."""
+def measured_size(size: Size) -> Size:
+    """Returns the (height, width) at which a picture of `size` is measured."""
     pixels = size[0] * size[1]
-    if pixels <= MOST_PIXELS:
+    if pixels <= MAX_PIXELS:
         return size
-    scale = math.sqrt(MOST_PIXELS / pixels)
+    scale = math.sqrt(MAX_PIXELS / pixels)
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
 def _divisor(variance: np.ndarray) -> np.ndarray:
-    """Returns what a layer's channels are divided by, never nothing."""
-    least = LEAST_DEVIATION * math.sqrt(float(variance.mean()))
-    found = np.maximum(np.sqrt(variance), least)
-    # A layer that no reference moves is told in its own units.
-    return np.where(found > 0, found, 1.0)
+    """Returns what a layer's channels are divided by, above 0."""
+    least = MIN_DEVIATION * math.sqrt(float(variance.mean()))
+    deviation = np.maximum(np.sqrt(variance), least)
+    # A layer that is constant on the baseline pictures is only shifted.
+    return np.where(deviation > 0, deviation, 1.0)

@@ -1,51 +1,38 @@
 """Gradients: how an image becomes a loss and the direction in which it grows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from keras_dream.backend.protocol import Array, Backend
-from keras_dream.engine.optimizers import Normalizer
 from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Plan
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
-from keras_dream.recipe.objectives import Class, Layer, Objective
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.parts.losses import Loss
+from keras_dream.parts.normalizers import Normalizer
+from keras_dream.recipe.objectives import Class, Layer, NetworkObjective
 
 
 class Gradient(Protocol):
-    """What the engine needs: the loss at an image, and its slope there."""
+    """What the engine needs: the loss of an image, and its gradient."""
 
     def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
         """Returns (loss, d loss / d image) for a map of 3 channels in [0, 1]."""
         ...
 
 
-class SizedGradient(Gradient, Protocol):
-    """A gradient that knows which sizes it can be asked for, and what they take."""
-
-    def smallest(self) -> int:
-        """Returns the side of the smallest square in which every layer counts."""
-        ...
-
-    def smallest_run(self) -> int:
-        """Returns the side of the smallest square that can be run at all."""
-        ...
-
-    def check(self, size: Size) -> None:
-        """Makes sure that every network can be run at a size, or raises."""
-        ...
-
-    def memory(self, size: Size) -> int:
-        """Returns the bytes of all the maps that a step holds at this size."""
-        ...
-
-
 @dataclass(frozen=True)
-class _Goal:
-    """A term of the objective, resolved on a network."""
+class Goal:
+    """A term of an objective, resolved on a network.
+
+    Attributes:
+        weight: Of its loss in the sum.
+        node: The node whose feature map it is about.
+        channels: Their numbers; empty for all of them.
+        is_class: Whether it is a class score, which has neither loss nor border.
+    """
 
     weight: float
     node: str
@@ -53,72 +40,82 @@ class _Goal:
     is_class: bool
 
 
+class ObjectiveGraph:
+    """A network's graph optimised for an objective; nothing of it is on a device.
+
+    Args:
+        graph: The network, exact.
+        goals: What is maximised.
+        border: Cells that the loss leaves out on each side of a layer.
+        merge: Whether sibling convolutions are merged, see `graph.passes.optimise`.
+
+    Attributes:
+        nodes: The nodes whose feature maps the goals need, each once.
+        graph: The optimised graph.
+        border: As above.
+    """
+
+    def __init__(
+        self, graph: Graph, goals: Sequence[Goal], *, border: int, merge: bool
+    ):
+        self.nodes = tuple(dict.fromkeys(goal.node for goal in goals))
+        self.border = border
+        self.graph = optimise(graph, self.nodes, merge=merge)
+        # A class score has no border: the mean over all positions is its definition.
+        self._layers = [goal.node for goal in goals if not goal.is_class]
+
+    def smallest(self) -> int:
+        """Returns the side of the smallest square in which every layer counts."""
+        return self.graph.smallest(self.border, self._layers)
+
+    def smallest_run(self) -> int:
+        """Returns the side of the smallest square that can be run at all."""
+        return self.graph.smallest()
+
+
 class WholeGradient:
     """The gradient of the whole picture at once.
 
     Args:
-        graph: The network, exact; it is optimised for the objective here.
-        objective: What is maximised.
-        recipe: Its `loss` and `border` are used.
+        graph: The network, optimised for the goals' nodes.
+        goals: What is maximised.
+        loss: How a feature map becomes a number.
         backend: Where it is computed.
-
-    Raises:
-        ObjectiveError: If the network lacks a layer, a channel or a class.
     """
 
     def __init__(
-        self, graph: Graph, objective: Objective, recipe: Recipe, backend: Backend
+        self,
+        graph: ObjectiveGraph,
+        goals: Sequence[Goal],
+        loss: Loss,
+        backend: Backend,
     ):
-        goals = [_resolve(graph, term.weight, term.target) for term in objective.terms]
-        nodes = list(dict.fromkeys(goal.node for goal in goals))
-        self._graph = optimise(graph, nodes, merge=backend.merges)
-        self._border = recipe.border
-        # A class score has no border: the mean over all positions is its definition.
-        self._layers = [goal.node for goal in goals if not goal.is_class]
-        program = Program(self._graph, nodes, backend)
+        self._graph = graph.graph
+        program = Program(self._graph, graph.nodes, backend)
 
         def total(image: Array, plan: tuple[Any, ...]) -> Array:
-            maps = dict(zip(nodes, program(image, plan), strict=True))
-            return _total(backend, goals, maps, recipe)
+            maps = dict(zip(graph.nodes, program(image, plan), strict=True))
+            return _total(backend, goals, maps, loss, graph.border)
 
-        self._step = backend.value_and_grad(total)
+        self._step = backend.value_and_grad(total, static=bool(self._graph.opaque))
         self._plans: dict[Size, Plan] = {}
 
     def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
         """Returns (loss, d loss / d image) for a map of `size` in [0, 1]."""
-        return self._step(image, self._plan(size).values)
-
-    def smallest(self) -> int:
-        """Returns the side of the smallest square in which every layer counts."""
-        return self._graph.smallest(self._border, self._layers)
-
-    def smallest_run(self) -> int:
-        """Returns the side of the smallest square that can be run at all."""
-        return self._graph.smallest()
-
-    def check(self, size: Size) -> None:
-        """Makes sure that the network can be run at a size.
-
-        Raises:
-            NetworkError: If it cannot.
-        """
-        self._plan(size)
-
-    def memory(self, size: Size) -> int:
-        """Returns the bytes of all the maps that a step holds at this size."""
-        return self._graph.activation_bytes(*size)
-
-    def _plan(self, size: Size) -> Plan:
         if size not in self._plans:
             self._plans[size] = self._graph.plan(*size)
-        return self._plans[size]
+        return self._step(image, self._plans[size].values)
+
+
+GRADIENTS: Mapping[str, Callable[..., Gradient]] = {"whole": WholeGradient}
+"""Every way to compute a network's gradient, by the name that run settings have."""
 
 
 class SummedGradient:
     """The gradients of several networks as one.
 
-    Networks answer to a picture with slopes of any magnitude: each is normalised
-    before it is weighted, and the ascent normalises their sum again. The loss is the
+    Networks answer to a picture with gradients of any magnitude: each is normalized
+    before it is weighted, and the step normalizes their sum again. The loss is the
     weighted sum of the losses.
 
     Args:
@@ -129,7 +126,7 @@ class SummedGradient:
 
     def __init__(
         self,
-        terms: Sequence[tuple[float, SizedGradient]],
+        terms: Sequence[tuple[float, Gradient]],
         normalizer: Normalizer,
         backend: Backend,
     ):
@@ -138,80 +135,64 @@ class SummedGradient:
         self._backend = backend
 
     def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
-        """Returns (the weighted sum of the losses, the sum of the scaled slopes)."""
+        """Returns (the weighted sum of the losses, that of the scaled gradients)."""
         backend = self._backend
         total: Any = None
-        for weight, gradient in self._terms:
-            loss, slope = gradient(image, size)
+        for weight, gradient_of in self._terms:
+            loss, gradient = gradient_of(image, size)
             part = (
                 backend.multiply(loss, weight),
-                self._normalizer.scaled(slope, weight),
+                self._normalizer.scaled(gradient, weight),
             )
             total = part if total is None else tuple(map(backend.add, total, part))
         return total
 
-    def smallest(self) -> int:
-        """Returns the side of the smallest square in which every layer counts."""
-        return max(gradient.smallest() for _, gradient in self._terms)
 
-    def smallest_run(self) -> int:
-        """Returns the side of the smallest square that every network can run at."""
-        return max(gradient.smallest_run() for _, gradient in self._terms)
+def resolve(graph: Graph, objective: NetworkObjective) -> tuple[Goal, ...]:
+    """Returns the terms of an objective on a network.
 
-    def check(self, size: Size) -> None:
-        """Makes sure that every network can be run at a size.
-
-        Raises:
-            NetworkError: If one cannot.
-        """
-        for _, gradient in self._terms:
-            gradient.check(size)
-
-    def memory(self, size: Size) -> int:
-        """Returns the bytes of the maps of all networks: no step holds more."""
-        return sum(gradient.memory(size) for _, gradient in self._terms)
+    Raises:
+        ObjectiveError: If the network lacks a layer, a channel or a class.
+    """
+    channels = graph.channels()
+    return tuple(
+        _goal(graph, channels, term.weight, term.target) for term in objective.terms
+    )
 
 
-def _resolve(graph: Graph, weight: float, target: Layer | Class) -> _Goal:
+def _goal(
+    graph: Graph, channels: Mapping[str, int], weight: float, target: Layer | Class
+) -> Goal:
     if isinstance(target, Class):
         number = graph.class_number(target.name)
-        return _Goal(weight, str(graph.classifier), (number,), is_class=True)
-    place = "" if target.ordinal is None else f"@{target.ordinal}"
-    node = graph.node_of(target.name + place)
-    count = graph.channels()[node]
+        return Goal(weight, str(graph.classifier), (number,), is_class=True)
+    node = graph.node_of(target.layer)
+    count = channels[node]
     if target.channels and target.channels[-1] >= count:
         raise ObjectiveError(
             f"A channel of {target.name} must be a number from 0 to {count - 1}",
             received=str(target.channels[-1]),
             hint="see `dream layers NETWORK`",
         )
-    return _Goal(weight, node, target.channels, is_class=False)
+    return Goal(weight, node, target.channels, is_class=False)
 
 
 def _total(
-    backend: Backend, goals: list[_Goal], maps: Mapping[str, Array], recipe: Recipe
+    backend: Backend,
+    goals: Sequence[Goal],
+    maps: Mapping[str, Array],
+    loss: Loss,
+    border: int,
 ) -> Array:
     total: Any = None
     for goal in goals:
-        x = maps[goal.node]
+        features = maps[goal.node]
         if goal.channels:
-            x = backend.gather(x, goal.channels)
-        loss = backend.mean(x) if goal.is_class else _loss(backend, x, recipe)
-        part = backend.multiply(loss, goal.weight)
+            features = backend.gather(features, goal.channels)
+        if goal.is_class:
+            value = backend.mean(features)
+        else:
+            value = loss(backend, features, border)
+        part = backend.multiply(value, goal.weight)
         total = part if total is None else backend.add(total, part)
     return total
-
-
-def _loss(backend: Backend, x: Array, recipe: Recipe) -> Array:
-    """One layer's loss, after the sources named in `preset`."""
-    cells = recipe.border
-    inside = backend.crop(x, (cells, cells, cells, cells)) if cells else x
-    if recipe.loss == "mean":
-        return backend.mean(inside)
-    squares = backend.square(inside)
-    if recipe.loss == "l2_mean":
-        return backend.mean(squares)
-    if recipe.loss == "half_sum":
-        return backend.multiply(backend.sum(squares), 0.5)
-    # "l2": the sum runs over the interior, the divisor is the full size (book1).
-    return backend.divide(backend.sum(squares), backend.count(x))

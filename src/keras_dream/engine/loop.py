@@ -1,24 +1,22 @@
-"""The one loop: octaves by steps, as a generator of frozen events.
+"""The one loop: octaves by steps, as an iterator of frozen events.
 
 for step in run(...):        progress, previews, cancelling, saving: all consumers
     ...                      stopping is `break`; every step is a whole result
 """
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
-from keras_dream.engine.canvases import Canvas
 from keras_dream.engine.gradients import Gradient
-from keras_dream.engine.optimizers import Ascent
-from keras_dream.engine.result import Dream
+from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import NonFiniteError
-from keras_dream.events import Event
 from keras_dream.geometry import Size, jitter_offsets, octave_sizes, taps
+from keras_dream.parts.canvases import Surface
+from keras_dream.parts.normalizers import Normalizer
 from keras_dream.recipe.recipe import Recipe
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end.
@@ -37,47 +35,44 @@ class Octave(NamedTuple):
     size: Size
 
 
-class Parts(NamedTuple):
-    """The engine's three parts and where they run."""
+class Run(Iterator[Step]):
+    """A dream that is being made: an iterator of its steps.
 
-    backend: Backend
-    canvas: Canvas
-    gradient: Gradient
-    ascent: Ascent
-
-
-@dataclass(frozen=True)
-class Step(Event):
-    """One step of a dream; it never changes once yielded.
-
-    Attributes:
-        octave: Number of the octave, from 1.
-        octaves: How many octaves the recipe has.
-        iteration: Number of the step in its octave, from 1.
-        iterations: How many steps an octave may take.
-        size: (height, width) of the octave in pixels.
-        loss: The loss before the move.
-        seconds: How long the step took.
+    Args:
+        steps: Yields the steps and returns the finished dream.
+        unchanged: Makes the dream of no step at all.
     """
 
-    octave: int
-    octaves: int
-    iteration: int
-    iterations: int
-    size: Size
-    loss: float
-    seconds: float
-    _image: Callable[[], np.ndarray] = field(repr=False, compare=False)
-    _dream: Callable[[], Dream] = field(repr=False, compare=False)
+    def __init__(
+        self, steps: Generator[Step, None, Dream], unchanged: Callable[[], Dream]
+    ):
+        self._steps = steps
+        self._dream = unchanged
 
-    def image(self) -> np.ndarray:
-        """Returns the image after the move, float32 (height, width, 3), at its size."""
-        return self._image()
+    def __next__(self) -> Step:
+        try:
+            step = next(self._steps)
+        except StopIteration as end:
+            finished = end.value
+            if finished is not None:  # None when it is asked once more after its end
+                self._dream = lambda: finished
+            raise StopIteration from None
+        self._dream = lambda: step.dream
+        return step
 
     @property
     def dream(self) -> Dream:
-        """The dream as if it ended here: whole size, detail put back."""
+        """The finished dream after the last step; before that, the dream so far."""
         return self._dream()
+
+    def finish(self) -> Dream:
+        """Makes all steps that are left and returns the dream."""
+        for _ in self:
+            pass
+        return self.dream
+
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable("A run", "run.dream")
 
 
 def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
@@ -93,69 +88,81 @@ def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
 
 
 def work(size: Size, recipe: Recipe) -> int:
-    """Returns what a dream may cost: pixels × steps × networks, over all octaves.
+    """Returns the cost of a dream: pixels × steps × networks, over all octaves.
 
     Args:
         size: The picture's (height, width) in pixels.
         recipe: The recipe.
     """
     sizes = (octave.size for octave in octaves_of(size, recipe))
-    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.terms)
+    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.networks)
 
 
 def run(
-    original: Array,
-    size: Size,
+    image: np.ndarray,
     octaves: Sequence[Octave],
     recipe: Recipe,
-    parts: Parts,
+    *,
+    gradient: Gradient,
+    backend: Backend,
     result: Result,
-) -> Generator[Step, None, Dream]:
+) -> Run:
     """Dreams a picture.
 
     Args:
-        original: The picture as a map of the backend, in [0, 1].
-        size: Its (height, width) in pixels.
+        image: The picture that the dream starts from, float32 (h, w, 3) in [0, 1].
         octaves: The octaves to dream at, at least one, small to large.
         recipe: What decides the dream.
-        parts: What computes it.
+        gradient: The loss and the gradient of an image.
+        backend: Where it is computed.
         result: Makes a dream of an image.
 
-    Yields:
-        Every step, after its move.
-
     Returns:
-        The dream; its image is not clipped.
+        The run; its dream's image is not clipped.
 
     Raises:
-        NonFiniteError: If a gradient holds infinities or is not a number.
+        NonFiniteError: While it runs, if a gradient is infinite or not a number.
     """
-    growth = _Growth(original, size, octaves, recipe, parts.backend)
+    image = image.copy()  # the caller may write to it between two steps
+    steps = _steps(image, octaves, recipe, gradient, backend, result)
+    return Run(steps, lambda: result(image.copy(), {}, False))
+
+
+def _steps(
+    original: np.ndarray,
+    octaves: Sequence[Octave],
+    recipe: Recipe,
+    gradient: Gradient,
+    backend: Backend,
+    result: Result,
+) -> Generator[Step, None, Dream]:
+    growth = _Growth(original, octaves, recipe, backend)
+    ascent = _Ascent(recipe, gradient, backend)
     losses: list[tuple[int, float]] = []
     image: Array = None
     for place, octave in enumerate(octaves):
         image = growth.enter(place, image)
-        for step in _climb(image, octave, recipe, parts):
-            image = step.image
-            losses.append((octave.number, step.loss))
-            whole = _later(growth.finish, place, image)
+        for move in ascent.moves(image, octave):
+            image = move.image
+            losses.append((octave.number, move.loss))
+            whole = _bound(growth.finish, place, image)
             yield Step(
                 octave=octave.number,
                 octaves=recipe.octaves + recipe.octaves_above,
-                iteration=step.iteration,
+                iteration=move.iteration,
                 iterations=recipe.steps,
                 size=octave.size,
-                loss=step.loss,
-                seconds=step.seconds,
-                _image=_later(parts.backend.to_image, image),
-                _dream=_ended(result, whole, losses),
+                loss=move.loss,
+                seconds=move.seconds,
+                _image=_bound(backend.to_image, image),
+                _dream=_dream_so_far(result, whole, losses),
             )
         image = growth.leave(place, image)
     finished = growth.whole(len(octaves) - 1, image)
     return result(finished, _by_octave(losses), True)
 
 
-def _ended(
+def _dream_so_far(
     result: Result, whole: Callable[[], np.ndarray], losses: list[tuple[int, float]]
 ) -> Callable[[], Dream]:
     """Binds a step's own share of the losses, which are still being written."""
@@ -164,10 +171,10 @@ def _ended(
 
 
 def _by_octave(losses: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+    octaves: dict[str, list[float]] = {}
     for octave, loss in losses:
-        found.setdefault(str(octave), []).append(loss)
-    return found
+        octaves.setdefault(str(octave), []).append(loss)
+    return octaves
 
 
 class _Move(NamedTuple):
@@ -177,50 +184,85 @@ class _Move(NamedTuple):
     seconds: float
 
 
-def _climb(
-    image: Array, octave: Octave, recipe: Recipe, parts: Parts
-) -> Generator[_Move, None, None]:
-    """Makes the steps of one octave."""
-    offsets = jitter_offsets(
-        recipe.seed, octave.number - 1, recipe.steps, recipe.jitter
-    )
-    parameters = parts.canvas.parameters(image)
-    state = parts.ascent.start()
-    for iteration, (down, right) in enumerate(offsets.tolist(), start=1):
-        began = time.perf_counter()
-        loss, slope = _slope(parts, image, octave.size, (down, right))
-        above = recipe.max_loss is not None and loss > recipe.max_loss
-        if above and recipe.max_loss_rule == "before":
-            return
-        pulled = parts.canvas.pull(parameters, slope)
-        state, move = parts.ascent.step(state, pulled)
-        parameters = parts.backend.add(parameters, move)
-        if recipe.clamp:
-            parameters = parts.backend.clip(parameters, 0.0, 1.0)
-        image = parts.canvas.image(parameters)
-        yield _Move(iteration, image, loss, time.perf_counter() - began)
-        if above:
-            return
+class _Ascent:
+    """Gradient ascent within an octave: canvas, gradient, normalizer and optimizer."""
 
+    def __init__(self, recipe: Recipe, gradient: Gradient, backend: Backend):
+        self._recipe = recipe
+        self._gradient = gradient
+        self._backend = backend
+        self._normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
 
-def _slope(
-    parts: Parts, image: Array, size: Size, offset: tuple[int, int]
-) -> tuple[float, Array]:
-    """Returns the loss and the gradient, seen through a cyclic shift of the image."""
-    down, right = offset
-    backend = parts.backend
-    if offset == (0, 0):
-        value, slope = parts.gradient(image, size)
-    else:
-        value, slope = parts.gradient(backend.roll(image, down, right), size)
-        slope = backend.roll(slope, -down, -right)
-    if not backend.is_finite(slope):
-        raise NonFiniteError(
-            "A gradient must be finite",
-            received=f"infinities or not-a-numbers at {size[1]} × {size[0]} pixels",
-            hint="try a smaller step_size, clamp, or precision float32",
+    def moves(self, image: Array, octave: Octave) -> Iterator[_Move]:
+        """Makes the steps of an octave, from the image that it begins with."""
+        recipe, optimizer = self._recipe, self._recipe.optimizer
+        offsets = jitter_offsets(
+            recipe.seed, octave.number - 1, recipe.steps, recipe.jitter
         )
-    return backend.to_float(value), slope
+        surface = recipe.canvas.on(self._backend, octave.size)
+        pull_back = _pull_back(surface, self._backend)
+        parameters, state = surface.parameters(image), optimizer.start()
+        image = surface.image(parameters)
+        for iteration, (down, right) in enumerate(offsets.tolist(), start=1):
+            began = time.perf_counter()
+            loss, image_gradient = self._loss_and_gradient(
+                image, octave.size, (down, right)
+            )
+            above = recipe.max_loss is not None and loss > recipe.max_loss
+            if above and recipe.max_loss_rule == "before":
+                return
+            gradients = pull_back(parameters, image_gradient)
+            state, updates = optimizer.step(
+                self._backend,
+                state,
+                gradients,
+                divisor=self._normalizer.divisor(gradients),
+                step_size=recipe.step_size,
+            )
+            parameters = tuple(map(self._backend.add, parameters, updates))
+            if recipe.clamp:
+                parameters = surface.clamp(parameters)
+            image = surface.image(parameters)
+            yield _Move(iteration, image, loss, time.perf_counter() - began)
+            if above:
+                return
+
+    def _loss_and_gradient(
+        self, image: Array, size: Size, offset: tuple[int, int]
+    ) -> tuple[float, Array]:
+        """Returns both as they are behind a cyclic shift of the image."""
+        down, right = offset
+        backend = self._backend
+        if offset == (0, 0):
+            value, gradient = self._gradient(image, size)
+        else:
+            value, gradient = self._gradient(backend.roll(image, down, right), size)
+            gradient = backend.roll(gradient, -down, -right)
+        if not backend.is_finite(gradient):
+            raise NonFiniteError(
+                "A gradient must be finite",
+                received=f"infinities or not-a-numbers at {size[1]} × {size[0]} pixels",
+                hint="try a smaller step_size, clamp, or precision float32",
+            )
+        return backend.to_float(value), gradient
+
+
+def _pull_back(
+    surface: Surface, backend: Backend
+) -> Callable[[tuple[Array, ...], Array], tuple[Array, ...]]:
+    """Returns what takes a gradient from the image to the parameters of a canvas.
+
+    The backend differentiates the canvas: the gradient of ⟨image(parameters), g⟩, with
+    g held fixed, is that of loss ∘ canvas where g is the loss' gradient at the image.
+    """
+    if surface.is_identity:
+        return lambda _, gradient: (gradient,)
+
+    def product(parameters: Any, _: Any, gradient: Array) -> Array:
+        return backend.sum(backend.multiply(surface.image(parameters), gradient))
+
+    differentiated = backend.value_and_grad(product)
+    return lambda parameters, gradient: differentiated(parameters, (), gradient)[1]
 
 
 class _Growth:
@@ -228,17 +270,16 @@ class _Growth:
 
     def __init__(
         self,
-        original: Array,
-        size: Size,
+        original: np.ndarray,
         octaves: Sequence[Octave],
         recipe: Recipe,
         backend: Backend,
     ):
         self._backend = backend
         self._recipe = recipe
-        self._size = size
+        self._size = (original.shape[0], original.shape[1])
         self._sizes = [octave.size for octave in octaves]
-        self._bases = self._shrink(original)
+        self._bases = self._shrink(backend.image(original))
 
     def enter(self, place: int, image: Array | None) -> Array:
         """Returns the image that an octave begins with."""
@@ -267,8 +308,10 @@ class _Growth:
             return self._bases[end]
         if self._recipe.detail != "before":
             return self._resized(image, start, end)
-        made = self._backend.subtract(image, self._bases[start])
-        return self._backend.add(self._bases[end], self._resized(made, start, end))
+        difference = self._backend.subtract(image, self._bases[start])
+        return self._backend.add(
+            self._bases[end], self._resized(difference, start, end)
+        )
 
     def _regain(self, image: Array, start: int, end: int) -> Array:
         """Puts back, after an ascent, what the original lost at the smaller size."""
@@ -280,19 +323,19 @@ class _Growth:
 
     def _shrink(self, original: Array) -> list[Array]:
         """Returns the original at every octave's size."""
-        found = {self._size: original}
+        bases = {self._size: original}
         chain, chained = original, self._recipe.octave_sizes == "chained"
         previous = self._size
         for octave in reversed(octaves_of(self._size, self._recipe)):
             below = octave.number <= self._recipe.octaves
-            if min(octave.size) < 1 or octave.size in found:
+            if min(octave.size) < 1 or octave.size in bases:
                 continue
             if chained and below:
                 chain = self._resample(chain, previous, octave.size)
-                previous, found[octave.size] = octave.size, chain
+                previous, bases[octave.size] = octave.size, chain
             elif octave.size in self._sizes:
-                found[octave.size] = self._resample(original, self._size, octave.size)
-        return [found[size] for size in self._sizes]
+                bases[octave.size] = self._resample(original, self._size, octave.size)
+        return [bases[size] for size in self._sizes]
 
     def _resized(self, image: Array, start: int, end: int) -> Array:
         return self._resample(image, self._sizes[start], self._sizes[end])
@@ -306,7 +349,7 @@ class _Growth:
         return self._backend.resample(image, rows, columns)
 
 
-def _later(
+def _bound(
     function: Callable[..., np.ndarray], *arguments: object
 ) -> Callable[[], np.ndarray]:
     """Binds arguments now, so that a step keeps its own image."""

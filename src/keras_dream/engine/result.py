@@ -1,15 +1,18 @@
-"""The result of a dream: the image, the recipe that decided it, the record of it."""
+"""What a run gives: its steps, and the dream with its recipe and its record."""
 
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from keras_dream.errors import RunError
+from keras_dream.events import Event
+from keras_dream.geometry import Size
 from keras_dream.pictures.encoding import encode_picture, save_picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
 
@@ -141,6 +144,57 @@ class Dream:
             "recipe": self.recipe.json_text(),
             "record": canonical_json(self.record.data()),
         }
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """One step of a dream; it never changes once yielded.
+
+    Attributes:
+        octave: Number of the octave, from 1.
+        octaves: How many octaves the recipe has.
+        iteration: Number of the step in its octave, from 1.
+        iterations: How many steps an octave may have.
+        size: (height, width) of the octave in pixels.
+        loss: The loss before the move.
+        seconds: How long the step took.
+    """
+
+    octave: int
+    octaves: int
+    iteration: int
+    iterations: int
+    size: Size
+    loss: float
+    seconds: float
+    _image: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    _dream: Callable[[], Dream] = field(repr=False, compare=False)
+
+    def image(self) -> np.ndarray:
+        """Returns the image after the move, float32 (height, width, 3), at its size."""
+        return self._image()
+
+    @property
+    def dream(self) -> Dream:
+        """The dream as if it ended here: whole size, detail put back."""
+        return self._dream()
+
+    def __reduce__(self) -> NoReturn:
+        raise unpicklable("A step", "step.image() or step.dream")
+
+
+def unpicklable(what: str, instead: str) -> RunError:
+    """Returns the error for pickling what holds arrays on a device.
+
+    Args:
+        what: What cannot be pickled, with its article, as the start of a sentence.
+        instead: What can be.
+    """
+    return RunError(
+        f"{what} must stay in the process that made it, for it holds a device's memory",
+        received="an attempt to pickle it",
+        hint=f"pickle {instead}",
+    )
 
 
 def versions(backend: str, *, keras: bool = False) -> dict[str, str]:

@@ -52,6 +52,7 @@ class Graph:
         unsupported: Why other layers of the model cannot be asked for, by their names:
             "it makes a tensor of 5 axes, which is no feature map".
         opaque: Keras operations that stay Keras' own, by node name.
+        notices: What the user should know of how it was lowered.
     """
 
     nodes: tuple[Node, ...]
@@ -62,6 +63,7 @@ class Graph:
     objective: str | None = None
     unsupported: Mapping[str, str] = field(default_factory=dict)
     opaque: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:

@@ -83,7 +83,7 @@ class Builder:
                 self.weights[f"{name}/{kind}"] = np.array(array, np.float32)
         value = Value(name)
         value.single = OPERATIONS[op].is_global or (
-            bool(inputs) and all(i.single for i in inputs)
+            op != "pad" and bool(inputs) and all(i.single for i in inputs)
         )
         return value
 

@@ -154,7 +154,7 @@ def _normalisation(
 ) -> Value:
     """Squares, sums them with a 1 × 1 convolution of ones, and takes the power."""
     (x,) = inputs
-    channels = layer.input.shape[-1]
+    channels = cast("int", x.shape[-1])
     kernel = band(channels, layer.size) * (layer.alpha / layer.size)
     sums = builder.add(
         f"{name}/window",

@@ -24,17 +24,20 @@ class KerasCall:
 
     Args:
         node: The node of Keras' graph that calls the operation.
+
+    Attributes:
+        kind: The operation's class.
     """
 
     def __init__(self, node: Any):
         import keras
 
+        self.kind = type(node.operation).__name__
         self._operation = _own_copy(node.operation)
         self._args, self._kwargs = node.arguments.convert(
             lambda x: x.copy() if isinstance(x, np.ndarray) else x
         )
         self._keys = [id(t) for t in node.arguments.keras_tensors]
-        self._shapes = [tuple(t.shape) for t in node.arguments.keras_tensors]
         variables = list(getattr(self._operation, "variables", ()))
         arguments = keras.tree.flatten((self._args, self._kwargs))
         variables += [a for a in arguments if isinstance(a, keras.Variable)]
@@ -66,32 +69,18 @@ class KerasCall:
         from keras.src import backend
 
         args, kwargs = self._arguments(inputs)
-        if self._tells_shapes([x.shape for x in inputs]):
-            flat = keras.tree.flatten(
-                self._operation.compute_output_spec(*args, **kwargs)
-            )
-            if not any(None in spec.shape for spec in flat):
-                return flat
-        # A layer's own rule may know less than its code.
-        specs: Any = backend.compute_output_spec(self._operation.call, *args, **kwargs)
+        # By its code, which finds more than some layers' own rules for shapes.
+        specs: Any = backend.compute_output_spec(self._operation, *args, **kwargs)
         return keras.tree.flatten(specs)
-
-    def _tells_shapes(self, shapes: list[tuple[int, ...]]) -> bool:
-        """Tells whether the operation's own rule of shapes holds for these.
-
-        It may not know that weights or code of a user's own hold for one size only.
-        """
-        built = all(a[1:] == b[1:] for a, b in zip(shapes, self._shapes, strict=True))
-        is_known = type(self._operation).__module__.startswith("keras.")
-        return built or (is_known and not self._state)
 
     def _arguments(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         import keras
 
         tensor_of = dict(zip(self._keys, tensors, strict=True))
-        args, kwargs = keras.tree.map_structure(
+        filled: Any = keras.tree.map_structure(
             lambda x: tensor_of.get(id(x), x), (self._args, self._kwargs)
         )
+        args, kwargs = filled
         return args, dict(kwargs)
 
 
@@ -105,6 +94,7 @@ class OpaqueLayer:
         channels: The channels of the feature map.
 
     Attributes:
+        kind: The class of the last operation.
         inputs: The nodes whose feature maps it reads.
         channels: As given.
     """
@@ -116,7 +106,7 @@ class OpaqueLayer:
         index: int,
         channels: int,
     ):
-        self.channels = channels
+        self.kind, self.channels = call.kind, channels
         self.inputs: list[Value] = []
         self._forms: list[Form] = []
         # Each step's sources are (step, output), or (-1, input).
@@ -148,7 +138,8 @@ class OpaqueLayer:
         """Returns the shape of the result, (1, h, w, c), for shapes of the inputs.
 
         Raises:
-            ValueError: If it is no feature map of the layer's channels.
+            Exception: Whatever an operation raises if it does not take such inputs;
+                ValueError if it makes no feature map of the layer's channels.
         """
         import keras
 

@@ -1,14 +1,13 @@
 """What stands between a picture in [0, 1] and a Keras model's first layer."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from keras_dream.errors import NetworkError, nearest, short_repr
-from keras_dream.graph.ops import INPUT
-from keras_dream.lowering.builder import POINTWISE, Builder, Value, to_numpy
-from keras_dream.lowering.operators import picks_channels
+from keras_dream.graph.ops import INPUT, Node
+from keras_dream.lowering.builder import POINTWISE, Builder
 
 # scale and shift of images in [0, 1], per channel, and the channels' order: what
 # keras.applications' preprocess_input does to images in [0, 255], mode by mode.
@@ -39,215 +38,176 @@ STATED = ("tf", "caffe", "torch", "0-1", "0-255")
 # ITU-R BT.601, as Pillow's "L" and tf.image.rgb_to_grayscale make grey pictures.
 LUMA = (0.299, 0.587, 0.114)
 
-# The largest factor that can have been meant for levels up to 255 (Rescaling(1 / 64)),
-# and the least mean or deviation that pictures of such levels have.
-_GREY_SCALE, _GREY_LEVEL = 0.02, 10.0
+# Opaque layers that change a picture's size and not its levels.
+_RESIZING = ("CenterCrop", "Resizing")
 
-# Layers that do nothing while a network only looks, and one that keeps the levels.
-_PASSING = ("Dropout", "GaussianNoise", "Identity", "Resizing", "SpatialDropout2D")
-
-
-def functional(model: Any) -> Any:
-    """Returns a model as Keras' own graph of operations.
-
-    Raises:
-        NetworkError: If it is no Functional or Sequential model of one picture.
-    """
-    function = getattr(model, "_functional", None) or model
-    if not hasattr(function, "_nodes_by_depth"):
-        raise _not_walkable(model)
-    shapes = [tuple(i.shape) for i in function.inputs]
-    if len(shapes) != 1:
-        raise NetworkError(
-            "A model must have one input, a picture",
-            received=f"{short_repr(model.name)} with {len(shapes)} inputs",
-            hint="make a model of the part that sees the picture: "
-            "keras.Model(picture, layer.output)",
-        )
-    (shape,) = shapes
-    if len(shape) != 4 or shape[-1] not in (1, 3):
-        raise NetworkError(
-            "A model must take pictures of 3 channels or 1, channels last: (batch, "
-            "height, width, channels)",
-            received=f"an input of shape {shape}",
-            hint="put a layer in front that makes such an input of a picture",
-        )
-    return function
+# Levels that a model may have been trained on, by the mode that makes them.
+_LEVELS = {"0-255": (0.0, 255.0), "0-1": (0.0, 1.0), "tf": (-1.0, 1.0)}
 
 
-def _not_walkable(model: Any) -> NetworkError:
-    """Returns the sentence on what is no graph of layers."""
-    is_model = hasattr(model, "layers") and hasattr(model, "call")
-    if is_model and getattr(type(model), "__name__", "") == "Sequential":
-        return NetworkError(
-            "A Sequential model must know the shape of its input",
-            received=f"{short_repr(model.name)}, which is not built",
-            hint="begin it with keras.Input((None, None, 3)), or call it once",
-        )
-    if is_model:
-        return NetworkError(
-            "A model must be a Functional or Sequential one, whose layers can be "
-            "walked",
-            received=f"{short_repr(model.name)}, a subclass whose call is code of its "
-            "own",
-            hint="make a Functional one of it: x = keras.Input((None, None, 3)), "
-            "then keras.Model(x, model.call(x))",
-        )
-    return NetworkError(
-        "A network must be a name, a model file or a built keras.Model",
-        received=short_repr(model),
-        hint="build one with keras.Model(inputs, outputs)",
-    )
-
-
-def stated(function: Any, preprocessing: str | None) -> str:
-    """Returns the preprocessing of a model: the stated one, or the model's own.
-
-    Args:
-        function: What `functional` returned.
-        preprocessing: One of `PREPROCESSING`, or None.
+def check_stated(mode: str | None, channels: int) -> None:
+    """Makes sure that a stated preprocessing is one, and one for a model's channels.
 
     Raises:
-        NetworkError: If it is unknown, missing, or not what the model begins with.
+        NetworkError: If it is not.
     """
-    if preprocessing is not None and preprocessing not in PREPROCESSING:
+    if mode is not None and mode not in PREPROCESSING:
         raise NetworkError(
             f"The preprocessing must be one of {', '.join(STATED)}",
-            received=short_repr(preprocessing),
-            hint=nearest(str(preprocessing), STATED),
+            received=short_repr(mode),
+            hint=nearest(str(mode), STATED),
         )
-    first, fitting = _own(function)
-    if preprocessing is None:
-        if not fitting:
-            raise NetworkError(
-                f"The preprocessing must be stated, one of {', '.join(STATED)}, "
-                "for a model that does not begin with a Rescaling or Normalization "
-                "which tells it",
-                received="none",
-                hint="name what its training pictures were: 0-1 if they were "
-                "divided by 255, tf if they went from -1 to 1",
-            )
-        return fitting[0]
-    if fitting and preprocessing not in fitting:
-        raise NetworkError(
-            "The preprocessing must be what the model's own first layer expects, "
-            f"{' or '.join(fitting)} for this {first}",
-            received=f"{preprocessing!r}",
-            hint="leave it out, since the model tells it",
-        )
-    if preprocessing in COLOURED and function.inputs[0].shape[-1] == 1:
+    if mode in COLOURED and channels == 1:
         raise NetworkError(
             "The preprocessing of a model of one channel must be tf, 0-1 or 0-255",
-            received=f"{preprocessing!r}, which tells three channels apart",
+            received=f"{mode!r}, which tells three channels apart",
             hint="name what its training pictures were",
         )
-    return preprocessing
 
 
-def preprocess(builder: Builder, mode: str, function: Any) -> Value:
-    """Appends the picture and what makes a model's input of it.
+def preprocess(builder: Builder, stated: str | None, channels: int) -> tuple[str, ...]:
+    """Puts what makes a model's input of a picture before a lowered model.
 
     A model of one channel sees the picture's luma; its gradient goes back to all three.
 
     Args:
-        builder: Collects the nodes.
-        mode: What `stated` returned.
-        function: What `functional` returned.
+        builder: The model's nodes, which read the picture itself.
+        stated: The preprocessing that the user states, which counts, or None.
+        channels: How many channels the model's input has.
+
+    Returns:
+        A notice, if the model's own first layers tell of another preprocessing.
+
+    Raises:
+        NetworkError: If nobody states it and the first layers leave a doubt.
     """
-    scale, shift, order = PREPROCESSING[mode]
-    value = builder.add(INPUT, INPUT, channels=3)
-    count = function.inputs[0].shape[-1]
-    if count == 1:
-        value = builder.add(
-            "input/luma",
-            "conv2d",
-            value,
-            weights={"kernel": np.reshape(LUMA, (1, 1, 3, 1))},
-            **POINTWISE,
+    own = _own(builder, channels)
+    mode = stated or own
+    if mode is None:
+        raise NetworkError(
+            f"The preprocessing must be stated, one of {', '.join(STATED)}, for a "
+            "model whose first layers leave a doubt about it",
+            received="none",
+            hint="name what its training pictures were: 0-1 if they were divided by "
+            "255, tf if they went from -1 to 1",
         )
+    _put_first(builder, _input_nodes(mode, channels))
+    if own in (None, mode):
+        return ()
+    notice = (
+        f"The preprocessing is {mode}, as stated, although the model's first layers "
+        f"look made for {own}."
+    )
+    return (notice,)
+
+
+def _put_first(builder: Builder, first: Builder) -> None:
+    """Puts the nodes that make a model's input behind the picture's own."""
+    last = first.nodes[-1].name
+    rest = [
+        replace(node, inputs=tuple(last if i == INPUT else i for i in node.inputs))
+        for node in builder.nodes[1:]
+    ]
+    builder.nodes[:] = [*first.nodes, *rest]
+    builder.weights.update(first.weights)
+    for layer, node in builder.layers.items():
+        builder.layers[layer] = last if node == INPUT else node
+
+
+def _input_nodes(mode: str, channels: int) -> Builder:
+    """Returns the picture and what a mode makes of it."""
+    scale, shift, order = PREPROCESSING[mode]
+    builder = Builder()
+    value = builder.add(INPUT, INPUT, channels=3)
+    if channels == 1:
+        kernel = np.reshape(LUMA, (1, 1, 3, 1))
+        weights = {"kernel": kernel}
+        value = builder.add("input/luma", "conv2d", value, weights=weights, **POINTWISE)
     if order != (0, 1, 2):
         value = builder.add("input/order", "gather", value, channels=list(order))
     if mode != "0-1":
-        value = builder.add(
-            "input/affine",
-            "affine",
-            value,
-            weights={"scale": np.full(count, scale), "shift": np.full(count, shift)},
+        weights = {"scale": np.full(channels, scale), "shift": np.full(channels, shift)}
+        builder.add("input/affine", "affine", value, weights=weights)
+    return builder
+
+
+def _own(builder: Builder, channels: int) -> str | None:
+    """Returns the preprocessing that a model's first layers were made for.
+
+    Only where they leave no doubt: where exactly one kind of levels becomes what
+    networks are trained on.
+    """
+    affine = _first_affine(builder, channels)
+    if affine is None or (np.all(affine[0] == 1) and np.all(affine[1] == 0)):
+        return None
+    modes = [
+        mode
+        for mode, (low, high) in _LEVELS.items()
+        if all(
+            _is_usual(scale * low + shift, scale * high + shift, centred=low == 0)
+            for scale, shift in zip(*affine, strict=True)
         )
-    return value
+    ]
+    return modes[0] if len(modes) == 1 else None
 
 
-def _own(function: Any) -> tuple[str, tuple[str, ...]]:
-    """Finds the preprocessing that a model does itself.
+def _first_affine(
+    builder: Builder, channels: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the scale and shift of the channels that a model's first nodes make.
 
-    Returns:
-        Its first layer and the modes that this may have been made for, the likeliest
-        first; none where it does not tell.
+    None where the picture goes several ways.
     """
-    for node in _first_nodes(function):
-        operation = node.operation
-        kind = type(operation).__name__
-        if kind == "Rescaling":
-            return kind, _by_scale(operation.scale, operation.offset)
-        if kind == "Normalization":
-            return kind, _by_mean(operation)
-        if kind in ("TrueDivide", "Multiply") and not hasattr(operation, "weights"):
-            factor = next((a for a in node.arguments.args if _is_number(a)), None)
-            if factor:
-                return kind, _by_scale(1 / factor if kind[0] == "T" else factor, 0.0)
-        # keras.applications' preprocess_input, for BGR: its means are grey levels.
-        if kind == "GetItem" and picks_channels(node.arguments.args[-1]):
-            return "turning of the channels to BGR", ("0-255",)
-        return kind, ()
-    return "model", ()
+    known = {INPUT: (np.ones(channels), np.zeros(channels))}
+    last: set[str] = set()
+    for node in builder.nodes[1:]:
+        inputs = [known.get(name) for name in node.inputs]
+        affine = None if None in inputs else _affine_of(builder, node, inputs)
+        if affine is None:
+            last |= {*node.inputs} & {*known}
+        else:
+            known[node.name] = affine
+    return known[last.pop()] if len(last) == 1 else None
 
 
-def _first_nodes(function: Any) -> Iterator[Any]:
-    """Yields the nodes that a picture goes through first, into models and past noise.
+def _affine_of(
+    builder: Builder, node: Node, inputs: list[Any]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns a node's scale and shift, if it only scales, shifts or picks channels."""
+    scales, shifts = zip(*inputs, strict=True)
+    if node.op == "affine":
+        factor, more = (builder.weights[f"{node.name}/{k}"] for k in ("scale", "shift"))
+        return scales[0] * factor, shifts[0] * factor + more
+    if node.op == "gather":
+        return tuple(v[0][node.attrs["channels"]] for v in (scales, shifts))
+    if node.op == "concat":
+        return np.concatenate(scales), np.concatenate(shifts)
+    if node.op == "opaque" and builder.opaque[node.name].kind in _RESIZING:
+        return inputs[0]
+    return None
 
-    The last of them is the first that does anything.
+
+def _is_usual(low: float, high: float, *, centred: bool) -> bool:
+    """Tells whether levels from `low` to `high` are some that networks are trained on.
+
+    Args:
+        low: What the darkest level becomes.
+        high: What the brightest becomes.
+        centred: Whether they may be any that have a mean of 0, as by the statistics
+            of a data set.
     """
-    for _, nodes in sorted(function._nodes_by_depth.items(), reverse=True):
-        for node in nodes:
-            operation = node.operation
-            kind = type(operation).__name__
-            if node.is_input or kind.startswith("Random") or kind in _PASSING:
-                continue
-            inner = getattr(operation, "_functional", None) or operation
-            if hasattr(inner, "_nodes_by_depth"):
-                yield from _first_nodes(inner)
-                if not _only_passes(inner):
-                    return
-                continue
-            yield node
-            return
-
-
-def _only_passes(function: Any) -> bool:
-    return not any(True for _ in _first_nodes(function))
-
-
-def _by_scale(scale: Any, offset: Any) -> tuple[str, ...]:
-    """Tells which levels a Rescaling was made for."""
-    factor, shift = float(np.mean(np.abs(scale))), float(np.mean(offset))
-    if 0 < factor <= _GREY_SCALE or factor + shift < 0:
-        return ("0-255",)
-    return ("0-1",) if factor > 1 else ()
-
-
-def _by_mean(layer: Any) -> tuple[str, ...]:
-    """Tells which levels a Normalization was adapted to."""
-    mean, variance = to_numpy(layer.mean), to_numpy(layer.variance)
-    grey = max(float(np.mean(mean)), float(np.sqrt(np.mean(variance)))) >= _GREY_LEVEL
-    most = 255.0 if grey else 1.0
-    # What lies between 0 and `most` varies no more than this (Bhatia and Davis 2000,
-    # "A Better Bound on the Variance"); levels from -1 to 1, or less a mean, may.
-    fits = (mean >= 0) & (variance <= 1.001 * mean * (most - mean))
-    if not fits.all() or not mean.any():
-        return ()
-    # Bright pictures from -1 to 1 have such numbers, too, if somebody says so.
-    return ("0-255",) if grey else ("0-1", "tf")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    low, high = min(low, high), max(low, high)
+    width = high - low
+    # 1 / 256 and 1 / 128 are taken for 1 / 255 and 1 / 127.5, too.
+    near = 0.005 * width
+    for first, last in ((0, 1), (-1, 1), (-0.5, 0.5), (0, 255)):
+        if abs(low - first) < near and abs(high - last) < near:
+            return True
+    if not centred:
+        return False
+    if 90 < -low < 140 and abs(width - 255) < 1:  # less a mean, as by Caffe
+        return True
+    # By mean m and deviation s, levels from 0 to 1 become -m/s to (1-m)/s, and no
+    # levels have s² > m (1-m) (Bhatia and Davis 2000, "A Better Bound on the
+    # Variance"). Near the bound there are only black and white; MNIST is at 1.2.
+    return -low * high > 1.15 and 1.5 < width < 12

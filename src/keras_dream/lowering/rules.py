@@ -40,12 +40,17 @@ def _named_activation(builder: Builder, name: str, x: Value, kind: str | None) -
 
 def _activation_name(function: Any) -> str | None:
     """Returns the name of an activation that every backend knows, else None."""
-    name = getattr(function, "__name__", None)
-    module = getattr(function, "__module__", "")
-    if not module.startswith("keras."):
+    import keras
+
+    name = str(getattr(function, "__name__", None))
+    if function is keras.ops.gelu:
+        return "gelu_tanh"  # approximate by default, as keras.activations' is not
+    if function not in (
+        getattr(keras.activations, name, None),
+        getattr(keras.ops, name, None),
+    ):
         return None
-    name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(name), name)
-    # keras.activations.gelu is the exact one unless told otherwise.
+    name = {"swish": "silu", "hard_swish": "hard_silu"}.get(name, name)
     return name if name in (*ACTIVATIONS, "linear") else None
 
 
@@ -65,9 +70,8 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _has_floats(layer: Any) -> bool:
-    """Tells whether weights are numbers as they stand; half precision is widened."""
-    quantized = getattr(layer, "quantization_mode", None)
-    return quantized is None and layer.dtype in _FLOATS
+    """Tells whether float32 holds a layer's weights; half precision is widened."""
+    return layer.dtype in _FLOATS
 
 
 def _conv2d(
@@ -447,8 +451,14 @@ def takes_flat(operation: Any) -> bool:
 def rule_of(operation: Any) -> Rule | None:
     """Returns the rule of a Keras layer, or of a bare operation that merges maps."""
     kind, module = type(operation).__name__, type(operation).__module__
-    is_layer = hasattr(operation, "call_signature_parameters")
     is_known = module == custom_layers.__name__ or (
-        module.startswith("keras.") and (is_layer or kind in _OPERATORS)
+        module.startswith("keras.") and (is_layer(operation) or kind in _OPERATORS)
     )
+    if getattr(operation, "quantization_mode", None):
+        return None  # its weights are codes, and it rounds what it reads
     return RULES.get(kind) if is_known else None
+
+
+def is_layer(operation: Any) -> bool:
+    """Tells whether a Keras operation is a layer."""
+    return hasattr(operation, "call_signature_parameters")

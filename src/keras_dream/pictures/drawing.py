@@ -1,246 +1,218 @@
-"""Drawing what a network sees: heat over a photo, and pages of labelled pictures.
+"""The drawing kit of sheets and pages: font, wrapping, colours, heat, and painting.
 
-Pictures here are uint8 `(height, width, 3)`. Text is drawn with the font that Pillow
-carries, so that pages look alike everywhere; it has no letters beyond the Latin ones.
+Images here are uint8 `(height, width, 3)`. Text is drawn with the font that Pillow
+carries, so that pages look alike on every machine; it has Latin letters only.
 """
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# From nothing to the peak: violet, red, orange, light yellow; lighter step by step, so
+from keras_dream.geometry import Size
+from keras_dream.pictures.picture import to_uint8
+
+PAPER, INK, FAINT = "#fbfaf8", "#1d1b19", "#77706a"
+EMPTY, RULE = "#e9e6e1", "#d6d4ce"
+
+# Heat from 0 to 1: violet, red, orange, light yellow. Its lightness grows steadily, so
 # that it reads without colours, too.
-_RAMP = np.array(
-    [(40, 16, 92), (140, 30, 110), (216, 62, 72), (248, 148, 40), (252, 244, 164)],
-    np.float32,
+_HEAT = np.array(
+    [(40, 16, 92), (140, 30, 110), (216, 62, 72), (248, 148, 40), (252, 244, 164)]
 )
-_DIM = 0.72  # of the grey photo below the heat
-_MOST_COVER = 0.82  # the photo stays visible even below the peak
+_GREY_LEVEL = 0.72  # of the grey picture below the heat
+_MAX_OPACITY = 0.82  # the picture stays visible even below the peak
+_RING = 7  # radius in pixels of the mark of a peak
 
-PAPER, INK, FAINT = (250, 249, 246), (28, 28, 32), (112, 112, 120)
-MARGIN, GAP = 28, 12  # pixels
-TITLE, HEAD, TEXT, SMALL = 30, 20, 16, 13  # sizes of letters in pixels
-_SLACK = 6  # pixels between a line of text and the next
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """A picture with lines below it, the first of them bold in effect."""
-
-    picture: np.ndarray
-    lines: Sequence[str]
+# Letters that Pillow's font lacks, in letters that it has.
+_SUBSTITUTES = str.maketrans({"×": "x", "–": "-", "—": "-", "…": "...", "’": "'"})
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """Pictures beside each other, with a title and a line below that."""
+class Text(NamedTuple):
+    """A line of text: its left upper corner, the font's height, the colour."""
 
-    title: str
-    subtitle: str
-    cells: Sequence[Cell]
+    x: int
+    y: int
+    text: str
+    height: int
+    color: str = INK
 
 
-@dataclass(frozen=True, eq=False)
-class Page:
-    """A title, a picture with columns of text beside it, rows, and what it all means.
+class Tile(NamedTuple):
+    """An image and its left upper corner."""
 
-    Attributes:
-        title: The first line.
-        picture: What it is about.
-        columns: Each a heading and lines below it.
-        rows: The rows.
-        notes: Lines at the foot.
+    x: int
+    y: int
+    image: np.ndarray
+
+
+class Box(NamedTuple):
+    """A filled rectangle: its left upper corner, (height, width), the colour."""
+
+    x: int
+    y: int
+    size: Size
+    color: str
+
+
+@functools.lru_cache(maxsize=32)
+def font(height: int) -> ImageFont.FreeTypeFont:
+    """Returns Pillow's own scalable font at a height in pixels."""
+    # Only without FreeType, which every wheel of Pillow has, is it another font.
+    return ImageFont.load_default(height)  # pyright: ignore[reportReturnType]
+
+
+def legible(text: str) -> str:
+    """Returns text in letters that the font has.
+
+    Others lose their accents, or become question marks.
     """
-
-    title: str
-    picture: np.ndarray
-    columns: Sequence[tuple[str, Sequence[str]]]
-    rows: Sequence[Row]
-    notes: Sequence[str]
+    return "".join(map(_substitute, text.translate(_SUBSTITUTES)))
 
 
-def fitting(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """Returns the largest (height, width) of a picture's shape inside a box."""
+def shorten(text: str, width: float, height: int) -> str:
+    """Returns legible text that fits; its middle is left out, since names end apart.
+
+    Args:
+        text: Any text.
+        width: The available width in pixels.
+        height: The font's height in pixels.
+    """
+    text = legible(text)
+    if font(height).getlength(text) <= width:
+        return text
+    for count in range(len(text) - 1, 0, -1):
+        head = (count + 1) // 2
+        short = f"{text[:head]}...{text[len(text) - (count - head) :]}"
+        if font(height).getlength(short) <= width:
+            return short
+    return "..."
+
+
+def wrap(
+    text: str, width: float, height: int, *, lines: int | None = None
+) -> list[str]:
+    """Returns text in lines that fit, broken at spaces.
+
+    Args:
+        text: Any text.
+        width: The available width in pixels.
+        height: The font's height in pixels.
+        lines: The most lines, of which the last is shortened; None for any number.
+    """
+    words, result = text.split(" "), []
+    while words:
+        count = 1
+        if lines is not None and len(result) == lines - 1:
+            count = len(words)
+        while count < len(words) and _fits(words[: count + 1], width, height):
+            count += 1
+        result.append(shorten(" ".join(words[:count]), width, height))
+        words = words[count:]
+    return result
+
+
+def fit(size: Size, box: Size) -> Size:
+    """Returns the largest (height, width) of the same shape inside a box."""
     scale = min(box[0] / size[0], box[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize(image: np.ndarray, size: Size) -> np.ndarray:
     """Returns an image, floats in [0, 1], at another (height, width), as uint8."""
-    whole = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    resized = Image.fromarray(whole).resize(
-        (size[1], size[0]), Image.Resampling.LANCZOS
-    )
+    whole = to_uint8(image)
+    if whole.shape[:2] == tuple(size):
+        return whole
+    resized = Image.fromarray(whole).resize(size[::-1], Image.Resampling.LANCZOS)
     return np.asarray(resized)
 
 
-def spread(heat: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Returns heat between its cells, linear from one centre to the next.
+def interpolate(heat: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Returns heat between the centres of its cells, bilinearly.
 
     Args:
         heat: float32 (h, w), a value for each cell.
-        rows: Where to look, in cells down: 0 is the first centre; floats (n,).
+        rows: Positions in cells down, 0 being the first centre; floats (n,).
         columns: The same across, (m,).
 
     Returns:
-        float32 (n, m); beyond the outer centres, their values.
+        float32 (n, m); outside the outer centres, the values there.
     """
     for axis, wanted in ((0, rows), (1, columns)):
         last = heat.shape[axis] - 1
-        places = np.clip(wanted, 0, last)
-        first = np.minimum(np.floor(places).astype(int), max(last - 1, 0))
-        share = (places - first).astype(np.float32)
-        share = share[:, None] if axis == 0 else share[None, :]
+        positions = np.clip(wanted, 0, last)
+        first = np.minimum(np.floor(positions).astype(int), max(last - 1, 0))
+        weight = (positions - first).astype(np.float32)
+        weight = weight[:, None] if axis == 0 else weight[None, :]
         low = heat.take(first, axis)
-        heat = low + share * (heat.take(np.minimum(first + 1, last), axis) - low)
+        heat = low + weight * (heat.take(np.minimum(first + 1, last), axis) - low)
     return heat
 
 
-def heated(
-    picture: np.ndarray, heat: np.ndarray, peak: tuple[float, float] | None = None
+def overlay_heat(
+    image: np.ndarray, heat: np.ndarray, *, peak: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Returns a picture with heat over it.
+    """Returns an image in grey with heat over it.
 
     Args:
-        picture: What is below; it is shown in grey.
-        heat: float32 of its height and width: 0 and below cover nothing, 1 most.
+        image: uint8 (height, width, 3).
+        heat: float32 (height, width): transparent at 0 and below, strongest at 1.
         peak: (down, across) in pixels, marked with a ring; None for no mark.
     """
-    level = np.clip(heat, 0, 1)[..., None]
-    place = level[..., 0] * (len(_RAMP) - 1)
-    first = np.minimum(place.astype(int), len(_RAMP) - 2)
-    share = (place - first)[..., None]
-    colour = _RAMP[first] * (1 - share) + _RAMP[first + 1] * share
-    grey = picture.astype(np.float32).mean(axis=-1, keepdims=True) * _DIM
-    cover = _MOST_COVER * np.sqrt(level)
-    made = Image.fromarray(np.rint(grey + cover * (colour - grey)).astype(np.uint8))
+    level = np.clip(heat, 0, 1)
+    stops = np.linspace(0, 1, len(_HEAT))
+    channels = [np.interp(level, stops, _HEAT[:, channel]) for channel in range(3)]
+    color, opacity = np.stack(channels, -1), _MAX_OPACITY * np.sqrt(level[..., None])
+    grey = image.astype(np.float32).mean(axis=-1, keepdims=True) * _GREY_LEVEL
+    mixed = Image.fromarray(np.rint(grey + opacity * (color - grey)).astype(np.uint8))
     if peak is not None:
         y, x = peak
-        draw, radius = ImageDraw.Draw(made), 7
-        for more, ink in ((1, (0, 0, 0)), (0, (255, 255, 255))):
-            r = radius + more
-            draw.ellipse((x - r, y - r, x + r, y + r), outline=ink, width=1 + more)
-    return np.asarray(made)
+        pencil = ImageDraw.Draw(mixed)
+        for radius, outline, width in ((_RING + 1, "black", 2), (_RING, "white", 1)):
+            box = (x - radius, y - radius, x + radius, y + radius)
+            pencil.ellipse(box, outline=outline, width=width)
+    return np.asarray(mixed)
 
 
-def drawn(page: Page) -> np.ndarray:
-    """Returns a page as a picture."""
-    width = _page_width(page)
-    # Drawn twice: what comes out of the first tells how high the page is.
-    height = _Pen(Image.new("RGB", (1, 1)), width).page(page)
-    canvas = Image.new("RGB", (width, height), PAPER)
-    _Pen(canvas, width).page(page)
+def paint(size: Size, items: Iterable[Text | Tile | Box]) -> np.ndarray:
+    """Returns an image of a (height, width) with items on it, the last ones on top."""
+    canvas = Image.new("RGB", (size[1], size[0]), PAPER)
+    pencil = ImageDraw.Draw(canvas)
+    for item in items:
+        corner = (item.x, item.y)
+        if isinstance(item, Text):
+            pencil.text(corner, item.text, fill=item.color, font=font(item.height))
+        elif isinstance(item, Tile):
+            canvas.paste(Image.fromarray(item.image), corner)
+        else:
+            end = (item.x + item.size[1] - 1, item.y + item.size[0] - 1)
+            pencil.rectangle((corner, end), fill=item.color)
     return np.asarray(canvas)
 
 
-def cut(text: str, size: int, width: float) -> str:
-    """Returns text that is no wider than so many pixels, with … where it was cut."""
-    if _font(size).getlength(text) <= width:
-        return text
-    while text and _font(size).getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+def _fits(words: list[str], width: float, height: int) -> bool:
+    return font(height).getlength(" ".join(words)) <= width
 
 
-class _Pen:
-    """Draws from the top to the bottom of a canvas."""
-
-    def __init__(self, canvas: Image.Image, width: int):
-        self._canvas = canvas
-        self._draw = ImageDraw.Draw(canvas)
-        self._width = width
-        self._top = MARGIN
-
-    def page(self, page: Page) -> int:
-        """Draws a page; returns its height."""
-        self._text(page.title, TITLE)
-        self._top += GAP
-        self._head(page)
-        for row in page.rows:
-            self._row(row)
-        self._top += GAP
-        for note in page.notes:
-            for line in _lines(note, SMALL, self._width - 2 * MARGIN):
-                self._text(line, SMALL, FAINT)
-        return self._top + MARGIN
-
-    def _head(self, page: Page) -> None:
-        top, height = self._top, page.picture.shape[0]
-        self._paste(page.picture, MARGIN, top)
-        left = MARGIN + page.picture.shape[1] + 2 * GAP
-        each = (self._width - MARGIN - left) / max(len(page.columns), 1)
-        bottom = top + height
-        for place, (heading, lines) in enumerate(page.columns):
-            self._top, x = top, left + round(place * each)
-            self._text(heading, TEXT, left=x, width=each - GAP)
-            for line in lines:
-                self._text(line, TEXT, FAINT, left=x, width=each - GAP)
-            bottom = max(bottom, self._top)
-        self._top = bottom + 2 * GAP
-
-    def _row(self, row: Row) -> None:
-        self._top += GAP
-        self._draw.line(
-            (MARGIN, self._top, self._width - MARGIN, self._top), (214, 212, 206)
-        )
-        self._top += GAP
-        self._text(row.title, HEAD)
-        if row.subtitle:
-            self._text(row.subtitle, SMALL, FAINT)
-        self._top += GAP // 2
-        top, left, bottom = self._top, MARGIN, self._top
-        for cell in row.cells:
-            height, width = cell.picture.shape[:2]
-            self._paste(cell.picture, left, top)
-            self._top = top + height + 4
-            for number, line in enumerate(cell.lines):
-                ink, size = (INK, TEXT) if number == 0 else (FAINT, SMALL)
-                self._text(line, size, ink, left=left, width=max(width, 96))
-            bottom = max(bottom, self._top)
-            left += max(width, 96) + GAP
-        self._top = bottom
-
-    def _paste(self, picture: np.ndarray, left: int, top: int) -> None:
-        self._canvas.paste(Image.fromarray(picture), (left, top))
-
-    def _text(
-        self,
-        text: str,
-        size: int,
-        ink: tuple[int, int, int] = INK,
-        left: int = MARGIN,
-        width: float | None = None,
-    ) -> None:
-        room = self._width - MARGIN - left if width is None else width
-        shown = cut(text, size, room)
-        self._draw.text((left, self._top), shown, ink, font=_font(size))
-        self._top += size + _SLACK
+@functools.lru_cache(maxsize=4096)
+def _substitute(letter: str) -> str:
+    if _has_glyph(letter):
+        return letter
+    base = unicodedata.normalize("NFKD", letter)[0]
+    return base if _has_glyph(base) else "?"
 
 
-def _page_width(page: Page) -> int:
-    rows = [
-        sum(max(cell.picture.shape[1], 96) + GAP for cell in row.cells) - GAP
-        for row in page.rows
-    ]
-    return 2 * MARGIN + max(900, page.picture.shape[1] + 420, *rows, 0)
+def _has_glyph(letter: str) -> bool:
+    """Tells whether the font has a letter: it draws a box for those that it lacks."""
+    if letter.isascii():
+        return letter.isprintable()
+    return letter.isprintable() and _glyph(letter) != _glyph("\ue000")
 
 
-def _lines(text: str, size: int, width: float) -> list[str]:
-    """Returns text in lines no wider than so many pixels."""
-    lines: list[str] = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and _font(size).getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-@functools.cache
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
+def _glyph(letter: str) -> bytes:
+    image = Image.new("L", (40, 40))
+    ImageDraw.Draw(image).text((4, 4), letter, fill=255, font=font(20))
+    return image.tobytes()

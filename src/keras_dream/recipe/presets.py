@@ -4,7 +4,7 @@ Sources of the published ones: F. Chollet, Deep Learning with Python, 1st editio
 listing 8.8 ff. (`book1`); keras.io, "Deep Dream" (`kerasio`); the same book's 2nd
 edition, 2021 (`book2`); tensorflow.org, "DeepDream", the simple octave version
 (`tftut`); A. Mordvintsev, C. Olah, M. Tyka, google/deepdream, 2015 (`google2015`).
-Their images are in [-1, 1] or in grey levels; step sizes and floors stand here in
+Their images are in [-1, 1] or in grey levels; step sizes and epsilons stand here in
 units of [0, 1].
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from keras_dream.errors import SettingError, nearest, short_repr
-from keras_dream.recipe.recipe import Recipe, layers_text
+from keras_dream.recipe.recipe import Recipe
 
 _KERAS = Recipe(
     network="inception_v3",
@@ -30,23 +30,23 @@ _KERAS = Recipe(
 )
 
 _BOOK1 = _KERAS.but(
-    objective=layers_text({"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5}),
-    floor=2e-7,
+    layers={"mixed2": 0.2, "mixed3": 3.0, "mixed4": 2.0, "mixed5": 1.5},
+    epsilon=2e-7,
     max_loss=10.0,
     max_loss_rule="before",
     resampling="linear_corners",
 )
 
 _KERASIO = _KERAS.but(
-    objective=layers_text({"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5}),
-    floor=2e-6,
+    layers={"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5},
+    epsilon=2e-6,
     max_loss=15.0,
     max_loss_rule="after",
     resampling="linear",
 )
 
 _BOOK2 = _KERASIO.but(
-    loss="l2_mean", steps=30, step_size=10.0, normalizer="l2", floor=4e-12
+    loss="l2_mean", steps=30, step_size=10.0, normalizer="l2", epsilon=4e-12
 )
 
 _TFTUT = _KERAS.but(
@@ -57,7 +57,7 @@ _TFTUT = _KERAS.but(
     octaves_above=2,
     octave_scale=1.3,
     normalizer="std",
-    floor=2e-8,
+    epsilon=2e-8,
     clamp=True,
     detail="none",
     resampling="linear",
@@ -73,7 +73,7 @@ _GOOGLE2015 = _KERAS.but(
     step_size=1.5 / 255,
     octaves=4,
     octave_sizes="chained",
-    floor=0.0,
+    epsilon=0.0,
     jitter=32,
     clamp=True,
     detail="before",

@@ -6,26 +6,18 @@ two models.
 """
 
 import hashlib
-import math
-import re
-from collections.abc import Mapping
-from numbers import Real
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from keras_dream.errors import SettingError
-from keras_dream.recipe.settings import Settings, canonical_json, settings
-from keras_dream.recipe.terms import NetworkTerm, Preprocessing, read_terms
-
-__all__ = [
-    "FLOORS",
-    "Recipe",
-    "RunSettings",
-    "canonical_json",
-    "layers_text",
-    "settings",
-]
+from keras_dream.errors import SettingError, short_repr
+from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
+from keras_dream.parts.losses import LOSSES, L2Mean, Loss
+from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
+from keras_dream.parts.part import Part, read_part
+from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
+from keras_dream.recipe.settings import Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
 # published algorithms comes near them. What is possible but long is the budget's
@@ -34,15 +26,20 @@ MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
 
-# Each normalizer's own floor, for images in [0, 1] (the published
-# floors, rescaled from [-1, 1]): a maximum over the mean of |g| (book1), added to the
-# standard deviation (tftut), a maximum under the root (book2).
-FLOORS: Mapping[str, float] = {"mean_abs": 2e-7, "std": 2e-8, "l2": 4e-12, "none": 0.0}
-
-# What needs no quotes in an objective; see `keras_dream.recipe.objectives`.
-_CHANNELS = r"(:([-\d,\s]+|strongest\([\d\s]+\)))?"
-_TARGET = re.compile(rf"('|class:).*|[^\W\d][\w./]*(@\d+)?{_CHANNELS}")
 _Real = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _text_of(part: Part) -> str:
+    return part.text
+
+
+def _part_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
+    """Returns the annotations of a union of parts, read and written as text."""
+    return (
+        Field(discriminator="name"),
+        BeforeValidator(lambda value: read_part(value, kinds, setting)),
+        PlainSerializer(_text_of, return_type=str),
+    )
 
 
 class Recipe(Settings):
@@ -55,30 +52,26 @@ class Recipe(Settings):
         default=1, description="version of the recipe's form"
     )
     network: str = Field(default="motif", description="the network to dream with")
-    objective: str | None = Field(
+    objective: Objective | None = Field(
         default=None,
         description="what is maximised, such as '0.2*mixed2 + 3*mixed3' or "
-        "'class:eye'; none takes the network's own",
+        "'class:eye'; further networks behind a semicolon, each with its weight: "
+        "'mixed4; 0.5*squeezenet: fire6'; none for the network's own objective",
     )
-    also: tuple[NetworkTerm, ...] | None = Field(
+    preprocessing: Preprocessing | None = Field(
         default=None,
-        # What came after the first recipes is left out where it is absent, so that
-        # they keep their sha256.
-        exclude_if=lambda value: value is None,
-        description="more networks in the same dream, such as "
-        "'0.5*squeezenet: fire6 + fire8': each with a weight beside the first one's 1 "
-        "and an objective; every gradient is normalised, and so is their weighted sum",
-    )
-    preprocessing: Preprocessing = Field(
-        default=None,
-        exclude_if=lambda value: value is None,
         description="what a model of your own expects of its pictures; none where the "
         "model begins with a Rescaling or Normalization",
     )
-    loss: Literal["l2", "l2_mean", "mean", "half_sum"] = Field(
-        default="l2_mean",
+    canvas: Annotated[Canvas, *_part_field(CANVASES, "canvas")] = Field(
+        default=Pixels(),
+        description="what the steps change: pixels, or the waves of fourier(decay=1)",
+    )
+    loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
+        default=L2Mean(),
         description="how a layer's activations become its loss: squares inside the "
-        "border over the full size, mean of squares, mean, or half the sum of squares",
+        "border over the full size, mean of squares, mean, half the sum of squares, or "
+        "softmax_mean(temperature=1), where the strongest cells count most",
     )
     border: int = Field(
         default=0,
@@ -88,6 +81,11 @@ class Recipe(Settings):
     )
     steps: int = Field(
         default=20, ge=0, le=MOST_STEPS, description="steps in each octave"
+    )
+    optimizer: Annotated[Optimizer, *_part_field(OPTIMIZERS, "optimizer")] = Field(
+        default=Sgd(),
+        description="how a gradient becomes a step: along it, or "
+        "adam(beta1=0.9, beta2=0.999)",
     )
     step_size: _Real = Field(
         default=0.0025,
@@ -126,12 +124,12 @@ class Recipe(Settings):
     normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
         default="mean_abs", description="what the gradient is divided by"
     )
-    floor: _Real | None = Field(
+    epsilon: _Real | None = Field(
         default=None,
         ge=0,
         le=1e6,
         description="the least divisor (mean_abs), least sum of squares (l2) or what "
-        "is added (std); none takes the normalizer's own",
+        "is added (std); none for the normalizer's own",
     )
     jitter: int = Field(
         default=16,
@@ -164,51 +162,67 @@ class Recipe(Settings):
     @model_validator(mode="before")
     @classmethod
     def _read_layers(cls, values: Any) -> Any:
-        """Takes `layers={name: weight}` as another way to write an objective."""
-        if not isinstance(values, dict) or "layers" not in values:
-            return cast("Any", values)
-        given = cast("dict[str, Any]", values)
-        layers = given["layers"]
-        if given.get("objective") is not None or not isinstance(layers, Mapping):
-            raise ValueError("layers")
+        """Reads `layers={name: weight}` as another way to write an objective."""
+        if not isinstance(values, dict):
+            return values
+        fields = dict(cast("dict[str, Any]", values))
+        objective = fields.get("objective")
+        if isinstance(objective, str) and objective.strip() == "default":
+            fields["objective"] = None
+        if "layers" not in fields:
+            return fields
+        layers = fields.pop("layers")
+        if fields.get("objective") is not None or not isinstance(layers, Mapping):
+            raise SettingError(
+                "`layers` must be a dictionary of layer names and finite numbers, and "
+                "the only objective",
+                received=short_repr(layers),
+                hint="try layers={'mixed3': 3.0}",
+            )
         weights = cast("Mapping[Any, Any]", layers)
-        rest = {name: value for name, value in given.items() if name != "layers"}
-        return {**rest, "objective": layers_text(weights)}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_also(cls, values: Any) -> Any:
-        """Takes a network as text, as a dictionary, and one instead of a list."""
-        if not isinstance(values, dict) or "also" not in values:
-            return cast("Any", values)
-        given = cast("dict[str, Any]", values)
-        return {**given, "also": read_terms(given["also"])}
+        return {**fields, "objective": Objective.of_layers(weights)}
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
-        if self.also and self.max_loss is not None:
+        count = len(self.networks)
+        if count > 1 and self.max_loss is not None:
             raise SettingError(
                 "A maximum loss must have a single network, for losses of several "
                 "cannot be compared",
-                received=f"{self.max_loss:g} with {len(self.also) + 1} networks",
-                hint="set max_loss to none, or leave also out",
+                received=f"{self.max_loss:g} with {count} networks",
+                hint="set max_loss to none, or leave the other networks out",
             )
         return self
 
+    def but(self, **changes: Any) -> "Recipe":
+        """Returns a copy with some settings changed, validated.
+
+        Args:
+            **changes: Settings, or `layers` in the place of `objective`.
+
+        Raises:
+            SettingError: If a setting is unknown or impossible.
+        """
+        if "layers" in changes and "objective" not in changes:
+            changes = {"objective": None, **changes}
+        return super().but(**changes)
+
     @property
-    def terms(self) -> tuple[NetworkTerm, ...]:
-        """Every network of the dream, the first with its weight of 1."""
-        first = NetworkTerm(
-            network=self.network,
-            objective=self.objective,
-            preprocessing=self.preprocessing,
-        )
-        return (first, *(self.also or ()))
+    def networks(self) -> tuple[NetworkObjective, ...]:
+        """What each network of the dream maximises, the recipe's own first."""
+        own = () if self.objective is None else self.objective.terms
+        others = () if self.objective is None else self.objective.networks[1:]
+        first = NetworkObjective(self.network, own, preprocessing=self.preprocessing)
+        return (first, *others)
 
     @property
     def sha256(self) -> str:
-        """The sha256 of the canonical JSON: equal recipes have equal hashes."""
-        return hashlib.sha256(self.json_text().encode()).hexdigest()
+        """The sha256 of the canonical JSON of the settings that differ from defaults.
+
+        Equal recipes have equal hashes, and a new setting changes none.
+        """
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
 
 class RunSettings(Settings):
@@ -216,11 +230,11 @@ class RunSettings(Settings):
 
     backend: Literal["torch", "jax", "tensorflow"] | None = Field(
         default=None,
-        description="array library; none takes KERAS_BACKEND, the imported Keras' or "
+        description="array library; none for KERAS_BACKEND, the imported Keras' or "
         "torch",
     )
     device: str | None = Field(
-        default=None, description="such as cpu or cuda; none takes the fastest there is"
+        default=None, description="such as cpu or cuda; none for the fastest there is"
     )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         default="float32",
@@ -230,25 +244,9 @@ class RunSettings(Settings):
         default=None,
         ge=1,
         le=4096,
-        description="threads of an operation; none leaves it open",
+        description="threads of an operation; none for the library's own choice",
+    )
+    gradient: Literal["whole"] = Field(
+        default="whole", description="how the gradient is computed: of the whole image"
     )
     offline: bool = Field(default=False, description="never download anything")
-
-
-def layers_text(layers: Mapping[Any, Any]) -> str:
-    """Returns objective text for a dictionary of layer weights.
-
-    Args:
-        layers: Layer names, odd ones too, or targets such as "mixed4:11", to numbers.
-    """
-    if not layers:
-        raise ValueError("layers")
-    text = ""
-    for name, weight in layers.items():
-        if not isinstance(weight, str | Real) or not math.isfinite(float(weight)):
-            raise ValueError("layers")
-        sign = "-" if float(weight) < 0 else "+" if text else ""
-        gap = " " if text else ""
-        target = name if _TARGET.fullmatch(str(name)) else f"'{name}'"
-        text += f"{gap}{sign}{gap}{abs(float(weight))!r}*{target}"
-    return text

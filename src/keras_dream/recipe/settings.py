@@ -1,7 +1,8 @@
 """What recipes and run settings have in common: reading, refusing, explaining.
 
 A setting is declared once, as a field of a model: its type, default, bounds and help.
-What it takes and why a value is refused are told from that declaration.
+The words for its values and the sentence for a refused one are read from that
+declaration.
 """
 
 import json
@@ -13,14 +14,14 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from keras_dream.errors import SettingError, nearest, short_repr
+from keras_dream.errors import InputError, SettingError, nearest, short_repr
 
 LONGEST_TEXT = 10_000
 
 
-def pop_keys(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Takes those of `names` that are there out of a dictionary, and returns them."""
-    return {name: given.pop(name) for name in names if name in given}
+def pop_keys(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Removes those of `names` that are there from a dictionary, and returns them."""
+    return {name: values.pop(name) for name in names if name in values}
 
 
 class Settings(BaseModel):
@@ -41,16 +42,18 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_none(cls, values: Any) -> Any:
-        """Takes the word `none` for every setting that may be absent."""
+        """Reads the word `none` as None for every setting that may be absent."""
         if not isinstance(values, dict):
             return values
-        given = cast("dict[str, Any]", values)
         fields = cls.model_fields
         return {
             name: None
-            if value == "none" and name in fields and _is_optional(fields[name])
+            if isinstance(value, str)
+            and value == "none"
+            and name in fields
+            and _is_optional(fields[name])
             else value
-            for name, value in given.items()
+            for name, value in cast("dict[str, Any]", values).items()
         }
 
     @classmethod
@@ -68,7 +71,7 @@ class Settings(BaseModel):
         """
         values: Any = None
         try:
-            values = json.loads(text, object_pairs_hook=_once)
+            values = json.loads(text, object_pairs_hook=_unique_names)
         except SettingError:
             raise
         except (ValueError, RecursionError):
@@ -87,16 +90,14 @@ class Settings(BaseModel):
         Raises:
             SettingError: If a setting is unknown or impossible.
         """
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        if "layers" in changes:
-            given.pop("objective", None)
-        return self.of({**given, **changes})
+        return self.of({**self._set_fields(), **changes})
 
     def over(self, below: Self) -> Self:
-        """Returns `below` with the settings that were given here put over it."""
-        return below.but(
-            **{name: getattr(self, name) for name in self.model_fields_set}
-        )
+        """Returns `below` with the settings that were set here put over it."""
+        return below.but(**self._set_fields())
+
+    def _set_fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
     def json_text(self) -> str:
         """Returns every setting as canonical JSON: sorted names, no spaces."""
@@ -107,16 +108,16 @@ class Setting(NamedTuple):
     """One setting, as documentation and interfaces show it."""
 
     name: str
-    what: str
+    values: str
     default: str
     help: str
 
 
 def settings(model: type[BaseModel]) -> Iterator[Setting]:
-    """Yields the settings of a model: name, what values it takes, default, help."""
+    """Yields the settings of a model: name, possible values, default, help."""
     for name, field in model.model_fields.items():
         yield Setting(
-            name, _what(field), _default_text(field), cast("str", field.description)
+            name, _words(field), _default_text(field), cast("str", field.description)
         )
 
 
@@ -125,45 +126,36 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _translated(error: ValidationError, model: type[BaseModel]) -> SettingError:
+def _translated(error: ValidationError, model: type[BaseModel]) -> InputError:
     """Turns the first of a model's validation errors into one sentence of ours."""
     first = error.errors()[0]
-    said = first.get("ctx", {}).get("error")
-    if isinstance(said, SettingError):
-        return said
-    names = [str(part) for part in first["loc"]]
-    name = names[0] if names else "layers"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause
+    name = str(first["loc"][0]) if first["loc"] else ""
     field = model.model_fields.get(name)
-    if field is None and name != "layers":
+    if field is None:
         return SettingError(
             "A setting must be one that exists",
             received=short_repr(name),
             hint=nearest(name, model.model_fields),
         )
-    if field is None:
-        return SettingError(
-            "`layers` must be a dictionary of layer names and finite numbers, and the "
-            "only objective",
-            received=short_repr(first["input"]),
-            hint="try layers={'mixed3': 3.0}",
-        )
-    what = f"one of {_what(field)}" if "|" in _what(field) else _what(field)
-    known = _choices(field)
+    words = _words(field)
+    choices = _choices(field)
     received = first["input"]
     return SettingError(
-        f"`{name}` must be {what}",
+        f"`{name}` must be {f'one of {words}' if '|' in words else words}",
         received=short_repr(received),
-        hint=nearest(received, known)
-        if known and isinstance(received, str)
+        hint=nearest(received, choices)
+        if choices and isinstance(received, str)
         else f"try {_default_text(field)}",
     )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Builds a JSON object, refusing a name that comes twice."""
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
+    if len(dict(pairs)) == len(pairs):
+        return dict(pairs)
     names = [name for name, _ in pairs]
     twice = next(name for name in names if names.count(name) > 1)
     raise SettingError(
@@ -181,40 +173,42 @@ def _bare(field: FieldInfo) -> Any:
     """Returns a field's type without `| None` and without its annotations."""
     kind: Any = field.annotation
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        kind = next(k for k in typing.get_args(kind) if k is not type(None))
+        kinds = [k for k in typing.get_args(kind) if k is not type(None)]
+        kind = kinds[0] if len(kinds) == 1 else kind
     return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
+    """Returns the values of a `Literal`, or the names of a union's parts."""
     kind = _bare(field)
-    literal = typing.get_origin(kind) is Literal
-    return tuple(str(value) for value in typing.get_args(kind)) if literal else ()
+    if typing.get_origin(kind) is Literal:
+        return tuple(str(value) for value in typing.get_args(kind))
+    return tuple(
+        str(part.model_fields["name"].default)
+        for part in typing.get_args(kind)
+        if isinstance(part, type) and issubclass(part, BaseModel)
+    )
 
 
 _WORDS: Mapping[Any, str] = {
     int: "a whole number",
     float: "a finite number",
     bool: "true or false",
-    str: f"text of at most {LONGEST_TEXT} characters",
 }
 
 
-def _in_words(kind: Any) -> str:
-    """Returns the words for a type; a list's are those of what it holds."""
-    items = typing.get_args(kind)
-    return str(items[0].in_words) if items else _WORDS[kind]
-
-
-def _what(field: FieldInfo) -> str:
-    """Tells which values a field takes: "a whole number from 0 to 100000"."""
+def _words(field: FieldInfo) -> str:
+    """Says which values a field has: "a whole number from 0 to 100000"."""
     choices = _choices(field)
-    text = " | ".join(choices) if choices else _in_words(_bare(field))
+    text = " | ".join(choices) if choices else _WORDS.get(_bare(field), "text")
     signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     for sign, word in signs.items():
         for bound in field.metadata:
             limit = getattr(bound, sign, None)
             if limit is not None:
                 text += f" {word} {limit if isinstance(limit, int) else f'{limit:g}'}"
+    if text == "text" and _bare(field) is str:
+        text += f" of at most {LONGEST_TEXT} characters"
     if not _is_optional(field):
         return text
     return f"{text} | none" if choices else f"{text}, or none"

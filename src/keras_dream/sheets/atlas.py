@@ -35,7 +35,7 @@ LEAVES = 8
 """Pictures of fallen leaves that are tried for channels that no noise wakes: those of
 deep layers wait for edges and corners."""
 
-_TAKEN = ("network", "objective", "also")
+_TAKEN = ("network", "objective")
 _OPTIONS = ("weights", "preprocessing", "trust_model")
 
 
@@ -281,7 +281,7 @@ class _Drawer:
             Cell(
                 name=f"class-{known[n]}",
                 label=known[n],
-                recipe=self._aiming(_class_text(n, known[n])),
+                recipe=self._aiming(Class(known[n]).text),
                 picture=start,
                 like="classes",
             )
@@ -340,11 +340,6 @@ def _faint(image: np.ndarray) -> np.ndarray:
     """Returns an image of low contrast, in whole 255ths as a saved picture has them."""
     faint = 0.5 + CONTRAST * (image.astype(np.float64) - 0.5)
     return (np.rint(faint * 255) / 255).astype(np.float32)
-
-
-def _class_text(number: int, name: str) -> str:
-    # A quote would end the name in an objective's text; the number always works.
-    return Class(str(number) if "'" in name else name).text
 
 
 def _no_channels(

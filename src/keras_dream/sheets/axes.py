@@ -11,7 +11,6 @@ from keras_dream.errors import DreamError, SettingError, nearest, short_repr
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.terms import STATED, parse_term
 from keras_dream.sheets.plan import Head, named_errors
 from keras_dream.zoo import catalogue, user_models
 from keras_dream.zoo.network import Network
@@ -20,7 +19,7 @@ PRESET = "preset"
 
 # A bar between values; one inside quotes belongs to a name.
 _BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
-_WITH_MODE = re.compile(rf"(?P<network>.+?)\s*{STATED}")
+_WITH_MODE = re.compile(r"(?P<network>.+?)\s*\[\s*(?P<preprocessing>[\w-]+)\s*\]")
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,8 @@ def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
     network = settings_of(setting, value).get("network")
     if network is not None and user_models.is_file(network):
         return str(value).replace(str(network), user_models.named(network, models), 1)
-    if setting == "also" and isinstance(value, str) and value != "none":
-        term = parse_term(value)
-        return term.but(network=user_models.named(term.network, models)).text
+    if setting == "objective" and isinstance(value, str) and value != "none":
+        return user_models.named_in(parse(value), models).text
     return value
 
 
@@ -125,8 +123,8 @@ def recipe_of(base: Recipe, over: Recipe, chosen: Mapping[str, Any]) -> Recipe:
 def settings_of(name: str, value: Any) -> dict[str, Any]:
     """Returns the settings that a value of an axis stands for.
 
-    A network may have its preprocessing behind it, as in `also`: `mine.keras[tf]`. One
-    from the zoo has its own, whatever is stated for models beside it.
+    A network may have its preprocessing behind it, as in objectives:
+    `mine.keras[tf]`. One from the zoo has its own, whatever is stated for others.
 
     Args:
         name: The axis' setting.
@@ -211,11 +209,9 @@ def check_values(axes: Sequence[Axis]) -> None:
 
 def _check_value(recipe: Recipe, name: str) -> None:
     """Looks closer at what a recipe takes as text."""
-    for term in recipe.terms:
-        if name in ("objective", "also") and term.objective:
-            parse(term.objective)
-        if name in ("network", "also") and not user_models.is_file(term.network):
-            catalogue.entry(term.network)
+    for network in (str(n.network) for n in recipe.networks):
+        if name in ("network", "objective") and not user_models.is_file(network):
+            catalogue.entry(network)
 
 
 def text_of(value: Any) -> str:

@@ -46,7 +46,7 @@ class Clock:
         recipe = dreamer.complete(cell.recipe)
         if not recipe.steps:
             return 0.0
-        asked = cell.like or tuple(term.objective for term in recipe.terms)
+        asked = cell.like or tuple(network.text for network in recipe.networks)
         key = (dreamer.networks, asked, recipe.loss, recipe.border, *sizes)
         if key not in self._known:
             self._known[key] = _pace(dreamer, recipe, sizes)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_dream.dreamer.dreamer import Dreamer, chosen_recipe
+from keras_dream.dreamer.dreamer import Dreamer, as_recipe
 from keras_dream.errors import InputError, SettingError, WeightsError
 from keras_dream.pictures.picture import Picture, as_picture
 from keras_dream.recipe.recipe import Recipe
@@ -82,7 +82,7 @@ def grid(
     plan = plan_grid(
         shrink(as_picture(photo), photo_side),
         axes,
-        base=chosen_recipe(recipe),
+        base=as_recipe(recipe),
         over=Recipe.of(settings),
         size=size,
     )

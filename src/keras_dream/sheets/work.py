@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.engine.loop import Step
+from keras_dream.engine.result import Step
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.geometry import Size
 from keras_dream.pictures.encoding import SUFFIXES, save_picture
@@ -87,7 +87,7 @@ class Dreamers:
 
 def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     """Returns what decides which dreamer a recipe needs."""
-    return tuple((term.network, term.preprocessing) for term in recipe.terms)
+    return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
 
 
 class Progress(NamedTuple):
@@ -278,31 +278,20 @@ class Work:
             found = self._there.get(place) or (known.get(path) if path else None)
             reused = found is not None
             if found is None:
-                dreaming = self._dream(place, cell)
+                run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
                 share = self.predicted[place] / whole
                 count = max(len(self._octaves(place, cell)) * cell.recipe.steps, 1)
-                for index in range(count + 1):
-                    try:
-                        step = next(dreaming)
-                    except StopIteration as ended:
-                        found = ended.value
-                        break
+                for index, step in enumerate(run):
                     # In this order, the last step is the share to the last bit.
                     now = min(behind + share * ((index + 1) / count), 1.0)
                     yield Progress(place + 1, cell, step, None, False, now)
                 behind += share
-            if found is None:
-                raise RuntimeError("a dream made more steps than its recipe has")
+                found = keep(run.dream, cell, path, self.plan.side)
             if path is not None:
                 known[path] = found
             made.append(found)
             yield Progress(place + 1, cell, None, found, reused, min(behind, 1.0))
         return Sheet(self.plan, tuple(made))
-
-    def _dream(self, place: int, cell: Cell) -> Generator[Step, None, Made]:
-        steps = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
-        dream = yield from steps
-        return keep(dream, cell, self._paths[place], self.plan.side)
 
     def _octaves(self, place: int, cell: Cell) -> list[Size]:
         """Returns the sizes at which a cell is dreamed, small to large."""

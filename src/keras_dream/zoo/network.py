@@ -10,7 +10,7 @@ from keras_dream.backend import load as backends
 from keras_dream.errors import NetworkError, SettingError, WeightsError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
-from keras_dream.recipe.objectives import Class, parse
+from keras_dream.recipe.objectives import Class
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import catalogue, load, user_models
@@ -222,7 +222,7 @@ def networks_of(
     networks = list(first)
     recipe = recipe.but(network=networks[0].name)
     names = [network.name for network in networks]
-    others = dict.fromkeys(term.network for term in recipe.terms)
+    others = dict.fromkeys(str(n.network) for n in recipe.networks)
     networks += [network_of(name, given) for name in others if name not in names]
     stated, scored = stated_preprocessing(recipe), asks_for_class(recipe)
     return tuple(
@@ -268,7 +268,7 @@ def stated_preprocessing(recipe: Recipe) -> dict[str, str]:
         SettingError: If it states two for one network.
     """
     stated: dict[str, str] = {}
-    for name, mode in ((t.network, t.preprocessing) for t in recipe.terms):
+    for name, mode in ((str(n.network), n.preprocessing) for n in recipe.networks):
         if mode and stated.setdefault(name, mode) != mode:
             raise SettingError(
                 "A network must have one preprocessing in a dream",
@@ -281,8 +281,7 @@ def stated_preprocessing(recipe: Recipe) -> dict[str, str]:
 def asks_for_class(recipe: Recipe) -> frozenset[str]:
     """Returns the names of the networks of a recipe that are asked for class scores."""
     return frozenset(
-        network.network
-        for network in recipe.terms
-        for term in (parse(network.objective).terms if network.objective else ())
-        if isinstance(term.target, Class)
+        str(network.network)
+        for network in recipe.networks
+        if any(isinstance(term.target, Class) for term in network.terms)
     )

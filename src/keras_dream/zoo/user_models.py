@@ -10,6 +10,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -19,6 +20,7 @@ from keras_dream.errors import NetworkError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
+from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.untrusted import archive, configuration
 from keras_dream.weights.source import folders
@@ -101,6 +103,23 @@ def named(network: str | os.PathLike[str], files: dict[str, Any]) -> str:
     return name
 
 
+def named_in(objective: Objective, files: dict[str, Any]) -> Objective:
+    """Returns an objective in which model files go by their names.
+
+    Args:
+        objective: As a person gave it.
+        files: Model files by their names; those of the objective are put there.
+
+    Raises:
+        NetworkError: If two files have one name.
+    """
+    first, *others = objective.networks
+    renamed = (
+        replace(other, network=named(str(other.network), files)) for other in others
+    )
+    return Objective((first, *renamed))
+
+
 def check(path: str | os.PathLike[str], *, trusted: bool) -> Path:
     """Makes sure of everything about a model file that is cheap to look at.
 
@@ -145,7 +164,7 @@ def distrusted(name: str) -> NetworkError:
 
 def files_of(recipe: Recipe) -> list[str]:
     """Returns a recipe's networks that are model files, each once."""
-    names = dict.fromkeys(term.network for term in recipe.terms)
+    names = dict.fromkeys(str(network.network) for network in recipe.networks)
     return [name for name in names if is_file(name)]
 
 

@@ -25,7 +25,7 @@ from keras_dream.events import Loading, Notice
 from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
-    from keras_dream.explanations.explanation import Explanation
+    from keras_dream.explanations.explain import Explanation
 
 JsonOrFile = Annotated[
     bool | str,
@@ -97,7 +97,7 @@ def explain(
 
 def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
     """Returns the explanation, and reports what happens."""
-    from keras_dream.explanations.explaining import explain as explanation_of
+    from keras_dream.explanations.explain import explain as explanation_of
 
     with reporter_for(quiet=quiet, json=False) as reporter:
         reporter.report(Loading(asked["network"]))
@@ -158,16 +158,16 @@ def _summary(explanation: "Explanation") -> str:
         (
             plain(channel.title),
             f"{channel.score:+.1f}",
-            f"{100 * channel.share:.0f} %",
+            f"{100 * channel.area:.0f} %",
             f"{channel.peak[1]}, {channel.peak[0]}",
         )
         for channel in explanation.strongest()
     ]
-    text = table(("strongest", "score", "share", "peak at"), rows)
+    text = table(("strongest", "score", "area", "peak at"), rows)
     if explanation.classes:
         named = (
-            f"{plain(seen.name)} {100 * seen.probability:.0f} %"
-            for seen in explanation.classes
+            f"{plain(score.name)} {100 * score.probability:.0f} %"
+            for score in explanation.classes
         )
         text = f"classes: {', '.join(named)}\n{text}"
     return text

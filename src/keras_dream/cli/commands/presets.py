@@ -31,7 +31,7 @@ def presets(name: str | None = None, /, *, schema: Switch = False) -> int:
                 str(recipe.octaves + recipe.octaves_above),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",
-                recipe.objective or "the network's own",
+                str(recipe.objective or "the network's own"),
             )
             for name, recipe in every.items()
         ]

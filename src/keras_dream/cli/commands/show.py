@@ -30,10 +30,7 @@ def show(picture: str, /, *, json: Switch = False) -> int:
     if json:
         write_stdout(canonical_json({"recipe": recipe, "record": record}))
         return 0
-    more = [("also", plain(term.text)) for term in saved.recipe.also or ()]
-    rows: list[tuple[str, str]] = []
-    for name, value in recipe.items():
-        rows += more if name == "also" else [(name, _text(value))]
+    rows = [(name, _text(value)) for name, value in recipe.items()]
     write_stdout(table(("recipe", ""), rows))
     write_stdout("")
     write_stdout(table(("record", ""), list(_record_rows(saved.record))))

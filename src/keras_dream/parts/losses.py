@@ -1,0 +1,102 @@
+"""Losses: how a layer's feature map becomes a number.
+
+A loss is called with a feature map, the recipe's border in cells, and the backend, and
+returns a scalar of the backend.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field
+
+from keras_dream.parts.part import Part
+
+if TYPE_CHECKING:
+    from keras_dream.backend.protocol import Backend
+
+Array = Any  # of the backend
+
+
+def _interior(backend: "Backend", features: Array, border: int) -> Array:
+    """Returns the cells inside the border."""
+    cells = (border, border, border, border)
+    return backend.crop(features, cells) if border else features
+
+
+class L2(Part):
+    """The sum of squares inside the border, over the number of all activations.
+
+    Source: F. Chollet, Deep Learning with Python, 1st edition 2017, listing 8.10: the
+    divisor counts the border, too.
+    """
+
+    name: Literal["l2"] = "l2"
+
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
+        """Returns the loss."""
+        squares = backend.square(_interior(backend, features, border))
+        return backend.divide(backend.sum(squares), backend.count(features))
+
+
+class L2Mean(Part):
+    """The mean of squares inside the border (the same book's 2nd edition, keras.io)."""
+
+    name: Literal["l2_mean"] = "l2_mean"
+
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
+        """Returns the loss."""
+        return backend.mean(backend.square(_interior(backend, features, border)))
+
+
+class Mean(Part):
+    """The mean of the activations inside the border (tensorflow.org, "DeepDream")."""
+
+    name: Literal["mean"] = "mean"
+
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
+        """Returns the loss."""
+        return backend.mean(_interior(backend, features, border))
+
+
+class HalfSum(Part):
+    """Half the sum of squares, whose gradient is the activations themselves.
+
+    Source: google/deepdream, 2015, sets the layer's gradient to its activations.
+    """
+
+    name: Literal["half_sum"] = "half_sum"
+
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
+        """Returns the loss."""
+        squares = backend.square(_interior(backend, features, border))
+        return backend.multiply(backend.sum(squares), 0.5)
+
+
+class SoftmaxMean(Part):
+    """The mean of each channel weighted by the softmax of its activations.
+
+    The cells that respond most count most, so that few motifs become strong instead of
+    all cells a little stronger. A high temperature is the mean, a low one the maximum.
+    """
+
+    name: Literal["softmax_mean"] = "softmax_mean"
+    temperature: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=1.0,
+        ge=1e-3,
+        le=1e6,
+        description="what activations are divided by before the softmax",
+    )
+
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
+        """Returns the loss."""
+        inside = _interior(backend, features, border)
+        # Less the maximum, as always, so that no exponential overflows.
+        below = backend.subtract(inside, backend.global_max(inside))
+        scaled = backend.multiply(below, 1 / self.temperature)
+        weights = backend.activation(scaled, "exponential")
+        weighted = backend.global_mean(backend.multiply(weights, inside))
+        return backend.mean(backend.divide(weighted, backend.global_mean(weights)))
+
+
+Loss = L2 | L2Mean | Mean | HalfSum | SoftmaxMean
+"""Every loss; adding one is its class and its name here."""
+LOSSES: tuple[type[Part], ...] = get_args(Loss)
