@@ -45,7 +45,7 @@ if "keras" in sys.modules:
 TORCH = "import time, torch; print(time.time())"
 FILL = """
 import sys
-from keras_dream.weights import cache as manifest, source as sources, verify as hashes
+from keras_dream.weights import source as sources
 from keras_dream.zoo import catalogue
 from legacy_files import write_legacy
 from reference import randomise
@@ -53,7 +53,6 @@ from reference import randomise
 name, file = sys.argv[1:]
 sources.home().mkdir(exist_ok=True)
 write_legacy(randomise(catalogue.entry(name).build(False)), sources.home() / file)
-manifest.note({file: hashes.entry(hashes.sha256_of(sources.home() / file))})
 """
 
 

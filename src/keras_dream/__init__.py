@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
-    from keras_dream.sheets.work import Sheet
+    from keras_dream.sheets.sheet import Sheet
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -55,7 +55,7 @@ _HOMES = {
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
-    "Sheet": "sheets.work",
+    "Sheet": "sheets.sheet",
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",

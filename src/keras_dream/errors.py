@@ -18,7 +18,9 @@ and what to try.
 """
 
 import difflib
+import functools
 from collections.abc import Iterable
+from typing import Any
 
 
 class DreamError(Exception):
@@ -43,6 +45,11 @@ class DreamError(Exception):
             parts.append(hint)
         text = "; ".join(parts) + "."
         super().__init__(text[:1].upper() + text[1:])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pools of processes pickle errors; by default only the whole text is passed.
+        parts = {"received": self.received, "hint": self.hint}
+        return functools.partial(type(self), self.must, **parts), ()
 
 
 class InputError(DreamError, ValueError):

@@ -37,6 +37,23 @@ def test_a_planted_pattern_is_found_and_placed(backend: Backend, number, channel
         assert response.scores[0] < response.scores[channel]
 
 
+@pytest.mark.backends
+def test_the_layers_of_keras_own_respond_too():
+    """One that reads the size of its input, which a trace for all sizes hides."""
+    import keras
+
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, name="first")(image)
+    x = keras.layers.UpSampling2D(interpolation="bilinear", name="larger")(x)
+    dreamer = kd.Dreamer(keras.Model(image, x), preprocessing="tf")
+    node = dreamer.graph.node_of("larger")
+    for size in ((20, 24), (16, 30)):
+        pixels = np.random.default_rng(1).random((*size, 3), np.float32)
+        (array,) = dreamer.responses().feature_maps(pixels, [node])
+        expected = dreamer.features(pixels, ["larger"])["larger"]
+        np.testing.assert_allclose(array, expected, atol=1e-5)
+
+
 def test_scores_are_z_scores_above_the_baseline(backend: Backend):
     """Written once more by hand, from all cells of all baseline pictures."""
     graph = template_network()

@@ -17,7 +17,7 @@ FEATURES, SLOPES = 1e-4, 1e-3
 SIZE = (14, 17)
 
 
-def compare(model, name, backend, size=SIZE):
+def compare(model, name, backend, size=SIZE, *, slopes=True):
     """Holds a layer's map and gradient against the model's own."""
     image, reference = picture(*size), outputs(model, [name])
     graph = lower(model, preprocessing="0-1")
@@ -25,6 +25,8 @@ def compare(model, name, backend, size=SIZE):
     (made,), (wanted,) = maps(graph, nodes, image, backend), features(reference, image)
     assert off(made.reshape(wanted.shape), wanted) < FEATURES
     _, gradient = slope_of(graph, nodes, image, backend)
+    if not slopes:
+        return graph
     _, slope = Slope(reference, lambda x, _: mean_square(x[0]))(image)
     assert off(gradient, slope) < SLOPES
     return graph
@@ -235,5 +237,7 @@ def test_quantised_weights_are_not_taken_as_numbers(mode, backend, tmp_path):
     for found in (model, keras.saving.load_model(tmp_path / "mine.keras")):
         graph = lower(found, preprocessing="0-1")
         assert {"conv", "cells"} <= {*graph.layers}
-        compare(found, "scores", backend, (12, 12))
-        compare(found, "behind", backend, (12, 12))
+        # Keras itself cannot differentiate float8 on tensorflow.
+        slopes = (mode, backend.name) != ("float8", "tensorflow")
+        for name in ("scores", "behind"):
+            compare(found, name, backend, (12, 12), slopes=slopes)

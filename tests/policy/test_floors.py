@@ -39,7 +39,13 @@ FLOORS = {
     "__main__": 17,
 }
 # The command line has small helpers below its `commands` and `reporters`.
-CLI_HELPERS = ("cli.errors", "cli.options", "cli.output", "cli.interrupts")
+CLI_HELPERS = (
+    "cli.errors",
+    "cli.options",
+    "cli.network_files",
+    "cli.output",
+    "cli.interrupts",
+)
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 11))
 HEAVY = {
     "av", "cv2", "fastapi", "h5py", "jax", "keras", "ray", "safetensors", "scipy",

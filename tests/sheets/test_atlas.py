@@ -17,10 +17,9 @@ from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.recipe.objectives import Class
 from keras_dream.replay import read_saved
 from keras_dream.sheets.atlas import numbers, plan_atlas
-from keras_dream.sheets.cells import Made
+from keras_dream.sheets.cells import DreamedCell
 from keras_dream.sheets.page import page
 from keras_dream.sheets.plan import Cell, Plan, Section
-from keras_dream.sheets.work import Sheet
 from keras_dream.zoo import load
 
 QUICK = ["--size", "24", "--steps", "1", "--octaves", "1"]
@@ -117,7 +116,7 @@ def test_a_layer_that_needs_more_is_dreamed_larger_and_shrunk(shelf, desk):
 
 
 def a_sleeper(shelf, needed):
-    """Puts a network in motif's place whose channel 1 needs a contrast to wake."""
+    """Puts a network in motif's place whose channel 1 needs strong contrast."""
     kernel = np.zeros((1, 2, 3, 2), np.float32)
     kernel[0, :, 0, 0] = 1
     kernel[0, :, 0, 1] = (1, -1)
@@ -209,15 +208,15 @@ def test_more_layers_dream_only_what_is_new(dream, desk):
     code, out, _ = dream("atlas", "motif", "-o", "a.png", "--json", *QUICK)
     events = [json.loads(line) for line in out.splitlines()]
     assert code == 0
-    assert events[0]["event"] == "planned"
-    assert events[0]["ready"] == 5
-    assert events[0]["missing"] == events[0]["cells"] - 5 > 0
+    assert [event["event"] for event in events[:2]] == ["loading", "planned"]
+    assert events[1]["ready"] == 5
+    assert events[1]["missing"] == events[1]["cells"] - 5 > 0
     cells = [event for event in events if event["event"] == "cell"]
     assert sum(cell["reused"] for cell in cells) == 5
     assert cells[-1]["done"] == 1
     assert events[-1] == {"complete": True, "event": "saved", "path": "a.png"}
     _, out, _ = dream("atlas", "motif", "-o", "a.png", "--fresh", "--json", *QUICK)
-    assert json.loads(out.splitlines()[0])["ready"] == 0
+    assert json.loads(out.splitlines()[1])["ready"] == 0
 
 
 def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
@@ -227,7 +226,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
         # The prediction dreams, too: only cells begin with a named picture.
         if getattr(photo, "name", "") and str(recipe.objective) == "far:3":
             raise KeyboardInterrupt
-        return (yield from whole(self, photo, recipe))
+        return whole(self, photo, recipe)
 
     monkeypatch.setattr(Dreamer, "steps", steps)
     code, out, told = dream("atlas", "motif", "--layers", "far", "-o", "a.png", *QUICK)
@@ -247,7 +246,7 @@ def test_ctrl_c_leaves_what_is_done(dream, desk, monkeypatch):
         (["motif", "--layers", "faar"], "'far', the nearest name"),
         (["motif", "--channels", "x"], "numbers and ranges"),
         (["motif", "--size", "3"], "`size` must be a whole number from 16 to 2048"),
-        (["motif", "--size", "x"], "must be a whole number"),
+        (["motif", "--size", "x"], "unable to convert"),
         (["motif", "--objective", "far"], "must be left out for an atlas"),
         (["motif", "-o", "a.svg"], "must end in one of"),
         (["motif", "-o", "no/a.png"], "create 'no' first"),
@@ -268,7 +267,7 @@ def test_a_folder_that_cannot_be(dream, desk):
     (desk / "a-cells").write_text("a file")
     code, _, told = dream("atlas", "motif", "-o", "a.png", *QUICK)
     assert code == 2
-    assert "A folder for the cells must be made" in told
+    assert "A folder for the cells must be created" in told
 
 
 class _Reader(HTMLParser):
@@ -316,10 +315,11 @@ def test_a_strangers_names_are_only_text():
     evil = "</script><script>alert(1)</script>\"'><img src=http://x>"
     start = Picture(np.zeros((8, 8, 3), np.float32))
     cell = Cell("a", evil, Recipe(objective=Class(evil).text), start)
-    made = Made(cell, np.zeros((8, 8, 3), np.float32), cell.recipe, None, False)
+    image = np.zeros((8, 8, 3), np.float32)
+    dreamed = DreamedCell(cell, image, cell.recipe, None, False)
     plan = Plan("atlas", evil, evil, [Section(evil, [cell], 1)], 8, {"network": evil})
     reader = _Reader()
-    reader.feed(page(Sheet(plan, (made,))))
+    reader.feed(page(plan, [dreamed]))
     assert sum(tag == "script" for tag, _ in reader.tags) == 1
     assert sum(tag == "img" and "src" in a for tag, a in reader.tags) == 1
     assert all(f.startswith(("data:", "#s")) for f in reader.fetched)

@@ -26,7 +26,8 @@ from keras_dream.replay import read_recipe, read_saved
 from keras_dream.sheets.axes import read_axes
 from keras_dream.sheets.cells import shrink
 from keras_dream.sheets.grid import plan_grid
-from keras_dream.sheets.work import Dreamers, read_about
+from keras_dream.sheets.run import Dreamers
+from keras_dream.sheets.sheet import read_about
 
 PICTURE = Picture(np.full((40, 60, 3), 0.5, np.float32), name="photo.png")
 QUICK = ["--octaves", "1"]
@@ -153,13 +154,18 @@ def test_a_network_is_loaded_once(motif):
     assert told == ["motif"]
 
 
+def events_of(out, *kinds):
+    """Returns the events of these kinds in the JSON that a command printed."""
+    every = [json.loads(line) for line in out.splitlines()]
+    return [event for event in every if event["event"] in kinds]
+
+
 def test_the_command(dream, photo):
     code, out, told = dream(
         "grid", photo, "--x", "objective=near|far", "--y", "steps=1|2", *QUICK, "--json"
     )
     assert code == 0, told
-    events = [json.loads(line) for line in out.splitlines()]
-    planned, *cells, saved = events
+    planned, *cells, saved = events_of(out, "planned", "cell", "saved")
     assert (planned["cells"], planned["ready"], planned["work"]) == (4, 0, 2 * 3 * 2400)
     assert planned["seconds"] > 0
     assert saved["path"] == "photo-grid.png"
@@ -181,7 +187,7 @@ def test_more_values_dream_only_what_is_new(dream, photo, monkeypatch):
     _, out, _ = dream(
         "grid", photo, "--x", "steps=2|1|3", "-o", "g.png", "--json", *QUICK
     )
-    first, *cells, _ = [json.loads(line) for line in out.splitlines()]
+    first, *cells = events_of(out, "planned", "cell")
     assert (first["ready"], first["missing"]) == (2, 1)
     assert [cell["reused"] for cell in cells] == [True, True, False]
     monkeypatch.setattr(Dreamer, "steps", None)

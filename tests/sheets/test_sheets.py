@@ -1,17 +1,20 @@
-"""Sheets: where things lie, what is written on them, what they cost, what is kept."""
+"""Sheets: their layout, their cost, their runs, and the files of their cells."""
 
 import numpy as np
 import pytest
 
 from keras_dream import Dreamer, Recipe, RunSettings
 from keras_dream.errors import OutputError
+from keras_dream.events import CellDone
+from keras_dream.pictures.drawing import font
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.pictures.synthetic import noise
-from keras_dream.sheets import cost, draw
+from keras_dream.sheets import cost, layout as layouts
 from keras_dream.sheets.cells import find, on_sheet, path_of
 from keras_dream.sheets.plan import Cell, Head, Plan, Section, check_count
-from keras_dream.sheets.work import Dreamers, Work, check_sheet, read_about, to_the_end
+from keras_dream.sheets.run import Dreamers, SheetRun
+from keras_dream.sheets.sheet import check_sheet, read_about
 
 QUICK = Recipe(octaves=1, steps=2, jitter=0)
 
@@ -40,7 +43,7 @@ def test_cells_lie_in_rows_without_touching():
             Section("two", [cell(size=(40, 20))] * 2, 2),
         ]
     )
-    layout = draw.lay_out(whole)
+    layout = layouts.lay_out(whole)
     found = boxes(layout)
     assert len(found) == 7
     assert [y for y, *_ in found[:3]] == [found[0][0]] * 3
@@ -68,7 +71,7 @@ def test_heads_stand_over_columns_and_beside_rows():
         column_heads=[Head("objective", f"mixed{n}") for n in range(3)],
         row_heads=[Head("step_size", "0.005"), Head("step_size", "0.02")],
     )
-    layout = draw.lay_out(plan([section], side=120))
+    layout = layouts.lay_out(plan([section], side=120))
     texts = {text.text: text for text in layout.texts}
     for column in range(3):
         head = texts[f"mixed{column}"]
@@ -77,47 +80,21 @@ def test_heads_stand_over_columns_and_beside_rows():
     for row, value in enumerate(("0.005", "0.02")):
         head, place = texts[value], layout.places[3 * row]
         assert place.y <= head.y < place.y + place.size[0]
-        assert head.x + draw.font(head.height).getlength(value) <= place.x
+        assert head.x + font(head.height).getlength(value) <= place.x
     assert texts["A title"].y < texts["z = 1"].y < layout.places[0].y
-
-
-def test_long_texts_are_shortened_in_their_middle():
-    name = "mixed0_five_reduce_conv"
-    short = draw.shorten(name, 100, 14)
-    assert draw.font(14).getlength(short) <= 100
-    assert short.startswith("mixed")
-    assert short.endswith("conv")
-    assert "..." in short
-    assert draw.shorten("mixed4", 100, 14) == "mixed4"
-    assert draw.shorten(name, 1, 14) == "..."
-
-
-def test_long_values_are_wrapped():
-    text = "0.2*mixed2 + 3*mixed3 + 2*mixed4 + 1.5*mixed5"
-    lines = draw.wrap(text, 130, 14)
-    assert 1 < len(lines) <= 3
-    assert all(draw.font(14).getlength(line) <= 130 for line in lines)
-    assert lines[0].startswith("0.2*mixed2")
-    assert lines[-1].endswith("mixed5")
-
-
-def test_letters_that_the_font_lacks():
-    assert draw.legible("3 × 4 – ä") == "3 x 4 - a"
-    assert draw.legible("層1") == "?1"
-    assert draw.legible("a\nb") == "a?b"
 
 
 def test_a_drawn_sheet_holds_its_cells():
     whole = plan([Section("", [cell(label="11"), cell(label="12")], 2)])
     red = np.tile(np.float32([1, 0, 0]), (20, 30, 1))
-    image = draw.draw(whole, [red, None], ["11", "12"])
-    layout = draw.lay_out(whole)
+    image = layouts.draw(whole, [red, 0 * red], ["11", "12"])
+    layout = layouts.lay_out(whole)
     assert image.shape == (*layout.size, 3)
     first, second = layout.places
     np.testing.assert_array_equal(
         image[first.y : first.y + 20, first.x : first.x + 30], red
     )
-    assert len(np.unique(image[second.y : second.y + 20, second.x : second.x + 30])) > 1
+    assert not image[second.y : second.y + 20, second.x : second.x + 30].any()
     label = layout.labels[0]
     below = image[label.y : label.y + label.height + 4, label.x : label.x + 12]
     assert below.min() < 0.5  # ink
@@ -139,38 +116,39 @@ def test_images_lie_on_white():
     assert made.min() == 1
 
 
-def test_work_is_done_once_and_found_again(dreamer, tmp_path, monkeypatch):
+def test_cells_are_dreamed_once_and_reused(dreamer, tmp_path, monkeypatch):
     cells = [cell("a"), cell("b", QUICK.but(steps=3)), cell("a")]
     whole = plan([Section("", cells, 3)])
     folder = tmp_path / "cells"
-    first = Work(whole, Dreamers((), dreamer=dreamer), folder=folder)
+    first = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder)
     assert (first.ready, len(first.missing)) == (0, 2)  # two of them are one dream
-    assert first.cost == 20 * 30 * (2 + 3)
-    sheet = to_the_end(first)
+    assert first.work == 20 * 30 * (2 + 3)
+    sheet = first.finish()
     assert len(sheet.cells) == 3
     assert len(list(folder.iterdir())) == 2
 
-    again = Work(whole, Dreamers((), dreamer=dreamer), folder=folder)
+    again = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder)
     monkeypatch.setattr(Dreamer, "steps", None)  # nothing is dreamed any more
-    monkeypatch.setattr(cost, "_pace", None)  # nor timed
-    assert (again.ready, len(again.missing), again.cost) == (3, 0, 0)
-    events = list(again.run())
+    monkeypatch.setattr(cost, "_step_times", None)  # nor timed
+    assert (again.ready, len(again.missing), again.work) == (3, 0, 0)
+    events = list(again)
     assert [event.reused for event in events] == [True] * 3
-    for old, new in zip(sheet.cells, (e.made for e in events), strict=True):
+    assert [event.path for event in events] == [str(c.path) for c in sheet.cells]
+    for old, new in zip(sheet.cells, again.sheet.cells, strict=True):
         np.testing.assert_array_equal(old.image, new.image)
         assert old.recipe == new.recipe
 
-    fresh = Work(whole, Dreamers((), dreamer=dreamer), folder=folder, fresh=True)
+    fresh = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder, fresh=True)
     assert (fresh.ready, len(fresh.missing)) == (0, 2)
 
 
 def test_stopping_keeps_what_is_done(dreamer, tmp_path):
     whole = plan([Section("", [cell("a"), cell("b", QUICK.but(seed=1, jitter=3))], 2)])
-    work = Work(whole, Dreamers((), dreamer=dreamer), folder=tmp_path / "cells")
-    for event in work.run():
-        if event.made:
-            break
-    again = Work(whole, Dreamers((), dreamer=dreamer), folder=tmp_path / "cells")
+    run = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=tmp_path / "cells")
+    assert next(event for event in run if isinstance(event, CellDone)).number == 1
+    with pytest.raises(RuntimeError, match="after the last event"):
+        _ = run.sheet
+    again = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=tmp_path / "cells")
     assert again.ready == 1
     assert list(again.missing) == [1]
 
@@ -220,16 +198,16 @@ def test_cost_is_counted_from_timed_steps(dreamer, monkeypatch):
         timed.append(size)
         return 0.5, 0.01 + 1e-6 * size[0] * size[1]
 
-    monkeypatch.setattr(cost, "_timed", fake)
-    clock = cost.Clock()
+    monkeypatch.setattr(cost, "_time_steps", fake)
+    predictor = cost.Predictor()
     one = cell(recipe=Recipe(octaves=2, octave_scale=2, steps=10), size=(200, 300))
     sizes = [(100, 150), (200, 300)]
     exact = 10 * (0.02 + 1e-6 * (100 * 150 + 200 * 300)) + 2 * 0.5
-    assert clock.seconds(one, dreamer, sizes) == pytest.approx(exact)
+    assert predictor.seconds(one, dreamer, sizes) == pytest.approx(exact)
     assert timed == [(100, 150), (200, 300)]
-    clock.seconds(one, dreamer, sizes)
+    predictor.seconds(one, dreamer, sizes)
     assert len(timed) == 2  # known already
-    assert clock.seconds(cell(recipe=QUICK.but(steps=0)), dreamer, sizes) == 0
+    assert predictor.seconds(cell(recipe=QUICK.but(steps=0)), dreamer, sizes) == 0
 
 
 def test_large_octaves_are_not_timed(dreamer, monkeypatch):
@@ -239,42 +217,47 @@ def test_large_octaves_are_not_timed(dreamer, monkeypatch):
         timed.append(size)
         return 0.0, 1e-6 * size[0] * size[1]
 
-    monkeypatch.setattr(cost, "_timed", fake)
+    monkeypatch.setattr(cost, "_time_steps", fake)
     one = cell(recipe=QUICK.but(steps=3))
-    seconds = cost.Clock().seconds(one, dreamer, [(3000, 4000)])
+    seconds = cost.Predictor().seconds(one, dreamer, [(3000, 4000)])
     assert seconds == pytest.approx(3 * 12, rel=0.02)
-    assert all(h * w <= 1.01 * cost.MOST_TIMED for h, w in timed)
+    assert all(h * w <= 1.01 * cost.MAX_TIMED for h, w in timed)
 
 
 def test_a_step_is_really_timed(dreamer):
-    first, usual = cost._timed(dreamer, dreamer.complete(QUICK), (64, 64))
+    first, average = cost._time_steps(dreamer, dreamer.complete(QUICK), (64, 64))
     assert first >= 0
-    assert 0 < usual < 10
+    assert 0 < average < 10
 
 
 def test_progress_counts_up_to_all(dreamer, tmp_path):
     whole = plan([Section("", [cell("a"), cell("b", QUICK.but(steps=6))], 2)])
-    work = Work(whole, Dreamers((), dreamer=dreamer))
-    done = [event.done for event in work.run()]
+    run = SheetRun(whole, Dreamers((), dreamer=dreamer))
+    events = list(run)
+    done = [event.done for event in events]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)
-    assert len(done) == 2 + 6 + 2  # every step, and each cell's end
+    kinds = ["cell_progress"] * 2 + ["cell"] + ["cell_progress"] * 6 + ["cell"]
+    assert [event.kind for event in events] == kinds
+    assert (events[0].name, events[2].objective) == ("a", "far")
+    assert list(run) == []
+    assert len(run.sheet.cells) == 2
 
 
-def test_a_channel_without_a_slope_is_silent(dreamer):
+def test_a_channel_without_a_gradient_is_silent(dreamer):
     # `far` has no ReLU; `near` has one, and nothing wakes it on a black picture when
     # its kernel's sums are below 0 or its bias is missing.
     black = Picture(np.zeros((16, 16, 3), np.float32), name="black.png")
     recipe = QUICK.but(objective="near", clamp=True)
     whole = plan([Section("", [Cell("a", "3", recipe, black)], 1)])
-    (made,) = to_the_end(Work(whole, Dreamers((), dreamer=dreamer))).cells
+    (made,) = SheetRun(whole, Dreamers((), dreamer=dreamer)).finish().cells
     assert made.silent
     assert made.label == "3 silent"
 
 
 def test_a_sheet_tells_what_it_is(dreamer, tmp_path):
     whole = plan([Section("", [cell()], 1)])
-    sheet = to_the_end(Work(whole, Dreamers((), dreamer=dreamer)))
+    sheet = SheetRun(whole, Dreamers((), dreamer=dreamer)).finish()
     sheet.save(tmp_path / "grid.png")
     about = read_about(tmp_path / "grid.png")
     assert about["grid"]["network"] == "motif"

@@ -14,9 +14,8 @@ import pytest
 from weights_server import GOOD, HALF, MD5, SHA256, Handler, running, separate
 
 from keras_dream.errors import DownloadError, OutputError, SaveError
-from keras_dream.weights import cache as manifest, download, locate as weights, transfer
-from keras_dream.weights.locate import Source
-from keras_dream.weights.verify import LocalFile
+from keras_dream.weights import cache, download, locate as weights
+from keras_dream.weights.source import Hashes, Source
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and signals of POSIX")
 
@@ -52,9 +51,8 @@ def names(folder):
 
 def landed(home):
     assert (home / "a.h5").read_bytes() == GOOD
-    assert names(home) == ["a.h5", manifest.FILE]
-    known = {"md5": MD5, "sha256": SHA256, "stamp": manifest.stamp(home / "a.h5")}
-    assert manifest.read()["a.h5"] == known
+    assert names(home) == ["a.h5", cache.FILE]
+    assert cache.recorded(home / "a.h5") == Hashes(SHA256, MD5)
     return True
 
 
@@ -71,7 +69,7 @@ def refused(server, path, home, **published):
 
 
 def put_part(home, server, path, data, validator='"the-good-one"'):
-    part = transfer.Part(home / "a.h5")
+    part = download.Part(home / "a.h5")
     part.begin(f"{server}/{path}", validator)
     part.path.write_bytes(data)
 
@@ -82,12 +80,13 @@ def put_part(home, server, path, data, validator='"the-good-one"'):
 def test_a_good_download(path, published, home, server):
     seen = []
     found = fetch(server, path, lambda *now: seen.append(now), **published)
-    assert found == LocalFile(home / "a.h5", SHA256)
+    assert found[:2] == (home / "a.h5", SHA256)
+    assert found.source.url == f"{server}/{path}"
     assert landed(home)
     assert seen[-1] == (len(GOOD), None if path == "untold" else len(GOOD))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     Handler.asked.clear()
-    assert fetch(server, "none", **published) == found  # found, nothing is fetched
+    assert fetch(server, "none", **published)[:2] == found[:2]  # nothing is fetched
     assert Handler.asked == []
 
 
@@ -119,7 +118,7 @@ def test_a_drop_goes_on_by_itself(home, server):
 @pytest.mark.parametrize("path", ["stall", "drip", "reset"])
 def test_a_failure_is_told_and_a_rerun_goes_on(path, home, server, monkeypatch):
     monkeypatch.setattr(download, "ATTEMPTS", 1)
-    monkeypatch.setattr(transfer, "TIMEOUT", 1)
+    monkeypatch.setattr(download, "TIMEOUT", 1)
     text = refused(server, path, home)
     told = {"stall": "nothing came for 1 s", "drip": "less than 1024 bytes"}
     assert told.get(path, "eset") in text
@@ -130,7 +129,7 @@ def test_a_failure_is_told_and_a_rerun_goes_on(path, home, server, monkeypatch):
         (home / ".a.h5.part").write_bytes(GOOD[:held])
     # The same address, whose server has recovered.
     monkeypatch.setattr(Handler, path, Handler.good)
-    monkeypatch.setattr(transfer, "TIMEOUT", 30)
+    monkeypatch.setattr(download, "TIMEOUT", 30)
     Handler.asked.clear()
     assert fetch(server, path).sha256 == SHA256
     assert Handler.asked == [(f"/{path}", f"bytes={held}-", '"the-good-one"')]
@@ -138,7 +137,7 @@ def test_a_failure_is_told_and_a_rerun_goes_on(path, home, server, monkeypatch):
 
 
 def test_a_server_that_stalls_each_time_is_given_up(home, server, monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     monkeypatch.setattr(download, "ATTEMPTS", 2)
     text = refused(server, "stall", home)
     assert "nothing came" in text
@@ -229,7 +228,7 @@ def test_a_bad_file_in_the_cache_makes_room_for_a_good_one(home, server):
     [("boundless", "more than any weights have"), ("endless", "more bytes than there")],
 )
 def test_no_more_is_taken_than_weights_may_have(path, words, home, server, monkeypatch):
-    monkeypatch.setattr(transfer, "LARGEST", 3 * len(GOOD))
+    monkeypatch.setattr(download, "LARGEST", 3 * len(GOOD))
     assert words in refused(server, path, home)
     part = home / ".a.h5.part"
     assert not part.exists() or part.stat().st_size <= 4 * len(GOOD)
@@ -298,9 +297,9 @@ def test_a_failed_download_leaves_a_good_file_alone(path, home, server):
 
 # -- disks -----------------------------------------------------------------------------
 def test_a_disk_without_room_is_told_before_it_is_full(home, server, monkeypatch):
-    real = transfer.shutil.disk_usage(home)
+    real = download.shutil.disk_usage(home)
     little = type(real)(real.total, real.total, len(GOOD) - 1)
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: little)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: little)
     with pytest.raises(SaveError, match="must have room for the weights of net"):
         fetch(server, "good")
     monkeypatch.undo()
@@ -310,7 +309,8 @@ LIMITED = """
 import resource, sys
 from keras_dream.errors import DreamError
 from keras_dream.weights import locate as weights
-source = weights.Source("a.h5", sys.argv[1], url=sys.argv[2])
+from keras_dream.weights.source import Source
+source = Source("a.h5", sys.argv[1], url=sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
     print(weights.locate("net", [source]).sha256)
@@ -375,7 +375,8 @@ def test_a_cache_under_a_file_is_one_sentence(home, server, monkeypatch):
 FETCH = """
 import sys
 from keras_dream.weights import locate as weights
-source = weights.Source("a.h5", sys.argv[1], url=sys.argv[2])
+from keras_dream.weights.source import Source
+source = Source("a.h5", sys.argv[1], url=sys.argv[2])
 seen = []
 found = weights.locate("net", [source], progress=lambda *now: seen.append(now))
 print(found.sha256, len(seen) > 0)

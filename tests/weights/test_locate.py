@@ -2,13 +2,14 @@
 
 import json
 import os
+import time
 
 import pytest
 from weights_server import GOOD, MD5, SHA256, separate
 
 from keras_dream.errors import WeightsError
-from keras_dream.weights import cache as manifest, locate as weights, verify as hashes
-from keras_dream.weights.locate import Source
+from keras_dream.weights import cache, locate as weights, verify
+from keras_dream.weights.source import Hashes, Source
 
 BAD = GOOD[::-1]
 PUBLISHED = [
@@ -106,9 +107,9 @@ def test_a_file_by_hand_is_one_sentence(places):
 def test_every_stated_hash_is_checked(source, place, places):
     path = places[place] / "a.h5"
     path.write_bytes(GOOD)
-    for _ in range(2):  # the second time by the manifest
-        assert weights.locate("net", [source]) == (path, SHA256)
-    assert manifest.read()["a.h5"]["sha256"] == SHA256
+    for _ in range(2):  # the second time by the table
+        assert weights.locate("net", [source]) == (path, SHA256, source)
+    assert cache.recorded(path) == Hashes(SHA256, MD5)
     path.write_bytes(BAD)
     with pytest.raises(WeightsError, match=r"published (md5|sha256)") as error:
         weights.locate("net", [source])
@@ -126,24 +127,24 @@ def test_every_stated_hash_is_checked(source, place, places):
 def test_a_good_file_that_lands_meanwhile_stays(places, monkeypatch):
     path = places[1] / "a.h5"
     path.write_bytes(BAD)
-    once = hashes.hashes_of
+    compute = cache.compute_hashes
 
     def slowly(asked):
-        found = once(asked)
+        hashes = compute(asked)
         path.write_bytes(GOOD)  # another process lands it after our look
-        return found
+        return hashes
 
-    monkeypatch.setattr(hashes, "hashes_of", slowly)
-    assert weights.locate("net", [PUBLISHED[0]]) == (path, SHA256)
+    monkeypatch.setattr(cache, "compute_hashes", slowly)
+    assert weights.locate("net", [PUBLISHED[0]])[:2] == (path, SHA256)
     assert path.read_bytes() == GOOD
     assert not list(places[1].glob("*.bad-*"))
 
 
 def test_a_wrong_file_whose_lock_is_held_is_told_and_left(places, monkeypatch):
-    monkeypatch.setattr(manifest, "PATIENCE", 0.2)
+    monkeypatch.setattr(cache, "PATIENCE", 0.2)
     path = places[1] / "a.h5"
     path.write_bytes(BAD)
-    with manifest.locked(path), pytest.raises(WeightsError, match="published md5"):
+    with cache.locked(path), pytest.raises(WeightsError, match="published md5"):
         weights.locate("net", [PUBLISHED[0]])
     assert path.read_bytes() == BAD
 
@@ -153,7 +154,7 @@ def test_a_wrong_file_in_a_folder_that_takes_no_changes(places, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     (places[1] / "a.h5").write_bytes(BAD)
-    monkeypatch.setattr(manifest, "locked", refuse)
+    monkeypatch.setattr(cache, "locked", refuse)
     with pytest.raises(WeightsError, match="move the file away"):
         weights.locate("net", [PUBLISHED[0]])
 
@@ -179,31 +180,20 @@ def test_half_a_file_of_keras_is_passed_over_and_left_alone(places):
     assert (places[2] / "a.h5").read_bytes() == GOOD[:100]
 
 
-def test_a_file_is_hashed_once(places, monkeypatch):
-    (places[1] / "a.h5").write_bytes(GOOD)
-    weights.locate("net", [PUBLISHED[0]])
-    read = []
-    once = hashes.sha256_file
-    monkeypatch.setattr(hashes, "sha256_file", lambda p: read.append(p) or once(p))
-    monkeypatch.setattr(hashes, "hashes_of", lambda p: pytest.fail("read again"))
-    weights.locate("net", [PUBLISHED[0]])
-    assert len(read) == 1
+def forbid_reading(context):
+    context.setattr(cache, "compute_hashes", lambda _: pytest.fail("read again"))
 
 
-def age(path, seconds=60):
-    """Makes a file look as if it had been written some time ago."""
-    then = path.stat().st_mtime - seconds
-    os.utime(path, (then, then))
-
-
-@pytest.mark.parametrize("published", [{"md5": MD5}, {"sha256": SHA256}])
-def test_a_file_that_nobody_wrote_to_is_not_read_again(published, places, monkeypatch):
-    path, source = places[1] / "a.h5", Source("a.h5", **published)
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("source", PUBLISHED, ids=["md5", "sha256", "both"])
+def test_a_file_that_was_not_written_to_is_read_once(
+    source, place, places, monkeypatch
+):
+    path = places[place] / "a.h5"
     path.write_bytes(GOOD)
-    age(path)
     weights.locate("net", [source])
     with monkeypatch.context() as context:
-        context.setattr(hashes, "_compared", lambda *_: pytest.fail("read again"))
+        forbid_reading(context)
         assert weights.locate("net", [source]).sha256 == SHA256
     path.write_bytes(BAD)
     with pytest.raises(WeightsError, match="published"):
@@ -211,29 +201,28 @@ def test_a_file_that_nobody_wrote_to_is_not_read_again(published, places, monkey
 
 
 @pytest.mark.parametrize("place", [0, 2])
-def test_a_file_that_was_found_wrong_is_not_used_again(place, places):
-    """A failing disk changes bytes, but no times; nor may the file be set aside."""
+def test_a_file_that_was_found_wrong_is_not_used_again(place, places, monkeypatch):
+    """A failing disk changes bytes, but no stamp; nor may the file be set aside."""
     path, source = places[place] / "a.h5", PUBLISHED[0]
+    monkeypatch.setattr(cache, "stamp_of", lambda _: "the same")
     path.write_bytes(GOOD)
-    age(path)
     weights.locate("net", [source])
-    before = path.stat()
     path.write_bytes(BAD)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert hashes.judge(path, source, trust=False)[0].received
+    assert weights.locate("net", [source]).sha256 == SHA256  # nothing shows it
+    assert verify.check(path, source, fresh=True).mismatch
     with pytest.raises(WeightsError, match="published md5"):
         weights.locate("net", [source], offline=True)
     assert path.read_bytes() == BAD
 
 
-def test_a_file_just_written_is_read_again(places):
-    """Two writes within one tick of the file system's clock have the same time."""
+def test_a_time_that_was_set_back_does_not_hide_a_change(places):
+    """As programs do that copy files with their times."""
     path = places[1] / "a.h5"
     path.write_bytes(GOOD)
     before = path.stat()
     weights.locate("net", [PUBLISHED[0]])
-    with path.open("r+b") as file:
-        file.write(b"another")
+    time.sleep(0.05)  # more than a tick of the clock of files
+    path.write_bytes(BAD)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(WeightsError, match="published md5"):
         weights.locate("net", [PUBLISHED[0]])
@@ -243,66 +232,69 @@ def test_a_stamp_does_not_stand_for_another_hash(places):
     """A newer version of us may publish another file under the same name."""
     path = places[1] / "a.h5"
     path.write_bytes(GOOD)
-    age(path)
     weights.locate("net", [PUBLISHED[0]])
-    assert "stamp" in manifest.read()["a.h5"]
     with pytest.raises(WeightsError, match="published sha256"):
         weights.locate("net", [Source("a.h5", sha256="0" * 64)])
 
 
 def test_a_file_without_a_published_hash(places):
-    """Anything serves where the user put it; in our cache, what was imported."""
+    """There is nothing to compare it with; the record of a dream keeps its hash."""
     source = Source("a.h5")
     (places[0] / "a.h5").write_bytes(BAD)
     assert weights.locate("net", [source]).path.parent == places[0]
     (places[0] / "a.h5").unlink()
     (places[1] / "a.h5").write_bytes(GOOD)
-    manifest.note({"a.h5": hashes.entry(SHA256)})
-    assert weights.locate("net", [source]).sha256 == SHA256
-    (places[1] / "a.h5").write_bytes(BAD)
-    with pytest.raises(WeightsError, match=f"imported sha256 {SHA256}"):
-        weights.locate("net", [source])
+    assert weights.locate("net", [source]) == (places[1] / "a.h5", SHA256, source)
 
 
-# -- the manifest ----------------------------------------------------------------------
-BROKEN = ("{", "[]", "null", '{"a.h5": 3}', '{"a.h5": {"sha256": []}}', "[" * 100000)
+# -- the table of hashes ---------------------------------------------------------------
+BROKEN = ("{", "[]", "null", '{"a.h5": 3}', '{"a.h5": ["1", "2"]}', "[" * 100000)
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=lambda text: text[:12])
-def test_a_broken_manifest_only_costs_another_check(text, places):
-    (places[1] / "a.h5").write_bytes(GOOD)
-    (places[1] / manifest.FILE).write_text(text)
+def test_a_broken_table_only_costs_another_check(text, places):
+    path = places[1] / "a.h5"
+    path.write_bytes(GOOD)
+    (places[1] / cache.FILE).write_text(text)
     assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
-    kept = json.loads((places[1] / manifest.FILE).read_text())
-    assert kept == {"a.h5": {"md5": MD5, "sha256": SHA256}}
+    assert [*json.loads((places[1] / cache.FILE).read_text())] == [str(path)]
+    assert cache.recorded(path) == Hashes(SHA256, MD5)
 
 
-def test_a_manifest_of_another_file_is_not_trusted(places):
-    """It stands for the md5 that is published, and for no other."""
-    (places[1] / "a.h5").write_bytes(BAD)
-    wrong = hashes.hashes_of(places[1] / "a.h5")
-    manifest.note({"a.h5": hashes.entry(*wrong)})
+def test_a_table_of_another_file_is_not_trusted(places):
+    """A row stands for the hashes in it, and for no other."""
+    path = places[1] / "a.h5"
+    path.write_bytes(GOOD)
+    cache.record(path, Hashes("0" * 64, "0" * 32))
     with pytest.raises(WeightsError, match="published md5"):
         weights.locate("net", [PUBLISHED[0]])
 
 
-def test_a_manifest_that_cannot_be_written(places, monkeypatch):
+def test_a_table_that_cannot_be_written(places, monkeypatch):
     (places[0] / "a.h5").write_bytes(GOOD)
     (places[0] / "file").write_bytes(b"x")
     monkeypatch.setenv("KERAS_DREAM_HOME", str(places[0] / "file" / "cache"))
     assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
 
 
-def test_a_manifest_whose_lock_is_held(places, monkeypatch):
-    (places[1] / "a.h5").write_bytes(GOOD)
-    monkeypatch.setattr(manifest, "PATIENCE", 0.2)
-    with manifest.locked(places[1] / manifest.FILE):
+def test_a_table_whose_lock_is_held(places, monkeypatch):
+    path = places[1] / "a.h5"
+    path.write_bytes(GOOD)
+    monkeypatch.setattr(cache, "PATIENCE", 0.2)
+    with cache.locked(places[1] / cache.FILE):
         assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
-    assert manifest.read() == {}
+    assert cache.recorded(path) is None
 
 
-def test_the_manifest_keeps_what_others_wrote(places):
-    manifest.note({"one": {"sha256": "1"}, "two": {"sha256": "2"}})
-    manifest.note({"two": None, "three": {"sha256": "3"}})
-    assert manifest.read() == {"one": {"sha256": "1"}, "three": {"sha256": "3"}}
-    assert names(places[1]) == [manifest.FILE]
+def test_the_table_keeps_the_rows_of_others_but_for_files_that_are_gone(places):
+    one, two, three = (places[1] / name for name in ("one", "two", "three"))
+    for path in (one, two, three):
+        path.write_bytes(GOOD)
+        assert cache.hashes_of(path) == Hashes(SHA256, MD5)
+    cache.forget(two)
+    assert cache.recorded(two) is None
+    assert cache.recorded(one) == cache.recorded(three) == Hashes(SHA256, MD5)
+    one.unlink()
+    cache.record(two, Hashes(SHA256, MD5))
+    assert {*json.loads((places[1] / cache.FILE).read_text())} == {str(two), str(three)}
+    assert names(places[1]) == [cache.FILE, "three", "two"]

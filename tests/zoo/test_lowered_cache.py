@@ -5,6 +5,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -18,10 +19,10 @@ from weights_server import separate
 
 from keras_dream.errors import WeightsError
 from keras_dream.graph import file
+from keras_dream.lowering import LOWERING_VERSION
 from keras_dream.lowering.walker import lower
-from keras_dream.weights import cache as manifest
-from keras_dream.weights.locate import Source
-from keras_dream.weights.verify import hashes_of
+from keras_dream.weights import cache
+from keras_dream.weights.source import Source
 from keras_dream.zoo import architectures, catalogue, inventory, load, lowered_cache
 from keras_dream.zoo.network import Network
 
@@ -37,14 +38,14 @@ def small(classifier=False):
 def home(tmp_path, monkeypatch):
     """Our cache; `small` is a network whose published weights are in it."""
     home = separate(tmp_path, monkeypatch)[1]
-    hashes = hashes_of(write_legacy(randomise(small()), home / "small.h5"))
+    file = write_legacy(randomise(small()), home / "small.h5")
     squeezenet = catalogue.entry("squeezenet")
     entry = dataclasses.replace(
         squeezenet,
         name="small",
         objective="three",
         build=small,
-        sources=(Source("small.h5", hashes[1]),),
+        sources=(Source("small.h5", cache.compute_hashes(file).md5),),
     )
     monkeypatch.setattr(catalogue, "ZOO", {**catalogue.ZOO, "small": entry})
     return home
@@ -87,7 +88,7 @@ def test_the_second_load_reads_the_copy(home, builds):
     assert equal(first.graph, second.graph)
     assert {"one", "two", "three"} <= set(second.graph.layers)  # exact, unfolded
     path = copy_of(home)
-    assert manifest.read()[f"lowered/{path.name}"]["sha256"] == hashes_of(path)[0]
+    assert cache.recorded(path) == cache.compute_hashes(path)
     assert path.name.startswith("small-")
 
 
@@ -102,8 +103,9 @@ DAMAGES = {
     "half": lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]),
     "nothing": lambda p: p.write_bytes(b""),
     "gone": lambda p: p.unlink(),
-    "not in the manifest": lambda p: manifest.note({f"lowered/{p.name}": None}),
-    "no manifest": lambda p: (p.parents[1] / manifest.FILE).unlink(),
+    "another time": lambda p: os.utime(p, (1, 1)),  # as in a cache from a backup
+    "not in the table": cache.forget,
+    "no table": lambda p: (p.parents[1] / cache.FILE).unlink(),
 }
 
 
@@ -122,8 +124,7 @@ def test_a_copy_that_is_no_graph_is_ignored(home, builds):
     first = Network("small").load()
     path = copy_of(home)
     path.write_bytes(b"something else")
-    sha256 = hashes_of(path)[0]
-    manifest.note({f"lowered/{path.name}": {"sha256": sha256}})
+    cache.hashes_of(path)
     assert equal(Network("small").load().graph, first.graph)
     assert len(builds) == 2
 
@@ -131,55 +132,34 @@ def test_a_copy_that_is_no_graph_is_ignored(home, builds):
 def test_a_copy_that_nobody_wrote_to_is_not_read_again(home, builds, monkeypatch):
     """Only its stamp is looked at, and of its weights what a dream needs."""
     first = Network("small").load()
-    monkeypatch.setattr(
-        lowered_cache, "sha256_file", lambda p: pytest.fail("read again")
-    )
-    for _ in range(2):  # that it was used leaves its stamp as it was
-        again = Network("small").load()
-        assert equal(again.graph, first.graph)
+    monkeypatch.setattr(cache, "compute_hashes", lambda p: pytest.fail("read again"))
+    again = Network("small").load()
+    assert equal(again.graph, first.graph)
     assert all(isinstance(w.base, np.memmap) for w in again.graph.weights.values())
     assert len(builds) == 1
 
 
-def test_verify_reads_a_copy_whose_stamp_is_right(home, builds):
+def test_verify_reads_a_copy_whose_stamp_is_right(home, builds, monkeypatch):
     """A disk's own damage changes no time; `dream weights verify` is there for it."""
     Network("small").load()
     path = copy_of(home)
-    before = path.stat()
-    flip(path)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert lowered_cache.is_sound(path)
-    assert not lowered_cache.is_sound(path, trust=False)
-
-
-def test_a_copy_of_another_time_is_hashed_once(home, builds, monkeypatch):
-    """As in a cache that was copied or restored."""
-    first = Network("small").load()
-    os.utime(copy_of(home), (1, 1))
-    assert equal(Network("small").load().graph, first.graph)
-    monkeypatch.setattr(
-        lowered_cache, "sha256_file", lambda p: pytest.fail("read again")
-    )
-    assert equal(Network("small").load().graph, first.graph)
-    assert len(builds) == 1
-
-
-def test_using_a_copy_keeps_it(home, builds):
-    Network("small").load()
-    path = copy_of(home)
-    known = manifest.read()[f"lowered/{path.name}"]
-    for used in ("7", "long ago"):
-        manifest.note({f"lowered/{path.name}": {**known, "used": used}})
-        Network("small").load()
-        assert float(manifest.read()[f"lowered/{path.name}"]["used"]) > 1e9
+    monkeypatch.setattr(cache, "stamp_of", lambda _: "the same")
+    cache.record(path, cache.compute_hashes(path))
+    flip(path)
+    assert lowered_cache.read(path)
+    assert not lowered_cache.is_sound(path)
+    found = list(inventory.verify(catalogue.entry("small")))
+    assert [f.state for f in found] == ["ok", "wrong"]
+    assert not path.exists()
 
 
 def test_a_damaged_copy_that_cannot_be_removed_is_not_used(home, builds, monkeypatch):
     Network("small").load()
     path = copy_of(home)
-    before = path.stat()
+    monkeypatch.setattr(cache, "stamp_of", lambda _: "the same")
+    cache.record(path, cache.compute_hashes(path))
     flip(path)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def refuse(self, missing_ok=False):
         raise PermissionError(13, "Permission denied")
@@ -188,12 +168,13 @@ def test_a_damaged_copy_that_cannot_be_removed_is_not_used(home, builds, monkeyp
         context.setattr(Path, "unlink", refuse)
         found = list(inventory.verify(catalogue.entry("small")))
     assert any("left" in finding.more for finding in found)
-    assert not lowered_cache.is_sound(path)
+    assert path.exists()
+    assert lowered_cache.read(path) is None
 
 
 def test_another_version_has_another_copy(home, builds, monkeypatch):
     Network("small").load()
-    monkeypatch.setattr(lowered_cache, "_version", lambda: "another")
+    monkeypatch.setattr(lowered_cache, "LOWERING_VERSION", LOWERING_VERSION + 1)
     Network("small").load()
     Network("small", classifier=False).load()
     assert len(builds) == 2
@@ -259,18 +240,15 @@ def test_the_oldest_copies_make_room(home):
     paths = [
         lowered_cache.path_of("small_b", str(k)) for k in range(lowered_cache.KEPT + 2)
     ]
-    for age, path in enumerate(paths):
+    for path in paths:
+        time.sleep(0.01)  # more than a tick of the clock of files
         lowered_cache.write(path, graph)
-        noted = manifest.read()[f"lowered/{path.name}"]
-        manifest.note({f"lowered/{path.name}": {**noted, "used": str(age)}})
-        os.utime(path, (99 - age, path.stat().st_mtime))  # as reading them would
     lowered_cache.write(lowered_cache.path_of("small", "0"), graph)
     kept = lowered_cache.copies("small_b")
     assert [*reversed(kept)] == paths[-lowered_cache.KEPT :]
-    assert set(kept) <= {home / name for name in manifest.read()}
-    assert (
-        len(lowered_cache.copies("small")) == 2
-    )  # a name that another one begins with
+    assert all(lowered_cache.read(path) for path in kept)
+    # The name of another network begins with this one.
+    assert len(lowered_cache.copies("small")) == 2
 
 
 # -- caches that take no files ---------------------------------------------------------
@@ -325,11 +303,10 @@ PROGRAM = """
 import dataclasses, sys
 import numpy as np
 import keras_dream as kd
-from keras_dream.weights import locate as weights
-from keras_dream.zoo import catalogue, load
-from keras_dream.zoo.network import Network
+from keras_dream.weights.source import Source
+from keras_dream.zoo import catalogue
 
-source = weights.Source("random.h5", sys.argv[1])
+source = Source("random.h5", sys.argv[1])
 entry = dataclasses.replace(catalogue.entry("squeezenet"), sources=(source,))
 catalogue.ZOO = {**catalogue.ZOO, "squeezenet": entry}
 dreamer = kd.Dreamer("squeezenet", run=kd.RunSettings(backend="torch", threads=2))
@@ -342,7 +319,7 @@ print(*(m for m in ("keras", "tensorflow", "jax", "h5py") if m in sys.modules))
 def test_the_second_start_needs_no_keras(tmp_path, monkeypatch):
     places = separate(tmp_path, monkeypatch)
     model = randomise(architectures.squeezenet(False))
-    _, md5 = hashes_of(write_legacy(model, places[0] / "random.h5"))
+    _, md5 = cache.compute_hashes(write_legacy(model, places[0] / "random.h5"))
     source = str(Path(load.__file__).parents[2])
     said = []
     for number in range(2):

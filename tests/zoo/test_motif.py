@@ -10,7 +10,7 @@ from apart import TRAINING, run_apart
 import keras_dream as kd
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.objectives import parse
-from keras_dream.weights.locate import sha256_of
+from keras_dream.weights.verify import sha256_of
 from keras_dream.zoo import catalogue, load
 from keras_dream.zoo.network import Network
 

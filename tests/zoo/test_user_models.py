@@ -91,6 +91,17 @@ def test_statistics_that_fit_two_levels_may_be_stated():
         np.testing.assert_allclose(found, seen(model, levels), rtol=1e-4, atol=1e-4)
 
 
+def test_a_stated_preprocessing_counts_with_a_notice():
+    model, image = stack(layers.Rescaling(1 / 255)), picture()
+    dreamer = Dreamer(model, preprocessing="0-1")
+    made = dreamer.features(image, ["seen"])["seen"]
+    np.testing.assert_allclose(made, seen(model, image), rtol=1e-4, atol=1e-5)
+    dream = dreamer.dream(image, BASE.but(objective="seen"))
+    (notice,) = dream.record.notices
+    assert notice.startswith("The preprocessing is 0-1, as stated")
+    assert dream.recipe.preprocessing == "0-1"
+
+
 @pytest.mark.parametrize("module", ["vgg16", "densenet", "mobilenet_v2"])
 def test_preprocess_input_inside_a_model(module):
     """The documented way of transfer learning leaves bare operators in the model."""

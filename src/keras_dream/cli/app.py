@@ -40,7 +40,7 @@ def _version() -> str:
 app = App(
     name="dream",
     usage=_USAGE,
-    help="DeepDream: change a photo so that a neural network sees more in it.",
+    help="DeepDream: amplify what a neural network sees in a photo.",
     help_epilogue=_EXAMPLES,
     help_format="plaintext",
     version=_version,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dream.cli.interrupts import STOPPED, Interrupts
-from keras_dream.cli.options import networks_given, weights_of
+from keras_dream.cli.network_files import networks_of, weights_of
 from keras_dream.cli.output import write_stderr
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import (
@@ -70,9 +70,9 @@ class Request:
 
     @property
     def networks(self) -> "list[Network]":
-        """The networks that the user gave files for."""
+        """The networks for which the user named files."""
         weights = weights_of(self.weights, self.recipe)
-        return networks_given(self.models, weights, trusted=self.trust_model)
+        return networks_of(self.models, weights, trusted=self.trust_model)
 
 
 @dataclass(frozen=True)

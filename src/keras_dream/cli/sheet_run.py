@@ -15,12 +15,12 @@ from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.cli.reporters.eta import in_words
 from keras_dream.errors import InputError, short_repr
-from keras_dream.events import CellDone, CellProgress, Planned, Saved, Stopped
+from keras_dream.events import CellDone, Planned, Saved, Stopped
 from keras_dream.files import CELLS
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
-    from keras_dream.sheets.work import Dreamers, Progress, Sheet, Work
+    from keras_dream.sheets.run import Dreamers, SheetRun
 
 MOST_SECONDS = 3600
 """A sheet that is predicted to take longer than an hour asks for `--yes`."""
@@ -33,7 +33,7 @@ class SheetFlags:
 
     trust_model: Annotated[
         Trust,
-        Parameter(help="allow a .keras file; building a model runs its author's code"),
+        Parameter(help="open a .keras file; only for files from authors you trust"),
     ] = False
     fresh: Annotated[
         Switch, Parameter(group=FILES, help="dream cells again that are in the folder")
@@ -83,72 +83,51 @@ def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
     Raises:
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
-    from keras_dream.sheets.work import Work
+    from keras_dream.sheets.run import SheetRun
 
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
     with reporter, Interrupts() as interrupts:
-        work: Work | None = None
+        run: SheetRun | None = None
         done = 0
         try:
             plan, dreamers = prepare(places, reporter)
-            work = Work(plan, dreamers, folder=places.folder, fresh=flags.fresh)
-            done = work.ready
-            reporter.report(_cost(work, places, agreed=flags.yes))
-            steps = work.run()
-            while True:
+            run = SheetRun(plan, dreamers, folder=places.folder, fresh=flags.fresh)
+            done = run.ready
+            reporter.report(_cost(run, places, agreed=flags.yes))
+            interrupts.check()
+            for event in run:
+                reporter.report(event)
+                done += isinstance(event, CellDone) and not event.reused
                 interrupts.check()
-                try:
-                    progress = next(steps)
-                except StopIteration as ended:
-                    sheet: Sheet = ended.value
-                    break
-                reporter.report(_event(progress))
-                done += progress.made is not None and not progress.reused
             interrupts.ignore()
         except KeyboardInterrupt:
             interrupts.ignore()
             reporter.report(Stopped())
-            write_stderr(_stopped(work, done, places))
+            write_stderr(_stopped(run, done, places))
             return STOPPED
-        sheet.save(places.out)
+        run.sheet.save(places.out)
         reporter.report(Saved(str(places.out), complete=True))
     return 0
 
 
-def _event(progress: "Progress") -> CellProgress | CellDone:
-    """Returns the event of a step or of a finished cell."""
-    made, recipe = progress.made, progress.cell.recipe
-    if made is None:
-        name = str(recipe.objective or progress.cell.name)
-        return CellProgress(progress.number, name, progress.done)
-    return CellDone(
-        number=progress.number,
-        objective=made.recipe.objective,
-        path=str(made.path) if made.path else None,
-        reused=progress.reused,
-        silent=made.silent,
-        done=progress.done,
-    )
-
-
-def _cost(work: "Work", places: Places, *, agreed: bool) -> Planned:
+def _cost(run: "SheetRun", places: Places, *, agreed: bool) -> Planned:
     """Returns what a sheet costs, and asks for `--yes` where that is much."""
     hint = "try fewer cells, fewer steps, smaller ones, or --yes"
-    if not agreed and work.cost > MOST_WORK:
+    if not agreed and run.work > MOST_WORK:
         raise InputError(
             f"Work of more than {MOST_WORK:,} pixels times steps must be agreed to "
             "with --yes",
-            received=f"{len(work.missing)} dreams of {work.cost:,} in all",
+            received=f"{len(run.missing)} dreams of {run.work:,} in all",
             hint=hint,
         )
     if not agreed:
-        check_memory(*work.memory())
+        check_memory(*run.memory())
     cost = Planned(
-        cells=len(work.plan.cells),
-        ready=work.ready,
-        missing=len(work.missing),
-        work=work.cost,
-        seconds=work.seconds,
+        cells=len(run.plan.cells),
+        ready=run.ready,
+        missing=len(run.missing),
+        work=run.work,
+        seconds=run.seconds,
         folder=str(places.folder),
         path=str(places.out),
     )
@@ -163,11 +142,11 @@ def _cost(work: "Work", places: Places, *, agreed: bool) -> Planned:
     return cost
 
 
-def _stopped(work: "Work | None", done: int, places: Places) -> str:
-    if work is None or not done:
+def _stopped(run: "SheetRun | None", done: int, places: Places) -> str:
+    if run is None or not done:
         return "dream: Stopped before the first cell was done; no sheet is drawn."
     return (
-        f"dream: Stopped; {done} of {len(work.plan.cells)} cells are kept in "
+        f"dream: Stopped; {done} of {len(run.plan.cells)} cells are kept in "
         f"{short_repr(str(places.folder))}, and the same command goes on from there."
     )
 

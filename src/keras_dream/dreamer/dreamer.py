@@ -178,8 +178,9 @@ class Dreamer:
     def octaves(
         self, size: Size, recipe: Recipe
     ) -> tuple[tuple[Octave, ...], tuple[str, ...]]:
-        """Returns the octaves that a dream will run, and notices on the others.
+        """Returns the octaves that a dream will run, and notices.
 
+        They are on octaves that are left out, and on how the networks were loaded.
         Nothing is put on a device for that.
 
         Args:
@@ -190,7 +191,8 @@ class Dreamer:
             PictureError: If no octave is large enough for the layers.
             NetworkError, ObjectiveError: As for `gradient`.
         """
-        graphs = self._ensemble.graphs(self.complete(recipe))
+        recipe = self.complete(recipe)
+        graphs = self._ensemble.graphs(recipe)
         smallest = max(graph.smallest_run() for graph in graphs)
         if recipe.small_octaves == "skip":
             smallest = max(smallest, *(graph.smallest() for graph in graphs))
@@ -208,14 +210,17 @@ class Dreamer:
         for octave in kept:
             for graph in graphs:
                 graph.graph.plan(*octave.size)
-        notices = tuple(
+        loading = [
+            n for used in self._ensemble.used(recipe) for n in used.graph.notices
+        ]
+        skipped = [
             f"Octave {octave.number} of {len(every)} is skipped: at "
             f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
             f"layers, which need {smallest}."
             for octave in every
             if octave not in kept
-        )
-        return kept, notices
+        ]
+        return kept, (*loading, *skipped)
 
     def steps(
         self,

@@ -201,7 +201,8 @@ class Responses:
         """
         graph = truncate(self._graph, frozenset(nodes))
         plan = graph.plan(image.shape[0], image.shape[1])
-        run = self._backend.function(Program(graph, nodes, self._backend))
+        program = Program(graph, nodes, self._backend)
+        run = self._backend.function(program, static=bool(graph.opaque))
         arrays = run(self._backend.image(image), plan.values)
         for node, array in zip(nodes, arrays, strict=True):
             if not self._backend.is_finite(array):

@@ -52,9 +52,6 @@ class KerasCall:
         import keras
 
         args, kwargs = self._arguments(tensors)
-        # A layer may train by default, and nothing around it tells it not to.
-        if "training" in getattr(self._operation, "call_signature_parameters", ()):
-            kwargs["training"] = False
         with keras.StatelessScope(self._state, initialize_variables=False):
             return keras.tree.flatten(self._operation(*args, **kwargs))
 
@@ -81,7 +78,10 @@ class KerasCall:
             lambda x: tensor_of.get(id(x), x), (self._args, self._kwargs)
         )
         args, kwargs = filled
-        return args, dict(kwargs)
+        # A layer may train by default, and nothing around it tells it not to.
+        if "training" in getattr(self._operation, "call_signature_parameters", ()):
+            kwargs = {**kwargs, "training": False}
+        return args, kwargs
 
 
 class OpaqueLayer:

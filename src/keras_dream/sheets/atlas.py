@@ -14,28 +14,29 @@ from keras_dream.graph.layers import chief_layers, matching, names
 from keras_dream.graph.passes import truncate
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture
-from keras_dream.pictures.synthetic import leaves, noise
+from keras_dream.pictures.synthetic import leaves, noise, round_to_8_bits
 from keras_dream.recipe.objectives import Class, Layer, parse
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
 from keras_dream.sheets.cells import open_folder
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count
-from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
+from keras_dream.sheets.run import Dreamers, SheetRun
+from keras_dream.sheets.sheet import Sheet
 
 SIDE = 96
-LEAST_SIDE, MOST_SIDE = 16, 2048  # pixels
+MIN_SIDE, MAX_SIDE = 16, 2048  # pixels
 FIRST_CHANNELS = 16
 COLUMNS = 16
 
 CONTRAST = 0.4
-"""Of the noise that a cell begins with, against that of photographs: enough to wake
-most channels, too little to be seen beside what they paint."""
+"""The contrast of the noise that a cell starts from, relative to photographs: enough
+for most channels to respond, too little to be visible in the dream."""
 
 LEAVES = 8
-"""Pictures of fallen leaves that are tried for channels that no noise wakes: those of
-deep layers wait for edges and corners."""
+"""How many pictures of leaves are tried for channels that do not respond to noise:
+those of deep layers respond to edges and corners."""
 
-_TAKEN = ("network", "objective")
+_SET_BY_CELLS = ("network", "objective")
 _OPTIONS = ("weights", "preprocessing", "trust_model")
 
 
@@ -57,17 +58,17 @@ def atlas(
     Args:
         network: A network's name, a built `keras.Model`, or a `Dreamer`.
         layers: Names of layers or patterns of them, such as "mixed*"; without any, the
-            chief layers, or none of them where `classes` are asked for.
-        channels: Such as "0-15,40", or "all"; of each layer those that it has. None
-            takes the first 16 of a layer, and all classes.
+            ends of the network's blocks, or no layers if `classes` is set.
+        channels: Such as "0-15,40", or "all"; those that a layer lacks are skipped.
+            None means the first 16 of a layer, and all classes.
         classes: Whether to dream the classes, too.
         size: The side of a cell in pixels. A layer that needs more is dreamed at its
             smallest size and shrunk.
         columns: The most cells in a row of a picture.
-        folder: Where cells are kept and found again, or None to keep none.
-        fresh: Whether to dream again what is there.
-        recipe: Settings that are put over those of `recipe_for`.
-        **settings: Any setting of the recipe, put over it; any run setting, and
+        folder: Where cells are saved and reused from, or None to save none.
+        fresh: Whether to dream cells again that are in the folder.
+        recipe: Settings that override those of `recipe_for`.
+        **settings: Any setting of the recipe, which overrides it; any run setting, and
             `weights`, `preprocessing` and `trust_model`, as for `Dreamer`.
 
     Returns:
@@ -77,9 +78,9 @@ def atlas(
         ObjectiveError: If a pattern matches no layer, or no layer has such channels.
         DreamError: As for `Dreamer` and `Dreamer.steps`.
     """
-    run = run_of(settings)
+    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
     options = pop_keys(settings, _OPTIONS)
-    chosen = (recipe or Recipe()).but(**settings)
+    overrides = (recipe or Recipe()).but(**settings)
     dreamer = network
     if not isinstance(network, Dreamer):
         dreamer = Dreamer(network, run=run, classifier=classes, **options)
@@ -90,17 +91,17 @@ def atlas(
         classes=classes,
         size=size,
         columns=columns,
-        recipe=chosen,
+        recipe=overrides,
     )
-    kept = None if folder is None else Path(folder)
-    if kept is not None:
-        keep_starts(plan, kept)
-    work = Work(plan, Dreamers((), dreamer=dreamer), folder=kept, fresh=fresh)
-    return to_the_end(work)
+    path = None if folder is None else Path(folder)
+    if path is not None:
+        save_starts(plan, path)
+    dreamers = Dreamers((), dreamer=dreamer)
+    return SheetRun(plan, dreamers, folder=path, fresh=fresh).finish()
 
 
 def recipe_for(size: int) -> Recipe:
-    """Returns what cells of a size are dreamed with, but for network and objective.
+    """Returns the recipe of cells of a size, without network and objective.
 
     Chosen by eye on the built-in network.
 
@@ -108,11 +109,11 @@ def recipe_for(size: int) -> Recipe:
         size: The side of a cell in pixels.
     """
     return Recipe(
-        loss="mean",  # squares would favour the place that is strong already
+        loss="mean",  # squares would favour positions that respond already
         octaves=5,
         steps=20,
         jitter=max(1, size // 16),
-        detail="none",  # the noise is nobody's photo: nothing of it need come back
+        detail="none",  # detail of the noise need not be put back
     )
 
 
@@ -129,7 +130,7 @@ def plan_atlas(
     """Returns the plan of an atlas.
 
     Args:
-        dreamer: Who dreams it; of several networks, the first is asked.
+        dreamer: Its dreamer; of several networks, the first is drawn.
         layers: As for `atlas`.
         channels: As for `atlas`.
         classes: As for `atlas`.
@@ -139,19 +140,19 @@ def plan_atlas(
 
     Raises:
         ObjectiveError: As for `atlas`.
-        InputError: If a size or a setting cannot be.
+        InputError: If a size or a setting is out of range.
     """
-    given = recipe or Recipe()
-    _check(size, columns, given)
-    base = given.over(recipe_for(size)).but(network=dreamer.network)
-    drawer = _Drawer(dreamer, size, columns, base, numbers(channels))
+    overrides = recipe or Recipe()
+    _check(size, columns, overrides)
+    base = overrides.over(recipe_for(size)).but(network=dreamer.network)
+    planner = _Planner(dreamer, size, columns, base, numbers(channels))
     sections: list[Section] = []
     if layers or not classes:
         graph = dreamer.graph
         nodes = matching(graph, layers, chief_first=True) if layers else None
-        sections += drawer.layers(chief_layers(graph) if nodes is None else nodes)
+        sections += planner.layers(chief_layers(graph) if nodes is None else nodes)
     if classes:
-        sections.append(drawer.classes())
+        sections.append(planner.classes())
     count = sum(len(section.cells) for section in sections)
     octaves = f"{base.octaves} octave{'' if base.octaves == 1 else 's'}"
     return Plan(
@@ -175,13 +176,13 @@ def numbers(text: str | None) -> tuple[int, ...] | None:
     """Reads channels as they are written in objectives: "0-15,40".
 
     Args:
-        text: Such, "all", or None.
+        text: Such text, "all", or None.
 
     Returns:
-        The numbers, ascending; empty for all, None for none given.
+        The numbers, ascending; empty for "all", None for None.
 
     Raises:
-        ObjectiveError: If the text is something else.
+        ObjectiveError: If the text is neither.
     """
     if text is None or text.strip() == "all":
         return None if text is None else ()
@@ -199,15 +200,15 @@ def numbers(text: str | None) -> tuple[int, ...] | None:
     return target.channels
 
 
-def keep_starts(plan: Plan, folder: Path) -> None:
-    """Saves what the cells begin with beside them, so that each can be made again.
+def save_starts(plan: Plan, folder: Path) -> None:
+    """Saves the pictures that cells start from beside them, for `dream replay`.
 
     Args:
         plan: An atlas.
         folder: Where its cells are.
 
     Raises:
-        OutputError: If the folder cannot be made or takes no files.
+        OutputError: If the folder cannot be created or written to.
     """
     open_folder(folder)
     for picture in {cell.picture.name: cell.picture for cell in plan.cells}.values():
@@ -215,8 +216,8 @@ def keep_starts(plan: Plan, folder: Path) -> None:
             save_picture(folder / picture.name, picture.pixels)
 
 
-class _Drawer:
-    """Draws up the sections of an atlas."""
+class _Planner:
+    """Plans the sections of an atlas."""
 
     def __init__(
         self,
@@ -224,42 +225,43 @@ class _Drawer:
         size: int,
         columns: int,
         recipe: Recipe,
-        chosen: tuple[int, ...] | None,
+        channels: tuple[int, ...] | None,
     ):
         self._dreamer = dreamer
         self._graph = dreamer.graph
         self._size = size
         self._columns = columns
         self._recipe = recipe
-        self._chosen = chosen
-        self._known: dict[str, Picture] = {}
+        self._channels = channels
+        self._pictures: dict[str, Picture] = {}
 
     def layers(self, nodes: Sequence[str]) -> list[Section]:
         """Returns a section for each layer that has any of the channels."""
-        known, counts = names(self._graph), self._graph.channels()
-        found: list[Section] = []
+        layer_names, counts = names(self._graph), self._graph.channels()
+        sections: list[Section] = []
         for node in nodes:
-            first = range(FIRST_CHANNELS) if self._chosen is None else self._chosen
+            name = layer_names[node]
+            first = range(FIRST_CHANNELS) if self._channels is None else self._channels
             channels = [c for c in first or range(counts[node]) if c < counts[node]]
             if not channels:
                 continue
-            starts = self._waking(known[node], self._smallest(node), channels)
+            starts = self._choose_starts(name, self._smallest(node), channels)
             cells = [
                 Cell(
-                    name=f"{known[node]}-{channel}",
+                    name=f"{name}-{channel}",
                     label=str(channel),
-                    recipe=self._aiming(Layer.named(known[node], (channel,)).text),
+                    recipe=self._recipe_of(Layer.named(name, (channel,)).text),
                     picture=starts[channel],
                     like=f"layer {node}",
                 )
                 for channel in channels
             ]
-            found.append(Section(known[node], cells, self._columns))
-            check_count(sum(len(s.cells) for s in found), "try fewer --channels")
-        if not found:
+            sections.append(Section(name, cells, self._columns))
+            check_count(sum(len(s.cells) for s in sections), "try fewer --channels")
+        if not sections:
             widest = max((counts[node] for node in nodes), default=0)
-            raise _no_channels("Channels", widest, self._chosen)
-        return found
+            raise _no_channels("Channels", widest, self._channels)
+        return sections
 
     def classes(self) -> Section:
         """Returns the section of the classes."""
@@ -271,58 +273,58 @@ class _Drawer:
                 hint="leave --classes out",
             )
         count = graph.channels()[graph.classifier]
-        known = graph.classes or tuple(map(str, range(count)))
+        class_names = graph.classes or tuple(map(str, range(count)))
         side = max(self._size, self._smallest(graph.classifier))
         start = next(self._starts(side))
-        chosen = [n for n in self._chosen or range(count) if n < count]
-        if not chosen:
-            raise _no_channels("Channels of the classes", count, self._chosen)
+        numbers = [n for n in self._channels or range(count) if n < count]
+        if not numbers:
+            raise _no_channels("Channels of the classes", count, self._channels)
         cells = [
             Cell(
-                name=f"class-{known[n]}",
-                label=known[n],
-                recipe=self._aiming(Class(known[n]).text),
+                name=f"class-{class_names[n]}",
+                label=class_names[n],
+                recipe=self._recipe_of(Class(class_names[n]).text),
                 picture=start,
                 like="classes",
             )
-            for n in chosen
+            for n in numbers
         ]
         return Section("classes", cells, self._columns)
 
-    def _aiming(self, objective: str) -> Recipe:
+    def _recipe_of(self, objective: str) -> Recipe:
         return self._recipe.but(objective=objective)
 
     def _smallest(self, node: str) -> int:
         graph = truncate(self._graph, frozenset({node}))
         return graph.smallest(self._recipe.border, [node])
 
-    def _waking(
+    def _choose_starts(
         self, layer: str, least: int, channels: Sequence[int]
     ) -> dict[int, Picture]:
-        """Returns what each channel begins with: the first start that wakes it.
+        """Returns the picture that each channel starts from: the first with a response.
 
-        Where an activation is 0 everywhere, behind a ReLU, there is no slope to climb.
-        A channel that none wakes begins with the first.
+        Where an activation is 0 everywhere, behind a ReLU, the gradient is 0, too. A
+        channel that responds to none starts from the first.
         """
-        found: dict[int, Picture] = {}
+        chosen: dict[int, Picture] = {}
         first: Picture | None = None
         for start in self._starts(max(self._size, least)):
             first = first or start
-            awake = self._awake(start, layer)
+            responds = self._responds(start, layer)
             for channel in channels:
-                if awake[channel]:
-                    found.setdefault(channel, start)
-            if len(found) == len(channels):
-                return found
-        return {channel: found.get(channel, first) for channel in channels if first}
+                if responds[channel]:
+                    chosen.setdefault(channel, start)
+            if len(chosen) == len(channels):
+                return chosen
+        return {channel: chosen.get(channel, first) for channel in channels if first}
 
-    def _awake(self, start: Picture, layer: str) -> np.ndarray:
+    def _responds(self, start: Picture, layer: str) -> np.ndarray:
         """Returns which of a layer's channels respond to a start, bool (channels,)."""
-        maps = self._dreamer.features(start.pixels, [layer])[layer]
-        return np.abs(maps).max(axis=(0, 1)) > 0
+        feature_map = self._dreamer.features(start.pixels, [layer])[layer]
+        return np.abs(feature_map).max(axis=(0, 1)) > 0
 
     def _starts(self, side: int) -> Iterator[Picture]:
-        """Yields what cells may begin with, the plainest first."""
+        """Yields pictures that cells may start from, the plainest first."""
         size = (side, side)
         yield self._picture(f"noise-{side}", lambda: _faint(noise(0, size)))
         yield self._picture(f"noise-strong-{side}", lambda: noise(0, size))
@@ -331,30 +333,29 @@ class _Drawer:
             yield self._picture(name, functools.partial(leaves, seed, size))
 
     def _picture(self, name: str, make: Callable[[], np.ndarray]) -> Picture:
-        if name not in self._known:
-            self._known[name] = Picture(make(), name=f"{name}.png")
-        return self._known[name]
+        if name not in self._pictures:
+            self._pictures[name] = Picture(make(), name=f"{name}.png")
+        return self._pictures[name]
 
 
 def _faint(image: np.ndarray) -> np.ndarray:
-    """Returns an image of low contrast, in whole 255ths as a saved picture has them."""
-    faint = 0.5 + CONTRAST * (image.astype(np.float64) - 0.5)
-    return (np.rint(faint * 255) / 255).astype(np.float32)
+    """Returns an image with its contrast reduced."""
+    return round_to_8_bits(0.5 + CONTRAST * (image.astype(np.float64) - 0.5))
 
 
 def _no_channels(
-    what: str, count: int, chosen: tuple[int, ...] | None
+    name: str, count: int, channels: tuple[int, ...] | None
 ) -> ObjectiveError:
     return ObjectiveError(
-        f"{what} must be below {count}, the most that there are",
-        received=", ".join(map(str, (chosen or ())[:5])),
+        f"{name} must be below {count}, the most that there are",
+        received=", ".join(map(str, (channels or ())[:5])),
         hint="see `dream layers NETWORK`",
     )
 
 
 def _check(size: int, columns: int, recipe: Recipe) -> None:
     for name, value, low, high in (
-        ("size", size, LEAST_SIDE, MOST_SIDE),
+        ("size", size, MIN_SIDE, MAX_SIDE),
         ("columns", columns, 1, 1000),
     ):
         if not low <= value <= high:
@@ -363,7 +364,7 @@ def _check(size: int, columns: int, recipe: Recipe) -> None:
                 received=str(value),
                 hint=f"try {SIDE if name == 'size' else COLUMNS}",
             )
-    for name in _TAKEN:
+    for name in _SET_BY_CELLS:
         if name in recipe.model_fields_set:
             raise SettingError(
                 f"`{name}` must be left out for an atlas, which sets it for each cell",

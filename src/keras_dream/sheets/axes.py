@@ -1,4 +1,4 @@
-"""The axes of a grid: which settings vary, and which recipes that makes."""
+"""The axes of a grid: which settings vary, and the recipes of all combinations."""
 
 import contextlib
 import itertools
@@ -29,7 +29,7 @@ class Axis:
     Attributes:
         letter: "x", "y" or "z".
         name: A setting of the recipe, or "preset".
-        values: As they were given, text or what the setting takes.
+        values: Text, or what the setting takes.
     """
 
     letter: str
@@ -38,49 +38,49 @@ class Axis:
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """The name and each value as text."""
+        """The heads of columns or rows: the name with each value as text."""
         return tuple(Head(self.name, text_of(value)) for value in self.values)
 
 
 def read_axes(
-    **given: str | Mapping[str, Sequence[Any]] | None,
+    **axes: str | Mapping[str, Sequence[Any]] | None,
 ) -> tuple[tuple[Axis, ...], dict[str, Any]]:
     """Reads axes, by their letters.
 
     Args:
-        **given: Of x, y and z: "name=value|value", {"name": [value, …]}, or None.
+        **axes: Any of x, y and z: "name=value|value", {"name": [value, …]}, or None.
 
     Returns:
-        The axes, and the model files that networks of theirs stand for.
+        The axes, and the model files of networks among their values.
 
     Raises:
         SettingError: If one cannot be read, or two vary the same setting.
     """
-    axes = tuple(_axis(letter, axis) for letter, axis in given.items() if axis)
+    parsed = tuple(_axis(letter, axis) for letter, axis in axes.items() if axis)
     letters: dict[str, str] = {}
-    for axis in axes:
+    for axis in parsed:
         if axis.name in letters:
             raise SettingError(
                 "The axes of a grid must vary different settings",
                 received=f"{axis.name} as {letters[axis.name]} and as {axis.letter}",
-                hint="put all values into one of them",
+                hint="put all values on one of them",
             )
         letters[axis.name] = axis.letter
-    if not axes:
+    if not parsed:
         raise SettingError(
             "A grid must have an axis",
             received="none",
             hint="try --x 'step_size=0.005|0.01|0.02'",
         )
     models: dict[str, Any] = {}
-    return tuple(_named(axis, models) for axis in axes), models
+    return tuple(_named(axis, models) for axis in parsed), models
 
 
 def _named(axis: Axis, models: dict[str, Any]) -> Axis:
-    """Returns an axis whose model files go by their names, as recipes name them."""
+    """Returns an axis with the names of model files in the place of their paths."""
     with named_errors(f"Axis {axis.letter}"):
-        made = tuple(_named_value(axis.name, value, models) for value in axis.values)
-    return replace(axis, values=made)
+        values = tuple(_named_value(axis.name, value, models) for value in axis.values)
+    return replace(axis, values=values)
 
 
 def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
@@ -96,7 +96,7 @@ def _named_value(setting: str, value: Any, models: dict[str, Any]) -> Any:
 
 
 def choices(axis: Axis | None) -> Iterator[dict[str, Any]]:
-    """Yields each value of an axis by its name; for no axis, nothing chosen, once."""
+    """Yields each value of an axis by its name; for no axis, one empty dictionary."""
     if axis is None:
         yield {}
         return
@@ -108,8 +108,8 @@ def recipe_of(base: Recipe, over: Recipe, chosen: Mapping[str, Any]) -> Recipe:
     """Returns the recipe of a cell.
 
     Args:
-        base: What all cells have in common; a chosen preset takes its place.
-        over: Settings that are put over that.
+        base: The recipe of all cells; a chosen preset replaces it.
+        over: Settings that override it.
         chosen: A value of each axis.
     """
     settings: dict[str, Any] = {}
@@ -132,8 +132,8 @@ def settings_of(name: str, value: Any) -> dict[str, Any]:
     """
     if name != "network" or not isinstance(value, str):
         return {name: value}
-    if found := _WITH_MODE.fullmatch(value):
-        return found.groupdict()
+    if match := _WITH_MODE.fullmatch(value):
+        return match.groupdict()
     return (
         {name: value}
         if user_models.is_file(value)
@@ -142,20 +142,20 @@ def settings_of(name: str, value: Any) -> dict[str, Any]:
 
 
 def recipes_of(axes: Sequence[Axis], base: Recipe, over: Recipe) -> Iterator[Recipe]:
-    """Yields the recipe of every cell that there can be; arguments as above."""
+    """Yields the recipe of every possible cell; arguments as for `recipe_of`."""
     for values in itertools.product(*(choices(axis) for axis in axes)):
-        chosen = {name: value for one in values for name, value in one.items()}
+        chosen = {name: value for choice in values for name, value in choice.items()}
         with contextlib.suppress(DreamError):
             yield recipe_of(base, over, chosen)
 
 
-def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
-    if isinstance(given, str):
-        name, equals, text = given.partition("=")
+def _axis(letter: str, axis: str | Mapping[str, Sequence[Any]]) -> Axis:
+    if isinstance(axis, str):
+        name, equals, text = axis.partition("=")
         values: Sequence[Any] = [v.strip() for v in _BAR.split(text)] if equals else ()
         pairs = {name.strip(): values}
     else:
-        pairs = dict(given)
+        pairs = dict(axis)
     if len(pairs) != 1:
         raise SettingError(
             f"Axis {letter} must vary one setting",
@@ -167,23 +167,23 @@ def _axis(letter: str, given: str | Mapping[str, Sequence[Any]]) -> Axis:
     if not texts or not all(texts):
         raise SettingError(
             f"Axis {letter} must be a setting, =, and values with | between them",
-            received=short_repr(given),
+            received=short_repr(axis),
             hint=f"try --{letter} 'step_size=0.005|0.01|0.02'",
         )
     if len(set(texts)) < len(texts):
         raise SettingError(
             f"Axis {letter} must have different values",
-            received=short_repr(given),
+            received=short_repr(axis),
             hint="keep one of those that are equal",
         )
     return Axis(letter, _checked_name(letter, name), tuple(values))
 
 
 def _checked_name(letter: str, name: str) -> str:
-    """Returns a setting's name; as a flag it is written with dashes."""
+    """Returns a setting's name, which may be written as a flag with dashes."""
     plain = name.removeprefix("--").replace("-", "_")
-    known = [*Recipe.model_fields, PRESET]
-    if plain in known and plain != "schema_number":
+    settings = [*Recipe.model_fields, PRESET]
+    if plain in settings and plain != "schema_number":
         return plain
     is_run = plain in RunSettings.model_fields
     raise SettingError(
@@ -191,31 +191,31 @@ def _checked_name(letter: str, name: str) -> str:
         received=f"{short_repr(name)}, which is how a dream is computed"
         if is_run
         else short_repr(name),
-        hint="give it once, as a flag" if is_run else nearest(plain, known),
+        hint="give it once, as a flag" if is_run else nearest(plain, settings),
     )
 
 
 def check_values(axes: Sequence[Axis]) -> None:
-    """Refuses a value by the recipe's own sentence, with the axis named."""
+    """Refuses a wrong value with the recipe's own sentence and the axis' letter."""
     for axis in axes:
         for value in axis.values:
             with named_errors(f"Axis {axis.letter}"):
                 if axis.name == PRESET:
                     preset(str(value))
                 else:
-                    # By itself: what goes together is seen cell by cell.
+                    # Alone: combinations are checked cell by cell.
                     _check_value(Recipe.of(settings_of(axis.name, value)), axis.name)
 
 
 def _check_value(recipe: Recipe, name: str) -> None:
-    """Looks closer at what a recipe takes as text."""
+    """Checks the networks of a recipe, which are text."""
     for network in (str(n.network) for n in recipe.networks):
         if name in ("network", "objective") and not user_models.is_file(network):
             catalogue.entry(network)
 
 
 def text_of(value: Any) -> str:
-    """Returns a value as a person would type it."""
+    """Returns a value as a user would type it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Network):

@@ -1,4 +1,4 @@
-"""Cells on disk: each is dreamed once and found again by what decides it."""
+"""Dreamed cells, and their files: each is named by what decides its pixels."""
 
 import hashlib
 import json
@@ -13,33 +13,34 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.result import Dream
 from keras_dream.errors import DreamError, InputError, OutputError, short_repr
 from keras_dream.files import check_output
-from keras_dream.pictures.encoding import SUFFIXES
+from keras_dream.pictures.decoding import to_float
+from keras_dream.pictures.drawing import fit, resize
+from keras_dream.pictures.encoding import SUFFIXES, over_white
 from keras_dream.pictures.metadata import read_notes
-from keras_dream.pictures.picture import Picture, read_picture, to_uint8
+from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
-from keras_dream.sheets.draw import shrunk
 from keras_dream.sheets.plan import Cell
 
-# What a record holds that does not decide the pixels, or not by itself: the name of
-# the source, what happened on the way, and the kind of machine. A sheet that was begun
+# Fields of a record that do not decide the pixels, or not by themselves: the source's
+# name, what happened during the run, and the kind of machine. A sheet that was started
 # on one machine may be finished on another.
-_BESIDE = ("versions", "processor", "source", "run", "steps", "losses", "notices",
+_NOT_DECIDING = ("versions", "processor", "source", "run", "steps", "losses", "notices",
            "complete")  # fmt: skip
 _DECIDING_RUN = ("backend", "precision")
 
-LEAST_SIDE = 32  # pixels of a photo, or of a cell of a grid
+MIN_SIDE = 32  # pixels of a photo, or of a cell of a grid
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """A cell that is dreamed.
+class DreamedCell:
+    """A cell with its dream.
 
     Attributes:
-        cell: Which one.
+        cell: The planned cell.
         image: float32 (h, w, 3) in [0, 1] at its size on the sheet, over white.
-        recipe: What decided it, with the network and the objective that were used.
-        path: Its file, with the whole dream and its recipe; None if it is not kept.
-        silent: Whether the loss was 0 at every step: then there was nothing to climb.
+        recipe: Its recipe, with the network and the objective that were used.
+        path: The file with the whole dream and its recipe; None if it is not saved.
+        silent: Whether the loss, and so the gradient, was 0 at every step.
     """
 
     cell: Cell
@@ -50,22 +51,22 @@ class Made:
 
     @property
     def label(self) -> str:
-        """What stands below the cell."""
+        """The text below the cell."""
         return f"{self.cell.label} silent".strip() if self.silent else self.cell.label
 
 
 def open_folder(folder: Path) -> Path:
-    """Makes a folder for cells and sees that it takes files.
+    """Creates a folder for cells and checks that files can be written there.
 
     Raises:
-        OutputError: If it cannot be made or takes none.
+        OutputError: If it cannot be created or written to.
     """
     try:
         folder.mkdir(exist_ok=True)
     except OSError as failure:
         reason = (failure.strerror or "refused").lower()
         raise OutputError(
-            "A folder for the cells must be made beside the sheet",
+            "A folder for the cells must be created beside the sheet",
             received=f"{short_repr(str(folder))} ({reason})",
             hint="try another name or another folder for the sheet",
         ) from failure
@@ -74,15 +75,15 @@ def open_folder(folder: Path) -> Path:
 
 
 def path_of(folder: Path, cell: Cell, dreamer: Dreamer) -> Path:
-    """Returns the file of a cell; whatever decides its pixels is in the name.
+    """Returns the file of a cell; its name has a hash of whatever decides its pixels.
 
     Args:
         folder: Where the cells are.
         cell: The cell.
-        dreamer: Who dreams it.
+        dreamer: The dreamer of its recipe.
     """
     record = asdict(dreamer.record(cell.picture))
-    deciding = {name: value for name, value in record.items() if name not in _BESIDE}
+    deciding = {name: record[name] for name in record if name not in _NOT_DECIDING}
     deciding["run"] = {name: record["run"].get(name) for name in _DECIDING_RUN}
     deciding["version"] = record["versions"].get("keras-dream")
     deciding["recipe"] = dreamer.complete(cell.recipe).model_dump(mode="json")
@@ -91,8 +92,8 @@ def path_of(folder: Path, cell: Cell, dreamer: Dreamer) -> Path:
     return folder / f"{plain[:60]}-{key}.png"
 
 
-def find(path: Path, cell: Cell, side: int) -> Made | None:
-    """Returns a cell that was dreamed before; None if it was not, or is damaged.
+def find(path: Path, cell: Cell, side: int) -> DreamedCell | None:
+    """Reads a cell that was dreamed before; None if there is none, or a damaged one.
 
     Args:
         path: Its file.
@@ -111,26 +112,26 @@ def find(path: Path, cell: Cell, side: int) -> Made | None:
     if not record.get("complete") or picture.pixels.shape[:2] != cell.size:
         return None
     image = on_sheet(picture.pixels, picture.alpha, side)
-    return Made(cell, image, recipe, path, _is_silent(losses))
+    return DreamedCell(cell, image, recipe, path, _is_silent(losses))
 
 
-def keep(dream: Dream, cell: Cell, path: Path | None, side: int) -> Made:
-    """Saves a cell's dream and returns what the sheet needs of it.
+def keep(dream: Dream, cell: Cell, path: Path | None, side: int) -> DreamedCell:
+    """Saves a cell's dream and returns it at its size on the sheet.
 
     Args:
         dream: The finished dream.
         cell: The cell.
-        path: Its file, or None to keep none.
+        path: Its file, or None to save none.
         side: The longer side on the sheet, in pixels.
 
     Raises:
-        SaveError: If the disk refuses.
+        SaveError: If it cannot be saved.
     """
     if path is not None:
         dream.save(path)
     losses = [loss for octave in dream.record.losses.values() for loss in octave]
     image = on_sheet(dream.image, dream.alpha, side)
-    return Made(cell, image, dream.recipe, path, _is_silent(losses))
+    return DreamedCell(cell, image, dream.recipe, path, _is_silent(losses))
 
 
 def on_sheet(image: np.ndarray, alpha: np.ndarray | None, side: int) -> np.ndarray:
@@ -144,38 +145,31 @@ def on_sheet(image: np.ndarray, alpha: np.ndarray | None, side: int) -> np.ndarr
     Returns:
         float32 (h, w, 3) in [0, 1].
     """
-    from PIL import Image
-
-    image = image.clip(0, 1)
     if alpha is not None:
-        opacity = alpha.clip(0, 1)[..., None]
-        image = image * opacity + (1 - opacity)
-    height, width = shrunk((image.shape[0], image.shape[1]), side)
-    whole = Image.fromarray(to_uint8(image))
-    if whole.size != (width, height):
-        whole = whole.resize((width, height), Image.Resampling.LANCZOS)
-    return np.asarray(whole, np.float32) / np.float32(255)
+        image = over_white(image, alpha)
+    size = fit((image.shape[0], image.shape[1]), (side, side))
+    return to_float(resize(image, size))
 
 
 def shrink(picture: Picture, side: int | None) -> Picture:
     """Returns a picture whose longer side is at most `side` pixels.
 
     Args:
-        picture: Any; it is left as it is where it is small enough.
-        side: Pixels, or None.
+        picture: Any picture.
+        side: Pixels, or None for the picture's own.
 
     Returns:
-        The picture itself, or a smaller one, opaque, of another name: it must be found
-        beside the cells when one of them is made again.
+        The picture itself, or a smaller, opaque one with another name, under which
+        `dream replay` finds it beside the cells.
 
     Raises:
-        InputError: If the side cannot be.
+        InputError: If the side is too small.
     """
     if side is None or max(picture.pixels.shape[:2]) <= side:
         return picture
-    if side < LEAST_SIDE:
+    if side < MIN_SIDE:
         raise InputError(
-            f"The side of a photo must be at least {LEAST_SIDE} pixels",
+            f"The side of a photo must be at least {MIN_SIDE} pixels",
             received=str(side),
             hint="try 600",
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from keras_dream.dreamer.dreamer import Dreamer, as_recipe
 from keras_dream.errors import InputError, SettingError, WeightsError
 from keras_dream.pictures.picture import Picture, as_picture
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
 from keras_dream.sheets.axes import (
     Axis,
@@ -18,9 +18,10 @@ from keras_dream.sheets.axes import (
     recipe_of,
     text_of,
 )
-from keras_dream.sheets.cells import LEAST_SIDE, shrink
+from keras_dream.sheets.cells import MIN_SIDE, shrink
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count, named_errors
-from keras_dream.sheets.work import Dreamers, Sheet, Work, run_of, to_the_end
+from keras_dream.sheets.run import Dreamers, SheetRun
+from keras_dream.sheets.sheet import Sheet
 from keras_dream.zoo import user_models
 from keras_dream.zoo.network import Network, as_networks, asks_for_class
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Photo
 
 SIDE = 320
-MOST_SIDE = 4096  # pixels
+MAX_SIDE = 4096  # pixels
 _OPTIONS = ("weights", "trust_model")
 
 
@@ -49,7 +50,7 @@ def grid(
 
     Args:
         photo: As for `Dreamer.steps`.
-        recipe: A recipe or the name of a preset: what all cells have in common.
+        recipe: The recipe of all cells, or the name of a preset.
         x: The columns: "objective=mixed2|mixed4", or {"objective": ["mixed2", …]}. Any
             setting of the recipe, or `preset`.
         y: The rows, in the same way, or None.
@@ -57,9 +58,9 @@ def grid(
         size: The longer side of a cell on the sheet, in pixels.
         photo_side: Shrink the photo to this longer side, in pixels, before it is
             dreamed; None dreams it as it is.
-        folder: Where cells are kept and found again, or None to keep none.
-        fresh: Whether to dream again what is there.
-        **settings: Any setting of the recipe, put over it and over presets; any run
+        folder: Where cells are saved and reused from, or None to save none.
+        fresh: Whether to dream cells again that are in the folder.
+        **settings: Any setting of the recipe, which overrides it and presets; any run
             setting, and `weights` and `trust_model`, as for `Dreamer`. `network` may be
             whatever `Dreamer` takes, or a `Dreamer`; an axis of networks may have
             `Network`s among its values.
@@ -74,7 +75,7 @@ def grid(
     model = settings.pop("network", None)
     if isinstance(model, str) and not user_models.is_file(model):
         settings["network"], model = model, None
-    run = run_of(settings)
+    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
     options = pop_keys(settings, _OPTIONS)
     axes, models = read_axes(x=x, y=y, z=z)
     trust = options.get("trust_model", False)
@@ -87,8 +88,8 @@ def grid(
         size=size,
     )
     dreamers = grid_dreamers(plan, run=run, model=model, networks=networks, **options)
-    kept = None if folder is None else Path(folder)
-    return to_the_end(Work(plan, dreamers, folder=kept, fresh=fresh))
+    path = None if folder is None else Path(folder)
+    return SheetRun(plan, dreamers, folder=path, fresh=fresh).finish()
 
 
 def plan_grid(
@@ -102,19 +103,19 @@ def plan_grid(
     """Returns the plan of a grid.
 
     Args:
-        picture: What every cell begins with.
-        axes: Of `read_axes`.
-        base: What all cells have in common; a preset axis takes its place.
-        over: Settings that are put over that, presets too, below the axes' own.
+        picture: The photo of every cell.
+        axes: The axes, from `read_axes`.
+        base: The recipe of all cells; values of a preset axis replace it.
+        over: Settings that override it, presets included; the axes override them.
         size: The longer side of a cell on the sheet, in pixels.
 
     Raises:
-        SettingError: If a name or a value of an axis is none of the recipe's.
-        InputError: If the size cannot be.
+        SettingError: If a name or a value of an axis is not one of the recipe's.
+        InputError: If the size is out of range.
     """
-    if not LEAST_SIDE <= size <= MOST_SIDE:
+    if not MIN_SIDE <= size <= MAX_SIDE:
         raise InputError(
-            f"`size` must be a whole number from {LEAST_SIDE} to {MOST_SIDE}",
+            f"`size` must be a whole number from {MIN_SIDE} to {MAX_SIDE}",
             received=str(size),
             hint=f"try {SIDE}",
         )
@@ -128,11 +129,11 @@ def plan_grid(
     sections = _sections(picture, by_letter, base, over or Recipe())
     name = picture.name or "a picture"
     height, width = picture.pixels.shape[:2]
-    stated = "".join(f", {key} = {text_of(v)}" for key, v in _stated(common, axes))
+    changed = "".join(f", {key} = {text_of(v)}" for key, v in _changed(common, axes))
     return Plan(
         kind="grid",
         title=f"{name}, by {' and '.join(axis.name for axis in axes)}",
-        subtitle=f"{count} dreams of {width} × {height} pixels{stated}",
+        subtitle=f"{count} dreams of {width} × {height} pixels{changed}",
         sections=sections,
         side=min(size, max(height, width)),
         about={
@@ -153,7 +154,7 @@ def grid_dreamers(
     trust_model: bool = False,
     **options: Any,
 ) -> Dreamers:
-    """Returns who dreams the cells of a grid.
+    """Returns the dreamers of a grid's cells.
 
     Args:
         plan: The grid.
@@ -231,19 +232,19 @@ def _cell(
     return Cell(name, "", recipe, picture, where)
 
 
-def _stated(common: Recipe, axes: Sequence[Axis]) -> list[tuple[str, Any]]:
-    """Returns what all cells have in common and the defaults have not."""
+def _changed(common: Recipe, axes: Sequence[Axis]) -> list[tuple[str, Any]]:
+    """Returns the settings of all cells that are not at their defaults."""
     varied = {axis.name for axis in axes}
-    plain = Recipe()
+    default = Recipe()
     return [
         (name, getattr(common, name))
         for name in Recipe.model_fields
-        if name not in varied and getattr(common, name) != getattr(plain, name)
+        if name not in varied and getattr(common, name) != getattr(default, name)
     ]
 
 
 def _without(settings: dict[str, Any], axes: Sequence[Axis]) -> dict[str, Any]:
-    """Returns what all cells have in common: no setting that an axis varies."""
+    """Returns settings without those that an axis varies."""
     return {k: v for k, v in settings.items() if k not in {axis.name for axis in axes}}
 
 

@@ -1,40 +1,39 @@
-"""The atlas as a page: one file, for any browser, without a network."""
+"""The atlas as an HTML page: one file for any browser, offline."""
 
 import base64
 import io
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
 from keras_dream.pictures.picture import to_uint8
-from keras_dream.sheets.cells import Made
-from keras_dream.sheets.work import Sheet
+from keras_dream.sheets.cells import DreamedCell
+from keras_dream.sheets.plan import Plan
 
 QUALITY = 90
-"""Of WebP, which every browser since 2020 shows: a third of a PNG's bytes, and cells
-look the same."""
+"""Of WebP, which every browser since 2020 shows: a third of a PNG's bytes, without a
+visible difference."""
 
 _PARTS = Path(__file__).parent
-# Nothing from anywhere else is fetched or run, whatever a layer is called.
+# Nothing else is fetched or run, whatever the names of layers contain.
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'"
 )
 
 
-def page(sheet: Sheet) -> str:
+def page(plan: Plan, cells: Iterable[DreamedCell]) -> str:
     """Returns an atlas as one HTML page with its pictures, style and script in it.
 
-    One file can be sent, moved and kept; the whole dreams stay in the cells' folder.
-
     Args:
-        sheet: The atlas.
+        plan: The atlas.
+        cells: Its cells in the plan's order, as small pictures; the whole dreams stay
+            in the folder of the cells.
     """
-    plan = sheet.plan
-    made = iter(sheet.cells)
+    rest = iter(cells)
     blocks = [
-        _section(number, section.title, [next(made) for _ in section.cells])
+        _section(number, section.title, [next(rest) for _ in section.cells])
         for number, section in enumerate(plan.sections)
     ]
     links = "".join(
@@ -54,7 +53,7 @@ def page(sheet: Sheet) -> str:
     )
 
 
-def _section(number: int, title: str, cells: list[Made]) -> str:
+def _section(number: int, title: str, cells: list[DreamedCell]) -> str:
     count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
     inner = "".join(_cells(title, cells))
     return (
@@ -63,24 +62,24 @@ def _section(number: int, title: str, cells: list[Made]) -> str:
     )
 
 
-def _cells(title: str, cells: list[Made]) -> Iterator[str]:
-    for made in cells:
-        objective = escape(str(made.recipe.objective))
-        height, width = made.image.shape[:2]
-        silent = " data-silent" if made.silent else ""
-        label = escape(made.label)
+def _cells(title: str, cells: list[DreamedCell]) -> Iterator[str]:
+    for cell in cells:
+        objective = escape(str(cell.recipe.objective))
+        height, width = cell.image.shape[:2]
+        silent = " data-silent" if cell.silent else ""
+        label = escape(cell.label)
         yield (
             f'<button type="button" class="cell" data-objective="{objective}"{silent}>'
-            f'<img src="{_data(made)}" width="{width}" height="{height}" '
+            f'<img src="{_data_uri(cell)}" width="{width}" height="{height}" '
             f'loading="lazy" decoding="async" alt="{escape(title)} {label}">'
             f"<span>{label}</span></button>\n"
         )
 
 
-def _data(made: Made) -> str:
+def _data_uri(cell: DreamedCell) -> str:
     """Returns a cell's picture as a data URI."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(to_uint8(made.image)).save(file, "WEBP", quality=QUALITY, method=4)
+    Image.fromarray(to_uint8(cell.image)).save(file, "WEBP", quality=QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Plans: which dreams make a sheet, and how they lie on it."""
+"""The plan of a sheet: its cells, and how they are arranged."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from keras_dream.geometry import Size
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
 
-MOST_CELLS = 100_000
-"""More cells than any network has channels in a layer: a slip of the keyboard."""
+MAX_CELLS = 100_000
+"""More than any layer has channels, and so a typing error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +20,13 @@ class Cell:
     """One dream of a sheet.
 
     Attributes:
-        name: What its file is called, without the key and the suffix.
-        label: What stands below it; "" where the heads say it all.
-        recipe: What decides it.
-        picture: What it begins with.
-        where: Its place in words, for errors; "" where the recipe tells it.
-        like: Cells of one text run the same layers at the same sizes, and so cost the
-            same; "" for a cell that is like no other.
+        name: The name of its file, without the hash and the suffix.
+        label: The text below it; "" for none.
+        recipe: Its recipe.
+        picture: The picture that it starts from.
+        where: Its place in words, for errors; "" for none.
+        like: Its kind: cells of one kind run the same layers at the same sizes, and so
+            cost the same; "" for a kind of its own.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Cell:
 
     @property
     def work(self) -> int:
-        """What it may cost, in pixels times steps."""
+        """Its most work, in pixels times steps."""
         return work(self.size, self.recipe)
 
 
 @dataclass(frozen=True)
 class Head:
-    """What stands over a column or beside a row: a setting and its value."""
+    """The head of a column or a row: a setting and its value."""
 
     name: str
     value: str
@@ -58,12 +58,12 @@ class Head:
 
 @dataclass(frozen=True)
 class Section:
-    """A block of cells with a heading of its own.
+    """A block of cells with a title.
 
     Attributes:
-        title: The heading; "" for none.
+        title: The title; "" for none.
         cells: Row by row.
-        columns: How many stand side by side.
+        columns: How many are in a row.
         column_heads: One for each column, or none.
         row_heads: One for each row, or none.
     """
@@ -81,8 +81,8 @@ class Plan:
 
     Attributes:
         kind: "atlas" or "grid".
-        title: What stands at its top.
-        subtitle: What stands below that.
+        title: The title.
+        subtitle: The line below the title.
         sections: The cells.
         side: The longer side of a cell on the sheet, in pixels.
         about: What the sheet is, as JSON types, for its metadata.
@@ -102,18 +102,18 @@ class Plan:
 
 
 def check_count(count: int, hint: str) -> None:
-    """Makes sure that a sheet has not more cells than anybody can mean.
+    """Checks that a sheet does not have too many cells.
 
     Args:
         count: How many cells it would have.
         hint: What to try instead.
 
     Raises:
-        OutputError: If they are too many.
+        OutputError: If it has.
     """
-    if count > MOST_CELLS:
+    if count > MAX_CELLS:
         raise OutputError(
-            f"A sheet must have at most {MOST_CELLS:,} cells",
+            f"A sheet must have at most {MAX_CELLS:,} cells",
             received=f"one of {count:,}",
             hint=hint,
         )
@@ -121,7 +121,7 @@ def check_count(count: int, hint: str) -> None:
 
 @contextlib.contextmanager
 def named_errors(where: str) -> Iterator[None]:
-    """Puts a place before the sentence of an error: which axis, which cell.
+    """Adds a place to the sentence of an error: which axis, which cell.
 
     Args:
         where: Such as "Axis x"; "" leaves errors as they are.

@@ -1,77 +1,102 @@
-"""The manifest of our cache: which hashes its files had when they were found good.
+"""The weights cache: its locks, and the table of hashes that were computed before.
 
-It only saves work and tells damage early. Where it is missing, broken or cannot be
-written, hashes are checked once more against what publishers state.
-
-Beside a hash it keeps the file's stamp (`stamp`), as git's index does: a file whose
-stamp has not changed is not read once more, since gigabytes take seconds at every
-start. `dream weights verify` always reads.
+The table `hashes.json` keeps the hashes of a file beside its stamp: size, times and
+inode. A file whose stamp is unchanged is not read again, as in git's index, because
+gigabytes take seconds at every start. The table only saves time: where it is missing,
+broken or cannot be written, hashes are computed again. `dream weights verify` always
+reads the files.
 """
 
 import contextlib
+import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from keras_dream.errors import DreamError
 from keras_dream.files import write_atomically
-from keras_dream.weights.source import home
+from keras_dream.weights.source import Hashes, home
 
-FILE = "manifest.json"
-POLL = 0.2  # seconds between two looks at a lock that somebody else holds
-PATIENCE = 5.0  # seconds for the manifest's own lock, which is held for milliseconds
-SETTLED = 2.0  # seconds: the coarsest clock of a file system, FAT's
-
-
-def read() -> dict[str, dict[str, str]]:
-    """Returns what is known of files: {name: {"sha256": …, "md5": …, "stamp": …}}."""
-    try:
-        found = json.loads((home() / FILE).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {
-        name: entry
-        for name, entry in found.items()
-        if isinstance(entry, dict) and all(isinstance(v, str) for v in entry.values())
-    }
+FILE = "hashes.json"
+PATIENCE = 5.0  # seconds to wait for a lock that is held for milliseconds
+CHUNK = 1 << 20  # bytes
 
 
-def note(changes: Mapping[str, Mapping[str, str] | None]) -> None:
-    """Puts entries into the manifest, atomically; None takes one out.
+class _Row(NamedTuple):
+    """What the table keeps of a file."""
 
-    A cache that cannot be written to goes without.
+    stamp: str
+    sha256: str
+    md5: str
+
+
+def hashes_of(path: Path, *, fresh: bool = False) -> Hashes:
+    """Returns the hashes of a file, from the table if its stamp is unchanged.
+
+    Args:
+        path: The file.
+        fresh: Read it in any case.
+
+    Raises:
+        OSError: If it cannot be read.
     """
-    with contextlib.suppress(OSError, DreamError, TimeoutError):
-        home().mkdir(parents=True, exist_ok=True)
-        with locked(home() / FILE, patience=PATIENCE):
-            entries = {**read(), **changes}
-            kept = {name: dict(e) for name, e in entries.items() if e is not None}
-            text = json.dumps(kept, indent=1, sort_keys=True)
-            write_atomically(home() / FILE, text.encode())
+    known = None if fresh else recorded(path)
+    if known is not None:
+        return known
+    stamp = stamp_of(path)  # before reading: what is written meanwhile changes it
+    hashes = compute_hashes(path)
+    _change(path, _Row(stamp, *hashes))
+    return hashes
 
 
-def stamp(path: Path) -> str:
+def compute_hashes(path: Path) -> Hashes:
+    """Reads a file once and returns its hashes.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            sha256.update(chunk)
+            md5.update(chunk)
+    return Hashes(sha256.hexdigest(), md5.hexdigest())
+
+
+def recorded(path: Path) -> Hashes | None:
+    """Returns the hashes in the table; None if the file has changed since.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    row = _table().get(str(path.absolute()))
+    if row is None or row.stamp != stamp_of(path):
+        return None
+    return Hashes(row.sha256, row.md5)
+
+
+def record(path: Path, hashes: Hashes) -> None:
+    """Puts the hashes of a file into the table, if the cache can be written to."""
+    with contextlib.suppress(OSError):
+        _change(path, _Row(stamp_of(path), *hashes))
+
+
+def forget(path: Path) -> None:
+    """Takes a file out of the table, if the cache can be written to."""
+    _change(path, None)
+
+
+def stamp_of(path: Path) -> str:
     """Returns what changes when a file is written to or replaced.
 
     Raises:
         OSError: If there is no such file.
     """
     status = path.stat()
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
-
-
-def is_settled(path: Path) -> bool:
-    """Tells whether a file was last written so long ago that its stamp can be trusted.
-
-    Two writes within one tick of a file system's clock leave the same time.
-
-    Raises:
-        OSError: If there is no such file.
-    """
-    return time.time() - path.stat().st_mtime > SETTLED
+    # Programs that copy files set the time of the last write back, which sets ctime.
+    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+    return f"{status.st_size} {times} {status.st_ino}"
 
 
 @contextlib.contextmanager
@@ -85,29 +110,45 @@ def locked(
 
     Args:
         target: The file; the lock is a hidden file beside it.
-        waiting: Called now and then while somebody else holds it.
-        patience: Seconds to wait; None waits until the other one is done.
+        waiting: Called once if another process or thread has it.
+        patience: Seconds to wait; None waits until the lock is free.
 
     Raises:
-        TimeoutError: If the patience is at its end.
+        TimeoutError: If the lock is not free by then.
         OSError: If the folder takes no files.
     """
     from filelock import FileLock, Timeout
 
     lock = FileLock(target.with_name(f".{target.name}.lock"))
-    left = patience
-    while True:
-        try:
-            lock.acquire(timeout=POLL)
-            break
-        except Timeout:
-            if left is not None:
-                left -= POLL
-                if left <= 0:
-                    raise TimeoutError(f"the lock of {target.name} is held") from None
-            if waiting is not None:
-                waiting()
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if waiting is not None:
+            waiting()
+        lock.acquire(timeout=-1 if patience is None else patience)
     try:
         yield
     finally:
         lock.release()
+
+
+def _table() -> dict[str, _Row]:
+    """Returns the table, by absolute path; empty where it cannot be read."""
+    try:
+        rows = json.loads((home() / FILE).read_text("utf-8")).items()
+        return {path: _Row(*map(str, row)) for path, row in rows}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _change(path: Path, row: _Row | None) -> None:
+    """Writes one row of the table; rows of files that are gone are left out."""
+    with contextlib.suppress(OSError, DreamError):
+        home().mkdir(parents=True, exist_ok=True)
+        with locked(home() / FILE, patience=PATIENCE):
+            table = {p: old for p, old in _table().items() if Path(p).exists()}
+            table.pop(str(path.absolute()), None)
+            if row is not None:
+                table[str(path.absolute())] = row
+            text = json.dumps(table, indent=1, sort_keys=True)
+            write_atomically(home() / FILE, text.encode())

@@ -1,13 +1,25 @@
-"""Fetches a weights file: resumed, bounded, locked, checked, and landed by rename.
+"""Downloads a weights file: resumed, bounded, locked, checked, and landed by rename.
 
 What has come so far lies in `.NAME.part` beside where the file will be, with a note of
 what it is a part of. It stays after every failure, so that the next run goes on.
+
+Servers are not trusted: not with what they send (a hash decides on that), how much of
+it and how fast, nor with what they state as its length.
 """
 
 import contextlib
+import errno
+import http.client
+import json
 import os
+import re
+import shutil
+import socket
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 from keras_dream.errors import (
     DownloadError,
@@ -17,23 +29,88 @@ from keras_dream.errors import (
     short_repr,
 )
 from keras_dream.files import FULL
-from keras_dream.weights import cache as manifest
+from keras_dream.weights import cache
 from keras_dream.weights.source import Progress, Source, home
-from keras_dream.weights.transfer import Part, Transfer, TransferError
-from keras_dream.weights.verify import LocalFile, examine, hashes_of, keep, set_aside
+from keras_dream.weights.verify import LocalFile, set_aside
 
 ATTEMPTS = 5  # in a row, as long as each of them brings some bytes
 PAUSE = 1.0  # seconds before the second attempt; longer before each later one
+TIMEOUT = 30.0  # seconds without a byte before a transfer is given up
+SLOWEST = 1024  # bytes a second: less than that over TIMEOUT is a stall, too
+LARGEST = 8 << 30  # bytes; the largest published weights have less than 2 GB
+CHUNK = 1 << 18  # bytes
+SECONDS_BETWEEN_CALLS = 0.1  # of the progress
+
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+
+
+class TransferError(Exception):
+    """The connection or the server failed; its text is for the user."""
+
+
+class _Stale(Exception):
+    """What is here is no part of what the server has now."""
+
+
+class Part:
+    """What has come of a file so far.
+
+    Args:
+        target: Where the whole file will be.
+
+    Attributes:
+        path: The bytes.
+    """
+
+    def __init__(self, target: Path):
+        self.path = target.with_name(f".{target.name}.part")
+        self._note = target.with_name(f".{target.name}.part.json")
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The bytes, and the note of what they are a part of."""
+        return self.path, self._note
+
+    def size(self) -> int:
+        """Returns how many bytes are here."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def validator(self, url: str) -> str | None:
+        """Returns the server's name of this version; "" if it gave none.
+
+        None if the bytes are of another address, or of an unknown one.
+        """
+        try:
+            note = json.loads(self._note.read_text("utf-8"))
+            same = note["url"] == url
+            validator = note["validator"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return None
+        return validator if same and isinstance(validator, str) else None
+
+    def begin(self, url: str, validator: str) -> None:
+        """Empties the part, and notes what is to come."""
+        self.path.open("wb").close()
+        note = json.dumps({"url": url, "validator": validator})
+        self._note.write_text(note, "utf-8")
+
+    def drop(self) -> None:
+        """Removes everything."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
 
 
 def download(name: str, source: Source, progress: Progress | None = None) -> LocalFile:
-    """Fetches a published file into our cache, unless somebody just has.
+    """Downloads a published file into our cache, unless another process just has.
 
     Args:
         name: The network, for messages.
         source: The file; it has a `url`.
-        progress: Told bytes so far, and bytes in all where they are known; also while
-            another process fetches the same file.
+        progress: Called with the bytes so far and in all, or None; also when another
+            process downloads the same file.
 
     Raises:
         DownloadError: If it cannot be had, or is not what was published.
@@ -49,7 +126,7 @@ def download(name: str, source: Source, progress: Progress | None = None) -> Loc
 
     try:
         home().mkdir(parents=True, exist_ok=True)
-        with manifest.locked(target, waiting=waiting):
+        with cache.locked(target, waiting=waiting):
             return _land(name, source, target, part, progress)
     except OSError as error:
         raise cache_error(name, error) from None
@@ -81,42 +158,34 @@ def cache_error(name: str, error: OSError) -> DreamError:
 def _land(
     name: str, source: Source, target: Path, part: Part, progress: Progress | None
 ) -> LocalFile:
-    """Fetches and checks, under the lock; whoever had it before may have done so."""
+    """Downloads and checks, under the lock, unless another process just has."""
     if target.is_file():
-        verdict = examine(target, source)
-        if not verdict.received:
-            return LocalFile(target, verdict.sha256)
-        set_aside(target, verdict.sha256)
+        hashes = cache.hashes_of(target)
+        if source.mismatch(hashes) is None:
+            return LocalFile(target, hashes.sha256, source)
+        set_aside(target, hashes.sha256)
     resumed = _fetch(name, source, part, progress)
-    found = hashes_of(part.path)
-    if resumed and not source.fits(*found):
+    hashes = cache.compute_hashes(part.path)
+    if resumed and source.mismatch(hashes):
         # The older bytes may be another version's, or a power cut's: once more, whole.
         part.drop()
         _fetch(name, source, part, progress)
-        found = hashes_of(part.path)
-    if not source.fits(*found):
-        raise _wrong(name, source, part, found)
+        hashes = cache.compute_hashes(part.path)
+    wrong = source.mismatch(hashes)
+    if wrong is not None:
+        aside = home() / f"{source.file}.bad-{hashes.sha256[:8]}"
+        part.path.replace(aside)
+        part.drop()
+        raise DownloadError(
+            f"The weights of {name} must have {wrong.must}",
+            received=f"a download with {wrong.received} from {source.url}, kept as "
+            f"{aside}",
+            hint="try again later, or bring the file with `dream weights import FILE`",
+        )
     part.path.replace(target)
     part.drop()
-    return keep(target, source, found)
-
-
-def _wrong(
-    name: str, source: Source, part: Part, found: tuple[str, str]
-) -> DownloadError:
-    sha256, md5 = found
-    is_sha = source.sha256 not in (None, sha256)
-    kind, must, received = (
-        ("sha256", source.sha256, sha256) if is_sha else ("md5", source.md5, md5)
-    )
-    aside = home() / f"{source.file}.bad-{sha256[:8]}"
-    part.path.replace(aside)
-    part.drop()
-    return DownloadError(
-        f"The weights of {name} must have the published {kind} {must}",
-        received=f"a download with {received} from {source.url}, kept as {aside}",
-        hint="try again later, or bring the file with `dream weights import FILE`",
-    )
+    cache.record(target, hashes)
+    return LocalFile(target, hashes.sha256, source)
 
 
 def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> bool:
@@ -126,16 +195,16 @@ def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> 
         Whether some of them were there before this run, or came in another attempt.
     """
     if part.validator(str(source.url)) is None:
-        part.drop()  # of another address, or nobody knows of which
+        part.drop()  # of another address, or of an unknown one
     resumed = part.size() > 0
     transfer = Transfer(str(source.url), part, progress)
     best = part.size()
     for attempt in range(ATTEMPTS):
         try:
             transfer.run()
-        except TransferError as lost:
+        except TransferError as failure:
             if part.size() <= best or attempt + 1 == ATTEMPTS:
-                raise _lost(name, source, part, lost) from None
+                raise _failed(name, source, part, failure) from None
             best, resumed = part.size(), True
             time.sleep(PAUSE * (attempt + 1))
         else:
@@ -145,14 +214,182 @@ def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> 
     return resumed
 
 
-def _lost(name: str, source: Source, part: Part, lost: TransferError) -> DownloadError:
+def _failed(
+    name: str, source: Source, part: Part, failure: TransferError
+) -> DownloadError:
     size = part.size()
     if not size:
         part.drop()
     kept = f"; {size / 1e6:.1f} MB are kept and the same command goes on from there"
     return DownloadError(
         f"The weights of {name} must be downloadable from {source.url}",
-        received=short_repr(str(lost)),
+        received=short_repr(str(failure)),
         hint="check the connection, or bring the file with `dream weights import "
         "FILE`" + (kept if size else ""),
     )
+
+
+class Transfer:
+    """Fetches a URL into a part.
+
+    Args:
+        url: An http or https address.
+        part: Where the bytes go.
+        progress: Called with the bytes so far and in all.
+    """
+
+    def __init__(self, url: str, part: Part, progress: Progress | None):
+        self._url = url
+        self._part = part
+        self._progress = progress
+
+    def run(self) -> None:
+        """Fetches what is missing.
+
+        Raises:
+            TransferError: If the connection or the server fails; what came is kept.
+            OSError: If the disk refuses.
+        """
+        try:
+            self._attempt()
+        except _Stale:
+            self._part.drop()
+            self._attempt()
+
+    def _attempt(self) -> None:
+        size, validator = self._part.size(), self._part.validator(self._url)
+        if validator is None:
+            size = 0
+        headers = {"User-Agent": "keras-dream", "Accept-Encoding": "identity"}
+        if size:
+            headers["Range"] = f"bytes={size}-"
+            if validator:
+                headers["If-Range"] = validator
+        if self._progress is not None:
+            self._progress(size, None)  # a server may take its time to answer
+        try:
+            answer = _open(self._url, headers)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            if error.code == 416 and size:
+                if error.headers.get("Content-Range") == f"bytes */{size}":
+                    return  # it was whole already
+                raise _Stale from None
+            raise TransferError(_status(error.code, error.reason)) from None
+        with answer:
+            begin, total = _extent(answer, size)
+            if not begin:
+                self._part.begin(self._url, _validator(answer))
+            self._copy(answer, begin, total)
+
+    def _copy(self, answer: Any, begin: int, total: int | None) -> None:
+        if total is not None:
+            _check_room(self._part.path.parent, total - begin)
+        done, called = begin, 0.0
+        with self._part.path.open("rb+") as file:
+            file.seek(begin)
+            file.truncate()
+            since, so_far = time.monotonic(), begin
+            while chunk := _read(answer):
+                file.write(chunk)
+                done += len(chunk)
+                if done > (LARGEST if total is None else total):
+                    raise TransferError("more bytes than there should be")
+                now = time.monotonic()
+                if now - since > TIMEOUT:
+                    if done - so_far < SLOWEST * TIMEOUT:
+                        raise TransferError(f"less than {SLOWEST} bytes a second")
+                    since, so_far = now, done
+                if self._progress is not None and now - called > SECONDS_BETWEEN_CALLS:
+                    called = now
+                    self._progress(done, total)
+        if total is not None and done != total:
+            raise TransferError(f"it ended after {done} of {total} bytes")
+        if self._progress is not None:
+            self._progress(done, total)
+
+
+def _open(url: str, headers: dict[str, str]) -> Any:
+    """Opens an address; http and https only, wherever it leads on to."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        answer = opener.open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError:
+        raise
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise TransferError(_reason(error)) from None
+    if answer is None:
+        raise TransferError("an address that is neither http nor https")
+    return answer
+
+
+def _extent(answer: Any, size: int) -> tuple[int, int | None]:
+    """Returns at which byte an answer begins, and how many the whole file has."""
+    length = answer.headers.get("Content-Length", "")
+    count = int(length[:20]) if length.isdecimal() else None  # more is too large anyway
+    begin, total = 0, count
+    if answer.status == 206:
+        match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if not size:
+            raise TransferError("a part, although the whole was asked for")
+        if match is None or int(match[1]) != size:
+            raise _Stale
+        begin = size
+        if match[2] != "*":
+            total = int(match[2])
+        elif count is not None:
+            total = size + count
+    elif answer.status != 200:
+        raise TransferError(_status(answer.status, answer.reason))
+    if total is not None and total > LARGEST:
+        raise TransferError(f"{total} bytes, more than any weights have")
+    if total is not None and total < begin:
+        raise _Stale
+    return begin, total
+
+
+def _status(code: int, reason: object) -> str:
+    if 300 <= code < 400:
+        return f"{code}, a redirection that leads nowhere"
+    return f"{code} {reason}".strip()
+
+
+def _validator(answer: Any) -> str:
+    """Returns what If-Range may ask for: a strong ETag, else the date, else nothing."""
+    tag = answer.headers.get("ETag", "")
+    return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
+
+
+def _read(answer: Any) -> bytes:
+    try:
+        return answer.read1(CHUNK)
+    # TLS' errors are OSErrors, too, and not those of the cache's disk.
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise TransferError(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "reason", error)
+    if isinstance(inner, TimeoutError):
+        return f"nothing came for {TIMEOUT:.0f} s"
+    if isinstance(inner, socket.gaierror):
+        return "no such host, as without a network"
+    text = inner.strerror if isinstance(inner, OSError) else None
+    return text[:1].lower() + text[1:] if text else str(inner) or type(inner).__name__
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Makes sure of room before a disk is filled to the brim."""
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -4,19 +4,39 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
 BeforeDownload = Callable[[str, "Source", bool], None]
-"""Asked before a download with the network's name, the file and whether class scores
+"""Called before a download with the network's name, the file and whether class scores
 are wanted; it may raise."""
+
+
+class Hashes(NamedTuple):
+    """The hashes of a file, in hexadecimal."""
+
+    sha256: str
+    md5: str
+
+
+class Mismatch(NamedTuple):
+    """A published hash that a file has not.
+
+    Attributes:
+        must: The published hash, with its kind.
+        received: The file's hash of that kind.
+    """
+
+    must: str
+    received: str
 
 
 @dataclass(frozen=True)
 class Source:
     """A published weights file.
 
-    Every hash that is stated is checked, before a file is used for the first time.
+    Every published hash is checked before a file is used.
 
     Attributes:
         file: Its name in the cache, and in Keras' own.
@@ -25,7 +45,7 @@ class Source:
         classifier: Whether it holds the dense classifier.
         sha256: The sha256 that its publisher states, or None; better than md5.
         page: Where a person gets it, for a file without `url`, or None.
-        size: Bytes, where they are stated anywhere; told, but not checked.
+        size: Bytes, where they are stated anywhere; shown, but not checked.
     """
 
     file: str
@@ -40,9 +60,13 @@ class Source:
         if self.url is not None and not (self.md5 or self.sha256):
             raise ValueError(f"a download must have a published hash: {self.file}")
 
-    def fits(self, sha256: str, md5: str | None) -> bool:
-        """Tells whether a file's hashes are the ones that are stated."""
-        return self.sha256 in (None, sha256) and self.md5 in (None, md5)
+    def mismatch(self, hashes: Hashes) -> Mismatch | None:
+        """Returns which published hash a file has not; None where it has all."""
+        for kind in Hashes._fields:
+            must, received = getattr(self, kind), getattr(hashes, kind)
+            if must not in (None, received):
+                return Mismatch(f"the published {kind} {must}", received)
+        return None
 
     @property
     def publisher(self) -> str:
@@ -55,8 +79,8 @@ def home() -> Path:
     """Returns the folder of cached weights: `KERAS_DREAM_HOME`, else the user's."""
     import platformdirs
 
-    given = os.environ.get("KERAS_DREAM_HOME")
-    return Path(given) if given else platformdirs.user_cache_path("keras-dream")
+    folder = os.environ.get("KERAS_DREAM_HOME")
+    return Path(folder) if folder else platformdirs.user_cache_path("keras-dream")
 
 
 def folders() -> list[Path]:
@@ -67,19 +91,19 @@ def folders() -> list[Path]:
     """
     keras_home = os.environ.get("KERAS_HOME")
     keras = Path(keras_home) if keras_home else Path.home() / ".keras"
-    given = os.environ.get("KERAS_DREAM_WEIGHTS")
-    return [*([Path(given)] if given else []), home(), keras / "models"]
+    own = os.environ.get("KERAS_DREAM_WEIGHTS")
+    return [*([Path(own)] if own else []), home(), keras / "models"]
 
 
 def downloads_allowed(offline: bool = False) -> bool:
     """Tells whether anything may be downloaded.
 
     Args:
-        offline: What the user said; the environment's `KERAS_DREAM_OFFLINE` forbids
-            it, too, unless it is empty, 0, false, no or off.
+        offline: Whether the user forbids it; the environment's `KERAS_DREAM_OFFLINE`
+            forbids it, too, unless it is empty, 0, false, no or off.
     """
-    said = os.environ.get("KERAS_DREAM_OFFLINE", "").strip().casefold()
-    return not offline and said in ("", "0", "false", "no", "off")
+    value = os.environ.get("KERAS_DREAM_OFFLINE", "").strip().casefold()
+    return not offline and value in ("", "0", "false", "no", "off")
 
 
 def fitting(sources: Sequence[Source], classifier: bool) -> list[Source]:
@@ -92,7 +116,7 @@ def fitting(sources: Sequence[Source], classifier: bool) -> list[Source]:
 
 
 def places(sources: Iterable[Source]) -> list[tuple[Source, Path]]:
-    """Returns every file that is here under a source's name, the best first."""
+    """Returns every file on this machine under a source's name, the best first."""
     return [
         (source, folder / source.file)
         for source in sources

@@ -1,4 +1,4 @@
-"""What there is of a network's weights: told, checked, removed, taken in."""
+"""What there is of a network's weights: listed, checked, removed, imported."""
 
 import contextlib
 import errno
@@ -13,24 +13,23 @@ from typing import NamedTuple
 from keras_dream.backend import load as backends
 from keras_dream.errors import DreamError, OutputError, WeightsError, short_repr
 from keras_dream.files import check_file
-from keras_dream.weights import cache as manifest, verify as hashes
-from keras_dream.weights.download import cache_error
-from keras_dream.weights.source import Source, fitting, home, places
-from keras_dream.weights.transfer import Part
-from keras_dream.weights.verify import CHUNK, LocalFile
+from keras_dream.weights import cache
+from keras_dream.weights.download import Part, cache_error
+from keras_dream.weights.source import Hashes, Source, fitting, home, places
+from keras_dream.weights.verify import LocalFile, check, set_aside
 from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
 from keras_dream.zoo.load import load_entry, shipped_path
 
 
-class Stock(NamedTuple):
-    """What is here of a network.
+class Status(NamedTuple):
+    """What is on this machine of a network's weights.
 
     Attributes:
         state: "shipped", "here", "partly", "download" (not here, but to be had) or "by
             hand" (to be had as a file only).
         size: Bytes of the file that is here, else about as many as it has; None where
-            nobody knows.
+            unknown.
         path: The file that would be used; None where there is none.
         publisher: Where it comes from.
     """
@@ -42,7 +41,7 @@ class Stock(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What was found out about a file.
+    """The result of checking a file.
 
     Attributes:
         path: The file.
@@ -57,26 +56,24 @@ class Finding(NamedTuple):
     sha256: str = ""
 
 
-def stock(entry: Entry) -> Stock:
-    """Returns what is here of a network; hashes are not computed."""
+def status_of(entry: Entry) -> Status:
+    """Returns what is on this machine of a network; hashes are not computed."""
     if entry.build is None:
         path = shipped_path(entry)
-        return Stock("shipped", _size(path), path, "keras-dream")
+        return Status("shipped", _size(path), path, "keras-dream")
     ordered = fitting(entry.sources, classifier=False)
-    found = next(iter(places(ordered)), None)
-    if found is not None:
-        source, path = found
-        return Stock("here", _size(path), path, source.publisher)
+    for source, path in places(ordered):
+        return Status("here", _size(path), path, source.publisher)
     wanted = next((s for s in ordered if s.url), next(iter(ordered), None))
     if wanted is None:
-        return Stock("by hand", None, None, "a file of yours")
+        return Status("by hand", None, None, "a file of yours")
     # A parameter is a float32 of four bytes; how many a classifier has is not known.
     count = None if wanted.classifier else entry.parameters
     about = wanted.size or (4 * count if count else None)
     state = "download" if wanted.url else "by hand"
     if wanted.url and Part(home() / wanted.file).size():
         state = "partly"
-    return Stock(state, about, None, wanted.publisher)
+    return Status(state, about, None, wanted.publisher)
 
 
 def verify(entry: Entry) -> Iterator[Finding]:
@@ -92,10 +89,11 @@ def verify(entry: Entry) -> Iterator[Finding]:
         yield _verify_file(source, path)
     for path in lowered_cache.copies(entry.name):
         with contextlib.suppress(OSError):
-            if lowered_cache.is_sound(path, trust=False):
+            if lowered_cache.is_sound(path):
                 yield Finding(path, "ok", "lowered copy")
                 continue
-            lowered_cache.remove([path])
+            cache.forget(path)  # first: one that cannot be removed is not used again
+            path.unlink(missing_ok=True)
         gone = "left" if path.exists() else "removed"
         yield Finding(path, "wrong", f"lowered copy, {gone}; it will be made again")
 
@@ -111,20 +109,19 @@ def _verify_shipped(entry: Entry) -> Finding:
 
 def _verify_file(source: Source, path: Path) -> Finding:
     try:
-        verdict, aside = hashes.judge(path, source, trust=False)
+        result = check(path, source, fresh=True)
     except OSError as error:
         return Finding(path, "wrong", (error.strerror or str(error)).lower())
-    if verdict.received:
-        told = f"it must have {verdict.must}"
-        more = f"{told}; kept aside as {aside}" if aside else told
-        return Finding(path, "wrong", more, verdict.sha256)
+    if result.mismatch is not None:
+        more = f"it must have {result.mismatch.must}"
+        if result.aside:
+            more += f"; kept aside as {result.aside}"
+        return Finding(path, "wrong", more, result.sha256)
     stated = [kind for kind in ("sha256", "md5") if getattr(source, kind)]
     if stated:
         more = f"has the published {' and '.join(stated)}"
-        return Finding(path, "ok", more, verdict.sha256)
-    if path.parent == home() and manifest.read().get(source.file):
-        return Finding(path, "ok", "is as it was imported", verdict.sha256)
-    return Finding(path, "unknown", "nobody publishes a hash", verdict.sha256)
+        return Finding(path, "ok", more, result.sha256)
+    return Finding(path, "unknown", "no hash is published", result.sha256)
 
 
 def leftovers(entry: Entry) -> list[Path]:
@@ -132,13 +129,13 @@ def leftovers(entry: Entry) -> list[Path]:
 
     A dream that is running holds its copy, which some systems then do not remove.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for source in entry.sources:
         part = Part(home() / source.file)
-        found += [home() / source.file, *part.files]
+        files += [home() / source.file, *part.files]
         with contextlib.suppress(OSError):
-            found += sorted(home().glob(f"{source.file}.bad-*"))
-    return lowered_cache.copies(entry.name) + [path for path in found if path.is_file()]
+            files += sorted(home().glob(f"{source.file}.bad-*"))
+    return lowered_cache.copies(entry.name) + [path for path in files if path.is_file()]
 
 
 def remove(entry: Entry) -> list[tuple[Path, int]]:
@@ -156,14 +153,11 @@ def remove(entry: Entry) -> list[tuple[Path, int]]:
         with contextlib.ExitStack() as locks:
             if home().is_dir():
                 for name in sorted({source.file for source in entry.sources}):
-                    locks.enter_context(manifest.locked(home() / name))
-            copies = lowered_cache.copies(entry.name)
+                    locks.enter_context(cache.locked(home() / name))
             for path in leftovers(entry):
                 size = _size(path) or 0
                 path.unlink(missing_ok=True)
                 removed.append((path, size))
-            lowered_cache.remove(copies)
-            manifest.note({source.file: None for source in entry.sources})
     except OSError as error:
         raise OutputError(
             "The weights cache must let its files be removed",
@@ -190,28 +184,28 @@ def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]
         SaveError, OutputError: If the cache does not take it.
     """
     check_file(path, "A weights file", error=WeightsError)
-    found = hashes.hashes_of(path)
-    entry, source = _recognised(path, found, list(entries))
+    hashes = cache.compute_hashes(path)
+    entry, source = _recognised(path, hashes, list(entries))
     if not (source.sha256 or source.md5):
         # Nothing else can tell whether it is one.
         load_entry(entry, weights=path, backend=backends.choose())
     try:
         home().mkdir(parents=True, exist_ok=True)
-        with manifest.locked(home() / source.file):
-            held = _copied(path, source, found)
+        with cache.locked(home() / source.file):
+            local = _copied(path, source, hashes)
     except OSError as error:
         raise cache_error(entry.name, error) from None
-    return entry, held
+    return entry, local
 
 
 def _recognised(
-    path: Path, found: tuple[str, str], entries: list[Entry]
+    path: Path, hashes: Hashes, entries: list[Entry]
 ) -> tuple[Entry, Source]:
-    sha256, md5 = found
+    """Returns the network, and the source, that a file with these hashes is of."""
     pairs = [(entry, source) for entry in entries for source in entry.sources]
     for entry, source in pairs:
         stated = source.sha256 or source.md5
-        if stated and source.fits(sha256, md5):
+        if stated and source.mismatch(hashes) is None:
             return entry, source
     for entry, source in pairs:
         is_free = not (source.sha256 or source.md5)
@@ -220,32 +214,34 @@ def _recognised(
     name = entries[0].name if len(entries) == 1 else "a network"
     raise WeightsError(
         f"A weights file must be one that is published for {name}",
-        received=f"{short_repr(path.name)} with the sha256 {sha256} and the md5 {md5}",
+        received=f"{short_repr(path.name)} with the sha256 {hashes.sha256} "
+        f"and the md5 {hashes.md5}",
         hint="use it as it is with --weights FILE",
     )
 
 
-def _copied(path: Path, source: Source, found: tuple[str, str]) -> LocalFile:
+def _copied(path: Path, source: Source, hashes: Hashes) -> LocalFile:
     """Copies a file to its place by rename, under the lock; hashes what it copies."""
-    target, sha256 = home() / source.file, found[0]
-    if target.is_file() and target.samefile(path):  # put there by hand
-        return hashes.keep(target, source, found)
-    if target.is_file():
-        verdict = hashes.examine(target, source, trust=False)
-        if not verdict.received and verdict.sha256 != sha256:
+    target = home() / source.file
+    local = LocalFile(target, hashes.sha256, source)
+    if target.is_file() and not target.samefile(path):
+        there = cache.hashes_of(target, fresh=True)
+        if there == hashes:
+            return local
+        if source.mismatch(there) is None:
             raise WeightsError(
                 f"A weights file must not replace another one, {target}",
                 received=short_repr(str(path)),
                 hint="remove that one first, see `dream weights remove`",
             )
-        if not verdict.received:
-            return hashes.keep(target, source, found)
-        hashes.set_aside(target, verdict.sha256)
+        set_aside(target, there.sha256)
+    elif target.is_file():  # put there by hand
+        return local
     part = home() / f".dream-{secrets.token_hex(8)}.tmp"
     try:
         if shutil.disk_usage(home()).free < path.stat().st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if _copy(path, part) != sha256:
+        if _copy(path, part) != hashes.sha256:
             raise WeightsError(
                 "A weights file must stay as it is while it is copied",
                 received=f"{short_repr(str(path))}, which has changed",
@@ -254,17 +250,18 @@ def _copied(path: Path, source: Source, found: tuple[str, str]) -> LocalFile:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return hashes.keep(target, source, found)
+    cache.record(target, hashes)
+    return local
 
 
 def _copy(path: Path, part: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as given, part.open("xb") as taken:
-        while chunk := given.read(CHUNK):
+    with path.open("rb") as original, part.open("xb") as copy:
+        while chunk := original.read(cache.CHUNK):
             digest.update(chunk)
-            taken.write(chunk)
-        taken.flush()
-        os.fsync(taken.fileno())
+            copy.write(chunk)
+        copy.flush()
+        os.fsync(copy.fileno())
     return digest.hexdigest()
 
 

@@ -15,7 +15,7 @@ from keras_dream.lowering.walker import lower
 from keras_dream.weights.locate import locate
 from keras_dream.weights.readers import h5
 from keras_dream.weights.source import BeforeDownload, Progress
-from keras_dream.weights.verify import LocalFile, sha256_of
+from keras_dream.weights.verify import sha256_of
 from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
 
@@ -73,13 +73,16 @@ def load_entry(
         sha256 = sha256_of(path)
         return LoadedNetwork(entry.name, file.load(path), sha256, keras=False)
     if weights is not None:
-        local = LocalFile(weights, sha256_of(weights))
+        sha256 = sha256_of(weights)
         backends.set_default_keras_backend(backend)
-        return LoadedNetwork(
-            entry.name, _lowered(entry, entry.build, local.path), local.sha256
-        )
+        return LoadedNetwork(entry.name, _lowered(entry, entry.build, weights), sha256)
     local = locate(
-        entry.name, entry.sources, classifier, offline, progress, before_download
+        entry.name,
+        entry.sources,
+        classifier=classifier,
+        offline=offline,
+        progress=progress,
+        before_download=before_download,
     )
     copy = _copy_path(entry, local.sha256, classifier)
     graph = lowered_cache.read(copy)

@@ -29,7 +29,7 @@ from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
-    from keras_dream.sheets.work import Dreamers
+    from keras_dream.sheets.run import Dreamers
     from keras_dream.zoo.network import Network
 
 # The defaults of `dream PHOTO` are not shown: an atlas has some of its own.
@@ -62,20 +62,18 @@ def atlas(
 
     Args:
         network: a network's name, or a .keras file
-        layers: layers by name or by a pattern such as "mixed*"; several with commas
-            between [default: the last layer of each block]
+        layers: names, or patterns such as "mixed*" [default: the last of each block]
         channels: such as 0-15,40 or all [default: the first 16 of each layer]
         classes: draw the classes; with --layers the layers as well
         size: side of a cell in pixels
         columns: the most cells in a row; not for .html
-        out: .png, .jpg, .webp, .tif, or .html for a page with zoom and search
-            [default: NETWORK-atlas.png]
+        out: a picture, or .html for zoom and search [default: NETWORK-atlas.png]
         weights: a weights file for the network
         more: the options of every sheet
         flags: settings of the recipe except network and objective
         run: every run setting
     """
-    from keras_dream.sheets.work import ATLAS_SUFFIXES
+    from keras_dream.sheets.sheet import ATLAS_SUFFIXES
     from keras_dream.zoo.network import Network
 
     source = Network(network, weights=weights, trust=more.trust_model)
@@ -107,8 +105,9 @@ class _Atlas:
     def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
         """Loads the network and plans the sheet."""
         from keras_dream.dreamer.dreamer import Dreamer
-        from keras_dream.sheets.atlas import keep_starts, plan_atlas
-        from keras_dream.sheets.work import Dreamers, check_sheet
+        from keras_dream.sheets.atlas import plan_atlas, save_starts
+        from keras_dream.sheets.run import Dreamers
+        from keras_dream.sheets.sheet import check_sheet
 
         reporter.report(Loading(self.network.name))
         dreamer = Dreamer(
@@ -121,5 +120,5 @@ class _Atlas:
         check_sheet(plan, places.out)
         if not self.more.yes:
             check_cells(plan)
-        keep_starts(plan, places.folder)
+        save_starts(plan, places.folder)
         return plan, Dreamers((), dreamer=dreamer)

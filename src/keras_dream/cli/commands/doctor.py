@@ -100,13 +100,13 @@ def _networks() -> Iterator[Finding]:
     from keras_dream.errors import DreamError
     from keras_dream.weights.source import folders
     from keras_dream.zoo import catalogue
-    from keras_dream.zoo.inventory import stock
+    from keras_dream.zoo.inventory import status_of
     from keras_dream.zoo.network import Network
 
     absent = 0
     for entry in catalogue.ZOO.values():
         what = f"network {entry.name}"
-        status = stock(entry)
+        status = status_of(entry)
         if status.path is None:
             absent += 1
         elif status.state == "shipped":

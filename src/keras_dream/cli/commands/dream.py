@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from keras_dream.cli.dream_run import Request, run_dream
+from keras_dream.cli.network_files import consent, recipe_settings
 from keras_dream.cli.options import (
     FILES,
     Json,
@@ -19,8 +20,6 @@ from keras_dream.cli.options import (
     Trust,
     Weights,
     Yes,
-    asked_for,
-    consent,
 )
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.recipe.recipe import RunSettings
@@ -48,7 +47,7 @@ def dream(
         photo: a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file
         out: the result, .png, .jpg, .webp or .tif [default: PHOTO-dream.png]
         weights: a weights file for the network; with several networks NETWORK=FILE
-        trust_model: allow --network FILE.keras; building a model runs its author's code
+        trust_model: open a .keras file; only for files from authors you trust
         notes: save the recipe and the record in the result's metadata
         yes: allow a dream that may take hours, and downloads that only --recipe needs
         quiet: print only the path of the result
@@ -61,7 +60,7 @@ def dream(
     from keras_dream.recipe.presets import preset as preset_of
 
     models: dict[str, str | Path] = {}
-    over, own = asked_for(recipe, flags, models, trusted=trust_model)
+    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
     base = preset_of(preset)
     request = Request(
         photo=photo,

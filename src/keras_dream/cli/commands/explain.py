@@ -53,20 +53,19 @@ def explain(
 
     A channel's score is how many standard deviations its response is above its
     mean on other pictures, so that channels of different layers can be
-    compared. The strongest channels of a layer can be dreamed:
-    dream PHOTO --objective 'mixed4:strongest(8)'
+    compared. Without --layers the last layer of each block is shown.
+
+    dream PHOTO --objective 'mixed4:strongest(8)' dreams the strongest channels.
 
     Args:
         photo: a picture, as for `dream PHOTO`
         network: a network's name, or a .keras file
-        layers: layers with this in their names, or that match a pattern such as
-            "mixed*"; several with commas between [default: the last layer of each
-            block]
+        layers: parts of names, or patterns such as "mixed*", with commas between
         top: how many channels of each layer
-        classes: download the classifier where it is a file of its own
+        classes: also show classes whose classifier must be downloaded
         out: the page of heat maps, .png, .jpg, .webp or .tif [default: PHOTO-seen.png]
         weights: a weights file for the network
-        trust_model: allow a .keras file; building a model runs its author's code
+        trust_model: open a .keras file; only for files from authors you trust
         preprocessing: of a .keras file: tf, caffe, torch, 0-1 or 0-255
         quiet: print only the paths of the results
         json: print JSON, and save no page without --out; with FILE save the JSON there

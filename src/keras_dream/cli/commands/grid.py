@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from keras_dream.cli.network_files import (
+    consent,
+    networks_of,
+    recipe_settings,
+    weights_of,
+)
 from keras_dream.cli.options import (
     Out,
     Photo,
@@ -15,10 +21,6 @@ from keras_dream.cli.options import (
     RecipeFlags,
     RunFlags,
     Weights,
-    asked_for,
-    consent,
-    networks_given,
-    weights_of,
 )
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.cli.sheet_run import (
@@ -34,7 +36,7 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
-    from keras_dream.sheets.work import Dreamers
+    from keras_dream.sheets.run import Dreamers
 
 _AXIS = "NAME=VALUE|VALUE"
 
@@ -50,7 +52,8 @@ class GridFlags:
     ] = None
     y: Annotated[str | None, Parameter(metavar=_AXIS, help="the rows")] = None
     z: Annotated[
-        str | None, Parameter(metavar=_AXIS, help="blocks of rows and columns")
+        str | None,
+        Parameter(metavar=_AXIS, help="one grid of rows and columns for each value"),
     ] = None
     size: Annotated[
         int,
@@ -110,9 +113,9 @@ def grid(
 
     axes, models = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
-    over, own = asked_for(recipe, flags, models, trusted=more.trust_model)
+    over, own = recipe_settings(recipe, flags, models, trusted=more.trust_model)
     files = _weights(weights, over.over(base), axes)
-    networks = networks_given(models, files, trusted=more.trust_model)
+    networks = networks_of(models, files, trusted=more.trust_model)
     for network in networks:
         network.check()
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
@@ -140,7 +143,7 @@ class _Grid:
         from keras_dream.pictures.picture import read_picture
         from keras_dream.sheets.cells import open_folder, shrink
         from keras_dream.sheets.grid import grid_dreamers, plan_grid
-        from keras_dream.sheets.work import check_sheet
+        from keras_dream.sheets.sheet import check_sheet
 
         picture = read_picture(self.photo)
         small = shrink(picture, self.photo_side)
@@ -174,11 +177,11 @@ def _check_photo(photo: str, out: str | None) -> Path:
     return path
 
 
-def _weights(given: tuple[str, ...], recipe: Recipe, axes: Any) -> dict[str, str]:
+def _weights(texts: tuple[str, ...], recipe: Recipe, axes: Any) -> dict[str, str]:
     """Returns weights files by network; those of an axis count, too."""
     files: dict[str, str] = {}
     varied = [v for axis in axes if axis.name == "network" for v in axis.values]
-    for text in given:
+    for text in texts:
         name, _, file = text.partition("=")
         is_varied = file and name in varied
         files.update({name: file} if is_varied else weights_of([text], recipe))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keras_dream.cli.options import Patterns, Switch, Trust, split
+from keras_dream.cli.options import Patterns, Switch, split
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def layers(
     like: Patterns = (),
     every: Annotated[Switch, Parameter(name="--all")] = False,
     weights: Annotated[str | None, Parameter(metavar="FILE")] = None,
-    trust_model: Annotated[Trust, Parameter(group=None)] = False,
+    trust_model: Switch = False,
     json: Switch = False,
 ) -> int:
     """List the layers of a network, and its classes where they have names.
@@ -38,11 +38,10 @@ def layers(
 
     Args:
         network: a network's name, or a .keras file
-        like: only layers with this in their names, or that match a pattern such as
-            "mixed*"; several with commas between
+        like: parts of names, or patterns such as "mixed*", with commas between
         every: list every layer
         weights: a weights file for the network; without one nothing is downloaded
-        trust_model: allow a .keras file; building a model runs its author's code
+        trust_model: open a .keras file; only for files from authors you trust
         json: print JSON
     """
     from keras_dream.graph.layers import chief_layers, facts, matching, names

@@ -8,7 +8,7 @@ from keras_dream.cli.output import plain, table, write_stdout
 
 if TYPE_CHECKING:
     from keras_dream.zoo.entry import Entry
-    from keras_dream.zoo.inventory import Stock
+    from keras_dream.zoo.inventory import Status
 
 
 def networks(*, json: Switch = False) -> int:
@@ -23,9 +23,9 @@ def networks(*, json: Switch = False) -> int:
         json: print JSON
     """
     from keras_dream.zoo.catalogue import ZOO
-    from keras_dream.zoo.inventory import stock
+    from keras_dream.zoo.inventory import status_of
 
-    every = [(entry, stock(entry)) for entry in ZOO.values()]
+    every = [(entry, status_of(entry)) for entry in ZOO.values()]
     if json:
         data = [_data(entry, status) for entry, status in every]
         write_stdout(json_text.dumps(data, indent=2))
@@ -47,7 +47,7 @@ def networks(*, json: Switch = False) -> int:
     return 0
 
 
-def _data(entry: "Entry", status: "Stock") -> dict[str, Any]:
+def _data(entry: "Entry", status: "Status") -> dict[str, Any]:
     return {
         "network": entry.name,
         "about": entry.about,
@@ -72,7 +72,7 @@ def _data(entry: "Entry", status: "Stock") -> dict[str, Any]:
     }
 
 
-def _megabytes(status: "Stock") -> str:
+def _megabytes(status: "Status") -> str:
     if status.size is None:
         return "-"
     return f"{'' if status.path else '~'}{status.size / 1e6:.1f}"

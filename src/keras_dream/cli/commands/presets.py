@@ -16,7 +16,7 @@ def presets(name: str | None = None, /, *, schema: Switch = False) -> int:
     from keras_dream.recipe.presets import preset, presets as every
     from keras_dream.recipe.recipe import Recipe
     from keras_dream.zoo import catalogue
-    from keras_dream.zoo.inventory import stock
+    from keras_dream.zoo.inventory import status_of
 
     if schema:
         write_stdout(json_text.dumps(Recipe.model_json_schema(), indent=2))
@@ -27,7 +27,7 @@ def presets(name: str | None = None, /, *, schema: Switch = False) -> int:
             (
                 name,
                 recipe.network,
-                stock(catalogue.entry(recipe.network)).state,
+                status_of(catalogue.entry(recipe.network)).state,
                 str(recipe.octaves + recipe.octaves_above),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",

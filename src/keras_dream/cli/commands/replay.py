@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dream.cli.dream_run import Outcome, Request, run_dream
+from keras_dream.cli.network_files import consent
 from keras_dream.cli.options import (
     File,
     Json,
@@ -14,7 +15,6 @@ from keras_dream.cli.options import (
     Trust,
     Weights,
     Yes,
-    consent,
 )
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
@@ -55,12 +55,11 @@ def replay(
 
     Args:
         picture: a picture that keras-dream saved
-        source: the photo that was dreamed [default: the recorded name, beside PICTURE]
+        source: the photo that was dreamed [default: by its name, beside PICTURE]
         out: the result [default: a new name beside PICTURE]
         weights: a weights file for the network; with several networks NETWORK=FILE
-        network: the .keras file that was used [default: the recorded name, beside
-            PICTURE or in the cache]
-        trust_model: allow a .keras file; building a model runs its author's code
+        network: the .keras file that was used [default: beside PICTURE or in the cache]
+        trust_model: open a .keras file; only for files from authors you trust
         yes: allow a dream that may take hours, and downloads
         quiet: print only the path of the result; the exit code is 3 if it differs
         json: print JSON on standard output, one event a line

@@ -19,7 +19,7 @@ def show(picture: str, /, *, json: Switch = False) -> int:
     """
     from keras_dream.recipe.recipe import canonical_json
     from keras_dream.replay import read_saved
-    from keras_dream.sheets.work import read_about
+    from keras_dream.sheets.sheet import read_about
 
     about = read_about(picture)
     if about is not None:

@@ -27,8 +27,9 @@ Name = Annotated[str, Parameter(metavar="NAME")]
 
 _HELP = """Download, check, find, import and remove weights files.
 
-They are in one folder: `dream weights path` prints it, and the environment variable
-KERAS_DREAM_HOME sets it. Files in Keras' own folder are used, but never changed."""
+They are in one folder, which `dream weights path` prints and the environment
+variable KERAS_DREAM_HOME sets. Files in Keras' own folder are used, but never
+changed."""
 
 _EXAMPLES = """Examples:
   dream weights pull vgg16 resnet50
@@ -140,7 +141,7 @@ def path(name: Name | None = None, /) -> int:
         write_stdout(str(home()))
         return 0
     (entry,) = _entries([name])
-    file = inventory.stock(entry).path
+    file = inventory.status_of(entry).path
     if file is None:
         raise _absent(entry)
     write_stdout(str(file))
@@ -175,7 +176,7 @@ def remove(*names: Name) -> int:
         write_stderr(
             f"Removed {len(removed)} files of {entry.name}, {size / 1e6:.1f} MB."
         )
-        other = inventory.stock(entry).path
+        other = inventory.status_of(entry).path
         if other is not None:
             write_stderr(f"{plain(str(other))} is in another folder and stays.")
     return 0
@@ -211,13 +212,19 @@ def _pull(
     from keras_dream.zoo import inventory
 
     if entry.build is None:
-        shipped = inventory.stock(entry).path or Path()
+        shipped = inventory.status_of(entry).path or Path()
         reporter.report(Fetched(entry.name, str(shipped), sha256_of(shipped)))
         return
-    if find(entry.sources, classifier) is None:
+    if find(entry.sources, classifier=classifier) is None:
         reporter.report(Fetching(entry.name))
     download = reporter.download
-    local = locate(entry.name, entry.sources, classifier, offline, download)
+    local = locate(
+        entry.name,
+        entry.sources,
+        classifier=classifier,
+        offline=offline,
+        progress=download,
+    )
     reporter.report(Fetched(entry.name, str(local.path), local.sha256))
 
 

@@ -1,0 +1,227 @@
+"""Running a sheet: what is on the disk, what the rest costs, and dreaming it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.events import CellDone, CellProgress, Event
+from keras_dream.geometry import Size
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.sheets.cells import DreamedCell, find, keep, open_folder, path_of
+from keras_dream.sheets.cost import Predictor
+from keras_dream.sheets.plan import Cell, Plan, named_errors
+from keras_dream.sheets.sheet import Sheet
+from keras_dream.zoo.network import Network, asks_for_class
+
+
+class Dreamers:
+    """The dreamers of a sheet: every network is loaded once.
+
+    Args:
+        recipes: All recipes that will be dreamed.
+        dreamer: One for all recipes, or None to load the networks that they name.
+        loading: Called with the names of networks before they are loaded.
+        networks: What the recipes' names stand for, as for `Dreamer.of`.
+        options: Of `Dreamer.of`, for those that are loaded.
+    """
+
+    def __init__(
+        self,
+        recipes: Iterable[Recipe],
+        *,
+        dreamer: Dreamer | None = None,
+        loading: Callable[[str], None] | None = None,
+        networks: Sequence[Network] = (),
+        **options: Any,
+    ):
+        self._dreamer = dreamer
+        self._loading = loading
+        self._networks = networks
+        self._options = options
+        self._loaded: dict[tuple[Any, ...], Dreamer] = {}
+        # A classifier may be published in a file of its own: it is loaded with its
+        # network if any of the recipes needs it.
+        self._first: dict[tuple[Any, ...], Recipe] = {}
+        for recipe in recipes:
+            first = self._first.setdefault(_networks(recipe), recipe)
+            if len(asks_for_class(recipe)) > len(asks_for_class(first)):
+                self._first[_networks(recipe)] = recipe
+
+    def of(self, recipe: Recipe) -> Dreamer:
+        """Returns the dreamer for a recipe.
+
+        Raises:
+            DreamError: As for `Dreamer`.
+        """
+        if self._dreamer is not None:
+            return self._dreamer
+        key = _networks(recipe)
+        if key not in self._loaded:
+            names = tuple(dict.fromkeys(name for name, _ in key))
+            if self._loading:
+                self._loading(" + ".join(names))
+            self._loaded[key] = Dreamer.of(
+                self._first.get(key, recipe),
+                networks=self._networks,
+                **self._options,
+            )
+        return self._loaded[key]
+
+
+def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
+    """Returns what decides which dreamer a recipe needs."""
+    return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
+
+
+class SheetRun(Iterator[Event]):
+    """A sheet that is being made: an iterator of its events.
+
+    Every step is a `CellProgress`, every finished cell a `CellDone`. Finished cells
+    are on the disk, so stopping is `break`, and a later run continues from there.
+
+    Args:
+        plan: The sheet.
+        dreamers: The dreamers of its cells.
+        folder: Where cells are saved and looked for; None saves none.
+        fresh: Whether to dream cells again that are in the folder.
+
+    Raises:
+        DreamError: As for `Dreamer`, and where a recipe does not fit its network.
+            While it is iterated also `NonFiniteError`, and `SaveError` if a cell cannot
+            be saved.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        dreamers: Dreamers,
+        *,
+        folder: Path | None = None,
+        fresh: bool = False,
+    ):
+        self.plan = plan
+        self._dreamers = dreamers
+        self._sizes: dict[str, list[Size]] = {}
+        self._paths: list[Path | None] = []
+        self._cells: dict[int, DreamedCell] = {}
+        self._events = self._run()
+        if folder is not None:
+            open_folder(folder)
+        for index, cell in enumerate(plan.cells):
+            dreamer = dreamers.of(cell.recipe)
+            with named_errors(f"Cell {cell.where}" if cell.where else ""):
+                self._octaves(index, cell)  # raises where a recipe does not fit
+            path = None if folder is None else path_of(folder, cell, dreamer)
+            saved = find(path, cell, plan.side) if path and not fresh else None
+            if saved:
+                self._cells[index] = saved
+            self._paths.append(path)
+        self.ready = len(self._cells)
+        """How many cells were on the disk at the start."""
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    @property
+    def sheet(self) -> Sheet:
+        """The finished sheet.
+
+        Raises:
+            RuntimeError: Before the last event.
+        """
+        if len(self._cells) < len(self.plan.cells):
+            raise RuntimeError("a sheet is there after the last event of its run")
+        return Sheet(self.plan, tuple(cell for _, cell in sorted(self._cells.items())))
+
+    def finish(self) -> Sheet:
+        """Dreams all cells that are missing and returns the sheet."""
+        for _ in self:
+            pass
+        return self.sheet
+
+    @cached_property
+    def missing(self) -> Mapping[int, Cell]:
+        """The cells that must be dreamed, by their index in the plan.
+
+        Of equal dreams only the first is missing.
+        """
+        missing: dict[int, Cell] = {}
+        paths: set[Path] = set()
+        for index, cell in enumerate(self.plan.cells):
+            path = self._paths[index]
+            if index not in self._cells and (path is None or path not in paths):
+                missing[index] = cell
+            if path is not None:
+                paths.add(path)
+        return missing
+
+    @property
+    def work(self) -> int:
+        """The work of the missing cells, in pixels times steps."""
+        return sum(cell.work for cell in self.missing.values())
+
+    @cached_property
+    def predicted(self) -> Mapping[int, float]:
+        """Seconds that each missing cell takes, by its index; some steps are timed."""
+        predictor = Predictor()
+        return {
+            index: predictor.seconds(
+                cell, self._dreamers.of(cell.recipe), self._octaves(index, cell)
+            )
+            for index, cell in self.missing.items()
+        }
+
+    @property
+    def seconds(self) -> float:
+        """The predicted time of all missing cells."""
+        return sum(self.predicted.values())
+
+    def memory(self) -> tuple[int, int | None]:
+        """Returns the bytes of the largest step, and those of the device or None."""
+        # One cell of each kind, since preparing a gradient takes time.
+        kinds = {cell.like or str(n): cell for n, cell in self.missing.items()}
+        needs = [
+            self._dreamers.of(cell.recipe).memory(cell.size, cell.recipe)
+            for cell in kinds.values()
+        ]
+        return max(needs, key=lambda pair: pair[0], default=(0, None))
+
+    def _run(self) -> Iterator[Event]:
+        by_path: dict[Path, DreamedCell] = {}
+        done, total = 0.0, max(self.seconds, 1e-9)
+        for index, cell in enumerate(self.plan.cells):
+            path, number = self._paths[index], index + 1
+            dreamed = self._cells.get(index) or (by_path.get(path) if path else None)
+            reused = dreamed is not None
+            if dreamed is None:
+                run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
+                fraction = self.predicted[index] / total
+                steps = max(len(self._octaves(index, cell)) * cell.recipe.steps, 1)
+                name = str(cell.recipe.objective or cell.name)
+                for step, _ in enumerate(run, start=1):
+                    # In this order the last step adds the fraction to the last bit.
+                    now = min(done + fraction * (step / steps), 1.0)
+                    yield CellProgress(number, name, now)
+                done += fraction
+                dreamed = keep(run.dream, cell, path, self.plan.side)
+            if path is not None:
+                by_path[path] = dreamed
+            self._cells[index] = dreamed
+            yield CellDone(
+                number=number,
+                objective=str(dreamed.recipe.objective),
+                path=str(path) if path else None,
+                reused=reused,
+                silent=dreamed.silent,
+                done=min(done, 1.0),
+            )
+
+    def _octaves(self, index: int, cell: Cell) -> list[Size]:
+        """Returns the sizes at which a cell is dreamed, small to large."""
+        kind = cell.like or str(index)
+        if kind not in self._sizes:
+            octaves, _ = self._dreamers.of(cell.recipe).octaves(cell.size, cell.recipe)
+            self._sizes[kind] = [octave.size for octave in octaves]
+        return self._sizes[kind]
