@@ -19,7 +19,8 @@ setting is written with dashes (`--step-size 0.01`), in Python and in JSON as it
 
 def settings_page() -> str:
     """Returns the page of all settings."""
-    from keras_dream.recipe.recipe import Recipe, RunSettings, settings
+    from keras_dream.recipe.recipe import Recipe, RunSettings
+    from keras_dream.recipe.settings import settings
 
     parts = [HEAD]
     for title, model in (("Recipe", Recipe), ("Run settings", RunSettings)):

@@ -5,9 +5,9 @@ Every event is one frozen dataclass; a reporter (bar, lines, JSON) shows any of 
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 
 class Event:
@@ -238,11 +238,12 @@ def _json(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(cast("os.PathLike[str]", value)))
     if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
+        items = cast("Mapping[Any, Any]", value).items()
+        return {str(key): _json(item) for key, item in items}
     if isinstance(value, tuple | list):
-        return [_json(item) for item in value]
+        return [_json(item) for item in cast("Sequence[Any]", value)]
     if is_dataclass(value):
         names = (f.name for f in fields(value) if not f.name.startswith("_"))
         return {name: _json(getattr(value, name)) for name in names}

@@ -171,7 +171,7 @@ def find_models(
     for name in names:
         if not trusted:
             raise user_models.distrusted(name)
-        found[name] = user_models.find(name, known.get(name, ""), beside, given)
+        found[name] = user_models.find(name, known.get(name, ""), beside, given=given)
     return found
 
 

@@ -47,6 +47,13 @@ def stacked():
 SUM = kd.Recipe(objective="first:1-3 + 2*second - 0.5*second:0", border=1)
 
 
+def test_features_of_an_early_layer_run_nothing_behind_it(smooth):
+    image = picture(3, 3)  # too small for the later layers
+    assert smooth.features(image, ["first"])["first"].shape == (1, 1, 8)
+    with pytest.raises(NetworkError, match="pool has no cells left"):
+        smooth.features(image, ["second"])
+
+
 @pytest.mark.backends
 @pytest.mark.parametrize("loss", ["l2", "l2_mean", "mean", "half_sum"])
 def test_gradient_against_central_differences(loss, smooth):

@@ -119,34 +119,36 @@ def test_a_model_is_found_in_the_cache(desk, file, monkeypatch):
 
 def test_each_of_two_models_is_told_its_preprocessing(desk):
     saved(stack(name="other"), Path("other.keras"))
-    also = ("--also", "0.5*other.keras[tf]: seen")
-    models = ("--network", "mine.keras", *also, "--trust-model")
-    code, out, err = desk("photo.png", *models, *FLAGS)
+    models = ("--network", "mine.keras", "--trust-model")
+    both = ("--objective", "seen; 0.5*other.keras[tf]: seen")
+    code, out, err = desk("photo.png", *models, *FLAGS[2:], *both)
     assert code == 0, err
     recipe = json.loads(read_notes(Path(out.strip()))["recipe"])
     assert recipe["preprocessing"] == "0-1"
-    assert recipe["also"][0]["preprocessing"] == "tf"
+    assert recipe["objective"] == "seen; 0.5*other.keras[tf]: seen"
     assert "0.5*other.keras[tf]: seen" in desk("show", out.strip())[1]
 
 
 @pytest.mark.parametrize(
-    ("also", "words"),
+    ("other", "words"),
     [
         ("mine.keras[tf]: seen", "must have one preprocessing"),
         ("motif[tf]: mixed3", "only for a model of your own"),
     ],
 )
-def test_what_is_stated_twice_or_for_nothing_is_refused(desk, also, words):
-    models = ("--network", "mine.keras", "--also", also, "--trust-model")
-    code, _, err = desk("photo.png", *models, *FLAGS)
+def test_what_is_stated_twice_or_for_nothing_is_refused(desk, other, words):
+    models = ("--network", "mine.keras", "--trust-model")
+    code, _, err = desk(
+        "photo.png", *models, *FLAGS[2:], "--objective", f"seen; {other}"
+    )
     assert code == 2
     assert words in err
 
 
 def test_a_preprocessing_may_be_stated_at_any_mention(desk):
-    asked = ("--objective", "seen", "--octaves", 1, "--steps", 1, "--trust-model")
-    also = ("--also", "mine.keras[0-1]: seen")
-    code, _, err = desk("photo.png", "--network", "./mine.keras", *also, *asked)
+    objective = ("--objective", "seen; mine.keras[0-1]: seen")
+    asked = (*objective, "--octaves", 1, "--steps", 1, "--trust-model")
+    code, _, err = desk("photo.png", "--network", "./mine.keras", *asked)
     assert code == 0, err  # two ways to write one path are one file
 
 

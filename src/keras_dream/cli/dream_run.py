@@ -140,7 +140,7 @@ def _checked(request: Request) -> Path:
 
     photo = check_file(request.photo, "A picture", error=PictureError)
     for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
-        network_of(name, request.networks).check()
+        network_of(name, networks=request.networks).check()
     out = default_output(photo) if request.out is None else request.out
     path = check_output(out, SUFFIXES)
     if path.exists() and path.samefile(photo):

@@ -123,12 +123,14 @@ class Dreamer:
             **options: `run`, `progress` and `before_download`, as for `Dreamer`.
         """
         first = as_networks(
-            network_of(recipe.network, networks) if network is None else network,
+            network_of(recipe.network, networks=networks)
+            if network is None
+            else network,
             weights=weights,
             preprocessing=preprocessing,
             trust=trust_model,
         )
-        return cls(list(networks_of(recipe, first, networks)), **options)
+        return cls(list(networks_of(recipe, first, networks=networks)), **options)
 
     @property
     def network(self) -> str:

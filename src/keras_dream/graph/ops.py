@@ -706,13 +706,21 @@ class Opaque(Operation):
         return self.layer.channels
 
     def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
-        shapes = [(1, *s, count) for s, count in zip(inputs, channels, strict=True)]
+        shapes = [
+            (1, max(h, 1), max(w, 1), count)
+            for (h, w), count in zip(inputs, channels, strict=True)
+        ]
         try:
             shape = self.layer.shape(shapes)
         # A picture too small for somebody's layer makes it raise whatever it likes.
         except Exception:  # noqa: BLE001
             return 0, 0
-        return shape[1], shape[2]
+        # An axis without cells stays without cells.
+        height, width = (
+            0 if min(size[axis] for size in inputs) < 1 else shape[axis + 1]
+            for axis in (0, 1)
+        )
+        return height, width
 
     def prepare(self, backend: Backend) -> Run:
         return lambda xs, _: backend.from_keras(

@@ -43,6 +43,7 @@ def lower(
     channels = function.inputs[0].shape[-1]
     check_stated(preprocessing, channels)
     builder = Builder()
+    size = tuple(function.inputs[0].shape[1:3])
     image = builder.add(INPUT, INPUT, channels=3)
     (output, *_) = _walk(builder, function, [image], frozenset())
     notices = preprocess(builder, preprocessing, channels)
@@ -54,6 +55,7 @@ def lower(
         objective=objective,
         unsupported=_unsupported(builder),
         opaque=builder.opaque,
+        native_size=None if None in size else size,
         notices=notices,
     )
 

@@ -6,7 +6,7 @@ such as `l2_mean` or `softmax_mean(temperature=2)`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from keras_dream.errors import SettingError, nearest, short_repr
 from keras_dream.recipe.settings import Settings
@@ -15,11 +15,8 @@ from keras_dream.recipe.settings import Settings
 class Part(Settings):
     """A part of a recipe; a subclass has its parameters as fields.
 
-    Attributes:
-        name: What a recipe calls it: a `Literal` with one value, its default.
+    Its field `name`, a `Literal` with one value, is what a recipe calls it.
     """
-
-    name: str
 
     @property
     def text(self) -> str:
@@ -29,7 +26,7 @@ class Part(Settings):
             for key, field in type(self).model_fields.items()
             if key != "name" and getattr(self, key) != field.default
         )
-        return self.name + (f"({parameters})" if parameters else "")
+        return name_of(type(self)) + (f"({parameters})" if parameters else "")
 
     def __str__(self) -> str:
         return self.text
@@ -57,14 +54,14 @@ def read_part(value: Any, kinds: Sequence[type[Part]], what: str) -> Any:
     if isinstance(value, str):
         fields = _parsed(value)
     elif isinstance(value, dict):
-        fields = dict(value)
+        fields = dict(cast("dict[str, Any]", value))
     names = {name_of(kind): kind for kind in kinds}
     name = None if fields is None else fields.pop("name", None)
     if fields is None or not isinstance(name, str) or name not in names:
         raise SettingError(
             f"`{what}` must be one of {', '.join(names)}, with its parameters in "
             "brackets",
-            received=short_repr(value),
+            received=short_repr(cast("object", value)),
             hint=nearest(str(name), names) if name else f"try {next(iter(names))}",
         )
     return names[name].of(fields)

@@ -126,7 +126,8 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
     whole = to_uint8(image)
     if whole.shape[:2] == tuple(size):
         return whole
-    resized = Image.fromarray(whole).resize(size[::-1], Image.Resampling.LANCZOS)
+    height, width = size
+    resized = Image.fromarray(whole).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(resized)
 
 

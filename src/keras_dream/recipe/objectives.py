@@ -473,11 +473,9 @@ def _check_weight(weight: float, limit: float, of: str) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, Real)
-        and not isinstance(value, bool)
-        and math.isfinite(float(value))
-    )
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return math.isfinite(float(value))
 
 
 def _quoted(name: str, plain: re.Pattern[str] = _NAME) -> str:

@@ -48,6 +48,9 @@ class Recipe(Settings):
     The defaults are those of the preset `default`, our own best-looking dream.
     """
 
+    def __init__(self, **values: Any):  # objectives and parts also as text
+        super().__init__(**values)
+
     schema_number: Literal[1] = Field(
         default=1, description="version of the recipe's form"
     )

@@ -170,17 +170,17 @@ def _count(path: Path, group: Any, place: str, seen: set[int]) -> int:
             refuse(path, f"whose weights have a place {short_repr(where)}", _DISTRUST)
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             refuse(path, f"whose {short_repr(where)} is a link to elsewhere", _DISTRUST)
-        found = group[name]
-        address = low.h5o.get_info(found.id).addr
+        member = group[name]
+        address = low.h5o.get_info(member.id).addr
         if address in seen:
             refuse(
                 path, f"whose {short_repr(where)} stands for another place", _DISTRUST
             )
         seen.add(address)
-        if isinstance(found, h5py.Group):
-            total += _count(path, found, where, seen)
+        if isinstance(member, h5py.Group):
+            total += _count(path, member, where, seen)
         else:
-            total += _size(path, found, where)
+            total += _size(path, member, where)
     return total
 
 

@@ -163,10 +163,10 @@ def _check_function(path: Path, value: dict[str, Any]) -> None:
     import keras
 
     name, module = value.get("config"), value.get("module")
-    known = {n for n in dir(keras.activations) if n[0] != "_"}
-    known -= {"deserialize", "get", "serialize"}  # these look up others by name
+    activations = {n for n in dir(keras.activations) if n[0] != "_"}
+    activations -= {"deserialize", "get", "serialize"}  # these look up others by name
     fine = module in ("builtins", "keras.activations")
-    if not fine or not isinstance(name, str) or name not in known:
+    if not fine or not isinstance(name, str) or name not in activations:
         _refuse(
             path,
             f"with the function {short_repr(name, 40)}, no activation{_by(module)}",
@@ -185,8 +185,8 @@ def _check_registered(path: Path, value: dict[str, Any], name: str) -> None:
 
 
 def _by(module: object) -> str:
-    known = isinstance(module, str) and module != "builtins"
-    return f" (of {short_repr(module, 40)})" if known else ""
+    is_other = isinstance(module, str) and module != "builtins"
+    return f" (of {short_repr(module, 40)})" if is_other else ""
 
 
 def _refuse(path: Path, what: str) -> NoReturn:

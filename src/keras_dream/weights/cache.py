@@ -41,9 +41,9 @@ def hashes_of(path: Path, *, fresh: bool = False) -> Hashes:
     Raises:
         OSError: If it cannot be read.
     """
-    known = None if fresh else recorded(path)
-    if known is not None:
-        return known
+    row = None if fresh else recorded(path)
+    if row is not None:
+        return row
     stamp = stamp_of(path)  # before reading: what is written meanwhile changes it
     hashes = compute_hashes(path)
     _change(path, _Row(stamp, *hashes))

@@ -103,7 +103,9 @@ class Part:
         self._note.unlink(missing_ok=True)
 
 
-def download(name: str, source: Source, progress: Progress | None = None) -> LocalFile:
+def download(
+    name: str, source: Source, *, progress: Progress | None = None
+) -> LocalFile:
     """Downloads a published file into our cache, unless another process just has.
 
     Args:

@@ -65,11 +65,11 @@ def locate(
             raise _wrong(path, wrong, result.aside)
         passed_over = f", but for {path} with {wrong.received} instead of {wrong.must}"
     chosen = next((source for source in wanted if source.url), None)
-    if chosen is None or not downloads_allowed(offline):
+    if chosen is None or not downloads_allowed(offline=offline):
         raise _missing(name, wanted, passed_over)
     if before_download is not None:
         before_download(name, chosen, classifier)
-    return download(name, chosen, progress)
+    return download(name, chosen, progress=progress)
 
 
 def _checked(path: Path, source: Source) -> Check:

@@ -95,7 +95,7 @@ def folders() -> list[Path]:
     return [*([Path(own)] if own else []), home(), keras / "models"]
 
 
-def downloads_allowed(offline: bool = False) -> bool:
+def downloads_allowed(*, offline: bool = False) -> bool:
     """Tells whether anything may be downloaded.
 
     Args:

@@ -68,15 +68,15 @@ class _Family:
             build: Its architecture, where it is not just Keras' own.
         """
         sources: list[Source] = []
-        for found, end in ((hashes[1], self.notop), (hashes[0], "")):
+        for digest, end in ((hashes[1], self.notop), (hashes[0], "")):
             file = self.file.format(name=stem or name, end=end)
             remote = published and f"{published}{end.replace('_', '-')}.h5"
-            is_md5 = len(found) == 32
+            is_md5 = len(digest) == 32
             source = Source(
                 file=file,
                 url=self.folder + (remote or file),
-                md5=found if is_md5 else None,
-                sha256=None if is_md5 else found,
+                md5=digest if is_md5 else None,
+                sha256=None if is_md5 else digest,
                 classifier=not end,
             )
             sources.append(source)

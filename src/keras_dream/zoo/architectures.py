@@ -44,10 +44,10 @@ def efficientnet(name: str) -> Build:
         scale = [deviation**-0.5 for deviation in IMAGENET_STDDEV_RGB]
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            made = layer(*args, **kwargs)
+            output = layer(*args, **kwargs)
             if isinstance(layer, keras.layers.Normalization):
-                return keras.layers.Rescaling(scale)(made)
-            return made
+                return keras.layers.Rescaling(scale)(output)
+            return output
 
         return _rebuilt(application(name)(classifier), call)
 

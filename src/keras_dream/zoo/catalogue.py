@@ -19,8 +19,8 @@ _SQUEEZENET_HASHES: dict[str, Any] = {
 }
 
 ZOO: Mapping[str, Entry] = {
-    found.name: found
-    for found in (
+    item.name: item
+    for item in (
         Entry(
             name="motif",
             about="our own small network: motifs that we drew, offline",

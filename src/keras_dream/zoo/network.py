@@ -154,7 +154,7 @@ class Network:
 
 
 def as_networks(
-    given: Any,
+    source: Any,
     *,
     weights: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
@@ -164,7 +164,7 @@ def as_networks(
     """Returns networks for one or a list of them, in any of their short forms.
 
     Args:
-        given: A `Network`, or its `source`, or a list of these.
+        source: A `Network`, or its `source`, or a list of these.
         weights: As for `Network`; for a single network.
         preprocessing: As for `Network`; for a single network.
         trust: As for `Network`; for every one.
@@ -173,7 +173,7 @@ def as_networks(
     Raises:
         NetworkError: If there is none, two have one name, or one is impossible.
     """
-    several = given if isinstance(given, list | tuple) else [given]
+    several = source if isinstance(source, list | tuple) else [source]
     if not several:
         raise NetworkError(
             "There must be a network",
@@ -203,9 +203,7 @@ def as_networks(
 
 
 def networks_of(
-    recipe: Recipe,
-    first: Sequence[Network],
-    given: Sequence[Network] = (),
+    recipe: Recipe, first: Sequence[Network], *, networks: Sequence[Network] = ()
 ) -> tuple[Network, ...]:
     """Returns every network that a recipe asks for.
 
@@ -213,17 +211,19 @@ def networks_of(
         recipe: Its objectives decide which classifiers are wanted, and what it states
             as preprocessing goes to networks that state none themselves.
         first: What dreams as the recipe's first network, in this order.
-        given: As for `network_of`.
+        networks: As for `network_of`.
 
     Raises:
         NetworkError: If the recipe names a model file that nobody gave.
         SettingError: If it states two preprocessings for one network.
     """
-    networks = list(first)
-    recipe = recipe.but(network=networks[0].name)
-    names = [network.name for network in networks]
+    asked = list(first)
+    recipe = recipe.but(network=asked[0].name)
+    names = [network.name for network in asked]
     others = dict.fromkeys(str(n.network) for n in recipe.networks)
-    networks += [network_of(name, given) for name in others if name not in names]
+    asked += [
+        network_of(name, networks=networks) for name in others if name not in names
+    ]
     stated, scored = stated_preprocessing(recipe), asks_for_class(recipe)
     return tuple(
         replace(
@@ -231,11 +231,11 @@ def networks_of(
             preprocessing=network.preprocessing or stated.get(network.name),
             classifier=network.classifier or network.name in scored,
         )
-        for network in networks
+        for network in asked
     )
 
 
-def network_of(name: str, given: Iterable[Network] = ()) -> Network:
+def network_of(name: str, *, networks: Iterable[Network] = ()) -> Network:
     """Returns the network that a name in a recipe stands for.
 
     A recipe is untrusted: a model file that it names is looked for among the networks
@@ -243,12 +243,13 @@ def network_of(name: str, given: Iterable[Network] = ()) -> Network:
 
     Args:
         name: The name.
-        given: What the user gave.
+        networks: What the user named with more than a name: model files, or with
+            weights files.
 
     Raises:
         NetworkError: If it is a model file that nobody gave, or no network at all.
     """
-    by_name = {network.name: network for network in given}
+    by_name = {network.name: network for network in networks}
     if name in by_name:
         return by_name[name]
     if user_models.is_file(name):

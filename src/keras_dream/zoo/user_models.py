@@ -65,8 +65,8 @@ def is_file(network: object) -> bool:
         return True
     if not isinstance(network, str):
         return False
-    known = (SUFFIX, *_HDF5, *_KINDS)
-    return network.lower().endswith(known) or "/" in network or "\\" in network
+    suffixes = (SUFFIX, *_HDF5, *_KINDS)
+    return network.lower().endswith(suffixes) or "/" in network or "\\" in network
 
 
 def file_name(network: str | os.PathLike[str]) -> str:
@@ -231,6 +231,7 @@ def find(
     name: str,
     sha256: str,
     beside: Sequence[Path],
+    *,
     given: Sequence[str | os.PathLike[str]] = (),
 ) -> Path:
     """Returns the model file that a record names.

@@ -69,7 +69,7 @@ def blobs(path: Path) -> dict[str, list[np.ndarray]]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise _Forged(f"which is larger than {LARGEST_FILE >> 30} GiB")
-        found = _network(memoryview(path.read_bytes()), _Budget(MOST_FIELDS))
+        layers = _network(memoryview(path.read_bytes()), _Budget(MOST_FIELDS))
     except _Forged as error:
         raise WeightsError(
             "A .caffemodel must be a whole network that Caffe wrote",
@@ -81,11 +81,11 @@ def blobs(path: Path) -> dict[str, list[np.ndarray]]:
             "A weights file must be readable",
             received=f"{path.name}: {error.strerror or error}",
         ) from None
-    return found
+    return layers
 
 
 def _network(data: memoryview, budget: _Budget) -> dict[str, list[np.ndarray]]:
-    found: dict[str, list[np.ndarray]] = {}
+    layers: dict[str, list[np.ndarray]] = {}
     for number, wire, _, value in _fields(data, budget):
         if wire != _BYTES or number not in (2, 100):
             continue
@@ -93,30 +93,30 @@ def _network(data: memoryview, budget: _Budget) -> dict[str, list[np.ndarray]]:
         name, arrays = _layer(value, budget, name=4 if old else 1, blob=6 if old else 7)
         if not arrays:
             continue  # in training files "data" stands twice, without weights
-        if name in found:
+        if name in layers:
             raise _Forged(f"which has two layers {name!r} with weights")
-        found[name] = arrays
-    if not found:
+        layers[name] = arrays
+    if not layers:
         raise _Forged("in which there are no layers with weights")
-    return found
+    return layers
 
 
 def _layer(
     data: memoryview, budget: _Budget, *, name: int, blob: int
 ) -> tuple[str, list[np.ndarray]]:
     """Returns a layer's name and arrays, which stand in fields of these numbers."""
-    called = b""
-    found: list[memoryview] = []
+    label = b""
+    values: list[memoryview] = []
     for number, wire, _, value in _fields(data, budget):
         if wire == _BYTES and number == name:
-            called = bytes(value)
+            label = bytes(value)
         elif wire == _BYTES and number == blob:
-            found.append(value)
+            values.append(value)
     try:
-        text = called.decode("utf-8")
+        text = label.decode("utf-8")
     except UnicodeDecodeError:
         raise _Forged("in which a layer's name is no text") from None
-    return text, [_blob(value, budget, text) for value in found]
+    return text, [_blob(value, budget, text) for value in values]
 
 
 def _blob(data: memoryview, budget: _Budget, layer: str) -> np.ndarray:
@@ -138,23 +138,23 @@ def _blob(data: memoryview, budget: _Budget, layer: str) -> np.ndarray:
     kind = "<f8" if doubles else "<f4"
     values = _joined(doubles or singles, kind)
     if len(shape) > MOST_AXES or math.prod(shape) != values.size:
-        said = " × ".join(map(str, shape[:8]))
-        raise _Forged(f"whose {layer} holds {values.size} numbers and says {said}")
+        sizes = " × ".join(map(str, shape[:8]))
+        raise _Forged(f"whose {layer} holds {values.size} numbers and says {sizes}")
     return values.reshape(shape)
 
 
 def _dimensions(data: memoryview, budget: _Budget) -> list[int]:
-    found: list[int] = []
+    sides: list[int] = []
     for number, wire, whole, value in _fields(data, budget):
         if number == 1 and wire == _VARINT:
-            found.append(whole)
+            sides.append(whole)
         elif number == 1 and wire == _BYTES:  # packed
             at = 0
             while at < len(value):
                 budget.spend()
                 side, at = _varint(value, at)
-                found.append(side)
-    return found
+                sides.append(side)
+    return sides
 
 
 def _joined(parts: list[memoryview], kind: str) -> np.ndarray:

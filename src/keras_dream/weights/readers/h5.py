@@ -154,11 +154,11 @@ def read_legacy(model: Any, path: Path) -> None:
     with _opened(path) as file:
         if "model_config" in file.attrs:
             raise _damaged(path, "a whole model")
-        found = _layers(file, path)
+        groups = _layers(file, path)
         wanted = [layer for layer in model.layers if layer.weights]
-        if len(found) != len(wanted):
-            raise _damaged(path, f"{len(found)} layers where {len(wanted)} are needed")
-        for layer, (name, group, parts) in zip(wanted, found, strict=True):
+        if len(groups) != len(wanted):
+            raise _damaged(path, f"{len(groups)} layers where {len(wanted)} are needed")
+        for layer, (name, group, parts) in zip(wanted, groups, strict=True):
             # The legacy order: what is trained first, then the moving statistics.
             variables = [*layer.trainable_variables, *layer.non_trainable_variables]
             shapes = [tuple(v.shape) for v in variables]
@@ -195,27 +195,27 @@ def _fill(model: Any, file: Any, folder: str, path: Path) -> None:
         variables = list(layer.weights)
         if not variables:
             continue
-        held = _followed(file, f"{place}/vars", path)
-        if len(held) < len(variables):
+        stored = _followed(file, f"{place}/vars", path)
+        if len(stored) < len(variables):
             raise _damaged(path, f"whose {place} holds too few arrays for {layer.name}")
         for number, variable in enumerate(variables):
-            data = _plain(held, str(number), path)
+            data = _plain(stored, str(number), path)
             if data.shape != tuple(variable.shape):
                 raise _misshapen(path, f"{place}/vars/{number}", data.shape, variable)
-        arrays = [_array(held, str(n), path) for n in range(len(variables))]
+        arrays = [_array(stored, str(n), path) for n in range(len(variables))]
         _assign(layer, variables, arrays)
 
 
 def _keras_names(group: Any, path: Path) -> list[str]:
     """Returns the names of the layers in a `.weights.h5` file, as far as it tells."""
-    found = []
+    names = []
     for kind in group:
         inner = _followed(group, kind, path)
-        held = _followed(inner, "vars", path) if "vars" in inner else None
-        name = "" if held is None else held.attrs.get("name", "")
-        unnamed = not name and kind == "dense" and held is not None and len(held)
-        found.append("predictions" if unnamed else str(name))
-    return found
+        stored = _followed(inner, "vars", path) if "vars" in inner else None
+        name = "" if stored is None else stored.attrs.get("name", "")
+        unnamed = not name and kind == "dense" and stored is not None and len(stored)
+        names.append("predictions" if unnamed else str(name))
+    return names
 
 
 def _read_caffe(model: Any, path: Path) -> None:
@@ -224,16 +224,16 @@ def _read_caffe(model: Any, path: Path) -> None:
     A slash is an underscore here. Layers of the file that the model does not have,
     such as the heads that only training needs, are left alone.
     """
-    found: dict[str, list[np.ndarray]] = {}
+    by_name: dict[str, list[np.ndarray]] = {}
     for name, blobs in caffemodel.blobs(path).items():
         ours = name.replace("/", "_")
-        if ours in found:
+        if ours in by_name:
             raise _damaged(path, f"with two layers that are {ours} here")
-        found[ours] = blobs
+        by_name[ours] = blobs
     for layer in (layer for layer in model.layers if layer.weights):
-        if layer.name not in found:
+        if layer.name not in by_name:
             raise _damaged(path, f"without the layer {layer.name}")
-        variables, blobs = list(layer.weights), found[layer.name]
+        variables, blobs = list(layer.weights), by_name[layer.name]
         if len(blobs) != len(variables):
             raise _damaged(
                 path, f"{len(blobs)} arrays of {layer.name}, not {len(variables)}"
@@ -264,9 +264,11 @@ def _read_tensors(model: Any, path: Path) -> None:
     """Puts a `.safetensors` file into a model, by its variables' names."""
     with safetensors.opened(path) as file:
         places = safetensors.places(model, file.names)
-        lost = [v.path for v in model.weights if v.path not in places]
-        if lost:
-            raise _damaged(path, f"without {len(lost)} arrays, the first {lost[0]}")
+        missing = [v.path for v in model.weights if v.path not in places]
+        if missing:
+            raise _damaged(
+                path, f"without {len(missing)} arrays, the first {missing[0]}"
+            )
         for layer in safetensors.leaves(model):
             variables = list(layer.weights)
             arrays = []
@@ -279,19 +281,19 @@ def _read_tensors(model: Any, path: Path) -> None:
 
 
 def _misshapen(path: Path, name: str, shape: Any, variable: Any) -> WeightsError:
-    found, wanted = (" × ".join(map(str, s)) for s in (shape, variable.shape))
-    return _damaged(path, f"whose {name} is {found}, not {wanted}")
+    received, needed = (" × ".join(map(str, s)) for s in (shape, variable.shape))
+    return _damaged(path, f"whose {name} is {received}, not {needed}")
 
 
 def _layers(file: Any, path: Path) -> list[tuple[str, Any, list[str]]]:
     """Returns name, group and arrays' names of the layers that have weights."""
-    found: list[tuple[str, Any, list[str]]] = []
+    layers: list[tuple[str, Any, list[str]]] = []
     for name in _listed(file, "layer_names"):
         group = _followed(file, name, path)
         parts = _listed(group, "weight_names")
         if parts:
-            found.append((name, group, parts))
-    return found
+            layers.append((name, group, parts))
+    return layers
 
 
 def _is_modern(file: Any) -> bool:

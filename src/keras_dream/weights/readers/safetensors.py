@@ -8,6 +8,7 @@ first. `conv2d@7`, as `dream layers` tells it, is read as well.
 """
 
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,12 +97,12 @@ def leaves(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def places(model: Any, found: Iterable[str]) -> dict[str, str]:
+def places(model: Any, arrays: Iterable[str]) -> dict[str, str]:
     """Returns the array that belongs to each variable.
 
     Args:
         model: A built `keras.Model`.
-        found: Names of arrays.
+        arrays: Names of arrays.
 
     Returns:
         Array names by `variable.path`; variables without an array are missing.
@@ -109,18 +110,18 @@ def places(model: Any, found: Iterable[str]) -> dict[str, str]:
     ours = {variable.path: variable for variable in model.weights}
     # A variable that nobody named is numbered, too (ConvNeXt's LayerScale has one).
     kinds = {"variable", *(_kind(layer) for layer in leaves(model))}
-    by_order = _ordered(found, kinds)
+    by_order = _ordered(arrays, kinds)
     ordinals = _ordinals(model)
     wanted = {path: name for name, path in _ordered(ours, kinds).items()}
-    made: dict[str, str] = {}
+    result: dict[str, str] = {}
     for path in ours:
         layer, _, variable = path.rpartition("/")
-        told = f"{ordinals[layer]}/{variable}" if layer in ordinals else path
-        for name in (wanted[path], told):
+        ordinal = f"{ordinals[layer]}/{variable}" if layer in ordinals else path
+        for name in (wanted[path], ordinal):
             if name in by_order:
-                made[path] = by_order[name]
+                result[path] = by_order[name]
                 break
-    return made
+    return result
 
 
 def _ordered(paths: Iterable[str], kinds: set[str]) -> Mapping[str, str]:
@@ -128,12 +129,12 @@ def _ordered(paths: Iterable[str], kinds: set[str]) -> Mapping[str, str]:
     paths = list(paths)
     split = {path: [_number(part, kinds) for part in path.split("/")] for path in paths}
     numbers: dict[str, set[int]] = {}
-    for kind, number in (found for parts in split.values() for found in parts):
+    for kind, number in itertools.chain.from_iterable(split.values()):
         if number is not None:
             numbers.setdefault(kind, set()).add(number)
     ranks = {
-        kind: {number: rank for rank, number in enumerate(sorted(held))}
-        for kind, held in numbers.items()
+        kind: {number: rank for rank, number in enumerate(sorted(values))}
+        for kind, values in numbers.items()
     }
     return {
         "/".join(
@@ -158,13 +159,13 @@ def _ordinals(model: Any) -> dict[str, str]:
     """Returns `conv2d@7` for the layers of a model that nobody named."""
     function = getattr(model, "_functional", None) or model
     counts: dict[str, int] = {}
-    found: dict[str, str] = {}
+    ordinals: dict[str, str] = {}
     for _, nodes in sorted(function._nodes_by_depth.items(), reverse=True):
         for layer in (node.operation for node in nodes if not node.is_input):
             kind = _kind(layer)
-            found.setdefault(layer.name, f"{kind}@{counts.get(kind, 0)}")
+            ordinals.setdefault(layer.name, f"{kind}@{counts.get(kind, 0)}")
             counts[kind] = counts.get(kind, 0) + 1
-    return found
+    return ordinals
 
 
 def _kind(layer: Any) -> str:
