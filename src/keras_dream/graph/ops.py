@@ -263,8 +263,8 @@ class Affine(Operation):
         return max(inputs[0], len(self.array("scale")), len(self.array("shift")))
 
     def prepare(self, backend: Backend) -> Run:
-        scale = backend.vector(self.array("scale"))
-        shift = backend.vector(self.array("shift"))
+        scale = backend.array(self.array("scale"))
+        shift = backend.array(self.array("shift"))
         return lambda xs, _: backend.add(backend.multiply(xs[0], scale), shift)
 
 
@@ -279,8 +279,8 @@ class LayerNorm(Operation):
             must(self.array(kind).shape == (channels[0],), kind)
 
     def prepare(self, backend: Backend) -> Run:
-        scale = backend.vector(self.array("scale"))
-        shift = backend.vector(self.array("shift"))
+        scale = backend.array(self.array("scale"))
+        shift = backend.array(self.array("shift"))
         epsilon = self.attrs["epsilon"]
         return lambda xs, _: backend.layer_norm(xs[0], scale, shift, epsilon)
 
@@ -293,7 +293,7 @@ class Activation(Operation):
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
         slope = self.attrs.get("negative_slope", 0.0)
-        return backend.activation(x, self.attrs["kind"], slope)
+        return backend.activation(x, self.attrs["kind"], negative_slope=slope)
 
 
 class Power(Operation):
@@ -575,7 +575,7 @@ class Conv2D(_Convolution):
 
     def prepare(self, backend: Backend) -> Run:
         kernel, bias = backend.kernel(self.array("kernel")), self.weight("bias")
-        vector = None if bias is None else backend.vector(bias)
+        vector = None if bias is None else backend.array(bias)
         stride, dilation, groups = self.stride, self.dilation, self.attrs["groups"]
         relu = self.attrs.get("relu", False)
         return lambda xs, padding: backend.conv2d(
@@ -604,7 +604,7 @@ class DepthwiseConv2D(_Convolution):
     def prepare(self, backend: Backend) -> Run:
         kernel = backend.depthwise_kernel(self.array("kernel"))
         bias = self.weight("bias")
-        vector = None if bias is None else backend.vector(bias)
+        vector = None if bias is None else backend.array(bias)
         stride, dilation = self.stride, self.dilation
         return lambda xs, padding: backend.depthwise_conv2d(
             xs[0], kernel, vector, stride=stride, padding=padding, dilation=dilation

@@ -150,8 +150,8 @@ def _run_settings(
     try:
         backends.load(settings.backend, device=settings.device)
     except SettingError as error:
-        here = flags or RunSettings()
-        if here.model_fields_set & {"backend", "device"}:
+        own = flags or RunSettings()
+        if own.model_fields_set & {"backend", "device"}:
             raise  # the user's own options, not the recorded ones
         settings = settings.but(backend=None, device=None, threads=None)
         notices = (*notices, f"The recorded run settings cannot be used here: {error}")
