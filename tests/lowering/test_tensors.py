@@ -289,3 +289,5 @@ def test_a_picture_of_another_size_is_refused_with_the_layer_and_the_size():
     with pytest.raises(NetworkError) as caught:
         graph.plan(24, 24)
     assert "tokens" in str(caught.value)
+    assert "try 16 × 12 pixels" in str(caught.value)
+    assert graph.smallest_size() == SIZE

@@ -8,6 +8,7 @@ the operations of one `OpaqueLayer`.
 import copy
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -141,13 +142,42 @@ class OpaqueLayer:
             Exception: Whatever an operation raises if it does not take such inputs;
                 ValueError if it makes no feature map of the layer's channels.
         """
+        key = tuple(shapes)
+        if self.is_fixed and key != self._built:
+            raise ValueError(f"{key} instead of {self._built}")
+        return self._shape(key)
+
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether it takes no other sizes than those that the model was built for."""
+        built = self._built
+        # Vectors have one size; None is a side that Keras itself found to be free.
+        if {*self._forms} == {"vector"} or any(None in shape for shape in built):
+            return False
+        sizes = {"vector": (1, 1), "tokens": (1, 2)}
+        scales = [sizes.get(form, (2, 2)) for form in self._forms]
+        larger = [
+            (1, h * down, w * across, c)
+            for (_, h, w, c), (down, across) in zip(built, scales, strict=True)
+        ]
+        try:
+            self._shape(tuple(larger))
+        except Exception:  # noqa: BLE001, of any layer's code
+            return True
+        return False
+
+    @property
+    def _built(self) -> tuple[Any, ...]:
+        """The inputs' shapes (1, h, w, c) in the model; None for free sides."""
+        return tuple(_built(value) for value in self.inputs)
+
+    def _shape(self, key: tuple[Shape, ...]) -> Shape:
         import keras
 
-        key = tuple(shapes)
         if key not in self._shapes:
             tensors = [
                 keras.KerasTensor(_tensor(shape, form))
-                for shape, form in zip(shapes, self._forms, strict=True)
+                for shape, form in zip(key, self._forms, strict=True)
             ]
             spec = self._run(tensors, lambda call, inputs: call.specs(inputs))
             shape = _map(tuple(spec.shape))
@@ -198,6 +228,16 @@ def _tensor(shape: Shape, form: Form) -> Shape:
     if form == "map":
         return shape
     raise ValueError(f"{shape} as {form}")
+
+
+def _built(value: Value) -> tuple[int | None, ...]:
+    """Returns the shape of a value's feature map in the model."""
+    _, *sides = value.shape
+    if value.form == "flat":
+        sides = list(value.flattened or ())
+    if value.form == "plane":
+        sides = [*sides, 1]
+    return 1, *[1] * (3 - len(sides)), *sides
 
 
 def _map(shape: Shape) -> Shape:
