@@ -13,7 +13,13 @@ from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
-from keras_dream.errors import InputError, PictureError, SettingError, nearest
+from keras_dream.errors import (
+    InputError,
+    NetworkError,
+    PictureError,
+    SettingError,
+    nearest,
+)
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
@@ -194,35 +200,42 @@ class Dreamer:
             NetworkError, ObjectiveError: As for `gradient`.
         """
         recipe = self.complete(recipe)
-        graphs = self._ensemble.graphs(recipe)
-        smallest = max(graph.smallest_run() for graph in graphs)
-        if recipe.small_octaves == "skip":
-            smallest = max(smallest, *(graph.smallest() for graph in graphs))
         every = loop.octaves_of(size, recipe)
-        kept = tuple(octave for octave in every if min(octave.size) >= smallest)
+        misfits = {octave: self._misfit(octave.size, recipe) for octave in every}
+        kept = tuple(octave for octave in every if misfits[octave] is None)
         if not kept:
+            height, width = self._smallest_size(recipe)
             raise PictureError(
-                f"A picture must have sides of at least {smallest} pixels for "
+                f"A picture must have at least {width} × {height} pixels for "
                 f"{' + '.join(self.networks)} and these layers",
-                received=f"{size[1]} × {size[0]} pixels",
-                hint="try a larger picture"
+                received=f"{size[1]} × {size[0]} pixels, where {misfits[every[-1]]}",
+                hint="try another size"
                 + (", a smaller border" if recipe.border else "")
                 + f" or an earlier layer, see `dream layers {self.networks[0]}`",
             )
-        for octave in kept:
-            for graph in graphs:
-                graph.graph.plan(*octave.size)
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
         skipped = [
             f"Octave {octave.number} of {len(every)} is skipped: at "
-            f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
-            f"layers, which need {smallest}."
-            for octave in every
-            if octave not in kept
+            f"{octave.size[1]} × {octave.size[0]} pixels {misfit}."
+            for octave, misfit in misfits.items()
+            if misfit is not None
         ]
         return kept, (*loading, *skipped)
+
+    def _misfit(self, size: Size, recipe: Recipe) -> str | None:
+        """Returns why a complete recipe cannot be dreamed at a size, or None."""
+        inside = recipe.small_octaves == "skip"
+        graphs = self._ensemble.graphs(recipe)
+        misfits = (graph.misfit(size, inside_border=inside) for graph in graphs)
+        return next((misfit for misfit in misfits if misfit is not None), None)
+
+    def _smallest_size(self, recipe: Recipe) -> Size:
+        inside = recipe.small_octaves == "skip"
+        graphs = self._ensemble.graphs(recipe)
+        sizes = [graph.smallest_size(inside_border=inside) for graph in graphs]
+        return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
     def steps(
         self,
@@ -334,6 +347,13 @@ class Dreamer:
         strongest = self._ensemble.strongest(recipe, image)
         gradient = self._ensemble.gradient(recipe, strongest)
         size = (image.shape[0], image.shape[1])
+        misfit = self._misfit(size, recipe)
+        if misfit is not None:
+            raise NetworkError(
+                "An image must have a size at which the layers of the objective count",
+                received=f"{size[1]} × {size[0]} pixels, where {misfit}",
+                hint="try another size, a smaller border or an earlier layer",
+            )
         loss, image_gradient = gradient(self._backend.image(image), size)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
 

@@ -64,13 +64,30 @@ class ObjectiveGraph:
         # A class score has no border: the mean over all positions is its definition.
         self._layers = [goal.node for goal in goals if not goal.is_class]
 
-    def smallest(self) -> int:
-        """Returns the side of the smallest square in which every layer counts."""
-        return self.graph.smallest(border=self.border, nodes=self._layers)
+    def misfit(self, size: Size, *, inside_border: bool) -> str | None:
+        """Returns why the network cannot be run at a size, or None if it can.
 
-    def smallest_run(self) -> int:
-        """Returns the side of the smallest square that can be run at all."""
-        return self.graph.smallest()
+        Args:
+            size: (height, width) of the picture in pixels.
+            inside_border: Whether each layer must have a cell inside the border, too.
+        """
+        if min(size) < 1:
+            return "the picture has no pixels left"
+        layers = self._layers if inside_border else ()
+        misfit = self.graph.misfit(size, border=self.border, nodes=layers)
+        return None if misfit is None else misfit.text
+
+    def smallest_size(self, *, inside_border: bool) -> Size:
+        """Returns the smallest (height, width) in pixels that the network runs at.
+
+        Args:
+            inside_border: As for `misfit`.
+
+        Raises:
+            NetworkError: If it runs at no size.
+        """
+        layers = self._layers if inside_border else ()
+        return self.graph.smallest_size(border=self.border, nodes=layers)
 
 
 class WholeGradient:
