@@ -421,7 +421,7 @@ def test_other_weights_of_the_second_network_are_told(
     assert code == 0
     assert "weights" in err
     assert "of second instead of" in err
-    assert "as is expected" in err
+    assert "as expected" in err
     before = read_saved("photo-dream.png").record
     now = read_saved(out.strip()).record
     assert now.weights_sha256 == before.weights_sha256

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size
-from keras_dream.graph.graph import Graph, Plan
+from keras_dream.graph.graph import Graph, Misfit, Plan
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
 from keras_dream.parts.losses import Loss
@@ -64,30 +64,30 @@ class ObjectiveGraph:
         # A class score has no border: the mean over all positions is its definition.
         self._layers = [goal.node for goal in goals if not goal.is_class]
 
-    def misfit(self, size: Size, *, inside_border: bool) -> str | None:
-        """Returns why the network cannot be run at a size, or None if it can.
+    def misfit(self, size: Size, *, complete: bool) -> Misfit | None:
+        """Returns why a picture of a size cannot be used, None if it can.
 
         Args:
-            size: (height, width) of the picture in pixels.
-            inside_border: Whether each layer must have a cell inside the border, too.
+            size: The picture's (height, width) in pixels.
+            complete: Whether every layer must have cells inside the border.
         """
-        if min(size) < 1:
-            return "the picture has no pixels left"
-        layers = self._layers if inside_border else ()
-        misfit = self.graph.misfit(size, border=self.border, nodes=layers)
-        return None if misfit is None else misfit.text
+        nodes = self._layers if complete else ()
+        return self.graph.misfit(size, border=self.border, nodes=nodes)
 
-    def smallest_size(self, *, inside_border: bool) -> Size:
-        """Returns the smallest (height, width) in pixels that the network runs at.
+    def smallest_size(self, *, complete: bool, at_least: Size) -> Size:
+        """Returns the smallest (height, width) in pixels that can be used.
 
         Args:
-            inside_border: As for `misfit`.
+            complete: As for `misfit`.
+            at_least: The sides are at least so long.
 
         Raises:
-            NetworkError: If it runs at no size.
+            NetworkError: If there is none.
         """
-        layers = self._layers if inside_border else ()
-        return self.graph.smallest_size(border=self.border, nodes=layers)
+        nodes = self._layers if complete else ()
+        return self.graph.smallest_size(
+            border=self.border, nodes=nodes, at_least=at_least
+        )
 
 
 class WholeGradient:

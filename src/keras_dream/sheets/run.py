@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.events import CellDone, CellProgress, Event
+from keras_dream.events import CellDone, CellProgress
 from keras_dream.geometry import Size
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.sheets.cells import DreamedCell, find, keep, open_folder, path_of
@@ -75,7 +75,7 @@ def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
 
 
-class SheetRun(Iterator[Event]):
+class SheetRun(Iterator[CellProgress | CellDone]):
     """A sheet that is being made: an iterator of its events.
 
     Every step is a `CellProgress`, every finished cell a `CellDone`. Finished cells
@@ -121,7 +121,7 @@ class SheetRun(Iterator[Event]):
         self.ready = len(self._cells)
         """How many cells were on the disk at the start."""
 
-    def __next__(self) -> Event:
+    def __next__(self) -> CellProgress | CellDone:
         return next(self._events)
 
     @property
@@ -188,7 +188,7 @@ class SheetRun(Iterator[Event]):
         ]
         return max(needs, key=lambda pair: pair[0], default=(0, None))
 
-    def _run(self) -> Iterator[Event]:
+    def _run(self) -> Iterator[CellProgress | CellDone]:
         by_path: dict[Path, DreamedCell] = {}
         done, total = 0.0, max(self.seconds, 1e-9)
         for index, cell in enumerate(self.plan.cells):
