@@ -149,8 +149,8 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path:
 def find_models(
     saved: Saved,
     names: Sequence[str],
-    files: Sequence[str | os.PathLike[str]] = (),
     *,
+    files: Sequence[str | os.PathLike[str]] = (),
     trusted: bool,
 ) -> dict[str, Path]:
     """Returns the model files that a dream was made with.

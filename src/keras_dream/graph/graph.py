@@ -64,6 +64,8 @@ class Graph:
         classifier: The node of the class scores before their softmax, if there is one.
         classes: Names of the classes; empty where only numbers are known.
         objective: The network's own good objective, as text.
+        unsupported: Why other layers of the model cannot be asked for, by their names:
+            "it makes a tensor of 5 axes, which is no feature map".
         opaque: Keras operations that stay Keras' own, by node name.
         native_size: (height, width) that the model was built for, where it is fixed;
             opaque layers may take no other. Not kept in files.
@@ -76,6 +78,7 @@ class Graph:
     classifier: str | None = None
     classes: tuple[str, ...] = ()
     objective: str | None = None
+    unsupported: Mapping[str, str] = field(default_factory=dict)
     opaque: Mapping[str, Any] = field(default_factory=dict)
     native_size: Size | None = None
     notices: tuple[str, ...] = ()
@@ -92,8 +95,15 @@ class Graph:
         """Returns the node of a layer.
 
         Raises:
-            ObjectiveError: If there is no such layer; with the nearest name.
+            ObjectiveError: If there is no such layer, with the nearest name; or if it
+                cannot be asked for, with the reason.
         """
+        if layer in self.unsupported:
+            raise ObjectiveError(
+                "A layer must make a feature map to be dreamed",
+                received=f"{layer!r}: {self.unsupported[layer]}",
+                hint="try a layer before or behind it, see `dream layers NETWORK`",
+            )
         if layer not in self.layers:
             # A layer that goes by its class's name is known by its ordinal only.
             first = f"{layer}@0"
@@ -106,7 +116,7 @@ class Graph:
         return self.layers[layer]
 
     def class_number(self, name: str) -> int:
-        """Returns the number of a class, given by its name or number.
+        """Returns the number of the class with a name or number.
 
         Raises:
             ObjectiveError: If the network has no such class.
@@ -197,21 +207,12 @@ class Graph:
             NetworkError: If there is none.
         """
         names = tuple(nodes)
-        size = [self._large_enough(axis, at_least, border, names) for axis in (0, 1)]
-        # Where feature maps of unlike sizes are joined, the next size may fit.
-        problems = self._misfits((size[0], size[1]), border, names)
-        for _ in range(LARGEST_PERIOD):
-            if any(problem.vanishes for problem in problems):
-                break
-            for axis in {axis for problem in problems for axis in problem.axes}:
-                size[axis] += 1
-            problems = self._misfits((size[0], size[1]), border, names)
+        size = self._native_at_least(at_least)
+        if size is None:
+            size = self._search_size(border, names, at_least)
+        problems = self._misfits(size, border, names)
         if not problems:
-            return size[0], size[1]
-        own = self.native_size
-        is_large = own and own[0] >= at_least[0] and own[1] >= at_least[1]
-        if own and is_large and not self._misfits(own, border, names):
-            return own
+            return size
         raise NetworkError(
             "A network must be able to run at some size of picture",
             received=f"one in which {problems[0].text}",
@@ -231,6 +232,30 @@ class Graph:
             if size[0] == size[1]:
                 return size[0]
             side = max(size)
+
+    def _native_at_least(self, at_least: Size) -> Size | None:
+        """Returns the one size of a network with layers of a fixed size, else None.
+
+        Where it is smaller than asked for, what was asked for, which will not fit.
+        """
+        layers = (op.layer for op in self.operations if op.layer is not None)
+        own = self.native_size
+        if own is None or not any(layer.is_fixed for layer in layers):
+            return None
+        return own if own[0] >= at_least[0] and own[1] >= at_least[1] else at_least
+
+    def _search_size(self, border: int, names: tuple[str, ...], at_least: Size) -> Size:
+        down, across = (
+            self._large_enough(axis, at_least, border, names) for axis in (0, 1)
+        )
+        # Where feature maps of unlike sizes are joined, the next size may fit.
+        for _ in range(LARGEST_PERIOD):
+            problems = self._misfits((down, across), border, names)
+            if not problems or any(problem.vanishes for problem in problems):
+                break
+            axes = {axis for problem in problems for axis in problem.axes}
+            down, across = down + (0 in axes), across + (1 in axes)
+        return down, across
 
     def _large_enough(
         self, axis: int, at_least: Size, border: int, nodes: tuple[str, ...]
@@ -275,16 +300,16 @@ class Graph:
             inputs = [sizes[i] for i in op.node.inputs] or [size]
             axes = op.misfits(inputs) if isinstance(op, Join) else ()
             if axes and not vanished:
-                given = " and ".join(map(_cells, dict.fromkeys(inputs)))
-                text = f"{name} joins feature maps of unlike sizes, {given}"
+                shapes = " and ".join(map(_cells, dict.fromkeys(inputs)))
+                text = f"{name} joins feature maps of unlike sizes, {shapes}"
                 problems.append(Misfit(text, axes, vanishes=False))
             cells = op.size(inputs, [channels[i] for i in op.node.inputs])
             axes = tuple(a for a in (0, 1) if cells[a] < 1 and a not in vanished)
             if axes:
                 text = f"{name} has no cells left"
                 if op.layer is not None:
-                    given = " and ".join(map(_cells, inputs))
-                    text = f"{name} cannot be run on feature maps of {given}"
+                    shapes = " and ".join(map(_cells, inputs))
+                    text = f"{name} cannot be run on feature maps of {shapes}"
                 problems.append(Misfit(text, axes, vanishes=True))
                 vanished.update(axes)
             sizes[name] = cells

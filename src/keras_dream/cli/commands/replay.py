@@ -70,7 +70,7 @@ def replay(
 
     saved = read_saved(picture)
     models = find_models(
-        saved, user_models.files_of(saved.recipe), network, trusted=trust_model
+        saved, user_models.files_of(saved.recipe), files=network, trusted=trust_model
     )
     settings, notices = _run_settings(saved, run)
     reporter = reporter_for(quiet=quiet, json=json)
