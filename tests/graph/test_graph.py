@@ -571,3 +571,17 @@ def test_plans_hold_four_numbers_for_what_depends_on_the_size():
     graph = Graph(nodes, {}, {"p": "p"})
     assert graph.plan(96, 97).values == (0, 1, 1, 1)  # uneven at 96, even at 97
     assert graph.plan(96, 97).sizes["p"] == (48, 49)
+
+
+def test_an_odd_name_is_suggested_as_an_objective_writes_it():
+    conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+    graph = Graph(
+        nodes=(
+            Node("input", "input", (), {"channels": 3}),
+            Node("block:1", "conv2d", ("input",), conv),
+        ),
+        weights={"block:1/kernel": np.zeros((1, 1, 3, 2), np.float32)},
+        layers={"block:1": "block:1", "conv2d@0": "block:1"},
+    )
+    with pytest.raises(ObjectiveError, match=r"try \"'block:1'\", the nearest name"):
+        graph.node_of("block")

@@ -15,6 +15,7 @@ import numpy as np
 from keras_dream.errors import NetworkError, ObjectiveError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.ops import (
+from keras_dream.recipe.objectives import Layer
     OPERATIONS,
     Join,
     Node,
@@ -108,10 +109,11 @@ class Graph:
             # A layer that goes by its class's name is known by its ordinal only.
             first = f"{layer}@0"
             named = [n for n in self.layers if "@" not in n or n == first]
+            texts = map(_objective_text, named or self.layers)
             raise ObjectiveError(
                 "A layer must be one of the network's",
                 received=repr(layer),
-                hint=nearest(layer, named or self.layers, see="`dream layers NETWORK`"),
+                hint=nearest(layer, texts, see="`dream layers NETWORK`"),
             )
         return self.layers[layer]
 
@@ -353,3 +355,8 @@ def _cells(size: Size) -> str:
 
 def _pixels(size: Size) -> str:
     return f"{_cells(size)} pixels"
+
+
+def _objective_text(layer: str) -> str:
+    """Returns a layer as an objective names it: an odd name is quoted."""
+    return layer if layer.startswith("'") else Layer.named(layer).text
