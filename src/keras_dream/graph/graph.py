@@ -15,13 +15,13 @@ import numpy as np
 from keras_dream.errors import NetworkError, ObjectiveError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.ops import (
-from keras_dream.recipe.objectives import Layer
     OPERATIONS,
     Join,
     Node,
     Operation,
     ReceptiveField,
 )
+from keras_dream.recipe.objectives import Layer
 
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
 LARGEST_PERIOD = 512  # pixels: of the sizes whose feature maps can be joined
