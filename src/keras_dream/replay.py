@@ -65,7 +65,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """
     if Path(path).suffix.lower() in SUFFIXES:
         return Recipe.read(_notes(Path(path))["recipe"])
-    text = read_bounded(path, LONGEST_RECIPE, "A recipe", error=SettingError)
+    text = read_bounded(path, LONGEST_RECIPE, what="A recipe", error=SettingError)
     return Recipe.read(text)
 
 
@@ -111,19 +111,19 @@ def _beside(saved: Saved) -> list[Path]:
     return [folder, folder / ".."] if is_cell else [folder]
 
 
-def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Path:
+def find_source(saved: Saved, *, photo: str | os.PathLike[str] | None = None) -> Path:
     """Returns the photo that a dream was made of.
 
     Args:
         saved: The dream.
-        given: A photo named by the user; None looks beside the picture, by name.
+        photo: The photo that the user named; None looks beside the picture, by name.
 
     Raises:
         PictureError: If there is none, or it has other pixels than the recorded ones.
     """
     name = saved.record.source
-    if given is not None:
-        path = check_file(given, "A source", error=PictureError)
+    if photo is not None:
+        path = check_file(photo, "A source", error=PictureError)
     else:
         named = [folder / _plain_name(name) for folder in _beside(saved)]
         path = next((path for path in named if path.is_file()), named[0])
@@ -149,8 +149,8 @@ def find_source(saved: Saved, given: str | os.PathLike[str] | None = None) -> Pa
 def find_models(
     saved: Saved,
     names: Sequence[str],
-    given: Sequence[str | os.PathLike[str]] = (),
     *,
+    files: Sequence[str | os.PathLike[str]] = (),
     trusted: bool,
 ) -> dict[str, Path]:
     """Returns the model files that a dream was made with.
@@ -158,7 +158,7 @@ def find_models(
     Args:
         saved: The dream.
         names: The recipe's names of them.
-        given: Files named by the user; where there are none, one is looked for by name
+        files: Files that the user named; if there are none, one is looked for by name
             beside the picture and in the caches.
         trusted: Whether the user trusts model files; a picture never does.
 
@@ -171,7 +171,7 @@ def find_models(
     for name in names:
         if not trusted:
             raise user_models.distrusted(name)
-        found[name] = user_models.find(name, known.get(name, ""), beside, given=given)
+        found[name] = user_models.find(name, known.get(name, ""), beside, given=files)
     return found
 
 
@@ -194,7 +194,7 @@ def is_equal(dream: Dream, saved: Saved) -> bool:
     same encoding gives must be the same.
     """
     suffix = saved.path.suffix.lower()
-    data = dream.encode(suffix)
+    data = dream.encode(suffix=suffix)
     if suffix == ".png":
         return data == saved.path.read_bytes()
     return _decoded(data).sha256 == read_picture(saved.path).sha256

@@ -320,7 +320,7 @@ def test_the_gradient_of_a_rectifier_at_zero_is_zero(backend):
         lambda x: backend.conv2d(x, identity, None, relu=True),
         lambda x: backend.activation(x, "relu"),
         lambda x: backend.activation(x, "relu6"),
-        lambda x: backend.activation(x, "leaky_relu", 0.0),
+        lambda x: backend.activation(x, "leaky_relu", negative_slope=0.0),
     ]
     for rectifier in rectifiers:
         assert not gradient_of(backend, rectifier, black, ones).any()
@@ -666,7 +666,7 @@ def test_clip(backend):
 def test_activations(backend, name, scale):
     check(
         backend,
-        lambda x: backend.activation(x, name, 0.3),
+        lambda x: backend.activation(x, name, negative_slope=0.3),
         lambda x: activated(x, name, 0.3),
         scale * random(6, 7, 5),
     )
@@ -677,11 +677,14 @@ def test_activations(backend, name, scale):
 def test_activations_of_large_values_are_finite(backend, name):
     x = np.array([-200, -90, 0, 90, 200], np.float32).reshape(1, 5, 1)
     held = backend.image(x)
-    found = backend.to_image(backend.activation(held, name, 1.0))
+    found = backend.to_image(backend.activation(held, name, negative_slope=1.0))
     expected = activated(x.astype(np.float64), name, 1.0)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
     gradient = gradient_of(
-        backend, lambda x: backend.activation(x, name, 1.0), x, np.ones_like(x)
+        backend,
+        lambda x: backend.activation(x, name, negative_slope=1.0),
+        x,
+        np.ones_like(x),
     )
     assert np.isfinite(gradient).all()
 
@@ -986,7 +989,9 @@ def test_bfloat16_stays_inside_the_network(backend):
             y = on.average_pool(y, size=(3, 3), stride=(1, 1), padding=(1, 1, 1, 1))
             y = on.depthwise_conv2d(y, second, None)
             y = on.multiply(on.add(y, shift), 2.0)
-            y = on.concat([on.activation(y, name, 0.1) for name in ACTIVATIONS])
+            y = on.concat(
+                [on.activation(y, name, negative_slope=0.1) for name in ACTIVATIONS]
+            )
             y = on.crop(on.pad(y, (1, 1, 1, 1), mode="wrap"), (1, 0, 0, 1))
             assert ("bfloat16" in str(y.dtype)) == (on is half)
             return on.mean(on.square(on.add(y, on.global_mean(y))))

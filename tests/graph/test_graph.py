@@ -164,7 +164,7 @@ def test_smallest_is_the_border_of_what_runs():
     graph.plan(side, side)
     with pytest.raises(NetworkError, match="large enough"):
         graph.plan(side - 1, side - 1)
-    with_cells = graph.smallest(1, ["pointwise"])
+    with_cells = graph.smallest(border=1, nodes=["pointwise"])
     assert min(graph.plan(with_cells, with_cells).sizes["pointwise"]) > 2
     assert min(graph.plan(with_cells - 1, with_cells - 1).sizes["pointwise"]) <= 2
 

@@ -121,7 +121,7 @@ def test_facts_of_every_layer(shipped):
     for node, found in zip(nodes, facts(shipped, nodes), strict=True):
         part = truncate(shipped, frozenset({node}))
         assert found.layer == names(shipped)[node]
-        assert found.smallest == part.smallest(0, [node])
+        assert found.smallest == part.smallest(nodes=[node])
         assert (found.receptive_field, found.stride) == fields[node]
         assert found.work == part.flops(512, 512) / shipped.flops(512, 512)
         assert 0 < found.depth <= 1

@@ -63,7 +63,7 @@ def test_trap_1_interior_over_full_size(name, side, dreamer, book1_features):
 def test_trap_2_too_small_octaves_are_silent(inception, backend):
     graph = lower(inception, preprocessing="tf")
     smallest = {
-        name: truncate(graph, frozenset([name])).smallest(2, [name])
+        name: truncate(graph, frozenset([name])).smallest(border=2, nodes=[name])
         for name in (f"mixed{k}" for k in range(11))
     }
     assert {smallest[f"mixed{k}"] for k in (3, 4, 5, 6, 7)} == {107}

@@ -284,7 +284,7 @@ class JaxBackend(Nhwc):
         # where, not clip: jnp.clip halves the gradient at the bounds.
         return jnp.where(x < low, low, jnp.where(x > high, high, x))
 
-    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, *, negative_slope: float = 0.0) -> Array:
         if name == "leaky_relu":
             return jnp.where(x > 0, x, negative_slope * x)
         if name == "elu":

@@ -253,7 +253,7 @@ class Backend(Protocol):
         """Limits values to [low, high]."""
         ...
 
-    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, *, negative_slope: float = 0.0) -> Array:
         """Applies one of `ACTIVATIONS`.
 
         Args:

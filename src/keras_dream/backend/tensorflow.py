@@ -293,7 +293,7 @@ class TensorFlowBackend(Nhwc):
     def clip(self, x: Array, low: float, high: float) -> Array:
         return tf.clip_by_value(x, low, high)
 
-    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, *, negative_slope: float = 0.0) -> Array:
         if name == "leaky_relu":
             return tf.nn.leaky_relu(x, negative_slope)
         if name == "elu":

@@ -304,7 +304,7 @@ class TorchBackend:
     def clip(self, x: Array, low: float, high: float) -> Array:
         return x.clamp(low, high)
 
-    def activation(self, x: Array, name: str, negative_slope: float = 0.0) -> Array:
+    def activation(self, x: Array, name: str, *, negative_slope: float = 0.0) -> Array:
         if name == "leaky_relu":
             return F.leaky_relu(x, negative_slope)
         if name == "elu":

@@ -66,7 +66,7 @@ class ObjectiveGraph:
 
     def smallest(self) -> int:
         """Returns the side of the smallest square in which every layer counts."""
-        return self.graph.smallest(self.border, self._layers)
+        return self.graph.smallest(border=self.border, nodes=self._layers)
 
     def smallest_run(self) -> int:
         """Returns the side of the smallest square that can be run at all."""

@@ -158,7 +158,7 @@ class Graph:
                 values.extend(op.padding(inputs[0]))
         return Plan(sizes, tuple(values))
 
-    def smallest(self, border: int = 0, nodes: Iterable[str] = ()) -> int:
+    def smallest(self, *, border: int = 0, nodes: Iterable[str] = ()) -> int:
         """Returns the side of the smallest square picture that can be run.
 
         Args:

@@ -255,7 +255,7 @@ def _smallest(graph: Graph, node: str, guess: int) -> int:
     """Returns the side of the smallest picture for a node; often its neighbour's."""
     if _holds(graph, node, guess) and not _holds(graph, node, guess - 1):
         return guess
-    return graph.smallest(0, [node])
+    return graph.smallest(nodes=[node])
 
 
 def _holds(graph: Graph, node: str, side: int) -> bool:

@@ -293,7 +293,7 @@ class Activation(Operation):
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
         slope = self.attrs.get("negative_slope", 0.0)
-        return backend.activation(x, self.attrs["kind"], slope)
+        return backend.activation(x, self.attrs["kind"], negative_slope=slope)
 
 
 class Power(Operation):

@@ -250,7 +250,7 @@ class _Planner:
                 Cell(
                     name=f"{name}-{channel}",
                     label=str(channel),
-                    recipe=self._recipe_of(Layer.named(name, (channel,)).text),
+                    recipe=self._recipe_of(Layer.named(name, channels=(channel,)).text),
                     picture=starts[channel],
                     like=f"layer {node}",
                 )
@@ -296,7 +296,7 @@ class _Planner:
 
     def _smallest(self, node: str) -> int:
         graph = truncate(self._graph, frozenset({node}))
-        return graph.smallest(self._recipe.border, [node])
+        return graph.smallest(border=self._recipe.border, nodes=[node])
 
     def _choose_starts(
         self, layer: str, least: int, channels: Sequence[int]
