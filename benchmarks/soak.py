@@ -70,11 +70,10 @@ def main():
         times = seconds[tenth * part : (tenth + 1) * part]
         span = f"{tenth * part + 1}–{(tenth + 1) * part}"
         print(f"{span:>12}{statistics.median(times):10.4f}{used / MIB:8.0f}")
-    graph = next(iter(dreamer._gradients.values()))._graph
-    features = graph.activation_bytes(height, width) / MIB
-    weights = sum(array.nbytes for array in graph.weights.values()) / MIB
+    features = dreamer.memory((height, width), recipe)[0] / MIB
+    weights = sum(array.nbytes for array in dreamer.graph.weights.values()) / MIB
     print(f"\nidle {idle / MIB:.0f} MiB, peak {(peak() - idle) / MIB:.0f} MiB above it")
-    print(f"feature maps {features:.0f} MiB, weights {weights:.0f} MiB")
+    print(f"feature maps {features:.0f} MiB, all weights {weights:.0f} MiB")
 
 
 if __name__ == "__main__":

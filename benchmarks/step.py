@@ -79,19 +79,16 @@ def published_loss(feature_maps):
 
 def ours(size, threads):
     import keras_dream as kd
+    from keras_dream.graph.passes import optimise
 
     run = kd.RunSettings(backend=os.environ["KERAS_BACKEND"], threads=threads)
     dreamer = kd.Dreamer(model(), preprocessing="tf", run=run)
-    recipe = dreamer.complete(kd.Recipe(layers=LAYERS, loss="l2", border=BORDER))
-    image, backend = picture(size), dreamer._backend
-    gradient, tensor = dreamer._gradient(recipe), backend.image(image)
-
-    def step():
-        value, image_gradient = gradient(tensor, size)
-        backend.to_float(backend.add(value, backend.mean(image_gradient)))
-
-    print(json.dumps({"flop": 2 * gradient._graph.flops(*size)}), flush=True)
-    return step
+    recipe = kd.Recipe(layers=LAYERS, loss="l2", border=BORDER)
+    nodes = [dreamer.graph.node_of(layer) for layer in LAYERS]
+    graph = optimise(dreamer.graph, nodes, merge=False)
+    print(json.dumps({"flop": 2 * graph.flops(*size)}), flush=True)
+    image = picture(size)
+    return lambda: dreamer.gradient(image, recipe)
 
 
 def published(size, threads, *, xla=False):

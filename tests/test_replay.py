@@ -11,7 +11,7 @@ from keras_dream.errors import PictureError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.metadata import read_notes
 from keras_dream.pictures.picture import read_picture
-from keras_dream.replay import MOST_RECORDED_THREADS, read_saved, recorded_run
+from keras_dream.replay import MAX_RECORDED_THREADS, read_saved, recorded_run
 
 Dream = Callable[..., tuple[int, str, str]]
 FAST = ("--steps", 3, "--octaves", 2)
@@ -178,9 +178,9 @@ def test_a_source_with_other_pixels_is_refused(dream: Dream, photo: Path) -> Non
     save_picture("other.png", np.zeros((40, 60, 3), np.float32))
     told = dream("replay", "photo-dream.png", "--source", "other.png")
     assert told[:2] == (2, "")
-    assert "'other.png', which has others" in told[2]
+    assert "'other.png', which has other pixels" in told[2]
     Path("other.png").replace(photo)
-    assert "which has others" in dream("replay", "photo-dream.png")[2]
+    assert "which has other pixels" in dream("replay", "photo-dream.png")[2]
 
 
 def test_a_source_in_another_file_with_the_same_pixels_serves(
@@ -263,7 +263,7 @@ def test_a_record_never_starts_threads_without_number(
 ) -> None:
     dream(photo, *FAST)
     saved = read_saved("photo-dream.png")
-    run = {**saved.record.run, "threads": MOST_RECORDED_THREADS + 1, "offline": False}
+    run = {**saved.record.run, "threads": MAX_RECORDED_THREADS + 1, "offline": False}
     found, notices = recorded_run(dataclasses.replace(saved.record, run=run))
     assert found.threads is None
     assert "offline" not in found.model_fields_set

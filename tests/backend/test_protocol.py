@@ -273,7 +273,7 @@ PLACEMENTS = [
 def test_conv2d(backend, h, w, stride, padding, dilation, size):
     kernel, bias = random(*size, 5, 4, seed=3), random(4, seed=4)
     how = {"stride": stride, "padding": padding, "dilation": dilation}
-    held, shift = backend.kernel(kernel), backend.vector(bias)
+    held, shift = backend.kernel(kernel), backend.array(bias)
     check(
         backend,
         lambda x: backend.conv2d(x, held, shift, **how),
@@ -302,7 +302,7 @@ def test_conv2d_in_groups(backend, groups, stride, padding):
 @on_every_backend
 def test_conv2d_rectifies(backend):
     kernel, bias = random(3, 3, 3, 4, seed=3), random(4, seed=4)
-    held, shift = backend.kernel(kernel), backend.vector(bias)
+    held, shift = backend.kernel(kernel), backend.array(bias)
     how = {"stride": (1, 1), "padding": (1, 1, 1, 1)}
     check(
         backend,
@@ -320,7 +320,7 @@ def test_the_gradient_of_a_rectifier_at_zero_is_zero(backend):
         lambda x: backend.conv2d(x, identity, None, relu=True),
         lambda x: backend.activation(x, "relu"),
         lambda x: backend.activation(x, "relu6"),
-        lambda x: backend.activation(x, "leaky_relu", negative_slope=0.0),
+        lambda x: backend.activation(x, "leaky_relu"),
     ]
     for rectifier in rectifiers:
         assert not gradient_of(backend, rectifier, black, ones).any()
@@ -332,7 +332,7 @@ def test_the_gradient_of_a_rectifier_at_zero_is_zero(backend):
 def test_depthwise_conv2d(backend, h, w, stride, padding, dilation, size, multiplier):
     kernel = random(*size, 4, multiplier, seed=3)
     bias = random(4 * multiplier, seed=4)
-    held, shift = backend.depthwise_kernel(kernel), backend.vector(bias)
+    held, shift = backend.depthwise_kernel(kernel), backend.array(bias)
     how = {"stride": stride, "padding": padding, "dilation": dilation}
     check(
         backend,
@@ -357,7 +357,7 @@ def test_depthwise_conv2d_needs_no_bias(backend):
 @on_every_backend
 def test_matmul(backend):
     matrix = random(5, 7, seed=3)
-    held = backend.vector(matrix)
+    held = backend.array(matrix)
     check(
         backend,
         lambda x: backend.matmul(x, held),
@@ -375,7 +375,7 @@ def layer_normed(x, scale, shift, epsilon):
 @pytest.mark.parametrize("size", [(4, 6, 5), (1, 1, 3)])
 def test_layer_norm(backend, size):
     scale, shift = random(size[2], seed=3), random(size[2], seed=4)
-    vectors = backend.vector(scale), backend.vector(shift)
+    vectors = backend.array(scale), backend.array(shift)
     check(
         backend,
         lambda x: backend.layer_norm(x, *vectors, 1e-3),
@@ -580,7 +580,7 @@ def test_arithmetic(backend, name, operand, channels):
     if operand == "number":
         held = float(y)
     else:
-        held = backend.vector(y) if operand == "vector" else backend.image(y)
+        held = backend.array(y) if operand == "vector" else backend.image(y)
     function = {
         "add": np.add,
         "subtract": np.subtract,
@@ -617,32 +617,11 @@ def test_powers(backend, name, reference):
 
 
 @on_every_backend
-def test_exponentials_logarithms_and_roots(backend):
+def test_roots(backend):
     x = np.abs(random(4, 5, 3)) + 0.1
-    check(backend, backend.exp, np.exp, x)
-    check(backend, backend.log, np.log, x)
     check(backend, lambda x: backend.power(x, 0.5), np.sqrt, x)
-    zero = backend.power(backend.array(np.zeros(3, np.float32)), 0.5)
+    zero = backend.power(backend.array(np.zeros(3)), 0.5)
     assert not backend.to_numpy(zero).any()
-
-
-@on_every_backend
-@pytest.mark.parametrize("scale", [0.1, 3, 500])
-def test_a_softmax_over_all_values_does_not_overflow(backend, scale):
-    x = scale * random(4, 5, 3)
-    held = backend.image(x)
-    assert backend.to_float(backend.max(held)) == x.max()
-    total = backend.to_float(backend.log_sum_exp(held))
-    assert total == pytest.approx(special.logsumexp(x.astype(np.float64)), rel=1e-6)
-    check(
-        backend,
-        lambda x: backend.exp(backend.subtract(x, backend.log_sum_exp(x))),
-        special.softmax,
-        x,
-    )
-    step = backend.value_and_grad(lambda x, plan: backend.log_sum_exp(x))
-    gradient = backend.to_image(step(held, ())[1])
-    np.testing.assert_allclose(gradient, special.softmax(x), rtol=1e-3, atol=1e-6)
 
 
 @on_every_backend
@@ -840,7 +819,7 @@ def test_one_program_serves_all_sizes_as_promised(backend):
 
 @on_every_backend
 def test_a_function_gives_all_its_maps(backend):
-    held = backend.vector(random(3, seed=3))
+    held = backend.array(random(3, seed=3))
     look = backend.function(
         lambda x, plan: [
             backend.multiply(x, held),
@@ -979,7 +958,7 @@ def test_bfloat16_stays_inside_the_network(backend):
     x = random(20, 22, 3)
 
     def step(on):
-        held, shift = on.kernel(kernel), on.vector(bias)
+        held, shift = on.kernel(kernel), on.array(bias)
         second = on.depthwise_kernel(deep)
 
         def network(x, plan):

@@ -14,11 +14,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import keras_dream as kd
-from keras_dream.engine.gradients import WholeGradient
+from keras_dream.engine.gradients import Goal, ObjectiveGraph, WholeGradient
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
-from keras_dream.recipe.objectives import parse
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.parts.losses import L2Mean
 
 LAYOUT_COPIES = ("aten.clone", "aten.contiguous", "aten._to_copy")
 VIEWS = ("aten.expand", "aten.slice")  # of a mean's gradient, of a concat's: no memory
@@ -69,8 +68,9 @@ class Watch(TorchDispatchMode):
 
 @pytest.fixture
 def gradient(backend):
-    recipe = Recipe(loss="l2_mean")
-    return WholeGradient(block(), parse("mean + whole"), recipe, backend)
+    goals = [Goal(1.0, node, (), is_class=False) for node in ("mean", "whole")]
+    graph = ObjectiveGraph(block(), goals, border=0, merge=backend.merges)
+    return WholeGradient(graph, goals, L2Mean(), backend)
 
 
 def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):
@@ -111,10 +111,11 @@ MODES = {
 }
 
 
+@pytest.mark.parametrize("canvas", ["pixels", "fourier"])
 @pytest.mark.parametrize("inside", MODES)
-def test_the_callers_modes_do_not_change_a_dream(motif, inside):
+def test_the_callers_modes_do_not_change_a_dream(motif, inside, canvas):
     image = np.random.default_rng(2).random((32, 40, 3), np.float32)
-    recipe = kd.Recipe(octaves=1, steps=2)
+    recipe = kd.Recipe(octaves=1, steps=2, canvas=canvas)
     value, gradient = kd.Dreamer("motif").gradient(image, recipe)
     expected = kd.Dreamer("motif").dream(image, recipe).image
     assert gradient.any()

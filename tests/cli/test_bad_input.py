@@ -1,4 +1,4 @@
-"""Whatever is given wrong: exit code 2, one sentence, no trace, no file.
+"""Wrong input: exit code 2, one sentence, no trace, no file.
 
 The cases are those of the issue's "Bad input", and of "Recipe" and "Wrong type" among
 the bad inputs of the reference on reliability.
@@ -24,9 +24,9 @@ def _here() -> list[str]:
     return sorted(path.name for path in Path().iterdir())
 
 
-def _refused(told: tuple[int, str, str], *words: str, code: int = 2) -> None:
+def _refused(result: tuple[int, str, str], *words: str, code: int = 2) -> None:
     """Asserts that a run ended in one sentence that holds these words."""
-    exit_code, out, err = told
+    exit_code, out, err = result
     assert (exit_code, out) == (code, "")
     sentences = [line for line in err.splitlines() if line.startswith("dream: ")]
     assert len(sentences) == 1, err

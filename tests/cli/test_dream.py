@@ -102,11 +102,11 @@ def test_a_file_of_progress_holds_no_escape_sequences(
     assert "\x1b" not in out + err
 
 
-def test_quiet_tells_the_path_alone(dream: Dream, photo: Path) -> None:
+def test_quiet_prints_the_path_alone(dream: Dream, photo: Path) -> None:
     assert dream(photo, *FAST, "--quiet", "-o", "a.jpg") == (0, "a.jpg\n", "")
 
 
-def test_json_tells_events(dream: Dream, photo: Path) -> None:
+def test_json_prints_events(dream: Dream, photo: Path) -> None:
     code, out, err = dream(photo, "--steps", 1, "--octaves", 9, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
@@ -127,14 +127,14 @@ def test_json_tells_events(dream: Dream, photo: Path) -> None:
     }
 
 
-def test_json_tells_errors(dream: Dream) -> None:
+def test_json_prints_errors(dream: Dream) -> None:
     code, out, err = dream("nowhere.png", "--json")
     event = json.loads(out)
     assert (code, event["event"], event["exit_code"]) == (2, "error", 2)
     assert err == f"dream: {event['sentence']}\n"
 
 
-def test_skipped_octaves_are_told(dream: Dream, photo: Path) -> None:
+def test_skipped_octaves_are_noticed(dream: Dream, photo: Path) -> None:
     _, _, err = dream(photo, "--steps", 1, "--octaves", 9)
     assert "Notice: Octave 1 of 9 is skipped: at" in err
 
@@ -262,16 +262,16 @@ def test_a_signal_before_the_first_step_saves_nothing(
     assert _here() == ["photo.png"]
 
 
-def test_a_signal_before_anything_is_heard_is_told_too(
+def test_a_signal_before_signals_are_handled_is_reported_too(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(name: str) -> Recipe:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("keras_dream.recipe.presets.preset", stopped)
-    told = (130, "", "dream: Stopped; nothing is saved.\n")
-    assert dream(photo, *FAST) == told
-    assert dream("presets", "book1") == told
+    stopped = (130, "", "dream: Stopped; nothing is saved.\n")
+    assert dream(photo, *FAST) == stopped
+    assert dream("presets", "book1") == stopped
     assert _here() == ["photo.png"]
 
 
@@ -330,9 +330,9 @@ def test_networks(dream: Dream) -> None:
 
 def test_layers(dream: Dream) -> None:
     code, out, _ = dream("layers", "motif")
-    found, _, own = out.partition("\n\n")
+    listed, _, own = out.partition("\n\n")
     assert own.startswith("its own objective: far\n\nwhat its layers dream")
-    rows = [re.split("  +", line) for line in found.splitlines()]
+    rows = [re.split("  +", line) for line in listed.splitlines()]
     head = ["layer", "kind", "channels", "stride", "receptive field", "smallest"]
     assert code == 0
     assert rows == [
@@ -384,9 +384,9 @@ def test_doctor(
     for what in ("backend torch", "network motif", "weights cache", "this folder"):
         assert any(line.startswith(what) for line in out.splitlines())
     assert not (tmp_path / "cache").exists()
-    found = json.loads(dream("doctor", "--json")[1])
+    findings = json.loads(dream("doctor", "--json")[1])
     assert {"what": "backend torch", "state": "ok"}.items() <= next(
-        finding.items() for finding in found if finding["what"] == "backend torch"
+        finding.items() for finding in findings if finding["what"] == "backend torch"
     )
 
 
@@ -423,7 +423,7 @@ def test_a_reader_who_goes_away_hinders_nothing(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_behind_standard_output_is_told() -> None:
+def test_a_full_disk_behind_standard_output_is_reported() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "keras_dream", "presets"],
@@ -499,19 +499,19 @@ def test_a_terminal_gets_a_bar_that_fits(photo: Path, tiny_network: Path) -> Non
         env={**os.environ, "TERM": "xterm"},
     )
     os.close(theirs)
-    told = b""
+    written = b""
     while True:
         try:
-            told += os.read(own, 65536)
-        except OSError:  # Linux' way to tell the end of a terminal
+            written += os.read(own, 65536)
+        except OSError:  # the end of a terminal on Linux
             break
     os.close(own)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert out == b"photo-dream.png\n"
-    assert b"\x1b[" in told
-    assert b"Octave 4/4  step 30/30" in told
-    assert told.endswith(b" s.\r\n")
+    assert b"\x1b[" in written
+    assert b"Octave 4/4  step 30/30" in written
+    assert written.endswith(b" s.\r\n")
 
 
 # -- what the machine does ----------------------------------------------------------

@@ -89,24 +89,24 @@ def sentence(err):
 def test_networks_tell_what_is_here(home, dream):
     code, out, _ = dream("networks")
     assert code == 0
-    found = rows(out)
-    assert found["motif"][0] == "shipped"
-    assert found["fine"][:3] == ["download", "~4.0", "127.0.0.1"]
-    assert found["hand"][:4] == ["by", "hand", "~4.0", "b.example"]
+    row = rows(out)
+    assert row["motif"][0] == "shipped"
+    assert row["fine"][:3] == ["download", "~4.0", "127.0.0.1"]
+    assert row["hand"][:4] == ["by", "hand", "~4.0", "b.example"]
     (home / "good.h5").write_bytes(GOOD)
     dream("weights", "pull", "torn")
-    found = rows(dream("networks")[1])
-    assert found["fine"][:3] == ["here", "0.8", "127.0.0.1"]
-    assert found["torn"][0] == "partly"
-    data = told_json(dream("networks", "--json"))
+    row = rows(dream("networks")[1])
+    assert row["fine"][:3] == ["here", "0.8", "127.0.0.1"]
+    assert row["torn"][0] == "partly"
+    data = json_of(dream("networks", "--json"))
     (torn,) = (entry for entry in data if entry["network"] == "torn")
     assert torn["sources"][0]["md5"] == MD5
     assert torn["state"] == "partly"
     assert (torn["path"], torn["size"]) == (None, 4_000_000)
 
 
-def told_json(told):
-    code, out, _ = told
+def json_of(result):
+    code, out, _ = result
     assert code == 0
     return json.loads(out)
 
@@ -124,18 +124,18 @@ def test_pull_fetches_once(home, dream):
     assert (code, out) == (0, f"{home / 'plain.h5'}\n")
 
 
-def test_pull_goes_on_after_a_failure_and_tells_every_one(home, dream):
+def test_pull_goes_on_after_a_failure_and_reports_every_one(home, dream):
     code, out, err = dream("weights", "pull", "gone", "lies", "fine", "torn")
     assert code == 1
     assert out == f"{home / 'good.h5'}\n"
-    told = [line for line in err.splitlines() if line.startswith("dream: ")]
+    sentences = [line for line in err.splitlines() if line.startswith("dream: ")]
     names = ("gone", "lies", "torn")
-    assert all(name in line for name, line in zip(names, told, strict=True))
+    assert all(name in line for name, line in zip(names, sentences, strict=True))
     words = ("404 Not Found", "must have the published md5", "it ended after")
-    assert all(w in line for w, line in zip(words, told, strict=True))
+    assert all(w in line for w, line in zip(words, sentences, strict=True))
 
 
-def test_pull_tells_in_json(home, dream):
+def test_pull_in_json(home, dream):
     code, out, _ = dream("weights", "pull", "gone", "fine", "--json")
     events = [json.loads(line) for line in out.splitlines()]
     assert code == 1
@@ -298,7 +298,7 @@ def test_a_file_may_name_what_is_here(home, dream, photo, tmp_path):
     assert "must be on this machine" in sentence(err)
 
 
-def test_a_dream_stopped_in_its_download_tells_what_is_kept(
+def test_a_dream_stopped_in_its_download_says_what_is_kept(
     home, dream, photo, monkeypatch
 ):
     def stopped(*_, progress, **__):
@@ -336,22 +336,22 @@ def test_a_real_ctrl_c_keeps_what_came(number, home, server):
 
 
 # -- verify ----------------------------------------------------------------------------
-def test_verify_tells_good_from_bad(home, dream, tmp_path):
+def test_verify_separates_good_from_bad(home, dream, tmp_path):
     (home / "good.h5").write_bytes(GOOD)
     (home / "half.h5").write_bytes(b"bad")
     keras_file = tmp_path / "KERAS_HOME" / "models" / "wrong.h5"
     keras_file.write_bytes(b"bad")
     code, out, _ = dream("weights", "verify")
     assert code == 1
-    found = rows(out)
-    assert found["fine"][0] == found["motif"][0] == "ok"
-    assert found["torn"][0] == found["lies"][0] == "wrong"
+    row = rows(out)
+    assert row["fine"][0] == row["motif"][0] == "ok"
+    assert row["torn"][0] == row["lies"][0] == "wrong"
     assert "kept aside as" in out
     assert keras_file.read_bytes() == b"bad"
     (aside,) = home.glob("half.h5.bad-*")
     assert aside.read_bytes() == b"bad"
     assert dream("weights", "verify", "fine", "motif")[0] == 0
-    data = told_json(dream("weights", "verify", "fine", "--json"))
+    data = json_of(dream("weights", "verify", "fine", "--json"))
     assert [(d["state"], d["sha256"]) for d in data] == [("ok", SHA256)]
     code, _, err = dream("weights", "verify", "gone")
     assert code == 2
@@ -415,7 +415,7 @@ def test_remove_takes_all_that_is_ours_and_nothing_else(home, dream, motif, tmp_
     assert dream("weights", "remove", "fine")[0] == 0  # nothing is left to remove
 
 
-def test_remove_tells_a_file_that_is_in_use(home, dream, motif, monkeypatch):
+def test_remove_reports_a_file_that_is_in_use(home, dream, motif, monkeypatch):
     """As where a system keeps the copy that a running dream has mapped."""
     (home / "good.h5").write_bytes(GOOD)
     copy = lowered_cache.path_of("fine", "0")
@@ -444,13 +444,13 @@ def test_remove_refuses_what_is_shipped_before_it_removes_anything(home, dream):
 
 # -- import ----------------------------------------------------------------------------
 def test_import_recognises_a_file_by_its_hash(home, dream, tmp_path):
-    given = tmp_path / "any name.bin"
-    given.write_bytes(GOOD)
-    code, out, err = dream("weights", "import", given)
+    file = tmp_path / "any name.bin"
+    file.write_bytes(GOOD)
+    code, out, err = dream("weights", "import", file)
     assert (code, out) == (0, f"{home / 'good.h5'}\n")
     assert "weights of fine are on this machine" in err
-    assert (home / "good.h5").read_bytes() == given.read_bytes() == GOOD
-    code, out, _ = dream("weights", "import", given, "--network", "torn")
+    assert (home / "good.h5").read_bytes() == file.read_bytes() == GOOD
+    code, out, _ = dream("weights", "import", file, "--network", "torn")
     assert (code, out) == (0, f"{home / 'half.h5'}\n")
     assert dream("weights", "import", home / "good.h5")[0] == 0  # itself
     assert dream("weights", "pull", "fine", "torn")[0] == 0
@@ -476,25 +476,25 @@ def test_import_refuses_what_nobody_publishes(flags, home, dream, tmp_path):
 
 
 def test_import_of_what_has_no_published_hash_is_tried(home, dream, tmp_path):
-    given = tmp_path / "hand.h5"
-    given.write_bytes(b"no weights")
-    code, _, err = dream("weights", "import", given)
+    file = tmp_path / "hand.h5"
+    file.write_bytes(b"no weights")
+    code, _, err = dream("weights", "import", file)
     assert code == 2
     assert "hand.h5" in sentence(err)
     assert not (home / "hand.h5").exists()
-    sha256, _ = write_one(given)
-    assert dream("weights", "import", given)[:2] == (0, f"{home / 'hand.h5'}\n")
+    sha256, _ = write_one(file)
+    assert dream("weights", "import", file)[:2] == (0, f"{home / 'hand.h5'}\n")
     assert cache.recorded(home / "hand.h5").sha256 == sha256
     assert "no hash is published" in dream("weights", "verify", "hand")[1]
     # Another one does not take its place unasked.
-    with h5py.File(given, "r+") as file:
-        file["one/one/b"][0] = 7
-    code, _, err = dream("weights", "import", given)
+    with h5py.File(file, "r+") as opened:
+        opened["one/one/b"][0] = 7
+    code, _, err = dream("weights", "import", file)
     assert code == 2
     assert "must not replace another one" in sentence(err)
     assert cache.compute_hashes(home / "hand.h5").sha256 == sha256
     assert dream("weights", "remove", "hand")[0] == 0
-    assert dream("weights", "import", given)[0] == 0
+    assert dream("weights", "import", file)[0] == 0
 
 
 def test_import_of_a_file_that_lies_in_the_cache_already(home, dream):
@@ -552,7 +552,7 @@ def test_mistakes_are_one_sentence(arguments, words, home, dream):
     assert list(home.iterdir()) == []
 
 
-def test_the_group_tells_its_commands(home, dream):
+def test_the_group_lists_its_commands(home, dream):
     code, out, _ = dream("weights")
     assert code == 0
     assert all(name in out for name in ("pull", "verify", "path", "remove", "import"))

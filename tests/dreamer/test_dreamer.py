@@ -47,6 +47,61 @@ def stacked():
 SUM = kd.Recipe(objective="first:1-3 + 2*second - 0.5*second:0", border=1)
 
 
+def test_a_model_that_is_no_square():
+    def build():
+        import keras
+        from keras import layers
+
+        image = keras.Input((64, 32, 3))
+        x = layers.MaxPooling2D(4)(layers.Conv2D(4, 3, padding="same")(image))
+        return keras.Model(image, layers.Dense(5, name="scores")(layers.Flatten()(x)))
+
+    dreamer = kd.Dreamer(small_models.made(build), preprocessing="tf")
+    recipe = kd.Recipe(objective="scores:1", octaves=2, steps=1)
+    dream = dreamer.dream(picture(64, 32), recipe)
+    assert len(dream.record.losses) == 1
+    with pytest.raises(PictureError, match="at least 32 × 64 pixels"):
+        dreamer.dream(picture(60, 60), recipe)
+    with pytest.raises(PictureError, match=r"border of 2 leaves nothing of scores"):
+        dreamer.gradient(picture(64, 32), recipe.but(border=2))
+
+
+def test_octaves_at_which_feature_maps_do_not_meet():
+    def build():
+        import keras
+        from keras import layers
+
+        image = keras.Input((None, None, 3))
+        x = layers.MaxPooling2D(4)(layers.Conv2D(4, 3, padding="same")(image))
+        x = layers.UpSampling2D(4)(x)
+        return keras.Model(image, layers.Concatenate(name="joined")([x, image]))
+
+    dreamer = kd.Dreamer(small_models.made(build), preprocessing="tf")
+    recipe = kd.Recipe(objective="joined", octaves=2, steps=1)
+    octaves, notices = dreamer.octaves((68, 92), recipe)
+    assert [octave.size for octave in octaves] == [(68, 92)]
+    (notice,) = notices
+    assert notice == (
+        "Octave 1 of 2 is skipped: at 65 × 48 pixels joined joins feature maps of "
+        "unlike sizes, 64 × 48 and 65 × 48."
+    )
+    with pytest.raises(PictureError, match=r"at least 96 × 68 pixels .* unlike sizes"):
+        dreamer.octaves((68, 93), recipe.but(octaves=1))
+
+
+def test_a_border_that_leaves_nothing_is_named(smooth):
+    recipe = kd.Recipe(objective="second", border=8, loss="mean")
+    with pytest.raises(PictureError, match="a border of 8 leaves nothing of second"):
+        smooth.gradient(picture(30, 27), recipe)
+
+
+def test_features_of_an_early_layer_run_nothing_behind_it(smooth):
+    image = picture(3, 3)  # too small for the later layers
+    assert smooth.features(image, ["first"])["first"].shape == (1, 1, 8)
+    with pytest.raises(NetworkError, match="pool has no cells left"):
+        smooth.features(image, ["second"])
+
+
 @pytest.mark.backends
 @pytest.mark.parametrize("loss", ["l2", "l2_mean", "mean", "half_sum"])
 def test_gradient_against_central_differences(loss, smooth):

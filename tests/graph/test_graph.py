@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small_models
 from keras import layers
-from reference import off, picture
+from reference import features, off, picture
 
 from keras_dream.errors import NetworkError, ObjectiveError, WeightsError
 from keras_dream.graph import passes
@@ -162,11 +162,126 @@ def test_smallest_is_the_border_of_what_runs():
     graph = lowered(small_models.convolutions)
     side = graph.smallest()
     graph.plan(side, side)
-    with pytest.raises(NetworkError, match="large enough"):
+    with pytest.raises(NetworkError, match="has no cells left"):
         graph.plan(side - 1, side - 1)
     with_cells = graph.smallest(border=1, nodes=["pointwise"])
     assert min(graph.plan(with_cells, with_cells).sizes["pointwise"]) > 2
     assert min(graph.plan(with_cells - 1, with_cells - 1).sizes["pointwise"]) <= 2
+
+
+def unet(levels):
+    x = image = keras.Input((None, None, 3))
+    skips = []
+    for number in range(levels):
+        x = layers.Conv2D(4, 3, padding="same", name=f"down{number}")(x)
+        skips.append(x)
+        x = layers.MaxPooling2D(2)(x)
+    for number, skip in enumerate(reversed(skips)):
+        x = layers.UpSampling2D(2)(x)
+        x = layers.Concatenate(name=f"join{number}")([x, skip])
+    return lower(keras.Model(image, x), preprocessing="tf")
+
+
+def test_sizes_whose_feature_maps_do_not_meet():
+    graph = unet(3)
+    misfit = graph.misfit((68, 91))
+    assert (
+        misfit.text == "join0 joins feature maps of unlike sizes, 22 × 16 and 22 × 17"
+    )
+    assert (misfit.axes, misfit.vanishes) == ((0,), False)
+    assert graph.misfit((72, 96)) is None
+    assert graph.smallest_size(at_least=(68, 91)) == (72, 96)
+    assert graph.smallest_size() == (8, 8)
+    with pytest.raises(NetworkError, match=r"join0 joins .* try 96 × 72 pixels"):
+        graph.plan(68, 91)
+
+
+def test_the_smallest_size_need_not_be_a_square():
+    image = keras.Input((64, 32, 3))
+    x = layers.MaxPooling2D(4, name="pool")(image)
+    x = layers.Dense(5, name="scores")(layers.Flatten()(x))
+    graph = lower(keras.Model(image, x), preprocessing="tf")
+    assert graph.smallest_size() == (64, 32)
+    assert graph.smallest() == 64
+    assert graph.plan(64, 32).sizes["scores"] == (1, 1)
+    assert graph.misfit((63, 32)).axes == (0,)
+    assert graph.misfit((64, 31)).axes == (1,)
+    # Of 1 + 2 cells the middle one is inside the border: 2 more at a stride of 4.
+    assert graph.smallest_size(border=1, nodes=["scores"]) == (72, 40)
+    assert graph.smallest_size(nodes=["pool"], at_least=(70, 1)) == (70, 32)
+
+
+def test_a_layer_that_takes_one_size_only():
+    class Fixed:
+        """An opaque layer with weights for every cell."""
+
+        channels = 3
+
+        def shape(self, shapes):
+            if shapes != [(1, 48, 20, 3)]:
+                raise ValueError(shapes)
+            return shapes[0]
+
+    nodes = (
+        Node("input", "input", (), {"channels": 3}),
+        Node("fixed", "opaque", ("input",)),
+    )
+    graph = Graph(nodes, {}, {}, opaque={"fixed": Fixed()}, native_size=(48, 20))
+    assert graph.smallest_size() == (48, 20)
+    with pytest.raises(
+        NetworkError, match=r"fixed cannot be run .* try 20 × 48 pixels"
+    ):
+        graph.plan(50, 20)
+    with pytest.raises(NetworkError, match=r"run at some size .* fixed cannot be run"):
+        graph.smallest_size(at_least=(49, 1))
+
+
+def test_a_border_that_leaves_nothing():
+    graph = lowered(small_models.sequential)
+    (node,) = [n.inputs[0] for n in graph.nodes if n.name == graph.classifier]
+    text = f"a border of 2 leaves nothing of {node}, which has 1 × 1 cells"
+    assert graph.misfit((40, 40), border=2, nodes=[node]).text == text
+    assert graph.misfit((40, 40), border=2) is None
+    with pytest.raises(NetworkError, match=f"{text}; try border=0"):
+        graph.smallest_size(border=2, nodes=[node])
+
+
+@pytest.mark.parametrize("op", ["add", "multiply", "maximum", "subtract"])
+def test_what_joins_broadcasts_along_each_axis(op, backend):
+    row = {"size": [8, 1], "stride": [8, 1], "padding": "valid"}
+    nodes = (
+        Node("input", "input", (), {"channels": 3}),
+        Node("row", "max_pool", ("input",), row),
+        Node("red", "gather", ("row",), {"channels": [0]}),
+        Node("both", op, ("input", "red")),
+    )
+    graph, image = Graph(nodes, {}, {}), picture(8, 5)
+    (found,) = maps(graph, ["both"], image, backend)
+    expected = getattr(np, op)(image, image[..., :1].max(axis=0, keepdims=True))
+    assert off(found, expected) < 1e-6
+    assert graph.channels()["both"] == 3
+
+
+def test_channels_are_not_broadcast_into_a_concatenation():
+    pool = Node("mean", "global_mean", ("input",))
+    both = Node("both", "concat", ("input", "mean"))
+    graph = Graph((Node("input", "input", (), {"channels": 3}), pool, both), {}, {})
+    assert graph.misfit((1, 1)) is None
+    assert "both joins feature maps of unlike sizes" in graph.misfit((4, 4)).text
+
+
+def test_one_channel_times_a_vector_of_three(backend):
+    def build():
+        image = keras.Input((None, None, 3))
+        x = layers.Conv2D(1, 3, name="one")(image) * np.float32([1, -2, 3])
+        return keras.Model(image, layers.Conv2D(2, 1, name="last")(x))
+
+    model, photo = small_models.made(build), picture(9, 8)
+    graph = lower(model, preprocessing="0-1")
+    assert graph.channels()[graph.node_of("multiply@0")] == 3
+    (expected,) = features(model, photo)
+    for other in (graph, passes.optimise(graph, ["last"])):
+        assert off(maps(other, ["last"], photo, backend)[0], expected) < 1e-5
 
 
 @pytest.mark.parametrize("n", range(1, 12))
@@ -221,7 +336,8 @@ def test_maps_that_do_not_meet_get_a_sentence():
     model = keras.Model(image, layers.Concatenate(name="both")([x, y]))
     graph = lower(model, preprocessing="tf")
     assert graph.plan(8, 6).sizes["both"] == (8, 6)
-    with pytest.raises(NetworkError, match="sides that fit both"):
+    sentence = "7 × 8 pixels, where both joins feature maps of unlike sizes, 7 × 8 and "
+    with pytest.raises(NetworkError, match=f"{sentence}6 × 8; try 8 × 8 pixels"):
         graph.plan(8, 7)
 
 
@@ -235,7 +351,7 @@ def test_a_picture_too_small_for_an_opaque_layer():
     graph = lower(model, preprocessing="tf")
     assert "deep" in graph.opaque
     assert graph.smallest() == 5
-    with pytest.raises(NetworkError, match="large enough for deep"):
+    with pytest.raises(NetworkError, match="deep cannot be run on feature maps of 9"):
         graph.plan(4, 9)
 
 
@@ -425,6 +541,12 @@ def test_load_refuses_forged_weights(name, value, tmp_path):
     arrays = {k: a for k, a in {**ARRAYS, name: value}.items() if a is not None}
     with pytest.raises(WeightsError, match="keras-dream wrote"):
         load(written(tmp_path / "g.safetensors", {}, arrays))
+
+
+def test_load_refuses_another_format(tmp_path):
+    path = written(tmp_path / "g.safetensors", {("format",): "0"}, ARRAYS)
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(path)
 
 
 def test_load_refuses_a_header_without_a_bottom(tmp_path):

@@ -146,8 +146,8 @@ def test_few_layers_first_and_all_on_request(shipped, capsys):
     assert "mixed4" in first
     assert "mixed4_one" not in first
     assert told.err == (
-        f"{len(first)} of {every} layers; --all lists every one, --like PATTERN looks "
-        "for some.\n"
+        f"{len(first)} of {every} layers; --all lists every layer, --like PATTERN "
+        "those that match.\n"
     )
     assert main(["layers", "motif", "--all"]) == 0
     told = capsys.readouterr()
@@ -192,9 +192,9 @@ def test_what_is_infinite_is_null_in_json(monkeypatch, capsys):
     [
         (("motiv",), ("'motiv'", "try 'motif'")),
         (("motif", "--like", "mixd4"), ("'mixd4'", "try 'mixed4'")),
-        (("motif", "--like"), ("`--like` must have a value",)),
-        (("motif", "--lik", "x"), ("'--lik'", "try '--like'")),
-        (("motif", "squeezenet"), ("'squeezenet' as one too many",)),
+        (("motif", "--like"), ("--like requires an argument",)),
+        (("motif", "--lik", "x"), ("Unknown option: --lik.", "Did you mean --like?")),
+        (("motif", "squeezenet"), ("received 'squeezenet' as well",)),
     ],
 )
 def test_mistakes(arguments, words, capsys):

@@ -1,5 +1,7 @@
 """Layers that stay Keras' own: kept as they were, and run at every size."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from keras_dream.zoo.user_models import sha256_of_arrays
 pytestmark = pytest.mark.backends
 
 FEATURES, SLOPES = 1e-4, 1e-3
+RUNNING = os.environ["KERAS_BACKEND"]
 
 
 def compare(model, name, size, backend):
@@ -114,3 +117,33 @@ def test_layers_that_need_sizes(kind, backend):
     for shape in (RGB, (22, 27, 3)):
         model = randomise(enlarged(keras.Input(shape), SIZED[kind]()), seed=5)
         compare(model, "last", (22, 27), backend)
+
+
+@pytest.mark.skipif(RUNNING != "torch", reason="torch's modules run on torch only")
+def test_a_module_of_torch_is_copied(backend):
+    import torch
+
+    class Channels(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix = torch.nn.Linear(4, 4)
+
+        def forward(self, x):
+            return torch.sin(self.mix(x))
+
+    module = Channels()
+    x = image = keras.Input(RGB)
+    x = layers.Conv2D(4, 3, name="conv")(x)
+    shape = (None, None, None, 4)
+    wrapped = layers.TorchModuleWrapper(module, name="own", output_shape=shape)
+    model = keras.Model(image, layers.Conv2D(3, 3, name="last")(wrapped(x)))
+    graph = lower(randomise(model, seed=5), preprocessing="0-1")
+    (before,) = maps(graph, ["last"], picture(20, 24), backend)
+    digest = sha256_of_arrays(graph)
+    assert off(before, features(model, picture(20, 24))[0]) < FEATURES
+    with torch.no_grad():
+        module.mix.weight += 1
+    (after,) = maps(graph, ["last"], picture(20, 24), backend)
+    np.testing.assert_array_equal(after, before)
+    assert sha256_of_arrays(graph) == digest
+    assert sha256_of_arrays(lower(model, preprocessing="0-1")) != digest

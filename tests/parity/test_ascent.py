@@ -21,7 +21,7 @@ def moved(recipe, gradient, backend):
         backend,
         optimizer.start(),
         gradients,
-        divisor=normalizer.divisor(gradients),
+        divisor=normalizer.divisor(gradients[0]),
         step_size=recipe.step_size,
     )
     return backend.to_image(update)

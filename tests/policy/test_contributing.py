@@ -130,7 +130,7 @@ class _GraySurface(Surface):
         import numpy as np
 
         self._backend = backend
-        self._mean = backend.vector(np.full((3, 3), 1 / 3, np.float32))
+        self._mean = backend.array(np.full((3, 3), 1 / 3, np.float32))
 
     def parameters(self, image: Array) -> Arrays:
         return (image,)

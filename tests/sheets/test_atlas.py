@@ -147,12 +147,12 @@ def a_sleeper(shelf, needed):
     return Dreamer("motif")
 
 
-def test_channels_begin_with_what_wakes_them(shelf):
+def test_channels_start_from_a_picture_that_they_respond_to(shelf):
     plan = plan_atlas(a_sleeper(shelf, 0.3), channels="all", size=32)
     names = [cell.picture.name for cell in plan.cells]
     assert names[0] == "noise-32.png"
     assert names[1].startswith(("noise-strong", "leaves"))
-    # One that nothing wakes begins as the others do, and is told.
+    # A channel that responds to none starts from the first, and is silent.
     sheet = kd.atlas(a_sleeper(shelf, 9.0), channels="1", size=32, steps=1)
     assert sheet.cells[0].cell.picture.name == "noise-32.png"
     assert sheet.cells[0].silent

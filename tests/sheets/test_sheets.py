@@ -245,7 +245,7 @@ def test_progress_counts_up_to_all(dreamer, tmp_path):
 
 
 def test_a_channel_without_a_gradient_is_silent(dreamer):
-    # `far` has no ReLU; `near` has one, and nothing wakes it on a black picture when
+    # `far` has no ReLU; `near` has one, and it does not respond to a black picture when
     # its kernel's sums are below 0 or its bias is missing.
     black = Picture(np.zeros((16, 16, 3), np.float32), name="black.png")
     recipe = QUICK.but(objective="near", clamp=True)

@@ -90,20 +90,14 @@ class JaxBackend(Nhwc):
         copy = np.array(image, np.float32, order="C")
         return jax.device_put(copy[None], self._device)
 
-    def to_image(self, x: Array) -> np.ndarray:
-        return np.array(x[0], np.float32, order="C")
-
-    def vector(self, values: np.ndarray) -> Array:
-        return jax.device_put(np.array(values, np.float32), self._device)
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return np.array(x, np.float32, order="C")
 
     def array(self, values: np.ndarray) -> Array:
-        return self.vector(values)
-
-    def to_numpy(self, x: Array) -> np.ndarray:
-        return np.array(x, np.float32)
+        return jax.device_put(np.array(values, np.float32), self._device)
 
     def kernel(self, values: np.ndarray) -> Array:
-        return self.vector(values).astype(self._dtype)
+        return self.array(values).astype(self._dtype)
 
     def memory(self) -> Mapping[str, int]:
         stats = self._device.memory_stats()
@@ -274,12 +268,6 @@ class JaxBackend(Nhwc):
     def absolute(self, x: Array) -> Array:
         return jnp.abs(x)
 
-    def exp(self, x: Array) -> Array:
-        return jnp.exp(x)
-
-    def log(self, x: Array) -> Array:
-        return jnp.log(x)
-
     def clip(self, x: Array, low: float, high: float) -> Array:
         # where, not clip: jnp.clip halves the gradient at the bounds.
         return jnp.where(x < low, low, jnp.where(x > high, high, x))
@@ -297,12 +285,6 @@ class JaxBackend(Nhwc):
 
     def mean(self, x: Array) -> Array:
         return jnp.mean(x, dtype=jnp.float32)
-
-    def max(self, x: Array) -> Array:
-        return jnp.max(x).astype(jnp.float32)
-
-    def log_sum_exp(self, x: Array) -> Array:
-        return jax.nn.logsumexp(x.astype(jnp.float32))
 
     def global_mean(self, x: Array) -> Array:
         return jnp.mean(x, SPATIAL, jnp.float32, keepdims=True).astype(x.dtype)

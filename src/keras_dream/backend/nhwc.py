@@ -21,10 +21,16 @@ class Nhwc(abc.ABC):
         """Returns two operands of one dtype; a vector gets that of the feature map."""
 
     @abc.abstractmethod
+    def to_numpy(self, x: Array) -> np.ndarray: ...
+
+    @abc.abstractmethod
     def kernel(self, values: np.ndarray) -> Array: ...
 
     def depthwise_kernel(self, values: np.ndarray) -> Array:
         return self.kernel(values)
+
+    def to_image(self, x: Array) -> np.ndarray:
+        return self.to_numpy(x[0])
 
     def to_float(self, x: Array) -> float:
         return float(x)

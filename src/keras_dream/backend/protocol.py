@@ -67,7 +67,10 @@ class Backend(Protocol):
         ...
 
     def array(self, values: np.ndarray) -> Array:
-        """Copies numpy values of any shape to the device, as float32."""
+        """Copies values to the device as float32, of any shape.
+
+        One value per channel is of shape (c,).
+        """
         ...
 
     def to_numpy(self, x: Array) -> np.ndarray:
@@ -75,10 +78,6 @@ class Backend(Protocol):
 
         The axes are those of `array`; those of a feature map are the backend's own.
         """
-        ...
-
-    def vector(self, values: np.ndarray) -> Array:
-        """Copies one value per channel, numpy (c,), to the device."""
         ...
 
     def kernel(self, values: np.ndarray) -> Array:
@@ -145,7 +144,7 @@ class Backend(Protocol):
         ...
 
     def matmul(self, x: Array, matrix: Array) -> Array:
-        """Multiplies every cell's channels by a matrix (in, out) from `vector`."""
+        """Multiplies every cell's channels by a matrix (in, out) from `array`."""
         ...
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
@@ -153,8 +152,8 @@ class Backend(Protocol):
 
         Args:
             x: A feature map.
-            scale: Factor of each normalized channel, from `vector`.
-            shift: Added to each scaled channel, from `vector`.
+            scale: Factor of each normalized channel, from `array`.
+            shift: Added to each scaled channel, from `array`.
             epsilon: Added to the population variance.
         """
         ...
@@ -241,14 +240,6 @@ class Backend(Protocol):
         """Takes absolute values."""
         ...
 
-    def exp(self, x: Array) -> Array:
-        """Raises e to the values."""
-        ...
-
-    def log(self, x: Array) -> Array:
-        """Takes natural logarithms of positive values."""
-        ...
-
     def clip(self, x: Array, low: float, high: float) -> Array:
         """Limits values to [low, high]."""
         ...
@@ -270,17 +261,6 @@ class Backend(Protocol):
 
     def mean(self, x: Array) -> Array:
         """Averages everything to a float32 scalar; NaN for an empty feature map."""
-        ...
-
-    def max(self, x: Array) -> Array:
-        """Takes the maximum of everything, a float32 scalar."""
-        ...
-
-    def log_sum_exp(self, x: Array) -> Array:
-        """Returns log(sum(exp(x))) of everything, a float32 scalar, without overflow.
-
-        `exp(subtract(x, log_sum_exp(x)))` is the softmax over all values.
-        """
         ...
 
     def global_mean(self, x: Array) -> Array:

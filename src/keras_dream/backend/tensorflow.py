@@ -90,21 +90,15 @@ class TensorFlowBackend(Nhwc):
         _check_eager()
         return tf.constant(np.asarray(image, np.float32)[None])
 
-    def to_image(self, x: Array) -> np.ndarray:
-        return np.array(tf.cast(x, tf.float32)[0], order="C")
-
-    def vector(self, values: np.ndarray) -> Array:
-        return tf.constant(np.asarray(values, np.float32))
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return np.array(tf.cast(x, tf.float32), order="C")
 
     def array(self, values: np.ndarray) -> Array:
-        return self.vector(values)
-
-    def to_numpy(self, x: Array) -> np.ndarray:
-        return np.array(tf.cast(x, tf.float32))
+        return tf.constant(np.asarray(values, np.float32))
 
     def kernel(self, values: np.ndarray) -> Array:
         _check_eager()
-        return tf.cast(self.vector(values), self._dtype)
+        return tf.cast(self.array(values), self._dtype)
 
     def memory(self) -> Mapping[str, int]:
         if self.device == "cpu":
@@ -284,12 +278,6 @@ class TensorFlowBackend(Nhwc):
     def absolute(self, x: Array) -> Array:
         return tf.abs(x)
 
-    def exp(self, x: Array) -> Array:
-        return tf.exp(x)
-
-    def log(self, x: Array) -> Array:
-        return tf.math.log(x)
-
     def clip(self, x: Array, low: float, high: float) -> Array:
         return tf.clip_by_value(x, low, high)
 
@@ -307,12 +295,6 @@ class TensorFlowBackend(Nhwc):
 
     def mean(self, x: Array) -> Array:
         return tf.reduce_mean(tf.cast(x, tf.float32))
-
-    def max(self, x: Array) -> Array:
-        return tf.reduce_max(tf.cast(x, tf.float32))
-
-    def log_sum_exp(self, x: Array) -> Array:
-        return tf.reduce_logsumexp(tf.cast(x, tf.float32))
 
     def global_mean(self, x: Array) -> Array:
         mean = tf.reduce_mean(tf.cast(x, tf.float32), SPATIAL, keepdims=True)

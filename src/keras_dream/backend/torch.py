@@ -105,20 +105,16 @@ class TorchBackend:
         return pixels.permute(2, 0, 1).unsqueeze(0)
 
     def to_image(self, x: Array) -> np.ndarray:
-        image = x.detach()[0].permute(1, 2, 0).to("cpu", torch.float32)
-        return np.ascontiguousarray(image.numpy()).copy()
+        return self.to_numpy(x[0].permute(1, 2, 0))
 
     def to_float(self, x: Array) -> float:
         return float(x)
 
-    def array(self, values: np.ndarray) -> Array:
-        return self.vector(values)
-
     def to_numpy(self, x: Array) -> np.ndarray:
-        return x.detach().to("cpu", torch.float32).numpy().copy()
+        return np.array(x.detach().to("cpu", torch.float32).numpy(), order="C")
 
     @torch.inference_mode(mode=False)
-    def vector(self, values: np.ndarray) -> Array:
+    def array(self, values: np.ndarray) -> Array:
         return torch.tensor(np.asarray(values, np.float32), device=self._device)
 
     @torch.inference_mode(mode=False)
@@ -213,7 +209,9 @@ class TorchBackend:
         return sums / F.avg_pool2d(inside, size, stride)
 
     def matmul(self, x: Array, matrix: Array) -> Array:
-        return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
+        # A canvas multiplies where the caller's autocast is not disabled.
+        with torch.autocast(self._device.type, enabled=False):
+            return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
         # A view of channels-last memory, in which the channels are adjacent.
@@ -295,12 +293,6 @@ class TorchBackend:
     def absolute(self, x: Array) -> Array:
         return x.abs()
 
-    def exp(self, x: Array) -> Array:
-        return x.exp()
-
-    def log(self, x: Array) -> Array:
-        return x.log()
-
     def clip(self, x: Array, low: float, high: float) -> Array:
         return x.clamp(low, high)
 
@@ -318,12 +310,6 @@ class TorchBackend:
     def mean(self, x: Array) -> Array:
         # Not x.mean(): its gradient has another layout and would be copied.
         return x.sum(dtype=torch.float32) / x.numel()
-
-    def max(self, x: Array) -> Array:
-        return x.max().float()
-
-    def log_sum_exp(self, x: Array) -> Array:
-        return x.float().flatten().logsumexp(0)
 
     def global_mean(self, x: Array) -> Array:
         return x.sum(_SPATIAL, keepdim=True) / (x.shape[2] * x.shape[3])

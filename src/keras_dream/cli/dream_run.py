@@ -1,4 +1,4 @@
-"""One dream from the shell: what is wrong is found first, then it runs and is saved."""
+"""One dream from the shell: everything is checked first, then it runs and is saved."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ class Request:
         recipe: What decides the dream.
         run: How it is computed.
         out: The result's path; None for a name beside the photo.
-        weights: Weights files as they were given: FILE or NETWORK=FILE.
+        weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
         notes: Whether recipe and record are saved in the result.
         yes: Whether the user agreed to long work.
         models: The model files that the recipe's names stand for.

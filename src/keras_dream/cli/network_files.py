@@ -41,14 +41,14 @@ def name_models(flags: Recipe, files: dict[str, str | Path]) -> Recipe:
 
 
 def recorded_models(
-    recipe: Recipe, path: str, known: Collection[str], *, trusted: bool
+    recipe: Recipe, path: str, own: Collection[str], *, trusted: bool
 ) -> dict[str, Path]:
     """Returns the model files that a dreamed picture was made with.
 
     Args:
         recipe: The recipe as it will be dreamed.
         path: Where it was read: a picture, or a JSON file, which has no sha256.
-        known: Names of models whose files the user named.
+        own: Names of models whose files the user named.
         trusted: Whether the user trusts model files.
 
     Raises:
@@ -58,7 +58,7 @@ def recorded_models(
     from keras_dream.replay import find_models, read_saved
     from keras_dream.zoo import user_models
 
-    names = [n for n in user_models.files_of(recipe) if n not in known]
+    names = [n for n in user_models.files_of(recipe) if n not in own]
     if not names or Path(path).suffix.lower() not in SUFFIXES:
         return {}
     return find_models(read_saved(path), names, trusted=trusted)

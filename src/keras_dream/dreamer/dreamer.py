@@ -11,11 +11,12 @@ from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
+from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import InputError, PictureError, SettingError, nearest
 from keras_dream.geometry import Size
-from keras_dream.graph.graph import Graph
+from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.pictures.picture import Picture, as_picture, check_image
@@ -195,34 +196,48 @@ class Dreamer:
         """
         recipe = self.complete(recipe)
         graphs = self._ensemble.graphs(recipe)
-        smallest = max(graph.smallest_run() for graph in graphs)
-        if recipe.small_octaves == "skip":
-            smallest = max(smallest, *(graph.smallest() for graph in graphs))
+        complete = recipe.small_octaves == "skip"
         every = loop.octaves_of(size, recipe)
-        kept = tuple(octave for octave in every if min(octave.size) >= smallest)
+        misfits = [_misfit(graphs, octave.size, complete) for octave in every]
+        kept = tuple(o for o, m in zip(every, misfits, strict=True) if m is None)
         if not kept:
-            raise PictureError(
-                f"A picture must have sides of at least {smallest} pixels for "
-                f"{' + '.join(self.networks)} and these layers",
-                received=f"{size[1]} × {size[0]} pixels",
-                hint="try a larger picture"
-                + (", a smaller border" if recipe.border else "")
-                + f" or an earlier layer, see `dream layers {self.networks[0]}`",
-            )
-        for octave in kept:
-            for graph in graphs:
-                graph.graph.plan(*octave.size)
+            raise self._refusal(graphs, size, recipe, misfits[-1])
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
         skipped = [
             f"Octave {octave.number} of {len(every)} is skipped: at "
-            f"{octave.size[1]} × {octave.size[0]} pixels it is too small for the "
-            f"layers, which need {smallest}."
-            for octave in every
-            if octave not in kept
+            f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}."
+            for octave, misfit in zip(every, misfits, strict=True)
+            if misfit is not None
         ]
         return kept, (*loading, *skipped)
+
+    def _refusal(
+        self,
+        graphs: Sequence[ObjectiveGraph],
+        size: Size,
+        recipe: Recipe,
+        misfit: Misfit | None,
+    ) -> PictureError:
+        """Returns the error for a picture of a size at which nothing can be run."""
+        complete = recipe.small_octaves == "skip"
+        joins = misfit is not None and not misfit.vanishes
+        at_least = size if joins else (1, 1)
+        sizes = [g.smallest_size(complete=complete, at_least=at_least) for g in graphs]
+        height, width = (max(sides) for sides in zip(*sizes, strict=True))
+        needed = f"at least {width} × {height} pixels"
+        if height == width:
+            needed = f"sides of at least {height} pixels"
+        reason = "" if misfit is None else f", where {misfit.text}"
+        return PictureError(
+            f"A picture must have {needed} for {' + '.join(self.networks)} and these "
+            "layers",
+            received=f"{size[1]} × {size[0]} pixels{reason}",
+            hint="try a larger picture"
+            + (", a smaller border" if recipe.border else "")
+            + f" or an earlier layer, see `dream layers {self.networks[0]}`",
+        )
 
     def steps(
         self,
@@ -326,14 +341,18 @@ class Dreamer:
 
         Raises:
             InputError: If the image has another shape.
-            NetworkError: If the image is too small for the layers.
+            PictureError: If the image is too small for the layers or the border.
+            NetworkError: If the border leaves nothing of a layer at any size.
             ObjectiveError: If the network lacks what the objective names.
         """
         check_image(image)
         recipe = self.complete(recipe)
+        size = (image.shape[0], image.shape[1])
+        graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
+        if (misfit := _misfit(graphs, size, complete)) is not None:
+            raise self._refusal(graphs, size, recipe, misfit)
         strongest = self._ensemble.strongest(recipe, image)
         gradient = self._ensemble.gradient(recipe, strongest)
-        size = (image.shape[0], image.shape[1])
         loss, image_gradient = gradient(self._backend.image(image), size)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
 
@@ -453,3 +472,11 @@ def dream(
         run=RunSettings.of(run),
     )
     return dreamer.dream(photo, chosen)
+
+
+def _misfit(
+    graphs: Sequence[ObjectiveGraph], size: Size, complete: bool
+) -> Misfit | None:
+    """Returns why one of the graphs cannot be run at a size."""
+    misfits = (graph.misfit(size, complete=complete) for graph in graphs)
+    return next((misfit for misfit in misfits if misfit is not None), None)

@@ -169,7 +169,7 @@ class Responses:
         if not nodes:
             return
         graph = truncate(self._graph, frozenset(nodes))
-        side = max(BASELINE_SIDE, graph.smallest())
+        side = graph.smallest(at_least=BASELINE_SIDE)
         sums: dict[str, list[Any]] = {node: [0, 0.0, 0.0] for node in nodes}
         for picture in baseline_pictures(side):
             feature_maps = self.feature_maps(picture, nodes)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size
-from keras_dream.graph.graph import Graph, Plan
+from keras_dream.graph.graph import Graph, Misfit, Plan
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
 from keras_dream.parts.losses import Loss
@@ -64,13 +64,30 @@ class ObjectiveGraph:
         # A class score has no border: the mean over all positions is its definition.
         self._layers = [goal.node for goal in goals if not goal.is_class]
 
-    def smallest(self) -> int:
-        """Returns the side of the smallest square in which every layer counts."""
-        return self.graph.smallest(border=self.border, nodes=self._layers)
+    def misfit(self, size: Size, *, complete: bool) -> Misfit | None:
+        """Returns why a picture of a size cannot be used, None if it can.
 
-    def smallest_run(self) -> int:
-        """Returns the side of the smallest square that can be run at all."""
-        return self.graph.smallest()
+        Args:
+            size: The picture's (height, width) in pixels.
+            complete: Whether every layer must have cells inside the border.
+        """
+        nodes = self._layers if complete else ()
+        return self.graph.misfit(size, border=self.border, nodes=nodes)
+
+    def smallest_size(self, *, complete: bool, at_least: Size) -> Size:
+        """Returns the smallest (height, width) in pixels that can be used.
+
+        Args:
+            complete: As for `misfit`.
+            at_least: The sides are at least so long.
+
+        Raises:
+            NetworkError: If there is none.
+        """
+        nodes = self._layers if complete else ()
+        return self.graph.smallest_size(
+            border=self.border, nodes=nodes, at_least=at_least
+        )
 
 
 class WholeGradient:

@@ -200,7 +200,7 @@ class _Ascent:
             recipe.seed, octave.number - 1, recipe.steps, recipe.jitter
         )
         surface = recipe.canvas.on(self._backend, octave.size)
-        pull_back = _pull_back(surface, self._backend)
+        to_parameters = pull_back(surface, self._backend)
         parameters, state = surface.parameters(image), optimizer.start()
         image = surface.image(parameters)
         for iteration, (down, right) in enumerate(offsets.tolist(), start=1):
@@ -211,12 +211,12 @@ class _Ascent:
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
-            gradients = pull_back(parameters, image_gradient)
+            gradients = to_parameters(parameters, image_gradient)
             state, updates = optimizer.step(
                 self._backend,
                 state,
                 gradients,
-                divisor=self._normalizer.divisor(gradients),
+                divisor=self._normalizer.divisor(surface.movement(gradients)),
                 step_size=recipe.step_size,
             )
             parameters = tuple(map(self._backend.add, parameters, updates))
@@ -247,7 +247,7 @@ class _Ascent:
         return backend.to_float(value), gradient
 
 
-def _pull_back(
+def pull_back(
     surface: Surface, backend: Backend
 ) -> Callable[[tuple[Array, ...], Array], tuple[Array, ...]]:
     """Returns what takes a gradient from the image to the parameters of a canvas.

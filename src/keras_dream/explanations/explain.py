@@ -304,7 +304,11 @@ def _choose(
     else:
         nodes = _default_nodes(graph)
     described = dict(zip(nodes, facts(graph, nodes), strict=True))
-    fits = [node for node in nodes if described[node].smallest <= min(size)]
+    fits = [
+        node
+        for node in nodes
+        if truncate(graph, frozenset({node})).misfit(size) is None
+    ]
     small = [described[node].layer for node in nodes if node not in fits]
     if not fits:
         least = min(fact.smallest for fact in described.values())
@@ -399,7 +403,8 @@ def _classes(dreamer: Dreamer, measured: np.ndarray) -> tuple[ClassScore, ...]:
     node = graph.classifier
     if node is None:
         return ()
-    if truncate(graph, frozenset({node})).smallest() > min(measured.shape[:2]):
+    size = (measured.shape[0], measured.shape[1])
+    if truncate(graph, frozenset({node})).misfit(size) is not None:
         return ()
     (feature_map,) = dreamer.responses().feature_maps(measured, [node])
     logits = feature_map.mean(axis=(0, 1), dtype=np.float64)

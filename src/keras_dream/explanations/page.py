@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 HEAT_MAP = (200, 210)  # the most (height, width) in pixels of a heat map
 PHOTO = (340, 480)  # and of the photo above them
-_LEAST_COLUMN = 96  # pixels
-_LEAST_WIDTH, _COLUMNS_WIDTH = 900, 420  # of the page, and of the columns by the photo
+_MIN_COLUMN = 96  # pixels
+_MIN_WIDTH, _COLUMNS_WIDTH = 900, 420  # of the page, and of the columns by the photo
 _LIGHTEST = 1.4  # times a channel's score is the lightest heat
 
 _MARGIN, _GAP, _LEADING = 28, 12, 6  # pixels
@@ -71,10 +71,10 @@ class _Page:
 
     def __init__(self, small: np.ndarray, columns: int):
         self._small = small
-        self._column = max(small.shape[1], _LEAST_COLUMN)
+        self._column = max(small.shape[1], _MIN_COLUMN)
         photo = fit((small.shape[0], small.shape[1]), PHOTO)
         row = columns * (self._column + _GAP) - _GAP
-        self.width = 2 * _MARGIN + max(_LEAST_WIDTH, photo[1] + _COLUMNS_WIDTH, row)
+        self.width = 2 * _MARGIN + max(_MIN_WIDTH, photo[1] + _COLUMNS_WIDTH, row)
         self.items: list[Text | Tile | Box] = []
         self.y = _MARGIN
 

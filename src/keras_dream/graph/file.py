@@ -40,6 +40,7 @@ def save(graph: Graph, path: Path, *, half: bool = False) -> None:
         "classifier": graph.classifier,
         "classes": graph.classes,
         "objective": graph.objective,
+        "unsupported": dict(graph.unsupported),
     }
     kind = np.float16 if half else np.float32
     arrays = {name: np.ascontiguousarray(a, kind) for name, a in graph.weights.items()}
@@ -71,6 +72,7 @@ def load(path: Path, *, sound: bool = False) -> Graph:
             classifier=header["classifier"],
             classes=tuple(header["classes"]),
             objective=header["objective"],
+            unsupported=header.get("unsupported", {}),
         )
         check(graph, numbers=not sound)
     # A forged value fails where it is first used as what it is not.
@@ -107,6 +109,8 @@ def check(graph: Graph, *, numbers: bool = True) -> None:
         must(np.isfinite(array).all(), "finite weights")
     for layer, name in graph.layers.items():
         must(isinstance(layer, str) and name in channels, "layers")
+    for name, reason in graph.unsupported.items():
+        must(isinstance(name, str) and isinstance(reason, str), "reasons")
     must(all(isinstance(name, str) for name in graph.classes), "names of classes")
     if graph.classifier is not None:
         must(len(graph.classes) in (0, channels[graph.classifier]), "classes")

@@ -23,6 +23,7 @@ from keras_dream.graph.ops import (
 )
 
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
+LARGEST_PERIOD = 512  # pixels: of the sizes whose feature maps can be joined
 
 
 class Plan(NamedTuple):
@@ -37,6 +38,20 @@ class Plan(NamedTuple):
     values: tuple[int, ...]
 
 
+class Misfit(NamedTuple):
+    """Why a graph cannot be run at a size.
+
+    Attributes:
+        text: A clause, such as "mixed5 has no cells left".
+        axes: The sides of the picture that do not fit: 0 is the height, 1 the width.
+        vanishes: Whether something has no cells; every larger side fits then.
+    """
+
+    text: str
+    axes: tuple[int, ...]
+    vanishes: bool
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network lowered to operations.
@@ -49,7 +64,11 @@ class Graph:
         classifier: The node of the class scores before their softmax, if there is one.
         classes: Names of the classes; empty where only numbers are known.
         objective: The network's own good objective, as text.
+        unsupported: Why other layers of the model cannot be asked for, by their names:
+            "it makes a tensor of 5 axes, which is no feature map".
         opaque: Keras operations that stay Keras' own, by node name.
+        native_size: (height, width) that the model was built for, where it is fixed;
+            opaque layers may take no other. Not kept in files.
         notices: What the user should know of how it was lowered.
     """
 
@@ -59,7 +78,9 @@ class Graph:
     classifier: str | None = None
     classes: tuple[str, ...] = ()
     objective: str | None = None
+    unsupported: Mapping[str, str] = field(default_factory=dict)
     opaque: Mapping[str, Any] = field(default_factory=dict)
+    native_size: Size | None = None
     notices: tuple[str, ...] = ()
 
     @cached_property
@@ -74,8 +95,15 @@ class Graph:
         """Returns the node of a layer.
 
         Raises:
-            ObjectiveError: If there is no such layer; with the nearest name.
+            ObjectiveError: If there is no such layer, with the nearest name; or if it
+                cannot be asked for, with the reason.
         """
+        if layer in self.unsupported:
+            raise ObjectiveError(
+                "A layer must make a feature map to be dreamed",
+                received=f"{layer!r}: {self.unsupported[layer]}",
+                hint="try a layer before or behind it, see `dream layers NETWORK`",
+            )
         if layer not in self.layers:
             # A layer that goes by its class's name is known by its ordinal only.
             first = f"{layer}@0"
@@ -117,6 +145,10 @@ class Graph:
 
     def channels(self) -> dict[str, int]:
         """Returns the number of channels of every node's feature map."""
+        return dict(self._channels)
+
+    @cached_property
+    def _channels(self) -> dict[str, int]:
         channels: dict[str, int] = {}
         for op in self.operations:
             inputs = [channels[name] for name in op.node.inputs]
@@ -131,57 +163,166 @@ class Graph:
             width: The same for its width.
 
         Raises:
-            NetworkError: If the picture is too small for an operation.
+            NetworkError: If the graph cannot be run at this size.
         """
-        channels, picture = self.channels(), (height, width)
-        sizes: dict[str, Size] = {}
-        values: list[int] = []
-        for op in self.operations:
-            node = op.node
-            inputs = [sizes[name] for name in node.inputs] or [picture]
-            if isinstance(op, Join) and op.misfits(inputs):
-                raise NetworkError(
-                    f"A picture must have sides that fit {node.name}, which joins "
-                    "maps of one size",
-                    received=f"{width} × {height} pixels",
-                    hint="try sides that are multiples of 32",
-                )
-            size = op.size(inputs, [channels[name] for name in node.inputs])
-            if min(size) < 1:
-                raise NetworkError(
-                    f"A picture must be large enough for {node.name}",
-                    received=f"{width} × {height} pixels",
-                    hint="try a larger picture or an earlier layer",
-                )
-            sizes[node.name] = size
-            if op.depends_on_size:
-                values.extend(op.padding(inputs[0]))
-        return Plan(sizes, tuple(values))
+        plan, problems = self._resolve((height, width))
+        if problems:
+            raise NetworkError(
+                "A picture must have a size at which the network can be run",
+                received=f"{_pixels((height, width))}, where {problems[0].text}",
+                hint=self._try_instead((height, width)),
+            )
+        return plan
 
-    def smallest(self, *, border: int = 0, nodes: Iterable[str] = ()) -> int:
-        """Returns the side of the smallest square picture that can be run.
+    def misfit(
+        self, size: Size, *, border: int = 0, nodes: Iterable[str] = ()
+    ) -> Misfit | None:
+        """Returns why a picture of a size cannot be used, None if it can.
+
+        Args:
+            size: The picture's (height, width) in pixels.
+            border: Cells that the loss leaves out on each side.
+            nodes: Nodes in which a cell must remain inside the border.
+        """
+        return next(iter(self._misfits(size, border, tuple(nodes))), None)
+
+    def smallest_size(
+        self,
+        *,
+        border: int = 0,
+        nodes: Iterable[str] = (),
+        at_least: Size = (1, 1),
+    ) -> Size:
+        """Returns the smallest (height, width) in pixels that can be used.
+
+        Height and width are each as small as they can be: the axes do not depend on
+        each other.
 
         Args:
             border: Cells that the loss leaves out on each side.
             nodes: Nodes in which a cell must remain inside the border.
+            at_least: The sides are at least so long.
+
+        Raises:
+            NetworkError: If there is none.
         """
-        low, high = 0, 1
-        while high <= LARGEST_SMALLEST and not self._holds(high, border, nodes):
+        names = tuple(nodes)
+        size = self._native_at_least(at_least)
+        if size is None:
+            size = self._search_size(border, names, at_least)
+        problems = self._misfits(size, border, names)
+        if not problems:
+            return size
+        raise NetworkError(
+            "A network must be able to run at some size of picture",
+            received=f"one in which {problems[0].text}",
+            hint="try border=0" if border else "try an earlier layer",
+        )
+
+    def smallest(
+        self, *, border: int = 0, nodes: Iterable[str] = (), at_least: int = 1
+    ) -> int:
+        """Returns the side of the smallest square that can be used.
+
+        Arguments and errors as for `smallest_size`.
+        """
+        names, side = tuple(nodes), at_least
+        while True:
+            size = self.smallest_size(border=border, nodes=names, at_least=(side, side))
+            if size[0] == size[1]:
+                return size[0]
+            side = max(size)
+
+    def _native_at_least(self, at_least: Size) -> Size | None:
+        """Returns the one size of a network with layers of a fixed size, else None.
+
+        Where it is smaller than asked for, what was asked for, which will not fit.
+        """
+        layers = (op.layer for op in self.operations if op.layer is not None)
+        own = self.native_size
+        if own is None or not any(layer.is_fixed for layer in layers):
+            return None
+        return own if own[0] >= at_least[0] and own[1] >= at_least[1] else at_least
+
+    def _search_size(self, border: int, names: tuple[str, ...], at_least: Size) -> Size:
+        down, across = (
+            self._large_enough(axis, at_least, border, names) for axis in (0, 1)
+        )
+        # Where feature maps of unlike sizes are joined, the next size may fit.
+        for _ in range(LARGEST_PERIOD):
+            problems = self._misfits((down, across), border, names)
+            if not problems or any(problem.vanishes for problem in problems):
+                break
+            axes = {axis for problem in problems for axis in problem.axes}
+            down, across = down + (0 in axes), across + (1 in axes)
+        return down, across
+
+    def _large_enough(
+        self, axis: int, at_least: Size, border: int, nodes: tuple[str, ...]
+    ) -> int:
+        """Returns the least length along an axis for which nothing vanishes."""
+
+        def is_small(length: int) -> bool:
+            # An opaque layer may need both sides to be large.
+            other = max(length, at_least[1 - axis])
+            size = (length, other) if axis == 0 else (other, length)
+            problems = self._misfits(size, border, nodes)
+            return any(p.vanishes and axis in p.axes for p in problems)
+
+        low, high = at_least[axis] - 1, at_least[axis]
+        while high <= at_least[axis] + LARGEST_SMALLEST and is_small(high):
             low, high = high, high * 2
         while high - low > 1:
             middle = (low + high) // 2
-            if self._holds(middle, border, nodes):
-                high = middle
-            else:
-                low = middle
+            low, high = (middle, high) if is_small(middle) else (low, middle)
         return high
 
-    def _holds(self, side: int, border: int, nodes: Iterable[str]) -> bool:
+    def _misfits(self, size: Size, border: int, nodes: tuple[str, ...]) -> list[Misfit]:
+        plan, problems = self._resolve(size)
+        for name in nodes:
+            cells = plan.sizes[name]
+            axes = tuple(axis for axis in (0, 1) if cells[axis] <= 2 * border)
+            if axes:
+                text = f"a border of {border} leaves nothing of {name}"
+                text += f", which has {_cells(cells)} cells"
+                problems.append(Misfit(text, axes, vanishes=True))
+        return problems
+
+    def _resolve(self, size: Size) -> tuple[Plan, list[Misfit]]:
+        """Returns the plan for a size, and what cannot be run at it."""
+        channels = self._channels
+        sizes: dict[str, Size] = {}
+        values: list[int] = []
+        problems: list[Misfit] = []
+        vanished: set[int] = set()
+        for op in self.operations:
+            name = op.node.name
+            inputs = [sizes[i] for i in op.node.inputs] or [size]
+            axes = op.misfits(inputs) if isinstance(op, Join) else ()
+            if axes and not vanished:
+                given = " and ".join(map(_cells, dict.fromkeys(inputs)))
+                text = f"{name} joins feature maps of unlike sizes, {given}"
+                problems.append(Misfit(text, axes, vanishes=False))
+            cells = op.size(inputs, [channels[i] for i in op.node.inputs])
+            axes = tuple(a for a in (0, 1) if cells[a] < 1 and a not in vanished)
+            if axes:
+                text = f"{name} has no cells left"
+                if op.layer is not None:
+                    given = " and ".join(map(_cells, inputs))
+                    text = f"{name} cannot be run on feature maps of {given}"
+                problems.append(Misfit(text, axes, vanishes=True))
+                vanished.update(axes)
+            sizes[name] = cells
+            if op.depends_on_size:
+                values.extend(op.padding(inputs[0]))
+        return Plan(sizes, tuple(values)), problems
+
+    def _try_instead(self, size: Size) -> str:
         try:
-            sizes = self.plan(side, side).sizes
+            return f"try {_pixels(self.smallest_size(at_least=size))}"
         except NetworkError:
-            return False
-        return all(min(sizes[name]) > 2 * border for name in nodes)
+            own = self.native_size
+            return f"try {_pixels(own)}" if own else "try an earlier layer"
 
     def receptive_fields(self) -> dict[str, ReceptiveField]:
         """Returns what a cell of every node sees, in pixels.
@@ -204,3 +345,11 @@ class Graph:
         """Returns the float32 memory of all feature maps that a gradient may hold."""
         sizes, channels = self.plan(height, width).sizes, self.channels()
         return sum(4 * h * w * channels[name] for name, (h, w) in sizes.items())
+
+
+def _cells(size: Size) -> str:
+    return f"{size[1]} × {size[0]}"
+
+
+def _pixels(size: Size) -> str:
+    return f"{_cells(size)} pixels"

@@ -1,6 +1,7 @@
 """Finding one's way among the layers of a network: which to show, and what they are."""
 
 import fnmatch
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,8 @@ class Facts:
         channels: How many.
         stride: Pixels from one cell to the next; infinite for the whole picture.
         receptive_field: Pixels that a cell sees; infinite for the whole picture.
-        smallest: Side in pixels of the smallest square picture for it.
+        smallest: Longer side in pixels of the smallest picture for it; infinite where
+            none is known.
         depth: The share of the network's convolutions, one behind the other, that lie
             before it or in it, from 0 to 1.
         work: The share of the network's multiplications that it takes to get there,
@@ -50,7 +52,7 @@ class Facts:
     channels: int
     stride: float
     receptive_field: float
-    smallest: int
+    smallest: float
     depth: float
     work: float
 
@@ -141,7 +143,7 @@ def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
     )
     deepest = max(depths.values()) or 1
     whole = _work(graph) or 1
-    smallest = 1
+    smallest: float = 1
     made: list[Facts] = []
     for node in nodes:
         before = truncate(graph, frozenset({node}))
@@ -251,15 +253,15 @@ def _work(graph: Graph) -> int:
     return 0
 
 
-def _smallest(graph: Graph, node: str, guess: int) -> int:
-    """Returns the side of the smallest picture for a node; often its neighbour's."""
-    if _holds(graph, node, guess) and not _holds(graph, node, guess - 1):
-        return guess
-    return graph.smallest(nodes=[node])
-
-
-def _holds(graph: Graph, node: str, side: int) -> bool:
+def _smallest(graph: Graph, node: str, guess: float) -> float:
+    """Returns the longer side of the smallest picture for a node."""
+    if guess < math.inf:
+        # It is often the neighbour's.
+        side = int(guess)
+        less = graph.misfit((side - 1, side - 1), nodes=[node])
+        if less and less.vanishes and not graph.misfit((side, side)):
+            return guess
     try:
-        return side > 0 and min(graph.plan(side, side).sizes[node]) > 0
+        return max(graph.smallest_size(nodes=[node]))
     except NetworkError:
-        return False
+        return math.inf

@@ -263,8 +263,8 @@ class Affine(Operation):
         return max(inputs[0], len(self.array("scale")), len(self.array("shift")))
 
     def prepare(self, backend: Backend) -> Run:
-        scale = backend.vector(self.array("scale"))
-        shift = backend.vector(self.array("shift"))
+        scale = backend.array(self.array("scale"))
+        shift = backend.array(self.array("shift"))
         return lambda xs, _: backend.add(backend.multiply(xs[0], scale), shift)
 
 
@@ -279,8 +279,8 @@ class LayerNorm(Operation):
             must(self.array(kind).shape == (channels[0],), kind)
 
     def prepare(self, backend: Backend) -> Run:
-        scale = backend.vector(self.array("scale"))
-        shift = backend.vector(self.array("shift"))
+        scale = backend.array(self.array("scale"))
+        shift = backend.array(self.array("shift"))
         epsilon = self.attrs["epsilon"]
         return lambda xs, _: backend.layer_norm(xs[0], scale, shift, epsilon)
 
@@ -575,7 +575,7 @@ class Conv2D(_Convolution):
 
     def prepare(self, backend: Backend) -> Run:
         kernel, bias = backend.kernel(self.array("kernel")), self.weight("bias")
-        vector = None if bias is None else backend.vector(bias)
+        vector = None if bias is None else backend.array(bias)
         stride, dilation, groups = self.stride, self.dilation, self.attrs["groups"]
         relu = self.attrs.get("relu", False)
         return lambda xs, padding: backend.conv2d(
@@ -604,7 +604,7 @@ class DepthwiseConv2D(_Convolution):
     def prepare(self, backend: Backend) -> Run:
         kernel = backend.depthwise_kernel(self.array("kernel"))
         bias = self.weight("bias")
-        vector = None if bias is None else backend.vector(bias)
+        vector = None if bias is None else backend.array(bias)
         stride, dilation = self.stride, self.dilation
         return lambda xs, padding: backend.depthwise_conv2d(
             xs[0], kernel, vector, stride=stride, padding=padding, dilation=dilation
@@ -706,13 +706,21 @@ class Opaque(Operation):
         return self.layer.channels
 
     def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
-        shapes = [(1, *s, count) for s, count in zip(inputs, channels, strict=True)]
+        shapes = [
+            (1, max(h, 1), max(w, 1), count)
+            for (h, w), count in zip(inputs, channels, strict=True)
+        ]
         try:
             shape = self.layer.shape(shapes)
         # A picture too small for somebody's layer makes it raise whatever it likes.
         except Exception:  # noqa: BLE001
             return 0, 0
-        return shape[1], shape[2]
+        # An axis without cells stays without cells.
+        height, width = (
+            0 if min(size[axis] for size in inputs) < 1 else shape[axis + 1]
+            for axis in (0, 1)
+        )
+        return height, width
 
     def prepare(self, backend: Backend) -> Run:
         return lambda xs, _: backend.from_keras(

@@ -5,6 +5,7 @@ function from a graph to a graph, and the outputs keep their names.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,18 +57,19 @@ def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
     """
     nodes = {node.name: node for node in graph.nodes}
     weights = dict(graph.weights)
-    readers = _readers(graph)
+    readers, channels = _readers(graph), graph.channels()
     for node in graph.nodes:
         inner = nodes.get(node.inputs[0]) if node.op == "affine" else None
         if inner is None or not _is_private(inner, readers, outputs):
             continue
         if inner.op not in ("conv2d", "depthwise_conv2d"):
             continue
+        if channels[inner.name] != channels[node.name]:
+            continue  # it makes several channels out of one
         kernel = weights.pop(f"{inner.name}/kernel")
-        # A scalar (of a Rescaling) stands for every channel.
-        count = kernel.shape[3] * (1 if inner.op == "conv2d" else kernel.shape[2])
         scale, shift = (
-            np.resize(weights.pop(f"{node.name}/{kind}"), count)
+            # A scalar (of a Rescaling) stands for every channel.
+            np.resize(weights.pop(f"{node.name}/{kind}"), channels[node.name])
             for kind in ("scale", "shift")
         )
         bias = weights.pop(f"{inner.name}/bias", np.zeros(1, np.float32))
@@ -223,12 +225,11 @@ def _ordered(graph: Graph, nodes: dict[str, Node]) -> list[Node]:
 
 def _rebuilt(graph: Graph, nodes: list[Node], weights: dict[str, np.ndarray]) -> Graph:
     names = {node.name for node in nodes}
-    return Graph(
+    return replace(
+        graph,
         nodes=tuple(nodes),
         weights={k: v for k, v in weights.items() if k.rpartition("/")[0] in names},
         layers={k: v for k, v in graph.layers.items() if v in names},
         classifier=graph.classifier if graph.classifier in names else None,
-        classes=graph.classes,
-        objective=graph.objective,
         opaque={k: v for k, v in graph.opaque.items() if k in names},
     )

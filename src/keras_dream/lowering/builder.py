@@ -1,37 +1,51 @@
 """What every lowering rule builds with: maps, nodes and weights."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from keras_dream.graph.ops import OPERATIONS, Node
 
+Form = Literal["map", "tokens", "vector", "flat", "plane"]
+"""How Keras' tensor for one picture lies in a feature map (1, h, w, c):
+
+as it is; (1, n, c) as 1 × n cells; (1, c) as one cell; a flattened map (1, h·w·c) as
+the map before it; (1, h, w) as a map of one channel.
+"""
+
 
 class Value(str):
-    """The name of a node's map, with what later layers must know of it.
+    """A Keras tensor: the name of its node, and what later layers must know of it.
 
     Attributes:
-        shape: What Keras says of it, with the batch's axis; None where it is free.
+        shape: Keras' shape of the tensor; the first axis is the batch.
+        form: How the tensor lies in the node's feature map.
+        flattened: (h, w, c) of the map of a "flat" tensor.
         single: The map has one cell: it comes from a global operation.
-        flat: (h, w, c) of the map that a Flatten hands on.
-        plane: It is one channel without its axis, which only `stack` takes.
-        unsupported: Why a graph cannot hold it, nor what is made of it; else "".
+        pending: (call, its inputs, number of the output) of a tensor that is no feature
+            map and has no node; Keras computes it for the next feature map.
+        reason: Why it cannot be asked for; empty if it can.
     """
 
     shape: tuple[int | None, ...] = ()
+    form: Form = "map"
+    flattened: tuple[int, int, int] | None = None
     single: bool = False
-    flat: tuple[int, int, int] | None = None
-    plane: bool = False
-    unsupported: str = ""
+    pending: tuple[Any, Sequence["Value"], int] | None = None
+    reason: str = ""
 
-    def of(self, shape: tuple[int | None, ...]) -> "Value":
-        """Returns the same map, of the shape that one reader sees."""
-        value = Value(self)
-        value.__dict__.update(self.__dict__, shape=tuple(shape))
-        return value
+    def but(self, **changes: Any) -> "Value":
+        """Returns a copy with other attributes."""
+        copy = Value(str(self))
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy
+
+    def is_last(self, axis: int) -> bool:
+        """Tells whether an axis of the Keras tensor is that of the channels."""
+        return axis in (-1, len(self.shape) - 1)
 
 
 @dataclass
@@ -41,6 +55,7 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
+    unsupported: dict[str, str] = field(default_factory=dict)
     opaque: dict[str, Any] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 

@@ -1,8 +1,7 @@
-"""Layers of our own that Keras has not, and how each becomes operations.
+"""Layers that Keras lacks, and how each becomes operations.
 
-Sources: BVLC/caffe, src/caffe/layers/lrn_layer.cpp and pooling_layer.cpp, for Caffe's
-two, from which the arithmetic is taken, not the code; keras.applications.nasnet for the
-padding.
+Sources: BVLC/caffe, src/caffe/layers/lrn_layer.cpp and pooling_layer.cpp, for the
+arithmetic of Caffe's two layers; keras.applications.nasnet for the padding.
 """
 
 from collections.abc import Mapping
@@ -18,8 +17,8 @@ def band(channels: int, size: int) -> np.ndarray:
     """Returns the matrix that sums each channel with its neighbours.
 
     Args:
-        channels: How many channels there are; none stand beyond the first and last.
-        size: How many are summed, the channel itself in the middle; odd.
+        channels: The number of channels.
+        size: How many channels are summed, with the channel itself in the middle; odd.
 
     Returns:
         float32 (channels, channels), of zeros and ones.
@@ -33,14 +32,14 @@ def band(channels: int, size: int) -> np.ndarray:
 def normalization() -> Any:
     """Returns the Keras layer CrossChannelNormalization.
 
-    It is made when it is first asked for, because it needs Keras.
+    The class is created at the first call, because it needs Keras.
     """
     import keras
     from keras import ops
 
     @keras.saving.register_keras_serializable("keras_dream")
     class CrossChannelNormalization(keras.layers.Layer):
-        """Local response normalisation across channels: x / (k + alpha/n · Σx²)^beta.
+        """Local response normalization across channels: x / (k + alpha/n · Σx²)^beta.
 
         The sum runs over `size` = n channels, the cell's own in the middle.
         """
@@ -77,16 +76,16 @@ def normalization() -> Any:
 
 @cache
 def pooling() -> Any:
-    """Returns the Keras layer CeilMaxPooling2D, made in the same way."""
+    """Returns the Keras layer CeilMaxPooling2D, created at the first call."""
     import keras
     from keras import ops
 
     @keras.saving.register_keras_serializable("keras_dream")
     class CeilMaxPooling2D(keras.layers.Layer):
-        """A max-pool whose last window may reach beyond the map, as Caffe's does.
+        """A max-pool whose last window may extend beyond the map, as Caffe's does.
 
         Caffe rounds the number of windows up. That is what rounding down gives when
-        `stride - 1` cells that never win stand behind the map, at every size.
+        `stride - 1` cells of -infinity follow the map on both axes, at every size.
         """
 
         def __init__(self, size: int, stride: int, **kwargs: Any):
@@ -96,8 +95,8 @@ def pooling() -> Any:
             self.size, self.stride = size, stride
 
         def call(self, x: Any) -> Any:
-            behind = (0, self.stride - 1)
-            edges = ((0, 0), behind, behind, (0, 0))
+            after = (0, self.stride - 1)
+            edges = ((0, 0), after, after, (0, 0))
             x = ops.pad(x, edges, constant_values=-np.inf)
             return ops.max_pool(x, self.size, self.stride, data_format="channels_last")
 
@@ -116,7 +115,7 @@ def pooling() -> Any:
 
 @cache
 def window_padding() -> Any:
-    """Returns the Keras layer class WindowPadding, made when it is first asked for."""
+    """Returns the Keras layer class WindowPadding, created at the first call."""
     import keras
     from keras import ops
 
@@ -149,7 +148,7 @@ def window_padding() -> Any:
     return WindowPadding
 
 
-def _normalisation(
+def _normalization(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value:
     """Squares, sums them with a 1 × 1 convolution of ones, and takes the power."""
@@ -171,14 +170,14 @@ def _normalisation(
 
 
 def _pool(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value:
-    behind = layer.stride - 1
+    after = layer.stride - 1
     return builder.add(
         name,
         "max_pool",
         inputs[0],
         size=[layer.size] * 2,
         stride=[layer.stride] * 2,
-        padding=[0, behind, 0, behind],
+        padding=[0, after, 0, after],
     )
 
 
@@ -196,7 +195,7 @@ def _window_padding(
 
 
 RULES: Mapping[str, Rule] = {
-    "CrossChannelNormalization": _normalisation,
+    "CrossChannelNormalization": _normalization,
     "CeilMaxPooling2D": _pool,
     "WindowPadding": _window_padding,
 }

@@ -13,8 +13,8 @@ from keras_dream.lowering.builder import Builder, Value, to_numpy
 
 def lower_operator(
     builder: Builder, name: str, node: Any, inputs: list[Value]
-) -> Value | None:
-    """Lowers an operator with a constant, or a choice or turning of the channels.
+) -> list[Value] | None:
+    """Lowers an operator with a constant, or a choice of channels.
 
     Args:
         builder: Collects the nodes.
@@ -23,17 +23,21 @@ def lower_operator(
         inputs: The maps it reads.
 
     Returns:
-        Its map; None for any other operation.
+        Its outputs; None for any other operation.
     """
     kind, home = type(node.operation).__name__, type(node.operation).__module__
     if home != "keras.src.ops.numpy":
         return None
-    if kind == "Stack" and all(value.plane for value in inputs):
+    planes = [value.form == "plane" for value in inputs]
+    if kind == "Stack" and all(planes) and node.operation.axis in (-1, 3):
         # Single channels that `x[..., 2]` has taken out, put together again.
-        last = node.operation.axis in (-1, 3)
-        return builder.add(name, "concat", *inputs) if last else None
+        return [builder.add(name, "concat", *inputs)]
     args = node.arguments.args
-    if len(inputs) != 1 or len(args) != 2 or inputs[0].plane:
+    if len(inputs) != 1 or any(planes):
+        return None
+    if kind == "Split":
+        return _split(builder, name, node, inputs[0])
+    if len(args) != 2:
         return None
     if kind == "GetItem":
         return _item(builder, name, node, inputs[0])
@@ -43,7 +47,19 @@ def lower_operator(
     weights: dict[str, np.ndarray | None] = dict(
         zip(("scale", "shift"), numbers, strict=True)
     )
-    return builder.add(name, "affine", inputs[0], weights=weights)
+    return [builder.add(name, "affine", inputs[0], weights=weights)]
+
+
+def _split(builder: Builder, name: str, node: Any, value: Value) -> list[Value] | None:
+    if not value.is_last(node.operation.axis):
+        return None
+    last, results = 0, []
+    for number, tensor in enumerate(node.output_tensors):
+        first, last = last, last + int(tensor.shape[-1])
+        part = f"{name}/{number}" if number else name
+        channels = list(range(first, last))
+        results.append(builder.add(part, "gather", value, channels=channels))
+    return results
 
 
 def picks_channels(index: Any) -> bool:
@@ -55,16 +71,17 @@ def picks_channels(index: Any) -> bool:
     return whole and (isinstance(last, int) or last == slice(None, None, -1))
 
 
-def _item(builder: Builder, name: str, node: Any, inputs: Value) -> Value | None:
+def _item(builder: Builder, name: str, node: Any, value: Value) -> list[Value] | None:
     index = node.arguments.args[1]
-    if not picks_channels(index):
+    if not picks_channels(index) or len(value.shape) != 4:
         return None
     count = int(node.arguments.args[0].shape[-1])
     order, last = list(range(count)), index[-1]
     chosen = [order[last]] if isinstance(last, int) else order[::-1]
-    value = builder.add(name, "gather", inputs, channels=chosen)
-    value.plane = isinstance(last, int)
-    return value
+    picked = builder.add(name, "gather", value, channels=chosen)
+    if not isinstance(last, int):
+        return [picked]
+    return [picked.but(form="plane", reason="it makes a channel without its axis")]
 
 
 def _affine(

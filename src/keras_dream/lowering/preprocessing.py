@@ -1,4 +1,4 @@
-"""What stands between a picture in [0, 1] and a Keras model's first layer."""
+"""Preprocessing: what makes a Keras model's input of a picture in [0, 1]."""
 
 from dataclasses import replace
 from typing import Any
@@ -31,7 +31,7 @@ PREPROCESSING: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "0-1": (1.0, 0.0, (0, 1, 2)),
     "0-255": (255.0, 0.0, (0, 1, 2)),
 }
-# Those with numbers of their own for each of three channels, and those to choose from.
+# Modes with different numbers for the three channels, and modes that a user may state.
 COLOURED = ("caffe", "bvlc", "places365", "torch")
 STATED = ("tf", "caffe", "torch", "0-1", "0-255")
 
@@ -46,7 +46,7 @@ _LEVELS = {"0-255": (0.0, 255.0), "0-1": (0.0, 1.0), "tf": (-1.0, 1.0)}
 
 
 def check_stated(mode: str | None, channels: int) -> None:
-    """Makes sure that a stated preprocessing is one, and one for a model's channels.
+    """Makes sure that a stated preprocessing exists and fits a model's channels.
 
     Raises:
         NetworkError: If it is not.
@@ -60,33 +60,34 @@ def check_stated(mode: str | None, channels: int) -> None:
     if mode in COLOURED and channels == 1:
         raise NetworkError(
             "The preprocessing of a model of one channel must be tf, 0-1 or 0-255",
-            received=f"{mode!r}, which tells three channels apart",
+            received=f"{mode!r}, which has numbers for three channels",
             hint="name what its training pictures were",
         )
 
 
 def preprocess(builder: Builder, stated: str | None, channels: int) -> tuple[str, ...]:
-    """Puts what makes a model's input of a picture before a lowered model.
+    """Puts the preprocessing before a lowered model.
 
     A model of one channel sees the picture's luma; its gradient goes back to all three.
 
     Args:
         builder: The model's nodes, which read the picture itself.
-        stated: The preprocessing that the user states, which counts, or None.
+        stated: The preprocessing that the user states, or None; it wins over what is
+            found in the model.
         channels: How many channels the model's input has.
 
     Returns:
-        A notice, if the model's own first layers tell of another preprocessing.
+        A notice, if the model's own first layers imply another preprocessing.
 
     Raises:
-        NetworkError: If nobody states it and the first layers leave a doubt.
+        NetworkError: If it is not stated and the first layers are ambiguous.
     """
     own = _own(builder, channels)
     mode = stated or own
     if mode is None:
         raise NetworkError(
             f"The preprocessing must be stated, one of {', '.join(STATED)}, for a "
-            "model whose first layers leave a doubt about it",
+            "model whose first layers do not imply it",
             received="none",
             hint="name what its training pictures were: 0-1 if they were divided by "
             "255, tf if they went from -1 to 1",
@@ -102,7 +103,7 @@ def preprocess(builder: Builder, stated: str | None, channels: int) -> tuple[str
 
 
 def _put_first(builder: Builder, first: Builder) -> None:
-    """Puts the nodes that make a model's input behind the picture's own."""
+    """Inserts the preprocessing between the picture's node and its readers."""
     last = first.nodes[-1].name
     rest = [
         replace(node, inputs=tuple(last if i == INPUT else i for i in node.inputs))
@@ -132,10 +133,9 @@ def _input_nodes(mode: str, channels: int) -> Builder:
 
 
 def _own(builder: Builder, channels: int) -> str | None:
-    """Returns the preprocessing that a model's first layers were made for.
+    """Returns the preprocessing that a model's first layers imply.
 
-    Only where they leave no doubt: where exactly one kind of levels becomes what
-    networks are trained on.
+    None unless exactly one range of levels becomes a range that is usual in training.
     """
     affine = _first_affine(builder, channels)
     if affine is None or (np.all(affine[0] == 1) and np.all(affine[1] == 0)):
@@ -156,18 +156,18 @@ def _first_affine(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns the scale and shift of the channels that a model's first nodes make.
 
-    None where the picture goes several ways.
+    None where several branches begin at the picture.
     """
-    known = {INPUT: (np.ones(channels), np.zeros(channels))}
+    affines = {INPUT: (np.ones(channels), np.zeros(channels))}
     last: set[str] = set()
     for node in builder.nodes[1:]:
-        inputs = [known.get(name) for name in node.inputs]
+        inputs = [affines.get(name) for name in node.inputs]
         affine = None if None in inputs else _affine_of(builder, node, inputs)
         if affine is None:
-            last |= {*node.inputs} & {*known}
+            last |= {*node.inputs} & {*affines}
         else:
-            known[node.name] = affine
-    return known[last.pop()] if len(last) == 1 else None
+            affines[node.name] = affine
+    return affines[last.pop()] if len(last) == 1 else None
 
 
 def _affine_of(
@@ -188,7 +188,7 @@ def _affine_of(
 
 
 def _is_usual(low: float, high: float, *, centred: bool) -> bool:
-    """Tells whether levels from `low` to `high` are some that networks are trained on.
+    """Tells whether levels from `low` to `high` are usual in training.
 
     Args:
         low: What the darkest level becomes.
@@ -198,7 +198,7 @@ def _is_usual(low: float, high: float, *, centred: bool) -> bool:
     """
     low, high = min(low, high), max(low, high)
     width = high - low
-    # 1 / 256 and 1 / 128 are taken for 1 / 255 and 1 / 127.5, too.
+    # Wide enough for 1 / 256 and 1 / 128 in place of 1 / 255 and 1 / 127.5.
     near = 0.005 * width
     for first, last in ((0, 1), (-1, 1), (-0.5, 0.5), (0, 255)):
         if abs(low - first) < near and abs(high - last) < near:

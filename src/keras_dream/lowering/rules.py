@@ -5,7 +5,7 @@ returns the map it makes. What has no rule stays opaque.
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -58,12 +58,20 @@ def _linear_name(name: str, layer: Any) -> str:
     return name if _activation_name(layer.activation) == "linear" else f"{name}/linear"
 
 
+_FLOATS = ("float16", "bfloat16", "float32")
+
+
 def _is_plain(layer: Any) -> bool:
     """Tells whether a layer works on channels-last maps with a known activation."""
     known = _activation_name(getattr(layer, "activation", None))
     no_activation = not hasattr(layer, "activation")
     last = getattr(layer, "data_format", "channels_last") == "channels_last"
-    return last and (no_activation or known is not None) and layer.dtype == "float32"
+    return last and (no_activation or known is not None) and _has_floats(layer)
+
+
+def _has_floats(layer: Any) -> bool:
+    """Tells whether float32 holds a layer's weights; half precision is widened."""
+    return layer.dtype in _FLOATS
 
 
 def _conv2d(
@@ -144,7 +152,8 @@ def dense(builder: Builder, name: str, layer: Any, inputs: list[Value]) -> Value
     if not _is_plain(layer):
         return None
     matrix, bias = _arrays(layer)
-    shape = (*inputs[0].flat, -1) if inputs[0].flat else (1, 1, *matrix.shape)
+    flat = inputs[0].flattened
+    shape = (*flat, -1) if flat else (1, 1, *matrix.shape)
     linear = builder.add(
         _linear_name(name, layer),
         "conv2d",
@@ -187,7 +196,8 @@ def _merge(op: str) -> Rule:
     def rule(
         builder: Builder, name: str, layer: Any, inputs: list[Value]
     ) -> Value | None:
-        if getattr(layer, "axis", -1) not in (-1, 3) or len(inputs) < 2:
+        axis = getattr(layer, "axis", -1)
+        if len(inputs) < 2 or not all(value.is_last(axis) for value in inputs):
             return None
         return builder.add(name, op, *inputs)
 
@@ -230,7 +240,7 @@ def _sloped(kind: str, attribute: str) -> Rule:
 def _softmax(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
-    if layer.axis not in (-1, 3):
+    if not isinstance(layer.axis, int) or not inputs[0].is_last(layer.axis):
         return None
     return builder.add(name, "activation", inputs[0], kind="softmax")
 
@@ -250,29 +260,35 @@ def _sided(op: str, attribute: str) -> Rule:
 def _flatten(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
-    if inputs[0].single:
-        return inputs[0]
-    _, *shape = inputs[0].shape
-    if len(shape) != 3 or None in shape or layer.data_format != "channels_last":
+    """Leaves the map as it is, for the dense layer behind it."""
+    value, shape = inputs[0], inputs[0].shape[1:]
+    if value.single or len(shape) == 1:
+        return value
+    first = getattr(layer, "data_format", "channels_last") == "channels_first"
+    if first or len(shape) != 3 or None in shape:
         return None
-    flat = Value(inputs[0])
-    flat.flat = cast("tuple[int, int, int]", tuple(shape))
-    return flat
+    reason = f"it only hands the feature map of {str(value)!r} on as a vector"
+    return value.but(form="flat", flattened=tuple(shape), reason=reason)
 
 
 def _reshape(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
+    value, target = inputs[0], tuple(layer.target_shape)
+    if len(target) == 1:
+        return _flatten(builder, name, layer, inputs)
     # Squeeze-and-excite: one cell, written as (1, 1, c) again.
-    one_cell = tuple(layer.target_shape)[:-1] in ((), (1, 1))
-    return inputs[0] if inputs[0].single and one_cell else None
+    one_cell = target[:-1] in ((1,), (1, 1))
+    if not one_cell or not (value.single or len(value.shape) == 2):
+        return None
+    return value
 
 
 def _batch_norm(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     """What a BatchNormalization does while a network only looks."""
-    if layer.axis not in (-1, 3):
+    if not inputs[0].is_last(layer.axis):
         return None
     # Inference mode: the moving statistics. float64 keeps the folded numbers exact.
     variance = to_numpy(layer.moving_variance).astype(np.float64)
@@ -291,8 +307,9 @@ def _layer_norm(
     """Normalises every cell over its channels."""
     axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
     known = layer.gamma if layer.scale else layer.beta if layer.center else None
-    plain = layer.dtype == "float32" and not getattr(layer, "rms_scaling", False)
-    if axis not in ([-1], [3]) or known is None or not plain:
+    plain = _has_floats(layer) and not getattr(layer, "rms_scaling", False)
+    last = len(axis) == 1 and inputs[0].is_last(axis[0])
+    if not last or known is None or not plain:
         return None
     one = np.ones(known.shape[0], np.float32)
     scale = to_numpy(layer.gamma) if layer.scale else one
@@ -307,7 +324,8 @@ def _normalization(
     builder: Builder, name: str, layer: Any, inputs: list[Value]
 ) -> Value | None:
     """Shifts and scales by means and deviations of training pictures."""
-    if layer.axis not in ((-1,), (3,)) or layer.invert:
+    last = len(layer.axis) == 1 and inputs[0].is_last(layer.axis[0])
+    if not last or layer.invert:
         return None
     mean, variance = np.ravel(to_numpy(layer.mean)), np.ravel(to_numpy(layer.variance))
     # keras.layers.Normalization divides by max(sqrt(variance), epsilon = 1e-7).
@@ -413,6 +431,21 @@ RULES: Mapping[str, Rule] = {
     "Subtract": _merge("subtract"),
     "ZeroPadding2D": _sided("pad", "padding"),
 }
+
+
+# What is done to every number alike, wherever it lies.
+_ELEMENTWISE = (
+    "Activation", "ActivityRegularization", "AlphaDropout", "Add", "Average", "Dropout",
+    "ELU", "GaussianDropout", "GaussianNoise", "Identity", "LeakyReLU", "Maximum",
+    "Multiply", "ReLU", "Subtract",
+)  # fmt: skip
+
+
+def takes_flat(operation: Any) -> bool:
+    """Tells whether a rule holds on the feature map that was flattened, too."""
+    kind = type(operation).__name__
+    softmax = _activation_name(getattr(operation, "activation", None)) == "softmax"
+    return kind == "Dense" or (kind in _ELEMENTWISE and not softmax)
 
 
 def rule_of(operation: Any) -> Rule | None:

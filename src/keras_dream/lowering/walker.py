@@ -1,7 +1,10 @@
 """Lowers a Keras model to a graph of operations, exactly and unfolded.
 
 Functional, Sequential and nested models are walked node by node. A layer that has no
-rule in `keras_dream.lowering.rules` stays an opaque node that calls the Keras layer.
+rule in `keras_dream.lowering.rules` stays an opaque node that calls the Keras layer,
+which may hold for one size of picture only. Sequences (1, n, c) are feature maps of
+1 × n cells, vectors are one cell, and what has more axes than a feature map exists only
+between opaque nodes and cannot be asked for (`Graph.unsupported`).
 """
 
 import re
@@ -11,8 +14,8 @@ from keras_dream.errors import NetworkError, short_repr
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import INPUT
 from keras_dream.lowering import operators, rules
-from keras_dream.lowering.builder import Builder, Value
-from keras_dream.lowering.opaque import OpaqueLayer
+from keras_dream.lowering.builder import Builder, Form, Value
+from keras_dream.lowering.opaque import KerasCall, OpaqueLayer
 from keras_dream.lowering.preprocessing import check_stated, preprocess
 
 
@@ -40,6 +43,7 @@ def lower(
     channels = function.inputs[0].shape[-1]
     check_stated(preprocessing, channels)
     builder = Builder()
+    size = tuple(function.inputs[0].shape[1:3])
     image = builder.add(INPUT, INPUT, channels=3)
     (output, *_) = _walk(builder, function, [image], frozenset())
     notices = preprocess(builder, preprocessing, channels)
@@ -49,9 +53,16 @@ def lower(
         layers=builder.layers,
         classifier=_classifier(builder, output),
         objective=objective,
+        unsupported=_unsupported(builder),
         opaque=builder.opaque,
+        native_size=None if None in size else size,
         notices=notices,
     )
+
+
+def _unsupported(builder: Builder) -> dict[str, str]:
+    known = builder.unsupported.items()
+    return {name: reason for name, reason in known if name not in builder.layers}
 
 
 def _image_function(model: Any) -> Any:
@@ -136,7 +147,7 @@ def _walk(
         inputs: Its inputs.
         reserved: Names of the layers around it, which nested ones must not take.
     """
-    values = {id(t): v for t, v in zip(function.inputs, inputs, strict=True)}
+    values = {id(t): _as(v, t) for t, v in zip(function.inputs, inputs, strict=True)}
     levels = sorted(function._nodes_by_depth.items(), reverse=True)
     nodes = [node for _, level in levels for node in level if not node.is_input]
     names = frozenset(node.operation.name for node in nodes)
@@ -144,14 +155,13 @@ def _walk(
         inner = _function_of(node.operation)
         tensors = None if inner is None else _inner_tensors(inner, node.arguments)
         if tensors is None:
-            seen = [values[id(t)].of(t.shape) for t in node.arguments.keras_tensors]
-            output = _lower_one(builder, node, seen, reserved)
-            outputs = [output] * len(node.output_tensors)
+            seen = [values[id(t)] for t in node.arguments.keras_tensors]
+            outputs = _lower_one(builder, node, seen, reserved)
         else:
             seen = [values[id(t)] for t in tensors]
             outputs = _walk(builder, inner, seen, reserved | names)
         pairs = zip(node.output_tensors, outputs, strict=True)
-        values.update({id(t): v for t, v in pairs})
+        values.update({id(t): _as(v, t) for t, v in pairs})
     return [values[id(t)] for t in function.outputs]
 
 
@@ -182,10 +192,24 @@ def _rank(value: Any) -> int | None:
     return len(value.shape) if isinstance(value, keras.KerasTensor) else None
 
 
+def _as(value: Value, tensor: Any) -> Value:
+    """Returns a value as that of a Keras tensor."""
+    shape = tuple(tensor.shape)
+    if value.form in ("flat", "plane"):
+        return value.but(shape=shape)
+    return value.but(shape=shape, form=_FORMS.get(len(shape), "map"))
+
+
+_FORMS: dict[int, Form] = {2: "vector", 3: "tokens", 4: "map"}
+
+
 def _lower_one(
     builder: Builder, node: Any, inputs: list[Value], reserved: frozenset[str]
-) -> Value:
-    """Lowers one Keras node and notes under which names its map can be asked for."""
+) -> list[Value]:
+    """Lowers one Keras node and notes under which names its outputs can be asked for.
+
+    Further outputs go by a number behind the name: `split@0`, `split@0/1`, …
+    """
     operation = node.operation
     kind, own = _kind(operation), operation.name
     ordinal = f"{kind}@{builder.counts[kind]}"
@@ -193,29 +217,49 @@ def _lower_one(
     is_free = own not in builder.layers and own not in reserved
     name = own if is_free and _is_named(operation) else ordinal
     # The image's own node is called "input", as a layer may be, too.
-    value = _lower_operation(builder, ordinal if name == INPUT else name, node, inputs)
-    if not (value.unsupported or value.flat or value.plane):
-        builder.layers[ordinal] = builder.layers[name] = str(value)
-    return value
+    first = ordinal if name == INPUT else name
+    outputs = _lower_operation(builder, first, node, inputs)
+    for number, value in enumerate(outputs):
+        names = [f"{n}/{number}" if number else n for n in (ordinal, name)]
+        if value.reason:
+            builder.unsupported.update(dict.fromkeys(names, value.reason))
+        else:
+            builder.layers.update(dict.fromkeys(names, str(value)))
+    return outputs
 
 
 def _lower_operation(
     builder: Builder, name: str, node: Any, inputs: list[Value]
-) -> Value:
-    """Lowers one Keras node by its rule, or keeps it opaque."""
-    operation = node.operation
+) -> list[Value]:
+    """Lowers one Keras node by its rule, or leaves it to Keras."""
+    values = None
+    if not any(value.pending for value in inputs):
+        values = _by_rule(builder, name, node, inputs)
+    return values or _opaque(builder, name, node, inputs)
+
+
+def _by_rule(
+    builder: Builder, name: str, node: Any, inputs: list[Value]
+) -> list[Value] | None:
+    """Lowers a node of which all inputs are in the graph, if there is a rule for it."""
+    operation, forms = node.operation, {value.form for value in inputs}
     rule = rules.rule_of(operation) if _reads_only_maps(node) else None
-    broken = next((value for value in inputs if value.unsupported), None)
-    if broken is not None:
-        return broken
-    if any(v.plane for v in inputs) and type(operation).__name__ != "Stack":
-        return _unsupported(f"{operation.name} reads a channel without its axis")
-    if any(v.flat for v in inputs) and rule not in (rules.dense, rules.same):
-        return _unsupported(f"{operation.name} reads a flattened map")
-    value = None if rule is None else rule(builder, name, operation, inputs)
-    if value is None:
-        value = operators.lower_operator(builder, name, node, inputs)
-    return _lower_opaque(builder, name, node, inputs) if value is None else value
+    value = None
+    if "flat" in forms:
+        # What is done to every number may be done before they are flattened.
+        alike = forms == {"flat"} and len({v.flattened for v in inputs}) == 1
+        if not alike or rule is None or not rules.takes_flat(operation):
+            return None
+        value = rule(builder, name, operation, inputs)
+        if value is not None and rule is not rules.dense:
+            flat = inputs[0]
+            value = value.but(form="flat", flattened=flat.flattened, reason=flat.reason)
+        return None if value is None else [value]
+    if rule is not None and "plane" not in forms:
+        value = rule(builder, name, operation, inputs)
+    if value is not None:
+        return [value]
+    return operators.lower_operator(builder, name, node, inputs)
 
 
 def _reads_only_maps(node: Any) -> bool:
@@ -230,30 +274,42 @@ def _reads_only_maps(node: Any) -> bool:
     return len(arguments) == 1 or not rules.is_layer(node.operation)
 
 
-def _lower_opaque(builder: Builder, name: str, node: Any, inputs: list[Value]) -> Value:
-    """Keeps a Keras operation that makes one map (1, h, w, c) of such maps."""
-    tensors, output = node.arguments.keras_tensors, node.output_tensors[0]
-    layer, own = OpaqueLayer(node), node.operation.name
-    if len(node.output_tensors) > 1:
-        return _unsupported(f"{own} has several outputs")
-    mode = getattr(node.operation, "quantization_mode", None)
-    if mode and any(len(t.shape) != 4 for t in (*tensors, output)):
-        return _unsupported(f"{own} is quantised to {mode}")
-    if any(len(t.shape) != 4 or t.shape[-1] is None for t in (*tensors, output)):
-        return _unsupported(f"{own} reads or makes something else than a map")
-    if not layer.fits_other_sizes([tuple(t.shape) for t in tensors]):
-        height, width = tensors[0].shape[1:3]
-        return _unsupported(f"{own} takes no other size than {height} × {width}")
-    builder.opaque[name] = layer
-    value = builder.add(name, "opaque", *inputs)
-    value.single = value.single and tuple(output.shape[1:3]) == (1, 1)
-    return value
+def _opaque(builder: Builder, name: str, node: Any, inputs: list[Value]) -> list[Value]:
+    """Leaves a node to Keras: each output that can be a feature map is a graph node."""
+    call = KerasCall(node)
+    for layer in getattr(node.operation, "_flatten_layers", lambda **_: ())(
+        include_self=False
+    ):
+        reason = f"it is a part of {node.operation.name!r}, which Keras runs as a whole"
+        builder.unsupported.setdefault(layer.name, reason)
+    values: list[Value] = []
+    for number, tensor in enumerate(node.output_tensors):
+        shape = tuple(tensor.shape)
+        value = Value(f"{name}/{number}" if number else name)
+        reason = _no_map(tensor)
+        if reason:
+            values.append(value.but(pending=(call, inputs, number), reason=reason))
+            continue
+        layer = OpaqueLayer(call, inputs, number, shape[-1])
+        builder.opaque[str(value)] = layer
+        builder.add(str(value), "opaque", *layer.inputs)
+        single = len(shape) == 2 or shape[1:-1] in ((1,), (1, 1))
+        values.append(value.but(single=single))
+    return values
 
 
-def _unsupported(reason: str) -> Value:
-    value = Value("")
-    value.unsupported = reason
-    return value
+def _no_map(tensor: Any) -> str:
+    """Tells why a Keras tensor cannot be laid out as a feature map, or nothing."""
+    shape, dtype = tuple(tensor.shape), str(tensor.dtype)
+    if "float" not in dtype:
+        return f"it makes {dtype} numbers, which have no gradient"
+    if not 2 <= len(shape) <= 4:
+        return f"it makes a tensor of {len(shape)} axes, which is no feature map"
+    if shape[0] not in (None, 1):
+        return f"it makes {shape[0]} pictures out of one"
+    if shape[-1] is None:
+        return "its number of channels depends on the size of the picture"
+    return ""
 
 
 def _kind(operation: Any) -> str:
@@ -276,7 +332,7 @@ def _is_named(operation: Any) -> bool:
 def _classifier(builder: Builder, output: Value) -> str | None:
     """Finds the class scores: the dense layer before the output's softmax."""
     nodes = {node.name: node for node in builder.nodes}
-    if output.unsupported or output.flat or output.plane:
+    if output.reason:
         return None
     node = nodes[str(output)]
     while node.op == "activation" and node.inputs:

@@ -40,6 +40,14 @@ class Surface(abc.ABC):
     def image(self, parameters: Arrays) -> Array:
         """Returns the image that parameters make; differentiable."""
 
+    @abc.abstractmethod
+    def movement(self, changes: Arrays) -> Array:
+        """Returns how a mid-grey image moves, to first order, where parameters change.
+
+        The normalizer measures this, so that a step size means the same on every
+        canvas.
+        """
+
     def clamp(self, parameters: Arrays) -> Arrays:
         """Returns the parameters of an image that stays within [0, 1]."""
         return parameters
@@ -67,6 +75,9 @@ class _PixelSurface(Surface):
     def image(self, parameters: Arrays) -> Array:
         return parameters[0]
 
+    def movement(self, changes: Arrays) -> Array:
+        return changes[0]
+
     def clamp(self, parameters: Arrays) -> Arrays:
         return (self._backend.clip(parameters[0], 0.0, 1.0),)
 
@@ -74,19 +85,21 @@ class _PixelSurface(Surface):
 class Fourier(Part):
     """Coefficients of waves, of decorrelated colours, through a sigmoid.
 
-    A step changes all frequencies alike instead of the highest most, which gives softer
-    and larger shapes. Sources: C. Olah, A. Mordvintsev, L. Schubert, "Feature
-    Visualization", Distill 2017; A. Mordvintsev et al., "Differentiable Image
-    Parameterizations", Distill 2018. The sigmoid keeps the image within (0, 1).
+    A step changes the low frequencies more than the high ones, which gives softer and
+    larger shapes. A step along the gradient counts the decay twice, once for the
+    coefficient and once for its gradient, so that the default of 0.5 makes it fall as
+    1 / frequency; Adam's steps count it once, and `decay=1` does the same there, as
+    published. The sigmoid keeps the image within (0, 1). Sources: C. Olah, A.
+    Mordvintsev, L. Schubert, "Feature Visualization", Distill 2017; A. Mordvintsev et
+    al., "Differentiable Image Parameterizations", Distill 2018.
     """
 
     name: Literal["fourier"] = "fourier"
     decay: Annotated[float, Field(allow_inf_nan=False)] = Field(
-        default=1.0,
+        default=0.5,
         ge=0,
         le=4,
-        description="amplitudes fall with the frequency to this power; 1 as in "
-        "photographs, 0 for all alike",
+        description="coefficients count less with the frequency to this power",
     )
 
     def on(self, backend: "Backend", size: Size) -> Surface:
@@ -109,7 +122,7 @@ class _FourierSurface(Surface):
         self._spectrum = spectrum_scale(size, decay)
         self._scale = backend.image(self._spectrum[..., None])
         self._colors = color_matrix()
-        self._held_colors = backend.vector(self._colors.astype("float32"))
+        self._held_colors = backend.array(self._colors.astype("float32"))
 
     def parameters(self, image: Array) -> Arrays:
         import numpy as np
@@ -122,10 +135,16 @@ class _FourierSurface(Surface):
         return tuple(self._backend.image(half.astype(np.float32)) for half in halves)
 
     def image(self, parameters: Arrays) -> Array:
+        return self._backend.activation(self._logits(parameters), "sigmoid")
+
+    def movement(self, changes: Arrays) -> Array:
+        return self._backend.multiply(self._logits(changes), 0.25)  # sigmoid'(0)
+
+    def _logits(self, parameters: Arrays) -> Array:
         b = self._backend
         real, imaginary = (b.multiply(half, self._scale) for half in parameters)
         colors = b.inverse_fft(real, imaginary, self._size)
-        return b.activation(b.matmul(colors, self._held_colors), "sigmoid")
+        return b.matmul(colors, self._held_colors)
 
 
 @functools.cache
@@ -143,8 +162,8 @@ def spectrum_scale(size: Size, decay: float) -> "np.ndarray":
 
     Amplitudes fall as 1 / frequency ** decay, the lowest frequency standing for the
     mean, too. They are scaled so that coefficients of variance 1 make logits of
-    variance 16: a sigmoid's derivative is at most 1/4, so that a step of the parameters
-    moves the picture about as far as the same step of pixels.
+    variance 16: a sigmoid's derivative is at most 1/4, so that Adam's step of every
+    coefficient moves the picture about as far as the same step of pixels.
 
     Args:
         size: (height, width) in pixels.

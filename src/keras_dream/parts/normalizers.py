@@ -1,55 +1,39 @@
 """What a gradient is divided by before a step."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
 
 
-Array = Any
-Gradients = Sequence[Array]
+Array = Any  # of the backend
 
 
-def _mean_abs(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
-    means = [backend.to_float(backend.mean(backend.absolute(g))) for g in gradients]
-    return max(_joint(backend, gradients, means), epsilon)
+def _mean_abs(backend: "Backend", gradient: Array, epsilon: float) -> float:
+    return max(backend.to_float(backend.mean(backend.absolute(gradient))), epsilon)
 
 
-def _std(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
-    means = [backend.to_float(backend.mean(g)) for g in gradients]
-    center = _joint(backend, gradients, means)
-    spreads = [
-        backend.to_float(backend.mean(backend.square(backend.subtract(g, center))))
-        for g in gradients
-    ]
-    return _joint(backend, gradients, spreads) ** 0.5 + epsilon
+def _std(backend: "Backend", gradient: Array, epsilon: float) -> float:
+    spread = backend.subtract(gradient, backend.mean(gradient))
+    return backend.to_float(backend.mean(backend.square(spread))) ** 0.5 + epsilon
 
 
-def _l2(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
-    squares = [backend.to_float(backend.sum(backend.square(g))) for g in gradients]
-    return max(sum(squares), epsilon) ** 0.5
+def _l2(backend: "Backend", gradient: Array, epsilon: float) -> float:
+    return max(backend.to_float(backend.sum(backend.square(gradient))), epsilon) ** 0.5
 
 
-def _none(backend: "Backend", gradients: Gradients, epsilon: float) -> float:
+def _none(backend: "Backend", gradient: Array, epsilon: float) -> float:
     return 1.0
 
 
-def _joint(backend: "Backend", gradients: Gradients, means: Sequence[float]) -> float:
-    """Returns the mean over all arrays together."""
-    if len(means) == 1:
-        return means[0]
-    counts = [float(backend.count(g)) for g in gradients]
-    return sum(m * n for m, n in zip(means, counts, strict=True)) / sum(counts)
-
-
-NORMALIZERS: Mapping[str, Callable[["Backend", Gradients, float], float]] = {
+NORMALIZERS: Mapping[str, Callable[["Backend", Array, float], float]] = {
     "mean_abs": _mean_abs,
     "std": _std,
     "l2": _l2,
     "none": _none,
 }
-"""Every normalizer; it returns the divisor of gradients, 0 where they are all zero."""
+"""Every normalizer; it returns the divisor, 0 where a gradient is all zero."""
 
 # Each normalizer's own epsilon, for images in [0, 1] (the published numbers, rescaled
 # from [-1, 1]): a maximum over the mean of |g| (book1), added to the standard deviation
@@ -76,10 +60,10 @@ class Normalizer:
         self._divisor = NORMALIZERS[kind]
         self._epsilon = EPSILONS[kind] if epsilon is None else epsilon
 
-    def divisor(self, gradients: Gradients) -> float:
-        """Returns what gradients are divided by: 1 where they are nothing but zeros."""
-        return self._divisor(self._backend, gradients, self._epsilon) or 1.0
+    def divisor(self, gradient: Array) -> float:
+        """Returns what a gradient is divided by: 1 where it is all zero."""
+        return self._divisor(self._backend, gradient, self._epsilon) or 1.0
 
     def scaled(self, gradient: Array, factor: float) -> Array:
         """Returns a gradient, normalized, times a factor."""
-        return self._backend.multiply(gradient, factor / self.divisor([gradient]))
+        return self._backend.multiply(gradient, factor / self.divisor(gradient))

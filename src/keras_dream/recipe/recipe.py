@@ -68,7 +68,8 @@ class Recipe(Settings):
     )
     canvas: Annotated[Canvas, *_part_field(CANVASES, "canvas")] = Field(
         default=Pixels(),
-        description="what the steps change: pixels, or the waves of fourier(decay=1)",
+        description="what the steps change: pixels, or fourier(decay=0.5): waves, for "
+        "softer and larger shapes",
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),

@@ -245,7 +245,8 @@ class _Planner:
             channels = [c for c in first or range(counts[node]) if c < counts[node]]
             if not channels:
                 continue
-            starts = self._choose_starts(name, self._smallest(node), channels)
+            side = self._smallest(node, self._recipe.border)
+            starts = self._choose_starts(name, side, channels)
             cells = [
                 Cell(
                     name=f"{name}-{channel}",
@@ -274,7 +275,7 @@ class _Planner:
             )
         count = graph.channels()[graph.classifier]
         class_names = graph.classes or tuple(map(str, range(count)))
-        side = max(self._size, self._smallest(graph.classifier))
+        side = self._smallest(graph.classifier, border=0)
         start = next(self._starts(side))
         numbers = [n for n in self._channels or range(count) if n < count]
         if not numbers:
@@ -294,12 +295,12 @@ class _Planner:
     def _recipe_of(self, objective: str) -> Recipe:
         return self._recipe.but(objective=objective)
 
-    def _smallest(self, node: str) -> int:
+    def _smallest(self, node: str, border: int) -> int:
         graph = truncate(self._graph, frozenset({node}))
-        return graph.smallest(border=self._recipe.border, nodes=[node])
+        return graph.smallest(border=border, nodes=[node], at_least=self._size)
 
     def _choose_starts(
-        self, layer: str, least: int, channels: Sequence[int]
+        self, layer: str, side: int, channels: Sequence[int]
     ) -> dict[int, Picture]:
         """Returns the picture that each channel starts from: the first with a response.
 
@@ -308,7 +309,7 @@ class _Planner:
         """
         chosen: dict[int, Picture] = {}
         first: Picture | None = None
-        for start in self._starts(max(self._size, least)):
+        for start in self._starts(side):
             first = first or start
             responds = self._responds(start, layer)
             for channel in channels:

@@ -4,42 +4,41 @@
   const body = document.body;
   const side = Number(body.dataset.side);
   const slider = document.getElementById("zoom");
-  const least = Number(slider.min);
-  const most = Number(slider.max);
+  const smallest = Number(slider.min);
+  const largest = Number(slider.max);
   const cells = [...document.querySelectorAll(".cell")];
   let size = side;
 
-  // The cell under the pointer stays under it: else a zoom loses one's place.
-  function zoomTo(wanted, x = innerWidth / 2, y = innerHeight / 2) {
-    const next = Math.min(most, Math.max(least, wanted));
-    const under = document.elementFromPoint(x, y);
-    const held = (under && under.closest(".cell")) || nearestCell(y);
-    const before = held && held.getBoundingClientRect();
-    const share = before ? (y - before.top) / before.height : 0;
-    size = next;
-    root.style.setProperty("--cell", `${next}px`);
-    slider.value = String(Math.round(next));
-    if (!held) return;
-    const after = held.getBoundingClientRect();
-    scrollBy(0, after.top + share * after.height - y);
+  // Scrolls so that the cell at (x, y) stays there.
+  function zoomTo(pixels, x = innerWidth / 2, y = innerHeight / 2) {
+    const element = document.elementFromPoint(x, y);
+    const cell = (element && element.closest(".cell")) || nearestCell(y);
+    const before = cell && cell.getBoundingClientRect();
+    size = Math.min(largest, Math.max(smallest, pixels));
+    root.style.setProperty("--cell", `${size}px`);
+    slider.value = String(Math.round(size));
+    if (!cell) return;
+    const after = cell.getBoundingClientRect();
+    const fraction = (y - before.top) / before.height;
+    scrollBy(0, after.top + fraction * after.height - y);
   }
 
   function nearestCell(y) {
-    let best = null;
-    let gap = Infinity;
+    let nearest = null;
+    let least = Infinity;
     for (const cell of cells) {
       const box = cell.getBoundingClientRect();
-      const away = Math.abs(box.top + box.height / 2 - y);
-      if (box.height && away < gap) [best, gap] = [cell, away];
+      const distance = Math.abs(box.top + box.height / 2 - y);
+      if (box.height && distance < least) [nearest, least] = [cell, distance];
     }
-    return scrollY > 0 ? best : null;
+    return scrollY > 0 ? nearest : null;
   }
 
   slider.addEventListener("input", () => zoomTo(Number(slider.value)));
   document.getElementById("in").addEventListener("click", () => zoomTo(size * 1.25));
   document.getElementById("out").addEventListener("click", () => zoomTo(size / 1.25));
 
-  // A wheel alone scrolls, as on any page; touchpads send a pinch as Ctrl and wheel.
+  // The wheel alone scrolls; touchpads send a pinch as Ctrl and wheel.
   addEventListener(
     "wheel",
     (event) => {
@@ -51,24 +50,24 @@
     { passive: false },
   );
 
-  let spread = 0;
-  const apart = (touches) =>
+  let distance = 0;
+  const distanceOf = (touches) =>
     Math.hypot(
       touches[0].clientX - touches[1].clientX,
       touches[0].clientY - touches[1].clientY,
     );
   addEventListener("touchstart", (event) => {
-    if (event.touches.length === 2) spread = apart(event.touches);
+    if (event.touches.length === 2) distance = distanceOf(event.touches);
   });
   addEventListener(
     "touchmove",
     (event) => {
-      if (event.touches.length !== 2 || !spread || large.open) return;
+      if (event.touches.length !== 2 || !distance || large.open) return;
       event.preventDefault();
       const [a, b] = event.touches;
-      const now = apart(event.touches);
-      zoomTo((size * now) / spread, (a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2);
-      spread = now;
+      const now = distanceOf(event.touches);
+      zoomTo((size * now) / distance, (a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2);
+      distance = now;
     },
     { passive: false },
   );
@@ -76,7 +75,7 @@
   // Search: every word must be in the layer's name, the label or the objective.
   const find = document.getElementById("find");
   const count = document.getElementById("count");
-  const nothing = document.getElementById("nothing");
+  const noMatch = document.getElementById("no-match");
   const links = [...document.querySelectorAll("nav a")];
   const sections = [...document.querySelectorAll("section")];
   const texts = new Map(
@@ -95,18 +94,18 @@
       cell.hidden = !words.every((word) => text.includes(word));
       if (!cell.hidden) shown += 1;
     }
-    sections.forEach((section, place) => {
+    sections.forEach((section, index) => {
       section.hidden = !section.querySelector(".cell:not([hidden])");
-      if (links[place]) links[place].hidden = section.hidden;
+      if (links[index]) links[index].hidden = section.hidden;
     });
-    nothing.hidden = shown > 0;
+    noMatch.hidden = shown > 0;
     count.value = words.length ? `${shown} of ${cells.length}` : `${cells.length} cells`;
   }
   find.addEventListener("input", search);
   find.form.addEventListener("submit", (event) => event.preventDefault());
   search();
 
-  // One cell large, with what to type for it.
+  // One cell enlarged, with its objective and a command.
   const large = document.getElementById("large");
   const part = (name) => large.querySelector(name);
   const stage = part(".stage");
@@ -114,7 +113,7 @@
   let current = null;
   let view = { scale: 1, x: 0, y: 0 };
 
-  function place() {
+  function move() {
     const room = stage.clientWidth * (view.scale - 1);
     view.x = Math.min(0, Math.max(-room, view.x));
     view.y = Math.min(0, Math.max(-room, view.y));
@@ -127,7 +126,7 @@
     const scale = Math.min(16, Math.max(1, view.scale * factor));
     const ratio = scale / view.scale;
     view = { scale, x: left - (left - view.x) * ratio, y: top - (top - view.y) * ratio };
-    place();
+    move();
   }
 
   const quoted = (text) =>
@@ -145,7 +144,7 @@
       `dream PHOTO --network ${quoted(body.dataset.network)} --objective ${quoted(objective)}`;
     part(".silent").hidden = !("silent" in cell.dataset);
     view = { scale: 1, x: 0, y: 0 };
-    place();
+    move();
     if (!large.open) large.showModal();
   }
 
@@ -162,19 +161,19 @@
       await navigator.clipboard.writeText(input.value);
       done = true;
     } catch {
-      // Pages that are opened as files may not write to the clipboard everywhere.
+      // Some browsers do not let pages from files write to the clipboard.
       input.select();
       done = document.execCommand("copy");
     }
-    const words = button.textContent;
+    const label = button.textContent;
     button.textContent = done ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => { button.textContent = words; }, 1200);
+    setTimeout(() => { button.textContent = label; }, 1200);
   }
 
   for (const cell of cells) cell.addEventListener("click", () => show(cell));
   part(".close").addEventListener("click", () => large.close());
-  part(".before").addEventListener("click", () => go(-1));
-  part(".after").addEventListener("click", () => go(1));
+  part(".previous").addEventListener("click", () => go(-1));
+  part(".next").addEventListener("click", () => go(1));
   part(".copy").addEventListener("click", (event) => copy(".objective", event.currentTarget));
   part(".copy-command").addEventListener("click", (event) =>
     copy(".command", event.currentTarget),
@@ -197,32 +196,32 @@
     magnify(view.scale > 1 ? 0 : 3, event.clientX, event.clientY),
   );
 
-  const fingers = new Map();
+  const pointers = new Map();
   stage.addEventListener("pointerdown", (event) => {
-    fingers.set(event.pointerId, event);
+    pointers.set(event.pointerId, event);
     stage.setPointerCapture(event.pointerId);
     event.preventDefault();
   });
   stage.addEventListener("pointermove", (event) => {
-    const last = fingers.get(event.pointerId);
+    const last = pointers.get(event.pointerId);
     if (!last) return;
-    if (fingers.size === 2) {
-      const other = [...fingers.values()].find((f) => f.pointerId !== event.pointerId);
-      const gap = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY);
+    if (pointers.size === 2) {
+      const other = [...pointers.values()].find((f) => f.pointerId !== event.pointerId);
+      const distanceTo = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY);
       magnify(
-        gap(event) / Math.max(1, gap(last)),
+        distanceTo(event) / Math.max(1, distanceTo(last)),
         (event.clientX + other.clientX) / 2,
         (event.clientY + other.clientY) / 2,
       );
     } else {
       view.x += event.clientX - last.clientX;
       view.y += event.clientY - last.clientY;
-      place();
+      move();
     }
-    fingers.set(event.pointerId, event);
+    pointers.set(event.pointerId, event);
   });
   for (const name of ["pointerup", "pointercancel"]) {
-    stage.addEventListener(name, (event) => fingers.delete(event.pointerId));
+    stage.addEventListener(name, (event) => pointers.delete(event.pointerId));
   }
 
   addEventListener("keydown", (event) => {

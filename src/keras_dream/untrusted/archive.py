@@ -1,4 +1,4 @@
-"""Looks at a `.keras` file before Keras opens it.
+"""Checks a `.keras` file before Keras opens it.
 
 Keras says that there is no reliable way to detect a malicious model (SECURITY.md), and
 a dozen holes in its loader were found since 2024. So nothing is detected here: what a
@@ -55,7 +55,7 @@ def inspect(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def refuse(path: Path, what: str, hint: str) -> NoReturn:
-    """Raises the sentence on a model file that is not opened."""
+    """Raises the error for a model file that is not opened."""
     raise NetworkError(
         "A model file must be a .keras archive of Keras' own layers and their weights",
         received=f"{short_repr(path.name)}, {what}",
@@ -68,7 +68,7 @@ _DISTRUST = "do not open it with anything else, and ask where it came from"
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Makes sure of the names, kinds and sizes of what is in the archive."""
+    """Checks the names, kinds and sizes of the members."""
     names = [member.filename for member in members]
     for member in members:
         _check_place(path, member)
@@ -95,7 +95,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 
 def _check_place(path: Path, member: zipfile.ZipInfo) -> None:
-    """Makes sure that a member stays in its place and is as large as it seems."""
+    """Checks a member's path, kind and size."""
     name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
     # ZipInfo has put "/" for the system's separator and cut the name at a NUL.
     leads_out = ".." in PurePosixPath(name).parts or name.startswith("/")
@@ -117,7 +117,7 @@ def _check_place(path: Path, member: zipfile.ZipInfo) -> None:
 
 
 def _config(path: Path, data: bytes) -> dict[str, Any]:
-    """Reads the configuration; a name that comes twice would be read in two ways."""
+    """Reads the configuration; a repeated name would be ambiguous."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
@@ -137,7 +137,7 @@ def _config(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _check_arrays(path: Path, data: io.BytesIO) -> int:
-    """Makes sure of the weights file; returns how many numbers it holds."""
+    """Checks the weights file; returns how many numbers it holds."""
     import h5py
 
     try:
@@ -153,7 +153,7 @@ def _check_arrays(path: Path, data: io.BytesIO) -> int:
 
 
 def _count(path: Path, group: Any, place: str, seen: set[int]) -> int:
-    """Looks at every link of a group and at what is behind it, once.
+    """Checks every link of a group, and returns how many numbers are in its arrays.
 
     External and virtual data sets read other files of the host (CVE-2026-1669,
     CVE-2026-12480), links lead to them, forged shapes allocate without bound
@@ -162,7 +162,7 @@ def _count(path: Path, group: Any, place: str, seen: set[int]) -> int:
     """
     import h5py
 
-    low: Any = h5py  # whose own types leave its lower level out
+    low: Any = h5py  # its type stubs lack the low-level modules
     total = 0
     for name in group:
         where = f"{place}/{name}"

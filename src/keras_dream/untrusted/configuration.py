@@ -1,4 +1,4 @@
-"""Looks at the configuration of a `.keras` file: which parts Keras would build.
+"""Checks the configuration of a `.keras` file: which parts Keras would build.
 
 A configuration names classes and functions, and Keras imports and calls them. So only
 what is listed here may be named: Keras' own layers for pictures, and what goes with
@@ -58,7 +58,7 @@ _MODULES: dict[str, re.Pattern[str]] = {
     "keras.src.applications.convnext": re.compile(r"LayerScale|StochasticDepth"),
 }
 
-# What stands for plain values; `__lambda__` and `__typespec__` do not.
+# Class names of plain values; `__lambda__` and `__typespec__` do not.
 _VALUES = (
     "__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__",
     "__slice__",
@@ -132,7 +132,7 @@ def _check_text(path: Path, text: str) -> None:
 
 
 def _check_class(path: Path, value: dict[str, Any]) -> None:
-    """Makes sure of what stands for a class or a function."""
+    """Checks a value that names a class or a function."""
     if "class_name" not in value:
         if "registered_name" in value or "module" in value:
             _refuse(path, "with a part that names a module and no class")
@@ -159,7 +159,7 @@ def _check_class(path: Path, value: dict[str, Any]) -> None:
 
 
 def _check_function(path: Path, value: dict[str, Any]) -> None:
-    """Makes sure that a function is one of Keras' activations."""
+    """Checks that a function is one of Keras' activations."""
     import keras
 
     name, module = value.get("config"), value.get("module")
@@ -175,7 +175,7 @@ def _check_function(path: Path, value: dict[str, Any]) -> None:
 
 
 def _check_registered(path: Path, value: dict[str, Any], name: str) -> None:
-    """Refuses a name by which somebody's own class would take a layer's place."""
+    """Refuses a registered name that would replace a layer by another class."""
     registered = value.get("registered_name")
     if registered not in (None, name, value["class_name"]):
         _refuse(

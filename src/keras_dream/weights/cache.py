@@ -142,7 +142,7 @@ def _table() -> dict[str, _Row]:
 
 
 def _change(path: Path, row: _Row | None) -> None:
-    """Writes one row of the table; rows of files that are gone are left out."""
+    """Writes one row of the table; rows of files that no longer exist are left out."""
     with contextlib.suppress(OSError, DreamError):
         home().mkdir(parents=True, exist_ok=True)
         with locked(home() / FILE, patience=PATIENCE):

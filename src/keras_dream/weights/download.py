@@ -1,7 +1,7 @@
 """Downloads a weights file: resumed, bounded, locked, checked, and landed by rename.
 
-What has come so far lies in `.NAME.part` beside where the file will be, with a note of
-what it is a part of. It stays after every failure, so that the next run goes on.
+The bytes received so far are in `.NAME.part` beside the final place, with a note of
+their address and version. They are kept after a failure, and the next run goes on.
 
 Servers are not trusted: not with what they send (a hash decides on that), how much of
 it and how fast, nor with what they state as its length.
@@ -49,11 +49,11 @@ class TransferError(Exception):
 
 
 class _Stale(Exception):
-    """What is here is no part of what the server has now."""
+    """The received part is of another version than the server's."""
 
 
 class Part:
-    """What has come of a file so far.
+    """The part of a file that has been received.
 
     Args:
         target: Where the whole file will be.
@@ -169,7 +169,7 @@ def _land(
     resumed = _fetch(name, source, part, progress)
     hashes = cache.compute_hashes(part.path)
     if resumed and source.mismatch(hashes):
-        # The older bytes may be another version's, or a power cut's: once more, whole.
+        # The older bytes may be of another version or damaged: all of it again.
         part.drop()
         _fetch(name, source, part, progress)
         hashes = cache.compute_hashes(part.path)
@@ -191,10 +191,10 @@ def _land(
 
 
 def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> bool:
-    """Fetches all bytes, in as many attempts as bring something.
+    """Downloads all bytes, in several attempts as long as each receives some.
 
     Returns:
-        Whether some of them were there before this run, or came in another attempt.
+        Whether some of them are from an earlier run or attempt.
     """
     if part.validator(str(source.url)) is None:
         part.drop()  # of another address, or of an unknown one
@@ -275,7 +275,7 @@ class Transfer:
             error.close()  # it holds the connection
             if error.code == 416 and size:
                 if error.headers.get("Content-Range") == f"bytes */{size}":
-                    return  # it was whole already
+                    return  # it was complete already
                 raise _Stale from None
             raise TransferError(_status(error.code, error.reason)) from None
         with answer:
@@ -392,6 +392,6 @@ def _reason(error: Exception) -> str:
 
 
 def _check_room(folder: Path, needed: int) -> None:
-    """Makes sure of room before a disk is filled to the brim."""
+    """Raises an error before the disk is full."""
     if shutil.disk_usage(folder).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

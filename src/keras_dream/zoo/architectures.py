@@ -77,7 +77,7 @@ def _nasnet(
 
     from keras_dream.lowering.custom_layers import window_padding
 
-    # Keras takes None for random weights, which its annotations do not tell.
+    # Keras takes None for random weights, which its annotations do not state.
     nothing: Any = None
     model = NASNet(
         input_shape=(side, side, 3),

@@ -12,7 +12,7 @@ _SQUEEZENET_FILES = (
     "https://github.com/DeepCognition/keras-squeezenet/releases/download/v0.4"
 )
 # The md5 as that repository's squeezenet.py states it; the sha256 is that of a file
-# with this md5 (docs/googlenet.md tells where each hash of this table comes from).
+# with this md5 (docs/googlenet.md has the source of each hash in this table).
 _SQUEEZENET_HASHES: dict[str, Any] = {
     "md5": "80b66c92d79d4310e07fb60a297bf0d1",
     "sha256": "17154246284f555591549ac2c83e127abfbf4307dc4b0060fdaa2931d0fa38da",

@@ -1,4 +1,4 @@
-"""What is known of a network that can be asked for by name."""
+"""An entry of the catalogue: everything about one named network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from keras_dream.weights.source import Source
 
 @dataclass(frozen=True)
 class Entry:
-    """A network that can be asked for by name.
+    """A named network.
 
     Attributes:
         name: The name.
@@ -23,7 +23,7 @@ class Entry:
         paper: Who described it, when and where; None for our own.
         parameters: How many numbers it has without the classifier, or None.
         application: Its constructor's name in keras.applications, or None.
-        dreams: What its layers dream, where somebody has looked; text by layer.
+        dreams: What its layers dream of, described by layer; empty where unknown.
     """
 
     name: str

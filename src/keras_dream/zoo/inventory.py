@@ -46,8 +46,8 @@ class Finding(NamedTuple):
     Attributes:
         path: The file.
         state: "ok", "wrong" or "unknown" (nothing is published to compare it with).
-        more: What else there is to say.
-        sha256: Its hash; "" where it was not computed.
+        more: Details.
+        sha256: Its sha256; "" where it was not computed.
     """
 
     path: Path
@@ -79,8 +79,8 @@ def status_of(entry: Entry) -> Status:
 def verify(entry: Entry) -> Iterator[Finding]:
     """Computes every hash of what is here of a network.
 
-    A file of a wrong hash in our cache is set aside, and a damaged lowered copy, which
-    is made again when it is needed, is removed.
+    A file of a wrong hash in our cache is renamed, and a damaged lowered copy, which is
+    made again when it is needed, is removed.
     """
     if entry.build is None:
         yield _verify_shipped(entry)
@@ -94,8 +94,8 @@ def verify(entry: Entry) -> Iterator[Finding]:
                 continue
             cache.forget(path)  # first: one that cannot be removed is not used again
             path.unlink(missing_ok=True)
-        gone = "left" if path.exists() else "removed"
-        yield Finding(path, "wrong", f"lowered copy, {gone}; it will be made again")
+        state = "left" if path.exists() else "removed"
+        yield Finding(path, "wrong", f"lowered copy, {state}; it will be made again")
 
 
 def _verify_shipped(entry: Entry) -> Finding:
@@ -125,9 +125,9 @@ def _verify_file(source: Source, path: Path) -> Finding:
 
 
 def leftovers(entry: Entry) -> list[Path]:
-    """Returns everything of a network that lies in our cache, copies first.
+    """Returns all files of a network in our cache, lowered copies first.
 
-    A dream that is running holds its copy, which some systems then do not remove.
+    Some systems do not remove a copy that a running dream has mapped.
     """
     files: list[Path] = []
     for source in entry.sources:
@@ -139,7 +139,7 @@ def leftovers(entry: Entry) -> list[Path]:
 
 
 def remove(entry: Entry) -> list[tuple[Path, int]]:
-    """Removes what lies of a network in our cache; other folders are left alone.
+    """Removes all files of a network from our cache; other folders are left alone.
 
     Returns:
         What was removed, with its bytes.
@@ -187,8 +187,8 @@ def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]
     hashes = cache.compute_hashes(path)
     entry, source = _recognised(path, hashes, list(entries))
     if not (source.sha256 or source.md5):
-        # Nothing else can tell whether it is one.
-        load_entry(entry, weights=path, backend=backends.choose(None))
+        # There is no other way to know whether it is one.
+        load_entry(entry, weights=path, backend=backends.choose())
     try:
         home().mkdir(parents=True, exist_ok=True)
         with cache.locked(home() / source.file):

@@ -102,7 +102,7 @@ def outline(entry: Entry) -> Graph:
     """Returns a network's graph for looking at, without weights; not for dreaming.
 
     Args:
-        entry: The network; one that is shipped comes with its weights.
+        entry: The network; a shipped one has its weights.
     """
     if entry.build is None:
         return file.load(shipped_path(entry))

@@ -28,8 +28,8 @@ from keras_dream.weights import cache
 from keras_dream.weights.source import home
 
 FOLDER = "lowered"
-KEPT = 4  # newest copies of a network: with and without classifier, two installations
-ROOM = 2  # times its size must be free for a copy, lest it takes a disk's last bytes
+KEPT = 4  # copies of a network: with and without classifier, for two installations
+ROOM = 2  # a copy is written only if this many times its size is free
 
 
 def path_of(name: str, sha256: str, *facts: str | bool | None) -> Path:
@@ -51,7 +51,7 @@ def path_of(name: str, sha256: str, *facts: str | bool | None) -> Path:
 
 
 def read(path: Path) -> Graph | None:
-    """Returns a cached graph, or None where there is none of use."""
+    """Returns a cached graph; None if it is missing or not as it was written."""
     try:
         if cache.recorded(path) is None:
             return None
@@ -106,7 +106,7 @@ def copies(name: str) -> list[Path]:
 
 
 def is_sound(path: Path) -> bool:
-    """Reads a copy and tells whether it is as it was written.
+    """Reads a copy and returns whether it is as it was written.
 
     Raises:
         OSError: If it cannot be read.

@@ -214,7 +214,7 @@ def networks_of(
         networks: As for `network_of`.
 
     Raises:
-        NetworkError: If the recipe names a model file that nobody gave.
+        NetworkError: If the recipe names a model file that the user did not give.
         SettingError: If it states two preprocessings for one network.
     """
     asked = list(first)
@@ -247,7 +247,7 @@ def network_of(name: str, *, networks: Iterable[Network] = ()) -> Network:
             weights files.
 
     Raises:
-        NetworkError: If it is a model file that nobody gave, or no network at all.
+        NetworkError: If it is a model file that the user did not give, or unknown.
     """
     by_name = {network.name: network for network in networks}
     if name in by_name:
@@ -280,7 +280,7 @@ def stated_preprocessing(recipe: Recipe) -> dict[str, str]:
 
 
 def asks_for_class(recipe: Recipe) -> frozenset[str]:
-    """Returns the names of the networks of a recipe that are asked for class scores."""
+    """Returns the networks of a recipe whose objectives need class scores."""
     return frozenset(
         str(network.network)
         for network in recipe.networks

@@ -1,7 +1,7 @@
-"""A user's own model: a `keras.Model` in hand, or a `.keras` file that is trusted.
+"""A user's own model: a built `keras.Model`, or a trusted `.keras` file.
 
-A file is looked at by us before Keras opens it (`archive`, `configuration`), and Keras
-opens it in its safe mode.
+A file is checked (`untrusted.archive`, `untrusted.configuration`) before Keras opens it
+in its safe mode.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ _SAVE = "save the model with model.save('model.keras'), of Keras 3"
 _NAME = "name its network, too: --network NAME --weights FILE"
 _CODE = "which runs its author's code when it is opened"
 
-# What else people have models in, and why it is not opened.
+# Other kinds of files that hold models, and why they are not opened.
 _WEIGHTS = ("weights without a network", _NAME)
 _PICKLE = (f"a pickle, {_CODE}", _SAVE)
 _FOREIGN = ("a model of another program", _SAVE)
@@ -83,7 +83,7 @@ def named(network: str | os.PathLike[str], files: dict[str, Any]) -> str:
     """Returns what a recipe calls a network, and notes its file if it is one.
 
     Args:
-        network: A network's name or a model file, as a person gave it.
+        network: A network's name or a model file, as the user gave it.
         files: Model files by their names; the file is put there.
 
     Raises:
@@ -121,7 +121,7 @@ def named_in(objective: Objective, files: dict[str, Any]) -> Objective:
 
 
 def check(path: str | os.PathLike[str], *, trusted: bool) -> Path:
-    """Makes sure of everything about a model file that is cheap to look at.
+    """Checks a model file without opening it in Keras.
 
     Args:
         path: The file.
@@ -153,7 +153,7 @@ def check(path: str | os.PathLike[str], *, trusted: bool) -> Path:
 
 
 def distrusted(name: str) -> NetworkError:
-    """Returns the sentence on a model file that nobody trusts yet."""
+    """Returns the error for a model file that is not trusted."""
     return NetworkError(
         "A model file must be trusted with --trust-model (in Python, "
         "trust_model=True), since Keras builds whatever its author wrote into it",

@@ -32,7 +32,7 @@ def layers(
 
     stride: pixels of the picture from one cell of the layer to the next
     receptive field: side in pixels of the square that a cell sees
-    smallest: side in pixels of the smallest picture that the layer can dream
+    smallest: longer side in pixels of the smallest picture for the layer
     depth: share of the network's convolutions, counted along the longest path
     work: share of the network's multiplications, and so of the time for a step
 
@@ -92,7 +92,7 @@ def _row(layer: "Facts") -> tuple[str, ...]:
         str(layer.channels),
         _pixels(layer.stride),
         _pixels(layer.receptive_field),
-        str(layer.smallest),
+        _pixels(layer.smallest),
         f"{100 * layer.depth:.0f} %",
         f"{100 * layer.work:.0f} %",
     )

@@ -69,8 +69,9 @@ def replay(
     from keras_dream.zoo import user_models
 
     saved = read_saved(picture)
-    names = user_models.files_of(saved.recipe)
-    models = find_models(saved, names, files=network, trusted=trust_model)
+    models = find_models(
+        saved, user_models.files_of(saved.recipe), files=network, trusted=trust_model
+    )
     settings, notices = _run_settings(saved, run)
     reporter = reporter_for(quiet=quiet, json=json)
     comparison = _Comparison(saved, notices)
@@ -149,8 +150,8 @@ def _run_settings(
     try:
         backends.load(settings.backend, device=settings.device)
     except SettingError as error:
-        here = flags or RunSettings()
-        if here.model_fields_set & {"backend", "device"}:
+        own = flags or RunSettings()
+        if own.model_fields_set & {"backend", "device"}:
             raise  # the user's own options, not the recorded ones
         settings = settings.but(backend=None, device=None, threads=None)
         notices = (*notices, f"The recorded run settings cannot be used here: {error}")

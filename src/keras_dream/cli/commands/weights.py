@@ -1,4 +1,4 @@
-"""`dream weights`: weights files are downloaded, checked, found, imported, removed."""
+"""`dream weights`: download, check, find, import and remove weights files."""
 
 import json as json_text
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ class JsonLines(Reporter):
 
     def __init__(self, *, quiet: bool = False):
         self._quiet = quiet
-        self._last = -math.inf
+        self._last: dict[str, float] = {}
 
     def report(self, event: Event) -> None:
         """Writes an event; of downloads and cells' steps at most one a second."""
@@ -28,7 +28,8 @@ class JsonLines(Reporter):
         if isinstance(event, Download | CellProgress):
             now = time.monotonic()
             is_last = isinstance(event, Download) and event.bytes == event.total
-            if now < self._last + SECONDS_BETWEEN_EVENTS and not is_last:
+            before = self._last.get(event.kind, -math.inf)
+            if now < before + SECONDS_BETWEEN_EVENTS and not is_last:
                 return
-            self._last = now
+            self._last[event.kind] = now
         write_event(event)

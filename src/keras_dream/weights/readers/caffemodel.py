@@ -1,7 +1,7 @@
 """Reads Caffe's published weights (`.caffemodel`) without Caffe and protobuf.
 
 Such a file is one protobuf message, a `NetParameter`. Of its hundreds of fields these
-are read, and everything else is stepped over:
+are read, and all others are skipped:
 
     NetParameter       2   layers (V1LayerParameter), 100 layer (LayerParameter)
     V1LayerParameter   4   name, 6 blobs
@@ -10,8 +10,8 @@ are read, and everything else is stepped over:
     BlobShape          1   dim
 
 Sources: BVLC/caffe, src/caffe/proto/caffe.proto; protobuf.dev, "Encoding". Nothing in a
-file is trusted: a length that leads out of its message, a shape that its numbers do not
-fill and a file that would keep us busy for ever are all one sentence.
+file is trusted: a length beyond the message, a shape of another size than its numbers
+and too many fields are refused, each with one sentence.
 """
 
 import math
@@ -92,7 +92,7 @@ def _network(data: memoryview, budget: _Budget) -> dict[str, list[np.ndarray]]:
         old = number == 2
         name, arrays = _layer(value, budget, name=4 if old else 1, blob=6 if old else 7)
         if not arrays:
-            continue  # in training files "data" stands twice, without weights
+            continue  # training files hold "data" twice, without weights
         if name in layers:
             raise _Forged(f"which has two layers {name!r} with weights")
         layers[name] = arrays

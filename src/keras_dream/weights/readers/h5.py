@@ -1,4 +1,4 @@
-"""Reads weights files into Keras models: nothing in a file is run or trusted.
+"""Reads weights files into Keras models; nothing in a file is executed or trusted.
 
 Files that are read, each for any network with a name:
 
@@ -23,11 +23,13 @@ from keras_dream.errors import WeightsError
 from keras_dream.files import check_file
 from keras_dream.weights.readers import caffemodel, safetensors
 
-LARGEST_ARRAY = 1 << 31  # bytes; no published layer comes near it, a forged one may
+LARGEST_ARRAY = (
+    1 << 31
+)  # bytes; far above any published layer; forged files may claim more
 KINDS = ".h5, .weights.h5, .safetensors or .caffemodel"
 
-# What the layer of the classes is called, network by network: Keras', Caffe's, and
-# what Keras called it when the published files were written.
+# Names of the layer of classes: Keras', Caffe's, and those that Keras used when the
+# published files were written.
 CLASSIFIERS = (
     "predictions", "loss3/classifier", "loss3_classifier", "conv_preds", "fc1000",
     "logits", "Logits", "probs",
@@ -36,7 +38,7 @@ CLASSIFIERS = (
 )  # fmt: skip
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# By how they begin: kinds of files that hold weights, or look so, and are not read.
+# Kinds of files that may hold weights and are not read, by their first bytes.
 _REFUSED = {
     b"PK\x03\x04": "a zip archive (a .keras file, numpy's .npz or torch's pickle)",
     b"\x80": "a pickle, which runs code when it is opened",
@@ -45,11 +47,11 @@ _REFUSED = {
 
 
 def read(model: Any, path: Path) -> None:
-    """Puts a weights file of any kind that is known into a model.
+    """Reads a weights file of any known kind into a model.
 
     Args:
         model: A built `keras.Model` of the architecture that the file is for.
-        path: The file; its name's ending tells its kind.
+        path: The file; its kind is known by its suffix.
 
     Raises:
         WeightsError: If the file is of another kind, damaged or for another network.
@@ -66,7 +68,7 @@ def read(model: Any, path: Path) -> None:
 
 
 def has_classifier(path: Path) -> bool:
-    """Tells whether a weights file holds the layer of the classes' scores.
+    """Returns whether a weights file holds the layer of the classes' scores.
 
     Raises:
         WeightsError: If the file cannot be read.
@@ -79,7 +81,7 @@ def has_classifier(path: Path) -> bool:
     else:
         with _opened(path) as file:
             if _is_modern(file):
-                # A file without names is older than Keras 3.6, and told by its kinds.
+                # A file of Keras before 3.6 has no names; its layers are known by kind.
                 names = _keras_names(_followed(file, "layers", path), path)
             else:
                 names = _listed(file, "layer_names")
@@ -87,7 +89,7 @@ def has_classifier(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str:
-    """Returns the ending that tells how a file is read.
+    """Returns the suffix that decides how a file is read.
 
     Raises:
         WeightsError: If it is of a kind that is not.
@@ -207,7 +209,7 @@ def _fill(model: Any, file: Any, folder: str, path: Path) -> None:
 
 
 def _keras_names(group: Any, path: Path) -> list[str]:
-    """Returns the names of the layers in a `.weights.h5` file, as far as it tells."""
+    """Returns the names of the layers in a `.weights.h5` file, "" where it has none."""
     names = []
     for kind in group:
         inner = _followed(group, kind, path)
@@ -297,7 +299,7 @@ def _layers(file: Any, path: Path) -> list[tuple[str, Any, list[str]]]:
 
 
 def _is_modern(file: Any) -> bool:
-    """Tells whether an HDF5 file is laid out as Keras 3 does it."""
+    """Returns whether an HDF5 file is laid out as Keras 3 does it."""
     legacy = {"layer_names", "layer_names0"} & {*file.attrs}
     return not legacy and "layers" in file
 

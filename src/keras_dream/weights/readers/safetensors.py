@@ -2,9 +2,9 @@
 
 An array is called `LAYER/VARIABLE`, as Keras' own `variable.path` is: `conv1/kernel`,
 `predictions/bias`, or `stem/conv/kernel` for a layer of a model in a model. Keras
-numbers layers that nobody named by a counter of the process, so that `conv2d_7` means
-another layer in another program: such numbers are read by their order, the smallest
-first. `conv2d@7`, as `dream layers` tells it, is read as well.
+numbers unnamed layers by a counter of the process, so that `conv2d_7` is another layer
+in another program: such numbers are read by their order, the smallest first.
+`conv2d@7`, as in `dream layers`, is read as well.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ class Tensors:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Tensors]:
-    """Opens a `.safetensors` file; its damage becomes one sentence.
+    """Opens a `.safetensors` file; whatever is wrong with it is one error.
 
     Raises:
         WeightsError: If it is none, or holds a network that was lowered already.
@@ -108,7 +108,7 @@ def places(model: Any, arrays: Iterable[str]) -> dict[str, str]:
         Array names by `variable.path`; variables without an array are missing.
     """
     ours = {variable.path: variable for variable in model.weights}
-    # A variable that nobody named is numbered, too (ConvNeXt's LayerScale has one).
+    # An unnamed variable is numbered, too (ConvNeXt's LayerScale has one).
     kinds = {"variable", *(_kind(layer) for layer in leaves(model))}
     by_order = _ordered(arrays, kinds)
     ordinals = _ordinals(model)
@@ -125,7 +125,7 @@ def places(model: Any, arrays: Iterable[str]) -> dict[str, str]:
 
 
 def _ordered(paths: Iterable[str], kinds: set[str]) -> Mapping[str, str]:
-    """Returns paths by what they are called when counters count from zero."""
+    """Returns paths by their names with counters from zero."""
     paths = list(paths)
     split = {path: [_number(part, kinds) for part in path.split("/")] for path in paths}
     numbers: dict[str, set[int]] = {}
@@ -146,7 +146,7 @@ def _ordered(paths: Iterable[str], kinds: set[str]) -> Mapping[str, str]:
 
 
 def _number(part: str, kinds: set[str]) -> tuple[str, int | None]:
-    """Parts a layer's name into its kind and the number that Keras gave it."""
+    """Splits a layer's name into its kind and the number that Keras gave it."""
     if part in kinds:
         return part, 0
     match = re.fullmatch(r"(.+)_([0-9]{1,9})", part)
@@ -156,7 +156,7 @@ def _number(part: str, kinds: set[str]) -> tuple[str, int | None]:
 
 
 def _ordinals(model: Any) -> dict[str, str]:
-    """Returns `conv2d@7` for the layers of a model that nobody named."""
+    """Returns `conv2d@7` for the unnamed layers of a model."""
     function = getattr(model, "_functional", None) or model
     counts: dict[str, int] = {}
     ordinals: dict[str, str] = {}

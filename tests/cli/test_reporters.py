@@ -1,0 +1,83 @@
+"""Every reporter shows any event through one method."""
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any
+
+import pytest
+
+from keras_dream import events
+from keras_dream.cli.reporters.bar import Bar
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.json import JsonLines
+from keras_dream.cli.reporters.lines import Lines
+from keras_dream.engine.loop import Step
+
+VALUES = {int: 2, float: 0.5, str: "a", bool: True}
+
+
+def _value(kind: Any) -> Any:
+    """Returns a value of a field's type."""
+    if isinstance(kind, types.UnionType):
+        return _value(kind.__args__[0])
+    if typing.get_origin(kind) is tuple:
+        return tuple(_value(item) for item in kind.__args__ if item is not Ellipsis)
+    return _event(kind) if dataclasses.is_dataclass(kind) else VALUES[kind]
+
+
+def _event(kind: Any) -> Any:
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return kind(**{name: _value(hints[name]) for name in names})
+
+
+STEP = Step(2, 2, 2, 2, (2, 2), 0.5, 0.5, object, object)  # pyright: ignore[reportArgumentType]
+EVENTS = [
+    STEP if kind is Step else _event(kind)
+    for kind in events.Event.__subclasses__()
+    if kind.__module__.startswith("keras_dream.")
+]
+
+
+@pytest.fixture(
+    params=[Reporter, Lines, Bar, JsonLines], ids=lambda kind: kind.__name__
+)
+def reporter(request: pytest.FixtureRequest) -> Reporter:
+    return request.param()
+
+
+def test_any_event_can_be_shown(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(EVENTS) > 12
+    with reporter:
+        for event in EVENTS:
+            reporter.report(event)
+    out, err = capsys.readouterr()
+    if isinstance(reporter, JsonLines):
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert [line["event"] for line in lines] == [event.kind for event in EVENTS]
+        assert err == ""
+    else:
+        assert out == "a\n" * 2  # what was fetched, and what was saved
+        assert ("Notice: a" in err) is isinstance(reporter, Lines)
+
+
+def test_quiet_json_shows_results_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = JsonLines(quiet=True)
+    for event in EVENTS:
+        quiet.report(event)
+    lines = capsys.readouterr().out.splitlines()
+    assert {json.loads(line)["event"] for line in lines} == {"fetched", "saved"}
+
+
+def test_what_comes_often_is_shown_seldom(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, as_json = Lines(clock=lambda: 0.0), JsonLines()
+    for done in range(1, 101):
+        lines.report(events.Download(done, 100))
+        as_json.report(events.Download(done, 100))
+    out, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1
+    assert [json.loads(line)["bytes"] for line in out.splitlines()] == [1, 100]
