@@ -188,7 +188,7 @@ def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]
     entry, source = _recognised(path, hashes, list(entries))
     if not (source.sha256 or source.md5):
         # There is no other way to know whether it is one.
-        load_entry(entry, weights=path, backend=backends.choose())
+        load_entry(entry, weights=path, backend=backends.choose(None))
     try:
         home().mkdir(parents=True, exist_ok=True)
         with cache.locked(home() / source.file):
