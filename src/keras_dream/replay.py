@@ -65,7 +65,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """
     if Path(path).suffix.lower() in SUFFIXES:
         return Recipe.read(_notes(Path(path))["recipe"])
-    text = read_bounded(path, MAX_RECIPE_BYTES, "A recipe", error=SettingError)
+    text = read_bounded(path, MAX_RECIPE_BYTES, what="A recipe", error=SettingError)
     return Recipe.read(text)
 
 
