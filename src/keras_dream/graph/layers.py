@@ -224,7 +224,7 @@ def _kinds(graph: Graph) -> dict[str, str]:
     """Returns every node's class, from the ordinals, or what it does."""
     kinds = {node.name: node.op for node in graph.nodes}
     for name, node in graph.layers.items():
-        if "@" in name:
+        if "@" in name and not name.startswith("'"):
             kinds[node] = name.split("@")[0]
     return kinds
 
