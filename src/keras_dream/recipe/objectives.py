@@ -76,6 +76,8 @@ class Layer:
             channels: As in the class.
             strongest: As in the class.
         """
+        if re.fullmatch(r"'.*@\d+'", layer):
+            return cls(layer[1:-1], None, channels, strongest)
         name, _, ordinal = layer.rpartition("@")
         if name and re.fullmatch(r"\d{1,6}", ordinal, re.ASCII):
             return cls(name, int(ordinal), channels, strongest)
@@ -84,6 +86,8 @@ class Layer:
     @property
     def layer(self) -> str:
         """The layer as a network's graph knows it, without its channels."""
+        if self.ordinal is None and re.fullmatch(r".*@\d+", self.name):
+            return f"'{self.name}'"  # a name that looks like an ordinal
         return self.name + ("" if self.ordinal is None else f"@{self.ordinal}")
 
     @property
