@@ -372,3 +372,91 @@ def test_two_dreams_of_one_dreamer_do_not_know_each_other(smooth):
     smooth.dream(picture(33, 31), SUM.but(steps=1))
     assert np.array_equal(smooth.dream(image, recipe).image, first)
     assert np.array_equal(image, picture(40, 44))  # what was given is as it was
+
+
+def test_a_border_larger_than_the_layer_is_named(smooth):
+    """Not a loss that is no number, and a gradient of zeros."""
+    recipe = kd.Recipe(objective="second", border=30)
+    with pytest.raises(PictureError, match="a border of 30 leaves nothing of second"):
+        smooth.gradient(picture(40, 37), recipe)
+    with pytest.raises(PictureError, match="a border of 30 leaves nothing of second"):
+        smooth.steps(picture(40, 37), recipe)
+    # Published recipes run such octaves as they always did.
+    loss, gradient = smooth.gradient(
+        picture(40, 37), recipe.but(small_octaves="run", loss="l2")
+    )
+    assert loss == 0
+    assert not gradient.any()
+
+
+def test_octaves_that_a_network_cannot_join_are_skipped():
+    """A U-Net joins maps that were halved and doubled: odd sizes do not fit."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((None, None, 3))
+    half = layers.Conv2D(4, 3, strides=2, padding="same", name="half")(image)
+    quarter = layers.Conv2D(4, 3, strides=2, padding="same", name="quarter")(half)
+    grown = layers.UpSampling2D(name="grown")(quarter)
+    joined = layers.Concatenate(name="joined")([half, grown])
+    model = keras.Model(image, joined, name="unet")
+    dreamer = kd.Dreamer(model, preprocessing="tf")
+    recipe = kd.Recipe(objective="joined", octaves=4, steps=1)
+    octaves, notices = dreamer.octaves((128, 180), recipe)
+    assert octaves[-1].size == (128, 180)
+    assert len(octaves) + len(notices) == 4
+    assert notices
+    assert all("joined joins feature maps of unlike sizes" in n for n in notices)
+    made = dreamer.dream(picture(128, 180), recipe)
+    assert made.record.notices == notices
+    with pytest.raises(PictureError, match="unlike sizes"):
+        dreamer.dream(picture(130, 30), recipe.but(octaves=1))
+
+
+def test_a_dream_can_start_from_a_given_image(smooth):
+    photo, start = picture(40, 37), picture(40, 37)[::-1].copy()
+    recipe = kd.Recipe(objective="second", octaves=2, steps=2)
+    run = smooth.steps(photo, recipe, start=start)
+    assert np.array_equal(run.dream.image, start)
+    made = run.finish()
+    assert np.array_equal(made.image, smooth.dream(start, recipe).image)
+    assert made.record.source_sha256 == smooth.dream(photo, recipe).record.source_sha256
+    with pytest.raises(InputError, match="photo's size"):
+        smooth.steps(photo, recipe, start=start[:30])
+
+
+def test_the_photo_is_read_at_the_call(smooth):
+    photo = picture(40, 37)
+    recipe = kd.Recipe(objective="second", octaves=1, steps=1)
+    expected = smooth.dream(photo, recipe)
+    run = smooth.steps(photo, recipe)
+    photo[:] = 0
+    assert np.array_equal(run.finish().image, expected.image)
+    with pytest.raises(PictureError):
+        smooth.steps("no-such-photo.png", recipe)
+
+
+def test_run_settings_reach_the_record_whole():
+    settings = kd.RunSettings(threads=2, offline=True)
+    dreamer = kd.Dreamer("motif", run=settings)
+    run = dreamer.dream(picture(64, 64), kd.Recipe(octaves=1, steps=1)).record.run
+    assert set(run) == set(kd.RunSettings.model_fields)
+    assert (run["threads"], run["offline"], run["gradient"]) == (2, True, "whole")
+    assert run["device"] is not None
+
+
+def test_the_gradient_is_chosen_by_the_run_settings(monkeypatch, motif):
+    """What is registered under its name computes every gradient."""
+    from keras_dream.engine.gradients import GRADIENTS, WholeGradient
+
+    calls = []
+
+    class Counting(WholeGradient):
+        def __call__(self, image, size):
+            calls.append(size)
+            return super().__call__(image, size)
+
+    monkeypatch.setitem(GRADIENTS, "whole", Counting)
+    dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="whole"))
+    dreamer.dream(picture(40, 37), kd.Recipe(octaves=1, steps=3))
+    assert calls == [(40, 37)] * 3

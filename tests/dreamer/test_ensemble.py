@@ -421,7 +421,7 @@ def test_other_weights_of_the_second_network_are_told(
     assert code == 0
     assert "weights" in err
     assert "of second instead of" in err
-    assert "it is alike" in err
+    assert "as expected" in err
     before = read_saved("photo-dream.png").record
     now = read_saved(out.strip()).record
     assert now.weights_sha256 == before.weights_sha256
@@ -447,7 +447,7 @@ def test_show_tells_the_networks(dream: Dream, photo: Path, second: Path) -> Non
         (("--objective", "far; second: near +"), "objective must have"),
         (("--objective", "far; a b"), "a ; before a network"),
         (("--objective", "far; 0*second"), "not zero"),
-        (("--objective",), "must have a value"),
+        (("--objective",), "requires an argument"),
         (("--objective", "far; second", "--max-loss", 3), "single network"),
         (("--objective", "far; second", "--preset", "book1"), "single network"),
         (("--objective", "far; second", "--weights", "second=no.h5"), "no.h5"),

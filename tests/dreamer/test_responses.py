@@ -238,7 +238,7 @@ def test_too_many_channels_are_refused_before_the_first_step(motif):
         kd.Dreamer().octaves((40, 60), recipe)
     with pytest.raises(ObjectiveError, match="at most 4"):
         kd.Dreamer().dream(photo, recipe)
-    with pytest.raises(PictureError, match="must have sides of at least"):
+    with pytest.raises(PictureError, match="pixels for motif"):
         kd.Dreamer().dream(photo[:4], kd.Recipe(objective="far:strongest(2)"))
 
 

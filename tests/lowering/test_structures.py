@@ -10,6 +10,7 @@ from reference import Slope, features, mean_square, off, outputs, picture, rando
 
 from keras_dream.errors import NetworkError
 from keras_dream.lowering.walker import lower
+from keras_dream.recipe.objectives import Layer, parse
 
 pytestmark = pytest.mark.backends
 
@@ -168,6 +169,10 @@ def test_a_layer_whose_name_is_another_ones_ordinal(backend):
     counts = graph.channels()
     found = [counts[graph.node_of(f"conv2d@{k}")] for k in range(4)]
     assert found == [4, 5, 6, 7]
+    for text, channels in (("'conv2d@0'", 6), ("conv2d@0", 4), ("'conv2d@2':1", 4)):
+        target = parse(text).networks[0].terms[0].target
+        assert counts[graph.node_of(target.layer)] == channels
+        assert Layer.named(target.layer, target.channels) == target
     assert len({node.name for node in graph.nodes}) == len(graph.nodes)
 
 

@@ -14,7 +14,12 @@ from keras_dream.engine import loop
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
-from keras_dream.errors import InputError, PictureError, SettingError, nearest
+from keras_dream.errors import (
+    InputError,
+    PictureError,
+    SettingError,
+    nearest,
+)
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
@@ -159,7 +164,7 @@ class Dreamer:
         """
         return self._ensemble.loaded(network).graph
 
-    def responses(self, network: str | None = None) -> Responses:
+    def responses(self, *, network: str | None = None) -> Responses:
         """Returns how the channels of a network respond to pictures.
 
         Args:

@@ -54,7 +54,7 @@ def load(path: Path, *, sound: bool = False) -> Graph:
         path: The file.
         sound: Whether it is known to be as `save` wrote it, and is only ever replaced
             as a whole. Then its weights are mapped into memory: nothing of them is read
-            before it is needed, and nothing is held that the system cannot drop.
+            before it is needed, and the system can drop what was read.
 
     Raises:
         WeightsError: If the file is no such graph.

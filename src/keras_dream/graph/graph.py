@@ -116,7 +116,7 @@ class Graph:
         return self.layers[layer]
 
     def class_number(self, name: str) -> int:
-        """Returns the number of a class, given by its name or number.
+        """Returns the number of the class with a name or number.
 
         Raises:
             ObjectiveError: If the network has no such class.
@@ -300,16 +300,16 @@ class Graph:
             inputs = [sizes[i] for i in op.node.inputs] or [size]
             axes = op.misfits(inputs) if isinstance(op, Join) else ()
             if axes and not vanished:
-                given = " and ".join(map(_cells, dict.fromkeys(inputs)))
-                text = f"{name} joins feature maps of unlike sizes, {given}"
+                shapes = " and ".join(map(_cells, dict.fromkeys(inputs)))
+                text = f"{name} joins feature maps of unlike sizes, {shapes}"
                 problems.append(Misfit(text, axes, vanishes=False))
             cells = op.size(inputs, [channels[i] for i in op.node.inputs])
             axes = tuple(a for a in (0, 1) if cells[a] < 1 and a not in vanished)
             if axes:
                 text = f"{name} has no cells left"
                 if op.layer is not None:
-                    given = " and ".join(map(_cells, inputs))
-                    text = f"{name} cannot be run on feature maps of {given}"
+                    shapes = " and ".join(map(_cells, inputs))
+                    text = f"{name} cannot be run on feature maps of {shapes}"
                 problems.append(Misfit(text, axes, vanishes=True))
                 vanished.update(axes)
             sizes[name] = cells

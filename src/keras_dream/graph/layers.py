@@ -1,4 +1,4 @@
-"""Finding one's way among the layers of a network: which to show, and what they are."""
+"""The catalogue of a network's layers: which to show, and facts about each."""
 
 import fnmatch
 import math
@@ -18,14 +18,8 @@ network's blocks."""
 SIDE = 512  # pixels of the square picture for which work is counted
 
 _ENDING = ("affine", "activation")  # what belongs to the convolution before it
-_MOVING = (
-    "pad",
-    "crop",
-    "gather",
-    "split",
-    "part",
-    "input",
-)  # nothing new in their maps
+# Operations whose values are those of their inputs.
+_MOVING = ("pad", "crop", "gather", "split", "part", "input")
 _LEARNT = ("conv2d", "depthwise_conv2d", "opaque")
 
 
@@ -59,12 +53,12 @@ class Facts:
 
 def names(graph: Graph) -> dict[str, str]:
     """Returns one name for each layer's node: its own rather than its ordinal."""
-    found: dict[str, str] = {}
+    by_node: dict[str, str] = {}
     for name, node in graph.layers.items():
-        if node not in found or "@" in found[node]:
-            found[node] = name
+        if node not in by_node or "@" in by_node[node]:
+            by_node[node] = name
     order = {node.name: place for place, node in enumerate(graph.nodes)}
-    return {node: found[node] for node in sorted(found, key=order.__getitem__)}
+    return {node: by_node[node] for node in sorted(by_node, key=order.__getitem__)}
 
 
 def chief_layers(graph: Graph) -> tuple[str, ...]:
@@ -75,8 +69,8 @@ def chief_layers(graph: Graph) -> tuple[str, ...]:
     convolution with its normalisation and activation, only the last. A network of few
     layers shows them all.
     """
-    known = names(graph)
-    links = _links(graph, known)
+    layer_names = names(graph)
+    links = _links(graph, layer_names)
     if len(links) <= FEW:
         return tuple(links)
     narrow = _narrow(graph)
@@ -84,9 +78,12 @@ def chief_layers(graph: Graph) -> tuple[str, ...]:
     own = _own_objective(graph)
     return tuple(
         node
-        for node in known
+        for node in layer_names
         if node in own
-        or (node in links and (node in narrow or _is_named_join(node, joins, known)))
+        or (
+            node in links
+            and (node in narrow or _is_named_join(node, joins, layer_names))
+        )
     )
 
 
@@ -108,7 +105,7 @@ def matching(
         ObjectiveError: If a pattern matches nothing; with the nearest name.
     """
     chief = set(chief_layers(graph))
-    found: set[str] = set()
+    chosen: set[str] = set()
     for pattern in patterns:
         nodes = _fitting(graph, pattern)
         if chief_first:
@@ -124,8 +121,8 @@ def matching(
                     see="`dream layers NETWORK --all`",
                 ),
             )
-        found |= nodes
-    return tuple(node for node in names(graph) if node in found)
+        chosen |= nodes
+    return tuple(node for node in names(graph) if node in chosen)
 
 
 def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
@@ -135,7 +132,7 @@ def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
         graph: The network.
         nodes: Names of their nodes.
     """
-    known, kinds = names(graph), _kinds(graph)
+    layer_names, kinds = names(graph), _kinds(graph)
     fields, channels, depths = (
         graph.receptive_fields(),
         graph.channels(),
@@ -144,13 +141,13 @@ def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
     deepest = max(depths.values()) or 1
     whole = _work(graph) or 1
     smallest: float = 1
-    made: list[Facts] = []
+    rows: list[Facts] = []
     for node in nodes:
         before = truncate(graph, frozenset({node}))
         smallest = _smallest(before, node, smallest)
-        made.append(
+        rows.append(
             Facts(
-                layer=known[node],
+                layer=layer_names[node],
                 kind=kinds[node],
                 channels=channels[node],
                 stride=fields[node].stride,
@@ -160,17 +157,17 @@ def facts(graph: Graph, nodes: Sequence[str]) -> list[Facts]:
                 work=_work(before) / whole,
             )
         )
-    return made
+    return rows
 
 
 def _fitting(graph: Graph, pattern: str) -> set[str]:
     """Returns the nodes of the layers that a pattern fits."""
     # Every layer has an ordinal, too, `conv2d@7`; it counts where one is asked for.
-    known = dict(graph.layers) if "@" in pattern else _by_name(graph)
+    layer_names = dict(graph.layers) if "@" in pattern else _by_name(graph)
     low = pattern.lower()
     return {
         node
-        for name, node in known.items()
+        for name, node in layer_names.items()
         if low in name.lower() or fnmatch.fnmatchcase(name.lower(), low)
     }
 
@@ -179,7 +176,7 @@ def _by_name(graph: Graph) -> dict[str, str]:
     return {name: node for node, name in names(graph).items()}
 
 
-def _links(graph: Graph, known: Iterable[str]) -> list[str]:
+def _links(graph: Graph, layer_nodes: Iterable[str]) -> list[str]:
     """Returns the nodes behind which more than the same link of the chain follows."""
     ops = {node.name: node.op for node in graph.nodes}
     readers: dict[str, list[str]] = {}
@@ -190,7 +187,7 @@ def _links(graph: Graph, known: Iterable[str]) -> list[str]:
     depths = _depths(graph)  # before the first convolution there is only the picture
     return [
         node
-        for node in known
+        for node in layer_nodes
         if ops[node] not in _MOVING and node not in alone and depths[node]
     ]
 
@@ -202,17 +199,17 @@ def _narrow(graph: Graph) -> set[str]:
     for node in graph.nodes:
         for name in node.inputs:
             last[name] = max(last[name], order[node.name])
-    found: set[str] = set()
+    narrow: set[str] = set()
     furthest = 0  # where a node that came before is read for the last time
     for node in graph.nodes:
         if furthest <= order[node.name]:
-            found.add(node.name)
+            narrow.add(node.name)
         furthest = max(furthest, last[node.name])
-    return found
+    return narrow
 
 
-def _is_named_join(node: str, joins: set[str], known: dict[str, str]) -> bool:
-    return node in joins and "@" not in known[node]
+def _is_named_join(node: str, joins: set[str], layer_names: dict[str, str]) -> bool:
+    return node in joins and "@" not in layer_names[node]
 
 
 def _own_objective(graph: Graph) -> set[str]:
@@ -227,20 +224,20 @@ def _kinds(graph: Graph) -> dict[str, str]:
     """Returns every node's class, from the ordinals, or what it does."""
     kinds = {node.name: node.op for node in graph.nodes}
     for name, node in graph.layers.items():
-        if "@" in name:
+        if "@" in name and not name.startswith("'"):
             kinds[node] = name.split("@")[0]
     return kinds
 
 
 def _depths(graph: Graph) -> dict[str, int]:
     """Returns how many convolutions lie one behind the other up to each node."""
-    found: dict[str, int] = {}
+    depths: dict[str, int] = {}
     for node in graph.nodes:
-        before = max((found[name] for name in node.inputs), default=0)
+        before = max((depths[name] for name in node.inputs), default=0)
         # The luma that a model of one channel is given is a convolution of ours.
         is_learnt = node.op in _LEARNT and not node.name.startswith(f"{INPUT}/")
-        found[node.name] = before + is_learnt
-    return found
+        depths[node.name] = before + is_learnt
+    return depths
 
 
 def _work(graph: Graph) -> int:

@@ -254,10 +254,10 @@ class Affine(Operation):
 
     def check(self, channels: Sequence[int]) -> None:
         super().check(channels)
-        made = self.channels(channels)
+        count = self.channels(channels)
         for kind in ("scale", "shift"):
-            must(self.array(kind).shape in ((1,), (made,)), kind)
-        must(channels[0] in (1, made), "channels")
+            must(self.array(kind).shape in ((1,), (count,)), kind)
+        must(channels[0] in (1, count), "channels")
 
     def channels(self, inputs: Sequence[int]) -> int:
         return max(inputs[0], len(self.array("scale")), len(self.array("shift")))

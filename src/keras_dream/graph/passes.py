@@ -16,11 +16,11 @@ Outputs = frozenset[str]
 
 
 def optimise(graph: Graph, outputs: Iterable[str], *, merge: bool = True) -> Graph:
-    """Returns a graph that computes the same maps for fewer operations.
+    """Returns a graph that computes the same feature maps for fewer operations.
 
     Args:
         graph: An exact graph.
-        outputs: Names of the nodes whose maps are asked for.
+        outputs: Names of the nodes whose feature maps are asked for.
         merge: Whether sibling convolutions are merged, which pays on some backends.
 
     Returns:
@@ -85,8 +85,8 @@ def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
 def exchange_average_pool(graph: Graph, outputs: Outputs) -> Graph:
     """Moves an average-pool behind the 1 × 1 convolution that follows it.
 
-    Both are linear, and a pool over the cells inside the map keeps a constant, so that
-    the bias may go first. The pool then runs on fewer channels.
+    Both are linear, and a pool over the cells inside the feature map keeps a constant,
+    so that the bias may go first. The pool then runs on fewer channels.
     """
     nodes = {node.name: node for node in graph.nodes}
     weights = dict(graph.weights)
@@ -110,8 +110,8 @@ def exchange_max_pool(graph: Graph, outputs: Outputs) -> Graph:
     """Moves a rectifier behind the max-pool that follows it.
 
     The largest of rectified values is the rectified largest, and where it is positive
-    the same cell wins; where it is not, no slope passes either way. The rectifier then
-    runs on the smaller map.
+    the same cell wins; where it is not, the gradient is 0 either way. The rectifier
+    then runs on the smaller feature map.
     """
     nodes = {node.name: node for node in graph.nodes}
     readers = _readers(graph)

@@ -150,7 +150,7 @@ def _walk(
     values = {id(t): _as(v, t) for t, v in zip(function.inputs, inputs, strict=True)}
     levels = sorted(function._nodes_by_depth.items(), reverse=True)
     nodes = [node for _, level in levels for node in level if not node.is_input]
-    names = frozenset(node.operation.name for node in nodes)
+    names = frozenset(_name(node.operation) for node in nodes)
     for node in nodes:
         inner = _function_of(node.operation)
         tensors = None if inner is None else _inner_tensors(inner, node.arguments)
@@ -211,7 +211,7 @@ def _lower_one(
     Further outputs go by a number behind the name: `split@0`, `split@0/1`, …
     """
     operation = node.operation
-    kind, own = _kind(operation), operation.name
+    kind, own = _kind(operation), _name(operation)
     ordinal = f"{kind}@{builder.counts[kind]}"
     builder.counts[kind] += 1
     is_free = own not in builder.layers and own not in reserved
@@ -322,11 +322,15 @@ def _is_named(operation: Any) -> bool:
     """Tells whether somebody named a layer.
 
     Keras numbers the rest by a counter of the process: such a number means another
-    layer in the next process. What looks like an ordinal, `conv2d@0`, is no name
-    either: it means the first layer of its class.
+    layer in the next process.
     """
-    unnamed = rf"{_kind(operation)}(_\d+)?|.*@\d+"
-    return re.fullmatch(unnamed, operation.name) is None
+    return re.fullmatch(rf"{_kind(operation)}(_\d+)?", operation.name) is None
+
+
+def _name(operation: Any) -> str:
+    """Returns a layer's name; one like an ordinal has the quotes of an objective."""
+    name = operation.name
+    return f"'{name}'" if re.fullmatch(r".*@\d+", name) else name
 
 
 def _classifier(builder: Builder, output: Value) -> str | None:

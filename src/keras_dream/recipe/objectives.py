@@ -65,8 +65,8 @@ class Layer:
     def named(
         cls,
         layer: str,
-        channels: tuple[int, ...] = (),
         *,
+        channels: tuple[int, ...] = (),
         strongest: int | None = None,
     ) -> "Layer":
         """Returns the target for a layer as a network's graph knows it.
@@ -76,6 +76,8 @@ class Layer:
             channels: As in the class.
             strongest: As in the class.
         """
+        if re.fullmatch(r"'.*@\d+'", layer):
+            return cls(layer[1:-1], None, channels, strongest)
         name, _, ordinal = layer.rpartition("@")
         if name and re.fullmatch(r"\d{1,6}", ordinal, re.ASCII):
             return cls(name, int(ordinal), channels, strongest)
@@ -84,6 +86,8 @@ class Layer:
     @property
     def layer(self) -> str:
         """The layer as a network's graph knows it, without its channels."""
+        if self.ordinal is None and re.fullmatch(r".*@\d+", self.name):
+            return f"'{self.name}'"  # a name that looks like an ordinal
         return self.name + ("" if self.ordinal is None else f"@{self.ordinal}")
 
     @property
@@ -352,7 +356,11 @@ class _Reader:
         return self.place == len(self.text)
 
     def error(self, must: str) -> ObjectiveError:
-        rest = "its end" if self.at_end() else short_repr(self.text[self.place :], 30)
+        rest = (
+            "its end"
+            if self.at_end()
+            else short_repr(self.text[self.place :], limit=30)
+        )
         return ObjectiveError(
             f"An objective must have {must} at character {self.place + 1}",
             received=f"{rest} in {short_repr(self.text)}",

@@ -190,21 +190,21 @@ class SheetRun(Iterator[CellProgress | CellDone]):
 
     def _run(self) -> Iterator[CellProgress | CellDone]:
         by_path: dict[Path, DreamedCell] = {}
-        done, total = 0.0, max(self.seconds, 1e-9)
+        # Seconds are summed in the order of `seconds`, so that the last share is 1.
+        passed, total = 0.0, max(self.seconds, 1e-9)
         for index, cell in enumerate(self.plan.cells):
             path, number = self._paths[index], index + 1
             dreamed = self._cells.get(index) or (by_path.get(path) if path else None)
             reused = dreamed is not None
             if dreamed is None:
                 run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
-                fraction = self.predicted[index] / total
+                seconds = self.predicted[index]
                 steps = max(len(self._octaves(index, cell)) * cell.recipe.steps, 1)
                 name = str(cell.recipe.objective or cell.name)
                 for step, _ in enumerate(run, start=1):
-                    # In this order the last step adds the fraction to the last bit.
-                    now = min(done + fraction * (step / steps), 1.0)
-                    yield CellProgress(number, name, now)
-                done += fraction
+                    now = passed + seconds * (step / steps)
+                    yield CellProgress(number, name, min(now / total, 1.0))
+                passed += seconds
                 dreamed = keep(run.dream, cell, path, self.plan.side)
             if path is not None:
                 by_path[path] = dreamed
@@ -215,7 +215,7 @@ class SheetRun(Iterator[CellProgress | CellDone]):
                 path=str(path) if path else None,
                 reused=reused,
                 silent=dreamed.silent,
-                done=min(done, 1.0),
+                done=min(passed / total, 1.0),
             )
 
     def _octaves(self, index: int, cell: Cell) -> list[Size]:
