@@ -9,8 +9,9 @@ Conventions of every backend, tested by `tests/backend/test_protocol.py`:
 
 * ties in a max-pool go to the first cell of the window, row by row;
 * the gradient of ReLU at zero is zero;
-* padded cells are left out of averages and never win a maximum. Keras on torch counts
-  them where a SAME average pool pads unevenly, and is wrong there by 2.7 to 4.1 %;
+* padded cells are left out of averages and never win a maximum. Keras 3.15 on torch
+  averages wrongly where SAME pads unevenly (windows above 2 × 2): by 2 to 4 % in the
+  mean, by 10 to 19 % in single cells at an edge;
 * padding is explicit, `(top, bottom, left, right)`; an entry may be a value of the
   `plan` that `value_and_grad` passes to its function, so that one traced function
   serves all sizes.
