@@ -205,8 +205,8 @@ class OpaqueLayer:
         if value.pending is not None:
             call, sources, index = value.pending
             return self._step(call, sources), index
-        known = zip(self.inputs, self._forms, strict=True)
-        for number, place in enumerate(known):
+        places = zip(self.inputs, self._forms, strict=True)
+        for number, place in enumerate(places):
             if place == (value, value.form):
                 return -1, number
         self.inputs.append(value)

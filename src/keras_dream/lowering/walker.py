@@ -61,8 +61,8 @@ def lower(
 
 
 def _unsupported(builder: Builder) -> dict[str, str]:
-    known = builder.unsupported.items()
-    return {name: reason for name, reason in known if name not in builder.layers}
+    reasons = builder.unsupported.items()
+    return {name: reason for name, reason in reasons if name not in builder.layers}
 
 
 def _image_function(model: Any) -> Any:
@@ -172,15 +172,15 @@ def _inner_tensors(function: Any, arguments: Any) -> list[Any] | None:
     """
     import keras
 
-    given = arguments.args[0] if arguments.args else arguments.kwargs.get("inputs")
-    if isinstance(given, dict):
+    argument = arguments.args[0] if arguments.args else arguments.kwargs.get("inputs")
+    if isinstance(argument, dict):
         # As Keras: by the keys that the inputs were declared with, else by their names.
         declared = function._inputs_struct
         keyed = isinstance(declared, dict)
         keys = list(declared) if keyed else [t.name for t in function.inputs]
-        given = {key: given.get(key) for key in keys}
-        given = given if keyed else list(given.values())
-    tensors = keras.tree.flatten(given)
+        argument = {key: argument.get(key) for key in keys}
+        argument = argument if keyed else list(argument.values())
+    tensors = keras.tree.flatten(argument)
     if [_rank(t) for t in tensors] != [_rank(t) for t in function.inputs]:
         return None
     return tensors
