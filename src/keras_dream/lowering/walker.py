@@ -277,11 +277,11 @@ def _reads_only_maps(node: Any) -> bool:
 def _opaque(builder: Builder, name: str, node: Any, inputs: list[Value]) -> list[Value]:
     """Leaves a node to Keras: each output that can be a feature map is a graph node."""
     call = KerasCall(node)
-    for layer in getattr(node.operation, "_flatten_layers", lambda **_: ())(
-        include_self=False
-    ):
-        reason = f"it is a part of {node.operation.name!r}, which Keras runs as a whole"
-        builder.unsupported.setdefault(layer.name, reason)
+    reason = f"it is a part of {node.operation.name!r}, which Keras runs as a whole"
+    if hasattr(node.operation, "_flatten_layers"):
+        for layer in node.operation._flatten_layers(include_self=False):
+            if _is_named(layer):
+                builder.unsupported.setdefault(layer.name, reason)
     values: list[Value] = []
     for number, tensor in enumerate(node.output_tensors):
         shape = tuple(tensor.shape)
