@@ -66,9 +66,12 @@ class KerasCall:
         import keras
         from keras.src import backend
 
-        args, kwargs = self._arguments(inputs)
+        def run(*tensors: Any) -> Any:
+            args, kwargs = self._arguments(list(tensors))
+            return self._operation(*args, **kwargs)
+
         # By its code, which finds more than some layers' own rules for shapes.
-        specs: Any = backend.compute_output_spec(self._operation, *args, **kwargs)
+        specs: Any = backend.compute_output_spec(run, *inputs)
         return keras.tree.flatten(specs)
 
     def _arguments(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
