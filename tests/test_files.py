@@ -215,7 +215,7 @@ def test_default_output_never_overwrites(tmp_path: Path):
     for name in ["sky-dream.png", "sky-dream-2.png", "sky-dream-3.png"]:
         assert files.default_output(photo).name == name
         (tmp_path / name).write_text("x")
-    assert files.default_output(photo, ".jpg") == tmp_path / "sky-dream.jpg"
+    assert files.default_output(photo, suffix=".jpg") == tmp_path / "sky-dream.jpg"
 
 
 @posix
@@ -227,7 +227,7 @@ def test_default_output_counts_a_broken_link_as_taken(tmp_path: Path):
 @pytest.mark.parametrize("letter", ["x", "é", "日"])
 def test_default_output_of_the_longest_name_can_be_written(tmp_path: Path, letter: str):
     stem = letter * (251 // len(letter.encode()))
-    path = files.default_output(tmp_path / f"{stem}.png", ".tiff")
+    path = files.default_output(tmp_path / f"{stem}.png", suffix=".tiff")
     files.check_output(path, [".tiff"])
     files.write_atomically(path, b"x")
 
@@ -291,10 +291,10 @@ def test_read_bounded(tmp_path: Path):
     path.write_bytes(b"\xef\xbb\xbf{}\xc3\xa9")
     assert files.read_bounded(path, 7) == "{}é"
     with pytest.raises(InputError, match="at most 6 bytes"):
-        files.read_bounded(path, 6, "a recipe")
+        files.read_bounded(path, 6, what="a recipe")
     path.write_bytes(b"{}\xff")
     with pytest.raises(InputError, match=r"UTF-8.*from byte 2"):
-        files.read_bounded(path, 100, "a recipe")
+        files.read_bounded(path, 100, what="a recipe")
 
 
 def test_sha256_file(tmp_path: Path):

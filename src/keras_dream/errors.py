@@ -126,7 +126,7 @@ def nearest(name: str, names: Iterable[str], *, see: str = "") -> str:
     return f"see {see}" if see else ""
 
 
-def short_repr(value: object, limit: int = 80) -> str:
+def short_repr(value: object, *, limit: int = 80) -> str:
     """Returns the repr of a received value, cut to `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

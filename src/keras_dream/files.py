@@ -160,7 +160,7 @@ def _instead(suffix: str, suffixes: Sequence[str]) -> str:
 
 
 def default_output(
-    photo: str | os.PathLike[str], suffix: str = ".png", *, word: str = "dream"
+    photo: str | os.PathLike[str], *, suffix: str = ".png", word: str = "dream"
 ) -> Path:
     """Returns a free name beside a photo, `sky-dream.png` or `sky-dream-2.png`.
 
@@ -220,8 +220,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 def read_bounded(
     path: str | os.PathLike[str],
     limit: int,
-    what: str = "a text file",
     *,
+    what: str = "a text file",
     error: type[InputError] = InputError,
 ) -> str:
     """Reads a small text file, such as a recipe, in UTF-8.

@@ -65,7 +65,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """
     if Path(path).suffix.lower() in SUFFIXES:
         return Recipe.read(_notes(Path(path))["recipe"])
-    text = read_bounded(path, MAX_RECIPE_BYTES, "A recipe", error=SettingError)
+    text = read_bounded(path, MAX_RECIPE_BYTES, what="A recipe", error=SettingError)
     return Recipe.read(text)
 
 
@@ -195,7 +195,7 @@ def is_equal(dream: Dream, saved: Saved) -> bool:
     must be the same.
     """
     suffix = saved.path.suffix.lower()
-    data = dream.encode(suffix)
+    data = dream.encode(suffix=suffix)
     if suffix == ".png":
         return data == saved.path.read_bytes()
     return _decoded(data).sha256 == read_picture(saved.path).sha256

@@ -215,7 +215,7 @@ def test_a_layer_that_takes_one_size_only():
     class Fixed:
         """An opaque layer with weights for every cell."""
 
-        channels = 3
+        channels, is_fixed = 3, True
 
         def shape(self, shapes):
             if shapes != [(1, 48, 20, 3)]:

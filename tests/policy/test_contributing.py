@@ -138,6 +138,9 @@ class _GraySurface(Surface):
     def image(self, parameters: Arrays) -> Array:
         return self._backend.matmul(parameters[0], self._mean)
 
+    def movement(self, changes: Arrays) -> Array:
+        return self.image(changes)
+
 
 '''
     copy.register("parts/canvases.py", "Canvas", member)

@@ -109,7 +109,58 @@ def test_imports_in_either_order(name, order):
     code = (
         f"import {order}\nfrom keras_dream.backend.load import choose\n"
         "from keras_dream import Dreamer, dream\n"
-        "print(choose(), keras.config.backend())"
+        "print(choose(None), keras.config.backend())"
     )
     found = python(code, KERAS_BACKEND=name, TF_CPP_MIN_LOG_LEVEL="3")
     assert found.splitlines()[-1] == f"{name} {name}"
+
+
+# What users write without a name: the subject of a call, and the arguments of commands.
+POSITIONAL = {
+    "cli.main(arguments)",
+    "cli.commands.presets.presets(name)",
+    "cli.commands.weights.path(name)",
+    "dreamer.dreamer.Dreamer.__init__(network)",
+    "dreamer.dreamer.Dreamer.of(network)",
+    "dreamer.dreamer.Dreamer.dream(recipe)",
+    "dreamer.dreamer.Dreamer.record(recipe)",
+    "dreamer.dreamer.Dreamer.steps(recipe)",
+    "dreamer.dreamer.dream(recipe)",
+    "explanations.explain.Explanation.strongest(count)",
+    "explanations.explain.explain(network)",
+    "sheets.atlas.atlas(network)",
+    "sheets.grid.grid(recipe)",
+}
+
+
+def defaults(node, names):
+    """Yields ("function(parameter)", whether it is keyword-only) for every default."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.ClassDef | ast.FunctionDef):
+            continue
+        if child.name.startswith("_") and child.name != "__init__":
+            continue
+        inner = [*names, child.name]
+        if isinstance(child, ast.ClassDef):
+            yield from defaults(child, inner)
+            continue
+        arguments = child.args
+        plain = [*arguments.posonlyargs, *arguments.args]
+        for parameter in plain[len(plain) - len(arguments.defaults) :]:
+            yield f"{'.'.join(inner)}({parameter.arg})", False
+        pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        for parameter, default in pairs:
+            if default is not None:
+                yield f"{'.'.join(inner)}({parameter.arg})", True
+
+
+def test_defaults_are_keyword_only():
+    """At least 95 %, and all but those that are listed."""
+    public = {}
+    for path in sorted(SOURCE.parent.rglob("*.py")):
+        module = path.relative_to(SOURCE.parent).with_suffix("").parts
+        names = [part for part in module if part != "__init__"]
+        public.update(defaults(ast.parse(path.read_text("utf-8")), names))
+    positional = {name for name, keyword_only in public.items() if not keyword_only}
+    assert positional == POSITIONAL
+    assert len(positional) <= 0.05 * len(public)

@@ -8,7 +8,7 @@ from keras_dream.backend.protocol import NAMES, Backend
 from keras_dream.errors import SettingError, nearest
 
 
-def choose(name: str | None = None) -> str:
+def choose(name: str | None) -> str:
     """Returns the name of the backend to use.
 
     The explicit setting wins, then `KERAS_BACKEND`, then that of a Keras which is
@@ -47,7 +47,7 @@ def set_default_keras_backend(name: str) -> None:
 
 
 def load(
-    name: str | None = None,
+    name: str | None,
     *,
     device: str | None = None,
     precision: str = "float32",

@@ -46,7 +46,7 @@ def sentence_of(error: CycloptsError) -> str:
         tokens = [*(error.root_input_tokens or ()), ""]
         value = tokens[tokens.index(name) + 1] if name and name in tokens else ""
         if value.startswith("-"):
-            written = short_repr(f"{name}={value}", 60)
+            written = short_repr(f"{name}={value}", limit=60)
             more = f"{value} begins like an option: if it is the value, write {written}"
             return f"{str(error).removesuffix('.')}; {more}."
     return str(error)
@@ -75,7 +75,7 @@ def of_machine(failure: Exception) -> DreamError | None:
     if is_out_of_memory(failure):
         return RunError(
             "There must be enough memory for the largest octave",
-            received=f"none left ({short_repr(_first_line(failure), 60)})",
+            received=f"none left ({short_repr(_first_line(failure), limit=60)})",
             hint="try a smaller picture, an earlier layer, fewer octaves_above or "
             "--precision bfloat16",
         )

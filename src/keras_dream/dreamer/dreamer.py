@@ -164,7 +164,7 @@ class Dreamer:
         """
         return self._ensemble.loaded(network).graph
 
-    def responses(self, network: str | None = None) -> Responses:
+    def responses(self, *, network: str | None = None) -> Responses:
         """Returns how the channels of a network respond to pictures.
 
         Args:

@@ -126,7 +126,7 @@ class Dream:
         save_picture(path, self.image, alpha=self.alpha, notes=kept)
         return Path(path)
 
-    def encode(self, suffix: str = ".png", *, notes: bool = True) -> bytes:
+    def encode(self, *, suffix: str = ".png", notes: bool = True) -> bytes:
         """Returns the bytes of the file that `save` would write.
 
         Args:

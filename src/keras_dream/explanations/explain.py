@@ -386,7 +386,7 @@ def _layer(
                 score=float(response.scores[channel]),
                 peak=peak(channel),
                 area=response.area(channel),
-                objective=Layer.named(fact.layer, (channel,)).text,
+                objective=Layer.named(fact.layer, channels=(channel,)).text,
             )
             for channel in strongest
         ),

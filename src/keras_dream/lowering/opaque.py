@@ -66,9 +66,12 @@ class KerasCall:
         import keras
         from keras.src import backend
 
-        args, kwargs = self._arguments(inputs)
+        def run(*tensors: Any) -> Any:
+            args, kwargs = self._arguments(list(tensors))
+            return self._operation(*args, **kwargs)
+
         # By its code, which finds more than some layers' own rules for shapes.
-        specs: Any = backend.compute_output_spec(self._operation, *args, **kwargs)
+        specs: Any = backend.compute_output_spec(run, *inputs)
         return keras.tree.flatten(specs)
 
     def _arguments(self, tensors: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -205,8 +208,8 @@ class OpaqueLayer:
         if value.pending is not None:
             call, sources, index = value.pending
             return self._step(call, sources), index
-        known = zip(self.inputs, self._forms, strict=True)
-        for number, place in enumerate(known):
+        places = zip(self.inputs, self._forms, strict=True)
+        for number, place in enumerate(places):
             if place == (value, value.form):
                 return -1, number
         self.inputs.append(value)

@@ -95,12 +95,12 @@ def _affine(
     one, zero = np.ones_like(constant), np.zeros_like(constant)
     if kind == "Subtract":
         return (-one, constant) if first else (one, -constant)
-    found = {
+    affines = {
         "Add": (one, constant),
         "Multiply": (constant, zero),
         "TrueDivide": (1 / constant if kind == "TrueDivide" else one, zero),
     }
-    return found.get(kind)
+    return affines.get(kind)
 
 
 def _constant(value: Any, count: int) -> np.ndarray | None:

@@ -63,10 +63,10 @@ _FLOATS = ("float16", "bfloat16", "float32")
 
 def _is_plain(layer: Any) -> bool:
     """Tells whether a layer works on channels-last maps with a known activation."""
-    known = _activation_name(getattr(layer, "activation", None))
+    activation = _activation_name(getattr(layer, "activation", None))
     no_activation = not hasattr(layer, "activation")
     last = getattr(layer, "data_format", "channels_last") == "channels_last"
-    return last and (no_activation or known is not None) and _has_floats(layer)
+    return last and (no_activation or activation is not None) and _has_floats(layer)
 
 
 def _has_floats(layer: Any) -> bool:
@@ -306,12 +306,12 @@ def _layer_norm(
 ) -> Value | None:
     """Normalises every cell over its channels."""
     axis = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
-    known = layer.gamma if layer.scale else layer.beta if layer.center else None
+    per_channel = layer.gamma if layer.scale else layer.beta if layer.center else None
     plain = _has_floats(layer) and not getattr(layer, "rms_scaling", False)
     last = len(axis) == 1 and inputs[0].is_last(axis[0])
-    if not last or known is None or not plain:
+    if not last or per_channel is None or not plain:
         return None
-    one = np.ones(known.shape[0], np.float32)
+    one = np.ones(per_channel.shape[0], np.float32)
     scale = to_numpy(layer.gamma) if layer.scale else one
     shift = to_numpy(layer.beta) if layer.center else 0 * one
     weights = {"scale": scale, "shift": shift}

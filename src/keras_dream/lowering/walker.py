@@ -61,8 +61,8 @@ def lower(
 
 
 def _unsupported(builder: Builder) -> dict[str, str]:
-    known = builder.unsupported.items()
-    return {name: reason for name, reason in known if name not in builder.layers}
+    reasons = builder.unsupported.items()
+    return {name: reason for name, reason in reasons if name not in builder.layers}
 
 
 def _image_function(model: Any) -> Any:
@@ -172,15 +172,15 @@ def _inner_tensors(function: Any, arguments: Any) -> list[Any] | None:
     """
     import keras
 
-    given = arguments.args[0] if arguments.args else arguments.kwargs.get("inputs")
-    if isinstance(given, dict):
+    argument = arguments.args[0] if arguments.args else arguments.kwargs.get("inputs")
+    if isinstance(argument, dict):
         # As Keras: by the keys that the inputs were declared with, else by their names.
         declared = function._inputs_struct
         keyed = isinstance(declared, dict)
         keys = list(declared) if keyed else [t.name for t in function.inputs]
-        given = {key: given.get(key) for key in keys}
-        given = given if keyed else list(given.values())
-    tensors = keras.tree.flatten(given)
+        argument = {key: argument.get(key) for key in keys}
+        argument = argument if keyed else list(argument.values())
+    tensors = keras.tree.flatten(argument)
     if [_rank(t) for t in tensors] != [_rank(t) for t in function.inputs]:
         return None
     return tensors
@@ -277,11 +277,11 @@ def _reads_only_maps(node: Any) -> bool:
 def _opaque(builder: Builder, name: str, node: Any, inputs: list[Value]) -> list[Value]:
     """Leaves a node to Keras: each output that can be a feature map is a graph node."""
     call = KerasCall(node)
-    for layer in getattr(node.operation, "_flatten_layers", lambda **_: ())(
-        include_self=False
-    ):
-        reason = f"it is a part of {node.operation.name!r}, which Keras runs as a whole"
-        builder.unsupported.setdefault(layer.name, reason)
+    reason = f"it is a part of {node.operation.name!r}, which Keras runs as a whole"
+    if hasattr(node.operation, "_flatten_layers"):
+        for layer in node.operation._flatten_layers(include_self=False):
+            if _is_named(layer):
+                builder.unsupported.setdefault(layer.name, reason)
     values: list[Value] = []
     for number, tensor in enumerate(node.output_tensors):
         shape = tuple(tensor.shape)

@@ -65,8 +65,8 @@ class Layer:
     def named(
         cls,
         layer: str,
-        channels: tuple[int, ...] = (),
         *,
+        channels: tuple[int, ...] = (),
         strongest: int | None = None,
     ) -> "Layer":
         """Returns the target for a layer as a network's graph knows it.
@@ -356,7 +356,11 @@ class _Reader:
         return self.place == len(self.text)
 
     def error(self, must: str) -> ObjectiveError:
-        rest = "its end" if self.at_end() else short_repr(self.text[self.place :], 30)
+        rest = (
+            "its end"
+            if self.at_end()
+            else short_repr(self.text[self.place :], limit=30)
+        )
         return ObjectiveError(
             f"An objective must have {must} at character {self.place + 1}",
             received=f"{rest} in {short_repr(self.text)}",

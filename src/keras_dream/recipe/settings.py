@@ -79,7 +79,7 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             raise SettingError(
                 f"A {cls.__name__.lower()} must be a JSON object",
-                received=short_repr(text, 40),
+                received=short_repr(text, limit=40),
                 hint="see `dream presets --schema`",
             )
         return cls.of(cast("dict[str, Any]", values))

@@ -251,7 +251,7 @@ class _Planner:
                 Cell(
                     name=f"{name}-{channel}",
                     label=str(channel),
-                    recipe=self._recipe_of(Layer.named(name, (channel,)).text),
+                    recipe=self._recipe_of(Layer.named(name, channels=(channel,)).text),
                     picture=starts[channel],
                     like=f"layer {node}",
                 )

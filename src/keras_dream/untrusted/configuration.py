@@ -126,9 +126,9 @@ def _values(path: Path, config: Any) -> Iterator[Any]:
 
 def _check_text(path: Path, text: str) -> None:
     if _REMOTE.match(text):
-        _refuse(path, f"which names a remote place, {short_repr(text, 40)}")
+        _refuse(path, f"which names a remote place, {_short(text)}")
     if text in (".", "..") or "../" in text or "..\\" in text or "\0" in text:
-        _refuse(path, f"which names a place outside of it, {short_repr(text, 40)}")
+        _refuse(path, f"which names a place outside of it, {_short(text)}")
 
 
 def _check_class(path: Path, value: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ def _check_class(path: Path, value: dict[str, Any]) -> None:
     if isinstance(kind, str) and kind in _REASONS:
         _refuse(path, _REASONS[kind])
     if not isinstance(kind, str) or not kind.isidentifier():
-        _refuse(path, f"with a part whose class is {short_repr(kind, 40)}")
+        _refuse(path, f"with a part whose class is {_short(kind)}")
     if kind == "function":
         _check_function(path, value)
         return
@@ -169,7 +169,7 @@ def _check_function(path: Path, value: dict[str, Any]) -> None:
     if not fine or not isinstance(name, str) or name not in activations:
         _refuse(
             path,
-            f"with the function {short_repr(name, 40)}, no activation{_by(module)}",
+            f"with the function {_short(name)}, no activation{_by(module)}",
         )
     _check_registered(path, value, name)
 
@@ -180,14 +180,18 @@ def _check_registered(path: Path, value: dict[str, Any], name: str) -> None:
     if registered not in (None, name, value["class_name"]):
         _refuse(
             path,
-            f"with {short_repr(registered, 40)}, registered in the place of {name!r}",
+            f"with {_short(registered)}, registered in the place of {name!r}",
         )
 
 
 def _by(module: object) -> str:
     is_other = isinstance(module, str) and module != "builtins"
-    return f" (of {short_repr(module, 40)})" if is_other else ""
+    return f" (of {_short(module)})" if is_other else ""
 
 
 def _refuse(path: Path, what: str) -> NoReturn:
     refuse(path, what, _PLAIN)
+
+
+def _short(value: object) -> str:
+    return short_repr(value, limit=40)

@@ -101,7 +101,7 @@ def verify(entry: Entry) -> Iterator[Finding]:
 def _verify_shipped(entry: Entry) -> Finding:
     path = shipped_path(entry)
     try:
-        loaded = load_entry(entry, backend=backends.choose())
+        loaded = load_entry(entry, backend=backends.choose(None))
     except DreamError as error:
         return Finding(path, "wrong", f"install keras-dream again: {error}")
     return Finding(path, "ok", "shipped", loaded.sha256)
@@ -188,7 +188,7 @@ def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]
     entry, source = _recognised(path, hashes, list(entries))
     if not (source.sha256 or source.md5):
         # There is no other way to know whether it is one.
-        load_entry(entry, weights=path, backend=backends.choose())
+        load_entry(entry, weights=path, backend=backends.choose(None))
     try:
         home().mkdir(parents=True, exist_ok=True)
         with cache.locked(home() / source.file):

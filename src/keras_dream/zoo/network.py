@@ -142,7 +142,7 @@ class Network:
             NetworkError, WeightsError: As for `load`.
         """
         self.check()
-        backends.set_default_keras_backend(backends.choose())
+        backends.set_default_keras_backend(backends.choose(None))
         if self.is_named and self.weights is None:
             return load.outline(catalogue.entry(self.source))
         try:

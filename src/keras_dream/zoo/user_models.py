@@ -318,7 +318,7 @@ def _building(path: Path) -> Iterator[None]:
         lines = (str(failure) or type(failure).__name__).strip().splitlines()
         archive.refuse(
             path,
-            f"which Keras cannot build ({short_repr(lines[0], 120)})",
+            f"which Keras cannot build ({short_repr(lines[0], limit=120)})",
             "save it again with this Keras, or load it in Python and hand over the "
             "model: Dreamer(model)",
         )

@@ -73,7 +73,7 @@ def _backends() -> Iterator[Finding]:
     from keras_dream.errors import DreamError
 
     try:
-        chosen = backends.choose()
+        chosen = backends.choose(None)
     except DreamError as error:
         chosen = "torch"
         yield Finding("KERAS_BACKEND", "wrong", str(error))

@@ -76,7 +76,7 @@ def replay(
     reporter = reporter_for(quiet=quiet, json=json)
     comparison = _Comparison(saved, notices)
     request = Request(
-        photo=str(find_source(saved, source)),
+        photo=str(find_source(saved, photo=source)),
         recipe=saved.recipe,
         run=settings,
         out=str(_result(saved, out)),
@@ -127,7 +127,7 @@ def _result(saved: "Saved", out: str | None) -> Path:
     from keras_dream.files import default_output
 
     if out is None:
-        return default_output(saved.path, saved.path.suffix)
+        return default_output(saved.path, suffix=saved.path.suffix)
     path = Path(out)
     if path.exists() and path.samefile(saved.path):
         raise OutputError(

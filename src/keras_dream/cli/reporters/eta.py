@@ -64,7 +64,7 @@ def in_words(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def megabytes(done: int, total: int | None = None) -> str:
+def megabytes(done: int, *, total: int | None = None) -> str:
     """Returns a size in words: 12 of 94 MB."""
     whole = f" of {total / 1e6:.0f}" if total else ""
     return f"{done / 1e6:.0f}{whole} MB"

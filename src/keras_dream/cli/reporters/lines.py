@@ -40,7 +40,7 @@ class Lines(Reporter):
         left: The time left in words, or "".
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self.done: float = 0.0
         self.total: float | None = None
@@ -126,7 +126,7 @@ class Lines(Reporter):
         """Returns how much of a file is here."""
         if not event.bytes and event.total is None:
             return "waiting for the server"
-        return megabytes(event.bytes, event.total)
+        return megabytes(event.bytes, total=event.total)
 
     def _progress(self, done: float, total: float | None) -> None:
         self.done, self.total = done, total
