@@ -460,3 +460,19 @@ def test_the_gradient_is_chosen_by_the_run_settings(monkeypatch, motif):
     dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="whole"))
     dreamer.dream(picture(40, 37), kd.Recipe(octaves=1, steps=3))
     assert calls == [(40, 37)] * 3
+
+
+def test_a_network_of_one_size_names_it():
+    import keras
+    from keras import layers
+
+    image = keras.Input((16, 12, 3))
+    rectified = layers.PReLU(name="rectified")(layers.Conv2D(4, 3)(image))
+    dreamer = kd.Dreamer(
+        keras.Model(image, rectified, name="fixed"), preprocessing="tf"
+    )
+    recipe = kd.Recipe(objective="rectified", octaves=2, steps=1)
+    with pytest.raises(PictureError, match="exactly 12 × 16 pixels"):
+        dreamer.dream(picture(40, 30), recipe)
+    made = dreamer.dream(picture(16, 12), recipe)
+    assert list(made.record.losses) == ["2"]

@@ -232,14 +232,17 @@ class Dreamer:
         sizes = [g.smallest_size(complete=complete, at_least=at_least) for g in graphs]
         height, width = (max(sides) for sides in zip(*sizes, strict=True))
         needed = f"at least {width} × {height} pixels"
-        if height == width:
+        hint = "try a larger picture"
+        if any(graph.is_fixed for graph in graphs):
+            needed, hint = f"exactly {width} × {height} pixels", "resize the picture"
+        elif height == width:
             needed = f"sides of at least {height} pixels"
         reason = "" if misfit is None else f", where {misfit.text}"
         return PictureError(
             f"A picture must have {needed} for {' + '.join(self.networks)} and these "
             "layers",
             received=f"{size[1]} × {size[0]} pixels{reason}",
-            hint="try a larger picture"
+            hint=hint
             + (", a smaller border" if recipe.border else "")
             + f" or an earlier layer, see `dream layers {self.networks[0]}`",
         )

@@ -64,6 +64,11 @@ class ObjectiveGraph:
         # A class score has no border: the mean over all positions is its definition.
         self._layers = [goal.node for goal in goals if not goal.is_class]
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the network runs at the size only that its model was built for."""
+        return any(layer.is_fixed for layer in self.graph.opaque.values())
+
     def misfit(self, size: Size, *, complete: bool) -> Misfit | None:
         """Returns why a picture of a size cannot be used, None if it can.
 
