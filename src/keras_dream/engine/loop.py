@@ -314,7 +314,7 @@ class _Growth:
         )
 
     def _regain(self, image: Array, start: int, end: int) -> Array:
-        """Puts back, after an ascent, what the original lost at the smaller size."""
+        """Puts back, after the steps, what the original lost at the smaller size."""
         if self._recipe.detail != "after":
             return image
         before = self._resized(self._bases[start], start, end)

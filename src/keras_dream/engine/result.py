@@ -39,8 +39,8 @@ class Record:
         notices: What a person should know, such as octaves that were skipped.
         complete: Whether the dream ran to its end.
         also: The sha256 of the weights of the other networks, by name.
-        strongest: The channels that `strongest(n)` meant for this photo, the strongest
-            first, by network and by the text of the target.
+        strongest: The channels that `strongest(n)` stood for in this photo, the
+            strongest first, by network and by the text of the target.
     """
 
     versions: Mapping[str, str]
@@ -59,7 +59,7 @@ class Record:
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
-        """Returns the record as JSON types, its losses short enough to travel.
+        """Returns the record as JSON types, short enough for a picture's metadata.
 
         Losses are rounded to six digits; of very long runs each octave keeps its first
         and its last. A loss that is not a number becomes null. Of very many strongest
@@ -67,17 +67,17 @@ class Record:
         """
         long = sum(map(len, self.losses.values())) > MOST_LOSSES
         losses = {
-            octave: [_rounded(loss) for loss in (_ends(found) if long else found)]
-            for octave, found in self.losses.items()
+            octave: [_rounded(loss) for loss in (_ends(values) if long else values)]
+            for octave, values in self.losses.items()
         }
         strongest = {
-            network: {text: _few(channels) for text, channels in meant.items()}
-            for network, meant in self.strongest.items()
+            network: {text: _few(channels) for text, channels in targets.items()}
+            for network, targets in self.strongest.items()
         }
         data = asdict(replace(self, losses=losses, strongest=strongest))
-        # Not in records of the first form, which must stay as they are.
-        newer = ("also", "strongest")
-        return {k: value for k, value in data.items() if k not in newer or value}
+        # Left out where there is nothing to say.
+        optional = ("also", "strongest")
+        return {k: value for k, value in data.items() if k not in optional or value}
 
 
 def _few(channels: Sequence[int]) -> list[int]:
@@ -113,7 +113,7 @@ class Dream:
 
         Args:
             path: A .png, .jpg, .webp or .tif file.
-            notes: Whether recipe and record ride in the file's metadata.
+            notes: Whether recipe and record are stored in the file's metadata.
 
         Returns:
             The path.
@@ -122,8 +122,8 @@ class Dream:
             OutputError: If the place or the suffix cannot be used.
             SaveError: If the disk refuses.
         """
-        kept = self._notes() if notes else None
-        save_picture(path, self.image, alpha=self.alpha, notes=kept)
+        stored = self._notes() if notes else None
+        save_picture(path, self.image, alpha=self.alpha, notes=stored)
         return Path(path)
 
     def encode(self, *, suffix: str = ".png", notes: bool = True) -> bytes:
@@ -136,8 +136,8 @@ class Dream:
         Raises:
             OutputError: If the suffix is unknown or the format too small.
         """
-        kept = self._notes() if notes else None
-        return encode_picture(self.image, suffix, alpha=self.alpha, notes=kept)
+        stored = self._notes() if notes else None
+        return encode_picture(self.image, suffix, alpha=self.alpha, notes=stored)
 
     def _notes(self) -> dict[str, str]:
         return {
@@ -209,18 +209,20 @@ def versions(backend: str, *, keras: bool = False) -> dict[str, str]:
     names = ["keras-dream", "numpy", backend]
     if keras:
         names.append("keras")
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            # tensorflow goes by other names, too, and a checkout has no version.
-            found[name] = str(getattr(sys.modules.get(name), "__version__", "unknown"))
-    return found
+            # tensorflow has other distribution names, too; a checkout has no version.
+            numbers[name] = str(
+                getattr(sys.modules.get(name), "__version__", "unknown")
+            )
+    return numbers
 
 
 def processor() -> str:
-    """Returns the kind of this machine's processor, as far as the system tells."""
+    """Returns the kind of this machine's processor, as far as the system knows it."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             named = (line.split(":", 1)[1].strip() for line in lines if "name" in line)

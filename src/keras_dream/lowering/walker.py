@@ -155,11 +155,11 @@ def _walk(
         inner = _function_of(node.operation)
         tensors = None if inner is None else _inner_tensors(inner, node.arguments)
         if tensors is None:
-            seen = [values[id(t)] for t in node.arguments.keras_tensors]
-            outputs = _lower_one(builder, node, seen, reserved)
+            arguments = [values[id(t)] for t in node.arguments.keras_tensors]
+            outputs = _lower_one(builder, node, arguments, reserved)
         else:
-            seen = [values[id(t)] for t in tensors]
-            outputs = _walk(builder, inner, seen, reserved | names)
+            arguments = [values[id(t)] for t in tensors]
+            outputs = _walk(builder, inner, arguments, reserved | names)
         pairs = zip(node.output_tensors, outputs, strict=True)
         values.update({id(t): _as(v, t) for t, v in pairs})
     return [values[id(t)] for t in function.outputs]

@@ -154,7 +154,7 @@ class Recipe(Settings):
     detail: Literal["after", "before", "none"] = Field(
         default="before",
         description="when the detail lost in shrinking is put back: after an octave's "
-        "ascent, before it, or not at all",
+        "steps, before them, or not at all",
     )
     resampling: Literal["lanczos3", "linear", "linear_corners"] = Field(
         default="lanczos3", description="how pictures are resized"
