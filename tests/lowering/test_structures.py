@@ -172,7 +172,7 @@ def test_a_layer_whose_name_is_another_ones_ordinal(backend):
     for text, channels in (("'conv2d@0'", 6), ("conv2d@0", 4), ("'conv2d@2':1", 4)):
         target = parse(text).networks[0].terms[0].target
         assert counts[graph.node_of(target.layer)] == channels
-        assert Layer.named(target.layer, target.channels) == target
+        assert Layer.named(target.layer, channels=target.channels) == target
     assert len({node.name for node in graph.nodes}) == len(graph.nodes)
 
 

@@ -107,9 +107,11 @@ def test_a_dream_in_waves(backend):
     def gradient(image, size):
         return backend.mean(image), backend.image(rough)
 
-    waves, _ = dream(image, recipe.but(jitter=0), gradient, backend)
     pixels, _ = dream(image, noise.but(jitter=0), gradient, backend)
-    assert roughness(waves - image) < 0.25 * roughness(pixels - image)
+    for decay, share in ((0.5, 0.4), (1.0, 0.1)):
+        falling = recipe.but(jitter=0, canvas=f"fourier(decay={decay})")
+        waves, _ = dream(image, falling, gradient, backend)
+        assert roughness(waves - image) < share * roughness(pixels - image)
 
 
 def test_a_whole_dream_on_every_canvas_carries_it(motif):

@@ -212,7 +212,8 @@ class Dreamer:
         ]
         skipped = [
             f"Octave {octave.number} of {len(every)} is skipped: at "
-            f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}."
+            f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}"
+            f"{_needed(graphs, misfit, complete)}."
             for octave, misfit in zip(every, misfits, strict=True)
             if misfit is not None
         ]
@@ -424,6 +425,15 @@ class Dreamer:
             notices=notices,
             complete=complete,
         )
+
+
+def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) -> str:
+    """Returns the size that layers need which have nothing left, as a clause."""
+    if not misfit.vanishes:
+        return ""  # of unlike sizes: a smaller picture may fit as well
+    sizes = [g.smallest_size(complete=complete, at_least=(1, 1)) for g in graphs]
+    height, width = (max(sides) for sides in zip(*sizes, strict=True))
+    return f"; the layers need {width} × {height}"
 
 
 def as_recipe(recipe: Recipe | str) -> Recipe:
