@@ -93,15 +93,13 @@ def recorded_run(record: Record) -> tuple[RunSettings, tuple[str, ...]]:
     Raises:
         SettingError: If they are invalid.
     """
-    settings = dict(record.run)
-    notices: list[str] = []
-    threads = settings.get("threads")
-    if isinstance(threads, int) and threads > MAX_RECORDED_THREADS:
-        settings["threads"] = None
-        notices.append(f"The recorded {threads} threads are not started.")
     # A record must never decide whether to go online.
-    settings.pop("offline", None)
-    return RunSettings.of(settings), tuple(notices)
+    recorded = {name: v for name, v in record.run.items() if name != "offline"}
+    settings = RunSettings.of(recorded)
+    if settings.threads is None or settings.threads <= MAX_RECORDED_THREADS:
+        return settings, ()
+    notice = f"The recorded {settings.threads} threads are not started."
+    return settings.but(threads=None), (notice,)
 
 
 def _folders(saved: Saved) -> list[Path]:
@@ -267,6 +265,8 @@ def _differences(before: Record, now: Record) -> Iterator[str]:
         network = f" of {name}" if before.also or now.also else ""
         old, new = ((value or "absent")[:12] for value in hashes)
         yield f"weights {new}{network} instead of {old}"
+    if before.start_sha256 != now.start_sha256:
+        yield "the photo as the start, instead of an image that is not in the file"
     if now.strongest and now.data()["strongest"] != before.data().get("strongest"):
         # Known only after the first step.
         yield "other strongest channels"

@@ -7,8 +7,8 @@ from keras import layers
 from own_models import RGB
 
 from keras_dream.errors import NetworkError
-from keras_dream.lowering import preprocessing
 from keras_dream.lowering.walker import lower
+from keras_dream.recipe.objectives import PREPROCESSINGS
 
 IMAGENET = {
     "mean": [123.675, 116.28, 103.53],
@@ -73,11 +73,11 @@ def test_what_first_layers_leave_open(case):
     model = model_of(*DOUBTFUL[case])
     with pytest.raises(NetworkError, match="preprocessing must be stated"):
         lower(model)
-    for mode in preprocessing.STATED:
+    for mode in PREPROCESSINGS:
         assert not lower(model, preprocessing=mode).notices
 
 
-@pytest.mark.parametrize("mode", preprocessing.STATED)
+@pytest.mark.parametrize("mode", PREPROCESSINGS)
 def test_what_the_user_states_counts(mode):
     graph = lower(model_of(layers.Rescaling(1 / 255)), preprocessing=mode)
     plain = lower(model_of(), preprocessing=mode)

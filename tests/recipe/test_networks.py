@@ -171,3 +171,55 @@ def test_an_unknown_preset_is_one_sentence_and_a_key_error():
     )
     assert "bok1" not in kd.presets
     assert kd.presets.get("bok1") is None
+
+
+def test_equal_recipes_have_equal_texts_and_hashes():
+    from keras_dream.recipe.objectives import Layer, Term
+
+    def of(*terms):
+        return Objective((NetworkObjective(terms=terms),))
+
+    pairs = [
+        (parse("default"), None),
+        (of(Term(2, Layer("a"))), "2.0*a"),
+        (
+            Objective((NetworkObjective(terms=(Term(1, Layer("a", None, (3, 1))),)),)),
+            "a:1,3",
+        ),
+    ]
+    for one, other in pairs:
+        assert Recipe(objective=one) == Recipe(objective=other)
+        assert Recipe(objective=one).sha256 == Recipe(objective=other).sha256
+    assert Recipe(epsilon=-0.0).sha256 == Recipe(epsilon=0.0).sha256
+    waves = [Recipe(canvas=f"fourier(decay={zero})") for zero in ("0.0", "-0.0")]
+    assert waves[0].json_text() == waves[1].json_text()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Recipe(layers={"": 1}),
+        lambda: Recipe(layers={f"a{k}": 1 for k in range(1001)}),
+        lambda: Recipe(layers={f"layer_number_{k}": 1.0 for k in range(900)}),
+        lambda: Recipe(layers={"a": 10**400}),
+        lambda: NetworkObjective(""),
+        lambda: Objective((NetworkObjective("vgg16"),)),
+        lambda: Objective((NetworkObjective(), NetworkObjective())),
+        lambda: Recipe.read('{"self": 1}'),
+        lambda: Recipe(loss="l2(self=1)"),
+        lambda: Recipe(optimizer="adam(epsilon=1e-300)"),
+    ],
+    ids=lambda make: str(make.__code__.co_firstlineno),
+)
+def test_what_could_not_be_read_back_cannot_be_made(make):
+    with pytest.raises(InputError) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+def test_the_json_schema_takes_what_recipes_write():
+    schema = Recipe.model_json_schema()
+    for name in ("canvas", "loss", "optimizer"):
+        kinds = schema["properties"][name]["anyOf"]
+        assert "string" in [kind.get("type") for kind in kinds]
+        assert len(kinds) > 2

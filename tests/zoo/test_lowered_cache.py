@@ -337,3 +337,23 @@ def test_the_second_start_needs_no_keras(tmp_path, monkeypatch):
     assert said[1] == [""]
     assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
     assert [*places[0].iterdir()] == [places[0] / "random.h5"]
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        (lambda path: os.utime(path, (1, 1)), "ok"),
+        (cache.forget, "unknown"),
+        (flip, "wrong"),
+    ],
+    ids=["another time", "not in the table", "a bit"],
+)
+def test_only_a_damaged_copy_is_called_wrong(home, change, state):
+    Network("small").load()
+    path = copy_of(home)
+    change(path)
+    (finding,) = (
+        f for f in inventory.verify(catalogue.entry("small")) if f.path == path
+    )
+    assert finding.state == state
+    assert path.exists() == (state != "wrong")

@@ -103,3 +103,18 @@ def test_what_a_recipe_states_goes_to_models_that_state_nothing():
     twice = kd.Recipe(objective="a; motif[tf]: far; motif[caffe]: far")
     with pytest.raises(SettingError, match="one preprocessing"):
         networks_of(twice, [kd.Network("vgg16")])
+
+
+@pytest.mark.parametrize(
+    ("source", "stated"),
+    [
+        (None, {}),
+        ("motif", {"weights": 5}),
+        ("mine.keras", {"weights": 5}),
+        ("mine.keras", {"preprocessing": "bvlc"}),
+    ],
+)
+def test_what_is_no_network_is_one_sentence(source, stated):
+    with pytest.raises(NetworkError) as error:
+        kd.Network(source, **stated)
+    assert "\n" not in str(error.value)

@@ -25,6 +25,7 @@ from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.pictures.picture import Picture, as_picture, check_image
+from keras_dream.recipe.objectives import Layer, NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
@@ -217,7 +218,13 @@ class Dreamer:
             for octave, misfit in zip(every, misfits, strict=True)
             if misfit is not None
         ]
-        return kept, (*loading, *skipped)
+        notices = [*loading, *skipped]
+        if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
+            notices.append(
+                f"The loss {recipe.loss.text} is not used: the objective has class "
+                "scores only, which are averaged."
+            )
+        return kept, tuple(notices)
 
     def _refusal(
         self,
@@ -288,12 +295,13 @@ class Dreamer:
             )
         octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
         strongest = self._ensemble.strongest(recipe, image)
+        start_sha256 = "" if start is None else Picture(start).sha256
 
         def result(
             image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
         ) -> Dream:
             record = self._record(picture, recipe, losses, notices, complete)
-            record = replace(record, strongest=strongest)
+            record = replace(record, strongest=strongest, start_sha256=start_sha256)
             return Dream(image, picture.alpha, recipe, record)
 
         return loop.run(
@@ -414,7 +422,8 @@ class Dreamer:
             source_sha256=picture.sha256,
             size=(picture.pixels.shape[0], picture.pixels.shape[1]),
             run={
-                **self.run.model_dump(mode="json"),
+                # Going online or not changes no pixel, and so no file.
+                **self.run.model_dump(mode="json", exclude={"offline"}),
                 "backend": backend.name,
                 "device": backend.device,
                 "precision": backend.precision,
@@ -434,6 +443,10 @@ def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) ->
     sizes = [g.smallest_size(complete=complete, at_least=(1, 1)) for g in graphs]
     height, width = (max(sides) for sides in zip(*sizes, strict=True))
     return f"; the layers need {width} × {height}"
+
+
+def _has_layers(objective: NetworkObjective) -> bool:
+    return any(isinstance(term.target, Layer) for term in objective.terms)
 
 
 def as_recipe(recipe: Recipe | str) -> Recipe:

@@ -41,6 +41,8 @@ class Record:
         also: The sha256 of the weights of the other networks, by name.
         strongest: The channels that `strongest(n)` stood for in this photo, the
             strongest first, by network and by the text of the target.
+        start_sha256: Of the image that the dream started from, where it was given in
+            the photo's place; else empty.
     """
 
     versions: Mapping[str, str]
@@ -57,6 +59,7 @@ class Record:
     complete: bool = True
     also: Mapping[str, str] = field(default_factory=dict)
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+    start_sha256: str = ""
 
     def data(self) -> dict[str, Any]:
         """Returns the record as JSON types, short enough for a picture's metadata.
@@ -76,7 +79,7 @@ class Record:
         }
         data = asdict(replace(self, losses=losses, strongest=strongest))
         # Left out where there is nothing to say.
-        optional = ("also", "strongest")
+        optional = ("also", "strongest", "start_sha256")
         return {k: value for k, value in data.items() if k not in optional or value}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras_dream.errors import NetworkError, nearest, short_repr
 from keras_dream.graph.ops import INPUT, Node
 from keras_dream.lowering.builder import POINTWISE, Builder
+from keras_dream.recipe.objectives import PREPROCESSINGS
 
 # scale and shift of images in [0, 1], per channel, and the channels' order: what
 # keras.applications' preprocess_input does to images in [0, 255], mode by mode.
@@ -31,9 +32,8 @@ PREPROCESSING: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "0-1": (1.0, 0.0, (0, 1, 2)),
     "0-255": (255.0, 0.0, (0, 1, 2)),
 }
-# Modes with different numbers for the three channels, and modes that a user may state.
+# Modes with different numbers for the three channels.
 COLOURED = ("caffe", "bvlc", "places365", "torch")
-STATED = ("tf", "caffe", "torch", "0-1", "0-255")
 
 # ITU-R BT.601, as Pillow's "L" and tf.image.rgb_to_grayscale make grey pictures.
 LUMA = (0.299, 0.587, 0.114)
@@ -53,9 +53,9 @@ def check_stated(mode: str | None, channels: int) -> None:
     """
     if mode is not None and mode not in PREPROCESSING:
         raise NetworkError(
-            f"The preprocessing must be one of {', '.join(STATED)}",
+            f"The preprocessing must be one of {', '.join(PREPROCESSINGS)}",
             received=short_repr(mode),
-            hint=nearest(str(mode), STATED),
+            hint=nearest(str(mode), PREPROCESSINGS),
         )
     if mode in COLOURED and channels == 1:
         raise NetworkError(
@@ -86,8 +86,8 @@ def preprocess(builder: Builder, stated: str | None, channels: int) -> tuple[str
     mode = stated or own
     if mode is None:
         raise NetworkError(
-            f"The preprocessing must be stated, one of {', '.join(STATED)}, for a "
-            "model whose first layers do not imply it",
+            f"The preprocessing must be stated, one of {', '.join(PREPROCESSINGS)}, "
+            "for a model whose first layers do not imply it",
             received="none",
             hint="name what its training pictures were: 0-1 if they were divided by "
             "255, tf if they went from -1 to 1",

@@ -7,11 +7,12 @@ the parameters through `Surface.image`, by the backend's own differentiation.
 import abc
 import functools
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field
 
 from keras_dream.parts.part import Part
+from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +96,7 @@ class Fourier(Part):
     """
 
     name: Literal["fourier"] = "fourier"
-    decay: Annotated[float, Field(allow_inf_nan=False)] = Field(
+    decay: FiniteFloat = Field(
         default=0.5,
         ge=0,
         le=4,

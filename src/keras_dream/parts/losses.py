@@ -4,11 +4,12 @@ A loss is called with a feature map, the recipe's border in cells, and the backe
 returns a scalar of the backend.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field
 
 from keras_dream.parts.part import Part
+from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
@@ -79,7 +80,7 @@ class SoftmaxMean(Part):
     """
 
     name: Literal["softmax_mean"] = "softmax_mean"
-    temperature: Annotated[float, Field(allow_inf_nan=False)] = Field(
+    temperature: FiniteFloat = Field(
         default=1.0,
         ge=1e-3,
         le=1e6,

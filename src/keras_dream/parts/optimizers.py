@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from keras_dream.parts.part import Part
+from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 State = Any
 Array = Any
 Arrays = tuple[Array, ...]
-_Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1)]
+_Share = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 
 
 class Sgd(Part):
@@ -61,8 +62,8 @@ class Adam(Part):
     name: Literal["adam"] = "adam"
     beta1: _Share = Field(default=0.9, description="decay of the mean gradient")
     beta2: _Share = Field(default=0.999, description="decay of the mean square")
-    epsilon: Annotated[float, Field(allow_inf_nan=False)] = Field(
-        default=1e-8, gt=0, le=1, description="added to the root of the mean square"
+    epsilon: FiniteFloat = Field(
+        default=1e-8, ge=1e-12, le=1, description="added to the root of the mean square"
     )
 
     def start(self) -> State:

@@ -8,7 +8,7 @@ such as `l2_mean` or `softmax_mean(temperature=2)`.
 from collections.abc import Sequence
 from typing import Any, cast
 
-from keras_dream.errors import SettingError, nearest, short_repr
+from keras_dream.errors import SettingError, short_repr
 from keras_dream.recipe.settings import Settings
 
 
@@ -59,10 +59,10 @@ def read_part(value: Any, kinds: Sequence[type[Part]], what: str) -> Any:
     name = None if fields is None else fields.pop("name", None)
     if fields is None or not isinstance(name, str) or name not in names:
         raise SettingError(
-            f"`{what}` must be one of {', '.join(names)}, with its parameters in "
-            "brackets",
+            f"`{what}` must be one of {', '.join(names)}, and parameters must be "
+            "written as NAME(PARAMETER=VALUE)",
             received=short_repr(cast("object", value)),
-            hint=nearest(str(name), names) if name else f"try {next(iter(names))}",
+            hint=f"try {next(iter(names))}",
         )
     return names[name].of(fields)
 

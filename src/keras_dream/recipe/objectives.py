@@ -61,6 +61,10 @@ class Layer:
     channels: tuple[int, ...] = ()
     strongest: int | None = None
 
+    def __post_init__(self) -> None:
+        _check_name("A layer", self.name)
+        object.__setattr__(self, "channels", tuple(sorted(set(self.channels))))
+
     @classmethod
     def named(
         cls,
@@ -106,6 +110,9 @@ class Class:
 
     name: str
 
+    def __post_init__(self) -> None:
+        _check_name("A class", self.name)
+
     @property
     def text(self) -> str:
         """The target as it is written in an objective."""
@@ -125,6 +132,7 @@ class Term:
 
     def __post_init__(self) -> None:
         _check_weight(self.weight, math.inf, self.target.text)
+        object.__setattr__(self, "weight", float(self.weight))
 
 
 @dataclass(frozen=True)
@@ -148,6 +156,15 @@ class NetworkObjective:
 
     def __post_init__(self) -> None:
         _check_weight(self.weight, MAX_WEIGHT, str(self.network))
+        object.__setattr__(self, "weight", float(self.weight))
+        if self.network is not None:
+            _check_name("A network", self.network)
+        if len(self.terms) > MAX_TERMS:
+            raise ObjectiveError(
+                f"An objective must have at most {MAX_TERMS} terms for each network",
+                received=str(len(self.terms)),
+                hint="name fewer layers",
+            )
         if self.preprocessing not in (None, *PREPROCESSINGS):
             raise ObjectiveError(
                 f"A preprocessing must be one of {', '.join(PREPROCESSINGS)}",
@@ -216,6 +233,17 @@ class Objective:
                 received=str(len(self.networks)),
                 hint="leave some of them out",
             )
+        first, *others = self.networks
+        if replace(first, terms=()) != NetworkObjective() or any(
+            other.network is None for other in others
+        ):
+            raise ObjectiveError(
+                "An objective must begin with the recipe's own network, without name, "
+                "weight or preprocessing, and name all others",
+                received=short_repr([network.network for network in self.networks]),
+                hint="set the recipe's network and preprocessing",
+            )
+        _check_length(self.text)
 
     @classmethod
     def of_layers(cls, layers: Mapping[Any, Any]) -> "Objective":
@@ -274,12 +302,7 @@ def parse(text: str) -> Objective:
     Raises:
         ObjectiveError: If the text breaks the grammar; the message tells where.
     """
-    if len(text) > MAX_TEXT:
-        raise ObjectiveError(
-            f"An objective must have at most {MAX_TEXT} characters",
-            received=str(len(text)),
-            hint="name fewer layers",
-        )
+    _check_length(text)
     reader = _Reader(text)
     networks = [NetworkObjective(terms=_sum(reader))]
     while not reader.at_end():
@@ -470,6 +493,24 @@ def _sum_text(terms: Sequence[Term]) -> str:
     return text
 
 
+def _check_length(text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise ObjectiveError(
+            f"An objective must have at most {MAX_TEXT} characters",
+            received=str(len(text)),
+            hint="name fewer layers",
+        )
+
+
+def _check_name(what: str, name: Any) -> None:
+    if not isinstance(name, str) or not name:
+        raise ObjectiveError(
+            f"{what} must have a name",
+            received=short_repr(name),
+            hint="see `dream layers NETWORK`",
+        )
+
+
 def _check_weight(weight: float, limit: float, of: str) -> None:
     if not 0 < abs(weight) < math.inf or abs(weight) > limit:
         most = "" if limit == math.inf else f" and at most {limit:g}"
@@ -481,9 +522,11 @@ def _check_weight(weight: float, limit: float, of: str) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    try:
+        is_finite = isinstance(value, Real) and math.isfinite(float(value))
+    except OverflowError:  # a whole number of hundreds of digits
         return False
-    return math.isfinite(float(value))
+    return is_finite and not isinstance(value, bool)
 
 
 def _quoted(name: str, plain: re.Pattern[str] = _NAME) -> str:

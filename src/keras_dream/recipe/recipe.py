@@ -7,7 +7,7 @@ two models.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -17,7 +17,7 @@ from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, read_part
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
-from keras_dream.recipe.settings import Settings, canonical_json
+from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
 # published algorithms comes near them. What is possible but long is the budget's
@@ -25,8 +25,6 @@ from keras_dream.recipe.settings import Settings, canonical_json
 MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
-
-_Real = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _text_of(part: Part) -> str:
@@ -37,7 +35,10 @@ def _part_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
     """Returns the annotations of a union of parts, read and written as text."""
     return (
         Field(discriminator="name"),
-        BeforeValidator(lambda value: read_part(value, kinds, setting)),
+        BeforeValidator(
+            lambda value: read_part(value, kinds, setting),
+            json_schema_input_type=Union[str, *kinds],
+        ),
         PlainSerializer(_text_of, return_type=str),
     )
 
@@ -48,7 +49,7 @@ class Recipe(Settings):
     The defaults are those of the preset `default`, our own best-looking dream.
     """
 
-    def __init__(self, **values: Any):  # objectives and parts also as text
+    def __init__(self, /, **values: Any):  # objectives and parts also as text
         super().__init__(**values)
 
     schema_number: Literal[1] = Field(
@@ -73,9 +74,10 @@ class Recipe(Settings):
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),
-        description="how a layer's activations become its loss: squares inside the "
-        "border over the full size, mean of squares, mean, half the sum of squares, or "
-        "softmax_mean(temperature=1), where the strongest cells count most",
+        description="how a layer's activations become its loss: l2 (squares inside the "
+        "border over the full size), l2_mean (mean of squares), mean, half_sum (half "
+        "the sum of squares), or softmax_mean(temperature=1), where the strongest "
+        "cells count most; class scores are averaged instead",
     )
     border: int = Field(
         default=0,
@@ -88,10 +90,10 @@ class Recipe(Settings):
     )
     optimizer: Annotated[Optimizer, *_part_field(OPTIMIZERS, "optimizer")] = Field(
         default=Sgd(),
-        description="how a gradient becomes a step: along it, or "
+        description="how a gradient becomes a step: sgd, a step along it, or "
         "adam(beta1=0.9, beta2=0.999)",
     )
-    step_size: _Real = Field(
+    step_size: FiniteFloat = Field(
         default=0.0025,
         gt=0,
         le=1e6,
@@ -109,7 +111,7 @@ class Recipe(Settings):
         le=MOST_OCTAVES_ABOVE,
         description="sizes beyond the picture's own; the result is resized back",
     )
-    octave_scale: _Real = Field(
+    octave_scale: FiniteFloat = Field(
         default=1.4,
         gt=1,
         le=16,
@@ -122,13 +124,13 @@ class Recipe(Settings):
     )
     small_octaves: Literal["skip", "run"] = Field(
         default="skip",
-        description="an octave where a layer's loss has no cells: skip it, or run it "
-        "as published",
+        description="what to do with an octave so small that a layer has no cells "
+        "inside the border: skip it, or run it without effect, as published",
     )
     normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
         default="mean_abs", description="what the gradient is divided by"
     )
-    epsilon: _Real | None = Field(
+    epsilon: FiniteFloat | None = Field(
         default=None,
         ge=0,
         le=1e6,
@@ -144,7 +146,7 @@ class Recipe(Settings):
     clamp: bool = Field(
         default=True, description="keep the image within [0, 1] after each step"
     )
-    max_loss: _Real | None = Field(
+    max_loss: FiniteFloat | None = Field(
         default=None, ge=-1e30, le=1e30, description="a loss above this ends the octave"
     )
     max_loss_rule: Literal["before", "after"] = Field(
@@ -171,7 +173,8 @@ class Recipe(Settings):
             return values
         fields = dict(cast("dict[str, Any]", values))
         objective = fields.get("objective")
-        if isinstance(objective, str) and objective.strip() == "default":
+        text = objective.text if isinstance(objective, Objective) else objective
+        if isinstance(text, str) and text.strip() == "default":
             fields["objective"] = None
         if "layers" not in fields:
             return fields

@@ -11,12 +11,24 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from keras_dream.errors import InputError, SettingError, nearest, short_repr
 
 LONGEST_TEXT = 10_000
+
+# -0.0 becomes 0.0: equal recipes must have equal hashes.
+FiniteFloat = Annotated[
+    float, Field(allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)
+]
 
 
 def pop_keys(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -33,7 +45,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
-    def __init__(self, **values: Any):
+    def __init__(self, /, **values: Any):
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -10,6 +10,7 @@ reads the files.
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -74,6 +75,12 @@ def recorded(path: Path) -> Hashes | None:
     if row is None or row.stamp != stamp_of(path):
         return None
     return Hashes(row.sha256, row.md5)
+
+
+def last_recorded(path: Path) -> Hashes | None:
+    """Returns the hashes in the table, even if the file has changed since."""
+    row = _table().get(str(path.absolute()))
+    return None if row is None else Hashes(row.sha256, row.md5)
 
 
 def record(path: Path, hashes: Hashes) -> None:
@@ -146,7 +153,8 @@ def _change(path: Path, row: _Row | None) -> None:
     with contextlib.suppress(OSError, DreamError):
         home().mkdir(parents=True, exist_ok=True)
         with locked(home() / FILE, patience=PATIENCE):
-            table = {p: old for p, old in _table().items() if Path(p).exists()}
+            # Not Path.exists, which raises for a name that the system refuses.
+            table = {p: old for p, old in _table().items() if os.path.exists(p)}  # noqa: PTH110
             table.pop(str(path.absolute()), None)
             if row is not None:
                 table[str(path.absolute())] = row

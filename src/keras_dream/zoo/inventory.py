@@ -89,8 +89,9 @@ def verify(entry: Entry) -> Iterator[Finding]:
         yield _verify_file(source, path)
     for path in lowered_cache.copies(entry.name):
         with contextlib.suppress(OSError):
-            if lowered_cache.is_sound(path):
-                yield Finding(path, "ok", "lowered copy")
+            is_sound = lowered_cache.is_sound(path)
+            if is_sound is not False:
+                yield Finding(path, "ok" if is_sound else "unknown", "lowered copy")
                 continue
             cache.forget(path)  # first: one that cannot be removed is not used again
             path.unlink(missing_ok=True)

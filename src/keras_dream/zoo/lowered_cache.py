@@ -105,13 +105,16 @@ def copies(name: str) -> list[Path]:
     return paths
 
 
-def is_sound(path: Path) -> bool:
-    """Reads a copy and returns whether it is as it was written.
+def is_sound(path: Path) -> bool | None:
+    """Reads a copy and returns whether it is as it was written; None if not recorded.
 
     Raises:
         OSError: If it cannot be read.
     """
-    return cache.recorded(path) == cache.compute_hashes(path)
+    written, hashes = cache.last_recorded(path), cache.compute_hashes(path)
+    if written == hashes:
+        cache.record(path, hashes)  # it may have been copied or touched since
+    return None if written is None else written == hashes
 
 
 def _is_harmless(failure: Exception) -> bool:

@@ -10,7 +10,7 @@ from keras_dream.backend import load as backends
 from keras_dream.errors import NetworkError, SettingError, WeightsError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
-from keras_dream.recipe.objectives import Class
+from keras_dream.recipe.objectives import PREPROCESSINGS, Class
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import catalogue, load, user_models
@@ -47,6 +47,14 @@ class Network:
     classifier: bool = False
 
     def __post_init__(self) -> None:
+        if self.source is None or not isinstance(
+            self.weights, str | os.PathLike | None
+        ):
+            raise NetworkError(
+                "A network must be a name, a file or a model, and its weights a path",
+                received=f"{short_repr(self.source)}, {short_repr(self.weights)}",
+                hint="see `dream networks`",
+            )
         if self.is_named:
             catalogue.entry(self.source)
             if self.preprocessing is not None:
@@ -55,6 +63,12 @@ class Network:
                     received=f"{self.preprocessing!r} for {self.source}",
                     hint="leave it out: it belongs to the weights",
                 )
+        elif self.preprocessing not in (None, *PREPROCESSINGS):
+            raise NetworkError(
+                f"The preprocessing must be one of {', '.join(PREPROCESSINGS)}",
+                received=short_repr(self.preprocessing),
+                hint="state what the model was trained with",
+            )
         elif self.weights is not None:
             raise NetworkError(
                 "A weights file must be for a network that is given by name",

@@ -197,7 +197,8 @@ def load_model(model: Any, preprocessing: str | None) -> LoadedNetwork:
 
     Args:
         model: A `keras.Model`.
-        preprocessing: One of `inputs.STATED`, or None where the model has its own.
+        preprocessing: One of `recipe.objectives.PREPROCESSINGS`, or None where the
+            model has its own.
 
     Raises:
         NetworkError: If the model cannot be lowered or is no network for pictures.
