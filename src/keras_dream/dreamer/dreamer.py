@@ -237,8 +237,7 @@ class Dreamer:
         complete = recipe.small_octaves == "skip"
         joins = misfit is not None and not misfit.vanishes
         at_least = size if joins else (1, 1)
-        sizes = [g.smallest_size(complete=complete, at_least=at_least) for g in graphs]
-        height, width = (max(sides) for sides in zip(*sizes, strict=True))
+        height, width = _smallest_size(graphs, complete, at_least)
         needed = f"at least {width} × {height} pixels"
         hint = "try a larger picture"
         if any(graph.is_fixed for graph in graphs):
@@ -440,9 +439,16 @@ def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) ->
     """Returns the size that layers need which have nothing left, as a clause."""
     if not misfit.vanishes:
         return ""  # of unlike sizes: a smaller picture may fit as well
-    sizes = [g.smallest_size(complete=complete, at_least=(1, 1)) for g in graphs]
-    height, width = (max(sides) for sides in zip(*sizes, strict=True))
+    height, width = _smallest_size(graphs, complete, (1, 1))
     return f"; the layers need {width} × {height}"
+
+
+def _smallest_size(
+    graphs: Sequence[ObjectiveGraph], complete: bool, at_least: Size
+) -> Size:
+    """Returns the smallest size at which every network can be run, side by side."""
+    sizes = [g.smallest_size(complete=complete, at_least=at_least) for g in graphs]
+    return max(height for height, _ in sizes), max(width for _, width in sizes)
 
 
 def _has_layers(objective: NetworkObjective) -> bool:

@@ -7,11 +7,11 @@ the parameters through `Surface.image`, by the backend's own differentiation.
 import abc
 import functools
 import math
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import Field
 
-from keras_dream.parts.part import Part
+from keras_dream.parts.part import Array, Arrays, Part
 from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from keras_dream.backend.protocol import Backend
 
-Array = Any  # of the backend
 Size = tuple[int, int]  # (height, width) in pixels
-Arrays = tuple[Array, ...]
 
 
 class Surface(abc.ABC):

@@ -4,17 +4,15 @@ A loss is called with a feature map, the recipe's border in cells, and the backe
 returns a scalar of the backend.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import Field
 
-from keras_dream.parts.part import Part
+from keras_dream.parts.part import Array, Part
 from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
-
-Array = Any  # of the backend
 
 
 def _interior(backend: "Backend", features: Array, border: int) -> Array:

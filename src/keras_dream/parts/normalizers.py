@@ -1,13 +1,12 @@
 """What a gradient is divided by before a step."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_dream.parts.part import Array
 
 if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
-
-
-Array = Any  # of the backend
 
 
 def _mean_abs(backend: "Backend", gradient: Array, epsilon: float) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from keras_dream.parts.part import Part
+from keras_dream.parts.part import Array, Arrays, Part
 from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 
 State = Any
-Array = Any
-Arrays = tuple[Array, ...]
 _Share = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 
 

@@ -11,6 +11,9 @@ from typing import Any, cast
 from keras_dream.errors import SettingError, short_repr
 from keras_dream.recipe.settings import Settings
 
+Array = Any  # of the backend, which is not imported to read a recipe
+Arrays = tuple[Array, ...]
+
 
 class Part(Settings):
     """A part of a recipe; a subclass has its parameters as fields.
