@@ -62,6 +62,19 @@ def _power(scale: float, exponent: int) -> float:
         return math.inf
 
 
+def fitted(size: Size, longest: int | None) -> Size:
+    """Returns a size of the same proportions whose longest side is `longest` pixels.
+
+    Args:
+        size: (height, width) in pixels.
+        longest: Pixels; None for the size itself.
+    """
+    if longest is None or max(size) == longest:
+        return size
+    height, width = (max(1, round(side * longest / max(size))) for side in size)
+    return height, width
+
+
 def jitter_offsets(
     seed: int, octave: int, steps: int, jitter: int
 ) -> NDArray[np.int64]:
@@ -120,3 +133,26 @@ def _lanczos(n_in: int, n_out: int, *, radius: int = 3) -> Taps:
     weights = np.where(inside, weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
     return cells.clip(0, n_in - 1), weights.astype(np.float32)
+
+
+def resample(
+    image: NDArray[np.float32], size: Size, *, method: Resampling = "lanczos3"
+) -> NDArray[np.float32]:
+    """Returns an image at another size, computed on the host.
+
+    Args:
+        image: float32 (height, width, channels).
+        size: (height, width) in pixels.
+        method: As for `taps`.
+    """
+    for axis in (0, 1):
+        if image.shape[axis] == size[axis]:
+            continue
+        cells, weights = taps(image.shape[axis], size[axis], method)
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        total = np.zeros((), np.float32)
+        for tap in range(cells.shape[1]):
+            weight = weights[:, tap].reshape(shape)
+            total = total + image.take(cells[:, tap], axis) * weight
+        image = total
+    return np.ascontiguousarray(image)
