@@ -98,7 +98,7 @@ def test_none_for_every_optional_setting():
             else:
                 kept = getattr(model(), setting.name)
                 if kept == "none":
-                    continue  # `none` is one of its words
+                    continue  # `none` is one of its words, or no parts
                 with pytest.raises(SettingError):
                     model.of({setting.name: None})
     assert Recipe.of({"normalizer": "none"}).normalizer == "none"

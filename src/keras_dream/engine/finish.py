@@ -7,14 +7,18 @@ it that a recipe does not ask for is computed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
-from keras_dream.parts.colors import PictureOf, blurred
+from keras_dream.parts.colors import blurred
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from keras_dream.parts.colors import PictureOf
 
 DETAIL_RADIUS = 3.0
 """What is finer than this standard deviation in pixels is detail for `keep_detail`."""
@@ -62,7 +66,7 @@ def finish(
     photo: Picture,
     recipe: Recipe,
     *,
-    picture: PictureOf,
+    picture: "PictureOf",
 ) -> Picture:
     """Returns the finished dream.
 
@@ -100,7 +104,7 @@ def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:
 
 
 def _colored(
-    original: np.ndarray, image: np.ndarray, recipe: Recipe, picture: PictureOf
+    original: np.ndarray, image: np.ndarray, recipe: Recipe, picture: "PictureOf"
 ) -> np.ndarray:
     """Returns a dream after the treatments of its detail and colours, and its blend."""
     if recipe.keep_detail:
