@@ -6,7 +6,7 @@ it that a recipe does not ask for is computed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,41 +52,39 @@ def at_size(picture: Picture, recipe: Recipe) -> Picture:
     if size == own:
         return picture
     alpha = picture.alpha
-    return Picture(
-        np.clip(resample(picture.pixels, size), 0, 1),
-        None
-        if alpha is None
-        else np.clip(resample(alpha[..., None], size), 0, 1)[..., 0],
-        picture.name,
-    )
+    if alpha is not None:
+        alpha = np.clip(resample(alpha[..., None], size), 0, 1)[..., 0]
+    pixels = np.clip(resample(picture.pixels, size), 0, 1)
+    return replace(picture, pixels=pixels, alpha=alpha)
 
 
 def finish(
     dream: Unfinished,
-    photo: Picture,
     recipe: Recipe,
     *,
+    photo: Picture,
+    original: Picture,
     picture: "PictureOf",
 ) -> Picture:
     """Returns the finished dream.
 
     Args:
         dream: The dream as its last step left it.
-        photo: The photo as it was read, at its own size.
         recipe: Its settings `size`, `full_size` and those in `FINISHING` are used.
+        photo: The photo as it was read.
+        original: The photo at the size at which it was dreamed.
         picture: Returns the pixels of a file that the recipe names.
 
     Returns:
         Pixels and alpha; the pixels are not clipped where nothing is asked for.
     """
-    original = at_size(photo, recipe)
     image = with_strengths(dream, recipe)
     if recipe.full_size and original is not photo:
         size = (photo.pixels.shape[0], photo.pixels.shape[1])
         image = photo.pixels + resample(image - original.pixels, size)
         original = photo
     image = _colored(original.pixels, image, recipe, picture)
-    return Picture(image, original.alpha, photo.name)
+    return replace(original, pixels=image)
 
 
 def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:
