@@ -55,7 +55,7 @@ BAD = [
     ("seed", 2**63),
     ("loss", "l3"),
     ("loss", "none"),
-    ("loss", "softmax_mean(temperature)"),
+    ("loss", "softmax_mean(1, 2)"),
     ("optimizer", "adm"),
     ("canvas", 3),
     ("detail", None),
