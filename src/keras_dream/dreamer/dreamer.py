@@ -25,16 +25,13 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
-from keras_dream.pictures.picture import (
-    Picture,
-    as_picture,
-    check_image,
-    read_picture,
-)
-from keras_dream.recipe.objectives import Layer, NetworkObjective
+from keras_dream.parts.transforms import View
+from keras_dream.pictures.picture import Picture, as_picture, check_image, read_picture
+from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
@@ -302,6 +299,7 @@ class Dreamer:
                 hint="resize it",
             )
         octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
+        notices = (*source.notices, *notices)
         strongest = self._ensemble.strongest(recipe, image)
         start_sha256 = "" if start is None else Picture(start).sha256
 
@@ -316,8 +314,9 @@ class Dreamer:
             unfinished = Unfinished(image, octaves)
             finished = finish(
                 unfinished,
-                source,
                 recipe,
+                photo=source,
+                original=picture,
                 picture=lambda file: read_picture(file.name).pixels,
             )
             kept = unfinished if keep_octaves else None
@@ -327,7 +326,7 @@ class Dreamer:
             image,
             octaves,
             recipe,
-            gradient=self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
             backend=self._backend,
             result=result,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
@@ -392,7 +391,8 @@ class Dreamer:
             raise self._refusal(graphs, size, recipe, misfit)
         strongest = self._ensemble.strongest(recipe, image)
         gradient = self._ensemble.gradient(recipe, strongest)
-        loss, image_gradient = gradient(self._backend.image(image), size)
+        held = self._backend.image(image)
+        loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
 
     def features(

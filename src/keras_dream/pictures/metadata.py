@@ -120,10 +120,15 @@ def _kept(values: Mapping[int, Any], tags: Mapping[int, str]) -> dict[int, Any]:
         if isinstance(value, str) and value.strip("\0 "):
             # Pillow reads bytes as Latin-1, and would write other than ASCII as "?".
             kept[tag] = value.strip("\0 ").encode("latin-1")[:_LONGEST_VALUE]
-        elif isinstance(value, int | TiffImagePlugin.IFDRational):
-            if math.isfinite(value) and 0 <= value < 2**31:
-                kept[tag] = value
+        elif _is_number(value):
+            kept[tag] = value
     return kept
+
+
+def _is_number(value: Any) -> bool:
+    # 0/0 is a rational that is not a number.
+    kinds = (int, TiffImagePlugin.IFDRational)
+    return isinstance(value, kinds) and math.isfinite(value) and 0 <= value < 2**31
 
 
 def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, Any]:

@@ -233,9 +233,9 @@ class Recipe(Settings):
     )
     colors: Annotated[tuple[Color, ...], *_chain_field(COLORS, "colors")] = Field(
         default=(),
-        description="what is done to the dream's colours, one after the other: chroma "
-        "(gain=1.5), chroma_limit(limit=0.12), defringe(radius=4), contrast_lock"
-        "(radius=0), histogram (the photo's), palette(guide.jpg, amount=1), "
+        description="what is done to the dream's colours, one after the other, such as "
+        "'soft_clip + chroma(gain=1.5)': chroma, chroma_limit(limit=0.12), "
+        "defringe(radius=4), contrast_lock(radius=0), histogram (the photo's), "
         "decorrelate(amount=0.5), soft_clip(hardness=3)",
     )
     keep_colors: bool = Field(
