@@ -8,7 +8,7 @@ names. It returns a new image in [0, 1]. Everything is computed on the host.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import Field, model_validator
 
 from keras_dream.errors import SettingError
 from keras_dream.parts.part import Part
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 
 _Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 _Radius = Annotated[FiniteFloat, Field(ge=0, le=10_000)]
-_File = Annotated[
-    FileRef,
-    BeforeValidator(
-        lambda value: FileRef.read(value) if isinstance(value, str) else value
-    ),
-    PlainSerializer(str, return_type=str),
-]
 
 
 class Chroma(Part):
@@ -175,7 +168,7 @@ class Palette(Part):
     """
 
     name: Literal["palette"] = "palette"
-    file: _File = Field(description="the guide picture")
+    file: FileRef = Field(description="the guide picture")
     amount: _Share = Field(
         default=1.0, description="from 0, the dream's own colours, to 1, the guide's"
     )
