@@ -26,10 +26,11 @@ from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.transforms import View
 from keras_dream.pictures.picture import Picture, as_picture, check_image
-from keras_dream.recipe.objectives import Layer, NetworkObjective
+from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of

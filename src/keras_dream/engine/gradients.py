@@ -13,7 +13,8 @@ from keras_dream.graph.program import Program
 from keras_dream.parts.losses import Loss
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Chain, View
-from keras_dream.recipe.objectives import Class, Layer, NetworkObjective
+from keras_dream.recipe.objectives import NetworkObjective
+from keras_dream.recipe.targets import Class, Layer, Target
 
 
 class Gradient(Protocol):
@@ -211,11 +212,17 @@ def resolve(graph: Graph, objective: NetworkObjective) -> tuple[Goal, ...]:
 
 
 def _goal(
-    graph: Graph, channels: Mapping[str, int], weight: float, target: Layer | Class
+    graph: Graph, channels: Mapping[str, int], weight: float, target: Target
 ) -> Goal:
     if isinstance(target, Class):
         number = graph.class_number(target.name)
         return Goal(weight, str(graph.classifier), (number,), is_class=True)
+    if not isinstance(target, Layer):
+        raise ObjectiveError(
+            "An objective must be made of layers and classes in this version",
+            received=target.text,
+            hint="leave it out",
+        )
     node = graph.node_of(target.layer)
     count = channels[node]
     if target.channels and target.channels[-1] >= count:
