@@ -13,6 +13,13 @@ Size = tuple[int, int]  # (height, width) in pixels
 Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 Resampling = Literal["lanczos3", "linear", "linear_corners"]
 OctaveSizes = Literal["direct", "chained"]
+Wrap = Literal["none", "horizontal", "both"]
+WRAPPED_AXES: dict[Wrap, tuple[int, ...]] = {
+    "none": (),
+    "horizontal": (1,),
+    "both": (0, 1),
+}
+"""The axes whose two edges belong together: 0 is down, 1 is across."""
 
 
 def octave_sizes(
@@ -123,3 +130,16 @@ def _lanczos(n_in: int, n_out: int, *, wrap: bool, radius: int = 3) -> Taps:
     weights = np.where(inside & (np.abs(distance) < radius), weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
     return cells % n_in if wrap else cells.clip(0, n_in - 1), weights.astype(np.float32)
+
+
+def cosines_of_latitude(height: int) -> NDArray[np.float32]:
+    """Returns how large a pixel of each row is on a sphere, the equator's being 1.
+
+    Args:
+        height: Rows of an equirectangular panorama, from pole to pole.
+
+    Returns:
+        float32 (height,): the cosine of the latitude of each row's middle.
+    """
+    rows = (np.arange(height, dtype=np.float64) + 0.5) / height
+    return np.sin(np.pi * rows).astype(np.float32)

@@ -2,18 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from keras_dream.errors import NetworkError
+from keras_dream.geometry import WRAPPED_AXES, Wrap
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Crop, Node, Opaque, Operation, Pad, Window
 
-WrapKind = Literal["none", "horizontal", "both"]
-AXES: dict[str, tuple[int, ...]] = {"none": (), "horizontal": (1,), "both": (0, 1)}
-"""Which axes wrap: 0 is down, 1 is across."""
 
-
-def on_torus(graph: Graph, wrap: WrapKind) -> Graph:
+def on_torus(graph: Graph, wrap: Wrap) -> Graph:
     """Returns a graph whose windows look beyond an edge at the opposite one.
 
     A window that is not padded by itself ("valid") sees beyond the edge, too, so that
@@ -28,7 +24,7 @@ def on_torus(graph: Graph, wrap: WrapKind) -> Graph:
     Raises:
         NetworkError: If a layer stays Keras' own, whose padding is not known.
     """
-    axes = AXES[wrap]
+    axes = WRAPPED_AXES[wrap]
     if not axes:
         return graph
     nodes = [new for op in graph.operations for new in _wrapped(op, axes)]
@@ -46,7 +42,9 @@ def _wrapped(op: Operation, axes: Sequence[int]) -> tuple[Node, ...]:
     if isinstance(op, Pad | Crop):
         rewrite = _shifted
     elif isinstance(op, Window):
-        is_cell = all(op.window[a] == 1 and op.padding((1, 1))[2 * a] == 0 for a in axes)
+        is_cell = all(
+            op.window[a] == 1 and op.padding((1, 1))[2 * a] == 0 for a in axes
+        )
         rewrite = None if is_cell else _window
     return (op.node,) if rewrite is None else rewrite(op, axes)
 
