@@ -17,6 +17,7 @@ from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
+from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
@@ -231,6 +232,23 @@ class Recipe(Settings):
                 hint="set border to 0",
             )
         return self
+
+    @classmethod
+    def read(cls, text: str) -> "Recipe":
+        """Builds a recipe from JSON text, which is untrusted.
+
+        Raises:
+            SettingError: As for `Settings.read`, or if a file in it is not a plain name
+                with its sha256.
+        """
+        recipe = super().read(text)
+        check_untrusted(recipe.files)
+        return recipe
+
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """Every file that its settings name, each once."""
+        return tuple(dict.fromkeys(files_of(self)))
 
     def but(self, **changes: Any) -> "Recipe":
         """Returns a copy with some settings changed, validated.
