@@ -14,6 +14,7 @@ from keras_dream.engine import loop
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
+from keras_dream.engine.regions import step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
@@ -26,7 +27,13 @@ from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.transforms import View
-from keras_dream.pictures.picture import Picture, as_picture, check_image, read_picture
+from keras_dream.pictures.picture import (
+    Picture,
+    as_picture,
+    check_image,
+    read_picture,
+)
+from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -290,7 +297,7 @@ class Dreamer:
         source = as_picture(photo)
         recipe = self.complete(as_recipe(recipe))
         picture = at_size(source, recipe)
-        image = picture.pixels if start is None else start
+        image = seamless(picture.pixels, recipe.wrap) if start is None else start
         check_image(image)
         if image.shape != picture.pixels.shape:
             raise InputError(
@@ -330,6 +337,7 @@ class Dreamer:
             backend=self._backend,
             result=result,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
+            weights=step_weights(recipe, self._backend),
         )
 
     def dream(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, cast
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from keras_dream.errors import SettingError, short_repr
+from keras_dream.geometry import Wrap
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.colors import COLORS, Color
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
@@ -249,6 +250,12 @@ class Recipe(Settings):
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
     )
+    wrap: Wrap = Field(
+        default="none",
+        description="which edges belong together: both for a texture that tiles, "
+        "horizontal for a panorama of 360 degrees, whose steps are smaller towards "
+        "its poles",
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**63, description="seed of the random shifts"
     )
@@ -286,6 +293,16 @@ class Recipe(Settings):
                 "cannot be compared",
                 received=f"{self.max_loss:g} with {count} networks",
                 hint="set max_loss to none, or leave the other networks out",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_wrap(self) -> "Recipe":
+        if self.wrap != "none" and self.border:
+            raise SettingError(
+                "A dream whose edges belong together must have no border",
+                received=f"wrap={self.wrap} with border={self.border}",
+                hint="set border to 0",
             )
         return self
 
