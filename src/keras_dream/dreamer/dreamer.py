@@ -29,6 +29,7 @@ from keras_dream.recipe.objectives import Layer, NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
@@ -498,7 +499,7 @@ def dream(
         raise SettingError(
             "A setting must be one that exists",
             received=repr(unknown[0]),
-            hint=nearest(unknown[0], names),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
         )
     dreamer = Dreamer.of(
         chosen := as_recipe(recipe).but(**settings),

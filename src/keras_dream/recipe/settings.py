@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from keras_dream.errors import InputError, SettingError, nearest, short_repr
+from keras_dream.recipe.synonyms import setting_advice
 
 LONGEST_TEXT = 10_000
 
@@ -150,7 +151,8 @@ def _translated(error: ValidationError, model: type[BaseModel]) -> InputError:
         return SettingError(
             "A setting must be one that exists",
             received=short_repr(name),
-            hint=nearest(name, model.model_fields),
+            hint=setting_advice(name, model.model_fields)
+            or nearest(name, model.model_fields),
         )
     words = _words(field)
     choices = _choices(field)
