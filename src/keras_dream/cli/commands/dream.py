@@ -72,21 +72,12 @@ def dream(
     from keras_dream.recipe.presets import preset as preset_of
 
     names, several = photos_of(photos)
-    if STANDARD in names and several:
-        raise InputError(
-            "Standard input must be the only photo",
-            received=f"it and {len(names) - 1} more",
-            hint="leave - out, or name nothing else",
-        )
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
     over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
     if recipe is not None and preset != "default":
         _check_preset(preset, recipe, over)
-    if out is None and names == [STANDARD]:
-        out = STANDARD
-    if out == STANDARD and not several:
-        _check_output(json=json)
+    out = STANDARD if out is None and names == [STANDARD] else out
     folder = folder_of(out, several=several)
     request = Request(
         photo=names[0],
@@ -101,14 +92,27 @@ def dream(
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )
+    return _run(request, names if several else [], quiet=quiet, json=json)
+
+
+def _run(request: Request, photos: list[str], *, quiet: bool, json: bool) -> int:
+    """Dreams the request's photo, or several in its place."""
 
     def reporter() -> Reporter:
         return reporter_for(quiet=quiet, json=json)
 
-    if several:
-        requests = [replace(request, photo=name) for name in names]
+    if STANDARD in photos:
+        raise InputError(
+            "Standard input must be the only photo",
+            received=f"it and {len(photos) - 1} more",
+            hint="leave - out, or name nothing else",
+        )
+    if request.out == STANDARD:
+        _check_output(json=json)
+    if photos:
+        requests = [replace(request, photo=name) for name in photos]
         return run_dreams(requests, reporter, json=json)
-    if names != [STANDARD]:
+    if request.photo != STANDARD:
         return run_dream(request, reporter()).exit_code
     with tempfile.TemporaryDirectory(prefix="dream-") as temporary:
         photo = read_standard_input(Path(temporary))
