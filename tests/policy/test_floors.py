@@ -18,6 +18,7 @@ FLOORS = {
     "backend": 1,
     "recipe.synonyms": 1,
     "recipe.settings": 2,
+    "recipe.files": 2,  # parts have files, too
     "parts": 3,
     "recipe": 4,
     "pictures": 4,
