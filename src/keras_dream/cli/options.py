@@ -1,7 +1,7 @@
 """The options that several commands have."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from cyclopts import Group, Parameter
 
@@ -43,6 +43,7 @@ def _as_text(_: Any, tokens: Any) -> str:
 _TEXT = Parameter(
     converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
 )
+_COUNT = Parameter.combine(_TEXT, Parameter(metavar="COUNT", show_choices=False))
 
 
 class _Flags(Recipe):
@@ -52,6 +53,9 @@ class _Flags(Recipe):
     loss: Annotated[Loss, _TEXT] = cast("Any", Recipe.model_fields["loss"])
     objective: Annotated[Objective | None, _TEXT] = cast(
         "Any", Recipe.model_fields["objective"]
+    )
+    octaves: Annotated[int | Literal["auto"], _COUNT] = cast(
+        "Any", Recipe.model_fields["octaves"]
     )
     optimizer: Annotated[Optimizer, _TEXT] = cast(
         "Any", Recipe.model_fields["optimizer"]
