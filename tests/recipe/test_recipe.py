@@ -8,10 +8,10 @@ from hypothesis import given, strategies as st
 
 from keras_dream.errors import InputError, ObjectiveError, SettingError
 from keras_dream.parts.normalizers import EPSILONS
-from keras_dream.recipe.objectives import Class, Layer
 from keras_dream.recipe.presets import preset, presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import settings
+from keras_dream.recipe.targets import Class, Layer
 
 
 def one_sentence(error) -> str:
@@ -55,7 +55,7 @@ BAD = [
     ("seed", 2**63),
     ("loss", "l3"),
     ("loss", "none"),
-    ("loss", "softmax_mean(temperature)"),
+    ("loss", "softmax_mean(1, 2)"),
     ("optimizer", "adm"),
     ("canvas", 3),
     ("detail", None),

@@ -45,7 +45,7 @@ app = App(
     help_format="plaintext",
     version=_version,
     default_command=dream,
-    group_commands=Group("Commands", sort_key=9),
+    group_commands=Group("Commands", sort_key=10),
     print_error=False,
     exit_on_error=False,
     suppress_keyboard_interrupt=False,  # `main` handles it

@@ -1,20 +1,33 @@
 """The options that several commands have."""
 
+import typing
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
+from pydantic import create_model
+from pydantic.fields import FieldInfo
 
-from keras_dream.parts.canvases import Canvas
-from keras_dream.parts.losses import Loss
-from keras_dream.parts.optimizers import Optimizer
-from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 RECIPE = Group("Recipe: what decides the dream", sort_key=3)
-RUN = Group("Run settings: how it is computed", sort_key=4)
+RUN = Group("Run settings: how it is computed", sort_key=9)
+
+_GROUPS = {
+    Group("What: the objective", sort_key=4): "objective loss border",
+    Group("Where and from what: mask, start, canvas", sort_key=5): "mask regions wrap "
+    "start canvas transparency",
+    Group("Steps", sort_key=6): "steps step_size optimizer normalizer epsilon filters "
+    "transforms jitter clamp stop max_loss max_loss_rule",
+    Group("Octaves: the sizes", sort_key=7): "octaves octave_scale octaves_above "
+    "per_octave detail octave_sizes small_octaves resampling",
+    Group("Strength and colour", sort_key=8): "strength blend keep_colors colors size "
+    "full_size",
+}
+GROUPS = {name: group for group, names in _GROUPS.items() for name in names.split()}
+"""Under which title of the help page a setting stands; all others under `RECIPE`."""
 
 _SWITCH = Parameter(negative=(), show_default=False)
 _SEVERAL = Parameter(negative=(), show_default=False)
@@ -39,30 +52,64 @@ def _as_text(_: Any, tokens: Any) -> str:
     return tokens[0].value
 
 
+def _as_texts(_: Any, tokens: Any) -> tuple[str, ...]:
+    return tuple(token.value for token in tokens)
+
+
 # The recipe reads these from text itself: an objective, and parts with parameters.
 _TEXT = Parameter(
-    converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
+    converter=_as_text,
+    accepts_keys=False,
+    n_tokens=1,
+    negative=(),
+    metavar="TEXT",
+    show_choices=False,
 )
-_COUNT = Parameter.combine(_TEXT, Parameter(metavar="COUNT", show_choices=False))
+_TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
+_ALIASES = {"regions": "--region"}
+_PLAIN = (int, float, str, bool, type(None))
 
 
-class _Flags(Recipe):
-    """The recipe as flags."""
+def _is_plain(kind: Any) -> bool:
+    """Tells whether cyclopts reads a type by itself: numbers, words, choices."""
+    if typing.get_origin(kind) in (typing.Annotated, typing.Literal):
+        kind = typing.get_args(kind)[0]
+        return isinstance(kind, str | int) or _is_plain(kind)
+    parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    if len(parts) > 1:  # a number or a word: the recipe refuses in one sentence
+        return False
+    return all(map(_is_plain, parts)) if parts else kind in _PLAIN
 
-    canvas: Annotated[Canvas, _TEXT] = cast("Any", Recipe.model_fields["canvas"])
-    loss: Annotated[Loss, _TEXT] = cast("Any", Recipe.model_fields["loss"])
-    objective: Annotated[Objective | None, _TEXT] = cast(
-        "Any", Recipe.model_fields["objective"]
+
+def _flag(name: str, field: FieldInfo) -> Any:
+    """Returns the annotation of a setting as a flag."""
+    parameters = [Parameter(group=GROUPS.get(name, RECIPE))]
+    kind: Any = field.annotation
+    if name == "schema_number":
+        parameters.append(Parameter(show=False))
+    elif kind == tuple[str, ...]:
+        parameters.append(_TEXTS)
+    elif not _is_plain(kind):
+        parameters.append(_TEXT)
+    if name in _ALIASES:
+        parameters.append(Parameter(alias=_ALIASES[name]))
+    return Annotated[kind, *parameters]
+
+
+if TYPE_CHECKING:
+    _Flags = Recipe
+else:
+    _Flags = create_model(
+        "_Flags",
+        __base__=Recipe,
+        **{
+            name: (_flag(name, field), field)
+            for name, field in Recipe.model_fields.items()
+        },
     )
-    octaves: Annotated[int | Literal["auto"], _COUNT] = cast(
-        "Any", Recipe.model_fields["octaves"]
-    )
-    optimizer: Annotated[Optimizer, _TEXT] = cast(
-        "Any", Recipe.model_fields["optimizer"]
-    )
-
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
+"""The recipe as flags."""
 
 
 def split(patterns: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from keras_dream.errors import SettingError, short_repr
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
-from keras_dream.parts.part import Part, read_part
+from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
@@ -40,6 +40,20 @@ def _part_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
             json_schema_input_type=Union[str, *kinds],
         ),
         PlainSerializer(_text_of, return_type=str),
+    )
+
+
+def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
+    """Returns the annotations of a tuple of parts, read and written as one text.
+
+    The field is declared as `Annotated[tuple[Kind, ...], *_chain_field(KINDS, "name")]`
+    with the default `()`.
+    """
+    return (
+        BeforeValidator(
+            lambda value: read_chain(value, kinds, setting), json_schema_input_type=str
+        ),
+        PlainSerializer(chain_text, return_type=str),
     )
 
 

@@ -191,15 +191,22 @@ def _bare(field: FieldInfo) -> Any:
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    """Returns the values of a `Literal`, or the names of a union's parts."""
+    """Returns the values of a `Literal`, or the names of a union's or chain's parts."""
     kind = _bare(field)
     if typing.get_origin(kind) is Literal:
         return tuple(str(value) for value in typing.get_args(kind))
+    if _is_chain(field):
+        kind = typing.get_args(kind)[0]
     return tuple(
         str(part.model_fields["name"].default)
-        for part in typing.get_args(kind)
+        for part in typing.get_args(kind) or (kind,)
         if isinstance(part, type) and issubclass(part, BaseModel)
     )
+
+
+def _is_chain(field: FieldInfo) -> bool:
+    """Tells whether a field is a tuple of parts."""
+    return typing.get_origin(_bare(field)) is tuple
 
 
 _WORDS: Mapping[Any, str] = {
@@ -214,6 +221,8 @@ def _words(field: FieldInfo) -> str:
     if (number := _number_or_word(field)) is not None:
         return number
     choices = _choices(field)
+    if choices and _is_chain(field):
+        return f"none, or a sum of {', '.join(choices)}"
     text = " | ".join(choices) if choices else _WORDS.get(_bare(field), "text")
     text += _bounds(field)
     if text == "text" and _bare(field) is str:
@@ -249,4 +258,4 @@ def _default_text(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, bool):
         return str(default).lower()
-    return "none" if default is None else str(default)
+    return "none" if default in (None, ()) else str(default)
