@@ -297,7 +297,9 @@ class Dreamer:
                 received=f"{image.shape} for {picture.pixels.shape}",
                 hint="resize it",
             )
-        octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
+        size = (image.shape[0], image.shape[1])
+        recipe = recipe.for_size(size)
+        octaves, notices = self.octaves(size, recipe)
         strongest = self._ensemble.strongest(recipe, image)
         start_sha256 = "" if start is None else Picture(start).sha256
 
