@@ -38,6 +38,7 @@ from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
@@ -305,7 +306,9 @@ class Dreamer:
                 received=f"{image.shape} for {picture.pixels.shape}",
                 hint="resize it",
             )
-        octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
+        size = (image.shape[0], image.shape[1])
+        recipe = recipe.for_size(size)
+        octaves, notices = self.octaves(size, recipe)
         notices = (*source.notices, *notices)
         strongest = self._ensemble.strongest(recipe, image)
         start_sha256 = "" if start is None else Picture(start).sha256
@@ -529,7 +532,7 @@ def dream(
         raise SettingError(
             "A setting must be one that exists",
             received=repr(unknown[0]),
-            hint=nearest(unknown[0], names),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
         )
     dreamer = Dreamer.of(
         chosen := as_recipe(recipe).but(**settings),
