@@ -53,8 +53,8 @@ def at_size(picture: Picture, recipe: Recipe) -> Picture:
         return picture
     alpha = picture.alpha
     if alpha is not None:
-        alpha = np.clip(resample(alpha[..., None], size), 0, 1)[..., 0]
-    pixels = np.clip(resample(picture.pixels, size), 0, 1)
+        alpha = resample(alpha[..., None], size, wrap=recipe.wrap)[..., 0].clip(0, 1)
+    pixels = resample(picture.pixels, size, wrap=recipe.wrap).clip(0, 1)
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
@@ -81,7 +81,8 @@ def finish(
     image = with_strengths(dream, recipe)
     if recipe.full_size and original is not photo:
         size = (photo.pixels.shape[0], photo.pixels.shape[1])
-        image = photo.pixels + resample(image - original.pixels, size)
+        change = resample(image - original.pixels, size, wrap=recipe.wrap)
+        image = photo.pixels + change
         original = photo
     image = _colored(original.pixels, image, recipe, picture)
     return replace(original, pixels=image)
