@@ -330,7 +330,14 @@ class Dreamer:
                 picture=lambda file: read_picture(file.name).pixels,
             )
             kept = unfinished if keep_octaves else None
-            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
+            return Dream(
+                finished.pixels,
+                finished.alpha,
+                recipe,
+                record,
+                exif=source.exif,
+                unfinished=kept,
+            )
 
         return loop.run(
             image,
