@@ -16,6 +16,7 @@ from keras_dream.errors import (
     short_repr,
 )
 from keras_dream.events import Loading, Notice, OctaveSize, Saved, Started, Stopped
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Request:
         notes: Whether recipe and record are saved in the result.
         yes: Whether the user agreed to long work.
         models: The model files that the recipe's names stand for.
+        files: Finds the other files that the recipe names, such as guides.
         before_download: Called before weights are downloaded, as for `Dreamer`.
         trust_model: Whether model files may be opened.
         most_steps: After how many steps to stop, or None.
@@ -63,6 +65,7 @@ class Request:
     notes: bool = True
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
+    files: Files = field(default_factory=Files)
     before_download: "BeforeDownload | None" = None
     trust_model: bool = False
     most_steps: int | None = None
@@ -141,6 +144,7 @@ def _checked(request: Request) -> Path:
     photo = check_file(request.photo, "A picture", error=PictureError)
     for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
         network_of(name, networks=request.networks).check()
+    request.files.check(request.recipe)
     out = default_output(photo) if request.out is None else request.out
     path = check_output(out, SUFFIXES)
     if path.exists() and path.samefile(photo):
@@ -181,6 +185,7 @@ def _dream(
             run=request.run,
             progress=download,
             before_download=request.before_download,
+            files=request.files,
         )
         octaves, notices = dreamer.octaves(size, request.recipe)
         if not request.yes:

@@ -6,10 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from keras_dream.cli.dream_run import Request, run_dream
-from keras_dream.cli.network_files import consent, recipe_settings
+from keras_dream.cli.network_files import consent, recipe_files, recipe_settings
 from keras_dream.cli.options import (
     FILES,
     Json,
+    Named,
     Out,
     Photo,
     Preset,
@@ -31,6 +32,7 @@ def dream(
     *,
     out: Out = None,
     weights: Weights = (),
+    file: Named = (),
     trust_model: Trust = False,
     notes: Annotated[bool, Parameter(group=FILES)] = True,
     yes: Yes = False,
@@ -47,6 +49,7 @@ def dream(
         photo: a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file
         out: the result, .png, .jpg, .webp or .tif [default: PHOTO-dream.png]
         weights: a weights file for the network; with several networks NETWORK=FILE
+        file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
         notes: save the recipe and the record in the result's metadata
         yes: allow a dream that may take hours, and downloads that only --recipe needs
@@ -71,6 +74,7 @@ def dream(
         notes=notes,
         yes=yes,
         models=models,
+        files=recipe_files(file, photo, recipe),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )
