@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Union, cast
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from keras_dream.errors import SettingError, short_repr
-from keras_dream.geometry import Wrap
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.colors import COLORS, Color
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
@@ -249,7 +248,7 @@ class Recipe(Settings):
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
     )
-    wrap: Wrap = Field(
+    wrap: Literal["none", "horizontal", "both"] = Field(
         default="none",
         description="which edges belong together: both for a texture that tiles, "
         "horizontal for a panorama of 360 degrees, whose steps are smaller towards "
