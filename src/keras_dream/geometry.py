@@ -13,6 +13,35 @@ Size = tuple[int, int]  # (height, width) in pixels
 Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 Resampling = Literal["lanczos3", "linear", "linear_corners"]
 OctaveSizes = Literal["direct", "chained"]
+Wrap = Literal["none", "horizontal", "both"]
+WRAPPED_AXES: dict[Wrap, tuple[int, ...]] = {
+    "none": (),
+    "horizontal": (1,),
+    "both": (0, 1),
+}
+"""The axes whose two edges belong together: 0 is down, 1 is across."""
+
+# The first octave of `octaves=auto`, in pixels. A motif is about as large as what a
+# network's deep layers see, some 100 to 200 pixels: at 250 it is half the picture.
+FIRST_SIDE = 250  # of the longer side, about
+LEAST_SIDE = 64  # of the shorter side: a strip gets fewer octaves
+
+
+def octave_count(size: Size, octave_scale: float, *, most: int) -> int:
+    """Returns how many octaves bring the first one to about `FIRST_SIDE` pixels.
+
+    The longer side counts, as it does in the size of a photograph: 4,000 pixels are
+    nine octaves of 1.4, the first of 271; 400 are two; up to 295 are one.
+
+    Args:
+        size: The picture's own (height, width) in pixels.
+        octave_scale: The factor between one size and the next, above 1.
+        most: The largest count.
+    """
+    each = math.log(octave_scale)
+    wanted = round(math.log(max(max(size) / FIRST_SIDE, 1)) / each)
+    possible = math.floor(math.log(max(min(size) / LEAST_SIDE, 1)) / each)
+    return 1 + min(wanted, possible, most - 1)
 
 
 def octave_sizes(
@@ -62,6 +91,19 @@ def _power(scale: float, exponent: int) -> float:
         return math.inf
 
 
+def fitted(size: Size, longest: int | None) -> Size:
+    """Returns a size of the same proportions whose longest side is `longest` pixels.
+
+    Args:
+        size: (height, width) in pixels.
+        longest: Pixels; None for the size itself.
+    """
+    if longest is None or max(size) == longest:
+        return size
+    height, width = (max(1, round(side * longest / max(size))) for side in size)
+    return height, width
+
+
 def jitter_offsets(
     seed: int, octave: int, steps: int, jitter: int
 ) -> NDArray[np.int64]:
@@ -95,6 +137,9 @@ def random_phases(size: Size) -> NDArray[np.complex128]:
 
 
 def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
+
+
+def taps(n_in: int, n_out: int, method: Resampling, *, wrap: bool = False) -> Taps:
     """Returns which source cells make each output cell, and with which weights.
 
     Args:
@@ -104,32 +149,71 @@ def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
             of `keras.ops.image.scale_and_translate`); "linear" samples half-pixel
             centres without antialiasing (`tf.image.resize`); "linear_corners" maps
             corner to corner (`scipy.ndimage.zoom`, order 1).
+        wrap: Whether the cell before the first is the last one. Without corners
+            "linear_corners" is "linear" then.
 
     Returns:
         Source cells, int64 (n_out, k), and weights, float32 (n_out, k), each row
         summing to 1.
     """
     if method == "lanczos3":
-        return _lanczos(n_in, n_out)
+        return _lanczos(n_in, n_out, wrap=wrap)
     cells_out = np.arange(n_out, dtype=np.float64)
-    if method == "linear":
+    if method == "linear" or wrap:
         position = (cells_out + 0.5) * (n_in / n_out) - 0.5
     else:
         position = cells_out * ((n_in - 1) / max(n_out - 1, 1))
     first = np.floor(position).astype(np.int64)
     fraction = position - first
-    cells = np.stack([first, first + 1], axis=1).clip(0, n_in - 1)
+    cells = np.stack([first, first + 1], axis=1)
+    cells = cells % n_in if wrap else cells.clip(0, n_in - 1)
     return cells, np.stack([1 - fraction, fraction], axis=1).astype(np.float32)
 
 
-def _lanczos(n_in: int, n_out: int, *, radius: int = 3) -> Taps:
+def _lanczos(n_in: int, n_out: int, *, wrap: bool, radius: int = 3) -> Taps:
     scale = max(1.0, n_in / n_out)
     position = (np.arange(n_out, dtype=np.float64) + 0.5) * (n_in / n_out) - 0.5
     reach = math.ceil(radius * scale)
     cells = np.floor(position).astype(np.int64)[:, None] + np.arange(-reach, reach + 2)
     distance = (cells - position[:, None]) / scale
     weights = np.sinc(distance) * np.sinc(distance / radius)
-    inside = (cells >= 0) & (cells < n_in) & (np.abs(distance) < radius)
-    weights = np.where(inside, weights, 0.0)
+    inside = wrap | ((cells >= 0) & (cells < n_in))
+    weights = np.where(inside & (np.abs(distance) < radius), weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    return cells.clip(0, n_in - 1), weights.astype(np.float32)
+    return cells % n_in if wrap else cells.clip(0, n_in - 1), weights.astype(np.float32)
+
+
+def cosines_of_latitude(height: int) -> NDArray[np.float32]:
+    """Returns how large a pixel of each row is on a sphere, the equator's being 1.
+
+    Args:
+        height: Rows of an equirectangular panorama, from pole to pole.
+
+    Returns:
+        float32 (height,): the cosine of the latitude of each row's middle.
+    """
+    rows = (np.arange(height, dtype=np.float64) + 0.5) / height
+    return np.sin(np.pi * rows).astype(np.float32)
+
+
+def resample(
+    image: NDArray[np.float32], size: Size, *, method: Resampling = "lanczos3"
+) -> NDArray[np.float32]:
+    """Returns an image at another size, computed on the host.
+
+    Args:
+        image: float32 (height, width, channels).
+        size: (height, width) in pixels.
+        method: As for `taps`.
+    """
+    for axis in (0, 1):
+        if image.shape[axis] == size[axis]:
+            continue
+        cells, weights = taps(image.shape[axis], size[axis], method)
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        total = np.zeros((), np.float32)
+        for tap in range(cells.shape[1]):
+            weight = weights[:, tap].reshape(shape)
+            total = total + image.take(cells[:, tap], axis) * weight
+        image = total
+    return np.ascontiguousarray(image)

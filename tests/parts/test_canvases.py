@@ -175,7 +175,7 @@ def test_decorrelated_steps_have_the_colours_of_photographs(backend):
 
 def test_a_pyramid_turns_noise_into_larger_forms(backend):
     """With decay, more of a step is at low frequencies, down to the pixels."""
-    size = (64, 64)
+    size = (32, 32)
     noise = np.random.default_rng(0).normal(size=(*size, 3)).astype(np.float32)
 
     def low(canvas):
@@ -184,13 +184,13 @@ def test_a_pyramid_turns_noise_into_larger_forms(backend):
         pulled = pull_back(surface, backend)(parameters, backend.image(noise))
         step = backend.to_image(surface.movement(pulled)).mean(axis=2)
         power = np.abs(np.fft.fft2(step)) ** 2
-        frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.fftfreq(64)))
+        frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(32), np.fft.fftfreq(32)))
         assert power[frequency > 0.4].sum() > 0
         return power[frequency < 0.1].sum() / power.sum()
 
-    shares = [low(Laplacian(levels=4, decay=decay)) for decay in (0.0, 0.5, 1.0)]
+    shares = [low(Laplacian(levels=3, decay=decay)) for decay in (0.0, 1.0)]
     assert low(Decorrelated()) < shares[0] / 2
-    assert shares[0] < shares[1] < shares[2]
+    assert shares[0] < 0.8 * shares[1]
 
 
 def spectrum(backend, image):
@@ -293,8 +293,8 @@ def test_a_dream_in_waves(backend):
 def test_a_whole_dream_on_every_canvas_carries_it(motif):
     dreamer = kd.Dreamer("motif")
     for canvas in (*map(named, EVERY), "maco(magnitude=natural)"):
-        recipe = Recipe(canvas=canvas, steps=1, octaves=2)
-        made = dreamer.dream(picture(40, 37), recipe)
-        assert made.image.shape == (40, 37, 3)
+        recipe = Recipe(canvas=canvas, steps=1, octaves=1)
+        made = dreamer.dream(picture(24, 21), recipe)
+        assert made.image.shape == (24, 21, 3)
         assert made.recipe.canvas.text == canvas
         assert np.isfinite(made.image).all()

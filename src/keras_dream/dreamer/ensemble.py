@@ -18,6 +18,7 @@ from keras_dream.engine.gradients import (
 )
 from keras_dream.errors import NetworkError, short_repr
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.zoo.load import LoadedNetwork, check_opaque
@@ -37,18 +38,24 @@ class Ensemble:
         loaded: The networks by name; a recipe's first is the first of them.
         backend: Where they are computed.
         gradient: How gradients are computed, see `engine.gradients.GRADIENTS`.
+        files: Finds the files that recipes name.
 
     Raises:
         SettingError: If one has layers that only Keras can run, on another backend.
     """
 
     def __init__(
-        self, loaded: Mapping[str, LoadedNetwork], backend: Backend, gradient: str
+        self,
+        loaded: Mapping[str, LoadedNetwork],
+        backend: Backend,
+        gradient: str,
+        files: Files,
     ):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
         self._backend = backend
+        self._files = files
         self._gradient_of = GRADIENTS[gradient]
         self._lock = threading.RLock()  # one dreamer may dream in several threads
         self._graphs: dict[Hashable, ObjectiveGraph] = {}
@@ -83,7 +90,11 @@ class Ensemble:
         return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *names]))
 
     def complete(self, recipe: Recipe) -> Recipe:
-        """Returns a recipe with the networks and their objectives filled in."""
+        """Returns a recipe with the networks and their objectives filled in.
+
+        Its files are plain names with their hashes then.
+        """
+        recipe = self._files.complete(recipe)
         first, *others = recipe.networks
         if not others:
             others = [NetworkObjective(name) for name in self.names[1:]]
@@ -171,9 +182,13 @@ class Ensemble:
         nodes = tuple((goal.node, goal.is_class) for goal in goals)
         return self._kept(
             self._graphs,
-            (objective.network, nodes, recipe.border),
+            (objective.network, nodes, recipe.border, recipe.wrap),
             lambda: ObjectiveGraph(
-                graph, goals, border=recipe.border, merge=self._backend.merges
+                graph,
+                goals,
+                border=recipe.border,
+                merge=self._backend.merges,
+                wrap=recipe.wrap,
             ),
             max(KEPT_GRADIENTS, len(recipe.networks)),
         )
@@ -185,7 +200,7 @@ class Ensemble:
         chosen = objective.with_channels(strongest.get(name, {}))
         return self._kept(
             self._gradients,
-            (name, chosen.terms, recipe.loss, recipe.border),
+            (name, chosen.terms, recipe.loss, recipe.border, recipe.wrap),
             lambda: self._gradient_of(
                 self._graph(objective, recipe),
                 resolve(self.loaded(name).graph, chosen),

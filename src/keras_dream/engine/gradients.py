@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.errors import ObjectiveError
-from keras_dream.geometry import Size
+from keras_dream.geometry import Size, Wrap
 from keras_dream.graph.graph import Graph, Misfit, Plan
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
+from keras_dream.graph.torus import on_torus
 from keras_dream.parts.losses import Loss
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Chain, View
@@ -59,6 +60,7 @@ class ObjectiveGraph:
         goals: What is maximised.
         border: Cells that the loss leaves out on each side of a layer.
         merge: Whether sibling convolutions are merged, see `graph.passes.optimise`.
+        wrap: Along which axes the network sees beyond an edge, see `graph.torus`.
 
     Attributes:
         nodes: The nodes whose feature maps the goals need, each once.
@@ -67,11 +69,17 @@ class ObjectiveGraph:
     """
 
     def __init__(
-        self, graph: Graph, goals: Sequence[Goal], *, border: int, merge: bool
+        self,
+        graph: Graph,
+        goals: Sequence[Goal],
+        *,
+        border: int,
+        merge: bool,
+        wrap: Wrap = "none",
     ):
         self.nodes = tuple(dict.fromkeys(goal.node for goal in goals))
         self.border = border
-        self.graph = optimise(graph, self.nodes, merge=merge)
+        self.graph = on_torus(optimise(graph, self.nodes, merge=merge), wrap)
         # A class score has no border: the mean over all positions is its definition.
         self._layers = [goal.node for goal in goals if not goal.is_class]
 
