@@ -136,9 +136,6 @@ def random_phases(size: Size) -> NDArray[np.complex128]:
     return np.fft.rfft2(generator.normal(size=size))
 
 
-def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
-
-
 def taps(n_in: int, n_out: int, method: Resampling, *, wrap: bool = False) -> Taps:
     """Returns which source cells make each output cell, and with which weights.
 
