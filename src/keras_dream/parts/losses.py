@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
 
 
-def _interior(backend: "Backend", features: Array, border: int) -> Array:
+def interior(backend: "Backend", features: Array, border: int) -> Array:
     """Returns the cells inside the border."""
     cells = (border, border, border, border)
     return backend.crop(features, cells) if border else features
@@ -32,7 +32,7 @@ class L2(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        squares = backend.square(_interior(backend, features, border))
+        squares = backend.square(interior(backend, features, border))
         return backend.divide(backend.sum(squares), backend.count(features))
 
 
@@ -43,7 +43,7 @@ class L2Mean(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        return backend.mean(backend.square(_interior(backend, features, border)))
+        return backend.mean(backend.square(interior(backend, features, border)))
 
 
 class Mean(Part):
@@ -53,7 +53,7 @@ class Mean(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        return backend.mean(_interior(backend, features, border))
+        return backend.mean(interior(backend, features, border))
 
 
 class HalfSum(Part):
@@ -66,7 +66,7 @@ class HalfSum(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        squares = backend.square(_interior(backend, features, border))
+        squares = backend.square(interior(backend, features, border))
         return backend.multiply(backend.sum(squares), 0.5)
 
 
@@ -87,7 +87,7 @@ class SoftmaxMean(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        inside = _interior(backend, features, border)
+        inside = interior(backend, features, border)
         # Less the maximum, as always, so that no exponential overflows.
         below = backend.subtract(inside, backend.global_max(inside))
         scaled = backend.multiply(below, 1 / self.temperature)
