@@ -19,6 +19,7 @@ from keras_dream.engine.loop import work
 from keras_dream.errors import NetworkError, ObjectiveError, PictureError, SettingError
 from keras_dream.graph import file as graph_file
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.transforms import View
 from keras_dream.pictures.picture import as_picture
 from keras_dream.replay import differences, read_saved
 from keras_dream.zoo import catalogue
@@ -78,7 +79,9 @@ def test_the_sum_of_analytic_gradients(kind, floor, backend):
         Normalizer(recipe.normalizer, recipe.epsilon, backend),
         backend,
     )
-    loss, slope = several(backend.image(image), (31, 26))
+    loss, slope = several(
+        backend.image(image), (31, 26), view=View((31, 26)), original=None
+    )
     expected_loss, expected = by_hand(image, kind, floor)
     assert backend.to_float(loss) == pytest.approx(expected_loss, rel=1e-5)
     assert off(backend.to_image(slope), expected) < 1e-5
@@ -94,7 +97,9 @@ def test_a_network_that_sees_nothing_adds_nothing(backend):
         Normalizer(recipe.normalizer, recipe.epsilon, backend),
         backend,
     )
-    loss, slope = several(backend.image(image), (31, 26))
+    loss, slope = several(
+        backend.image(image), (31, 26), view=View((31, 26)), original=None
+    )
     alone, g = StandIn().slope(image)
     assert backend.to_float(loss) == pytest.approx(alone + 20.0, rel=1e-6)
     assert off(backend.to_image(slope), normalised(g, "mean_abs")) < 1e-5

@@ -22,7 +22,7 @@ def steps_of(image, recipe, backend, gradient=None, octaves=None):
         image,
         octaves or loop.octaves_of(size, recipe),
         recipe,
-        gradient=gradient or StandIn().on(backend),
+        gradient_of=lambda _: gradient or StandIn().on(backend),
         backend=backend,
         result=lambda image, losses, complete: (image, losses, complete),
     )
@@ -134,7 +134,7 @@ def test_losses_are_from_before_the_move(backend):
 @pytest.mark.backends
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_gradient_must_be_finite(value, backend):
-    def gradient(image, size):
+    def gradient(image, size, *, view, original):
         slope = np.zeros((*size, 3), np.float32)
         slope[3, 4, 1] = value
         return backend.mean(image), backend.image(slope)
@@ -210,7 +210,7 @@ def test_a_step_costs_nothing_until_it_is_looked_at(backend):
         image,
         octaves,
         recipe,
-        gradient=StandIn().on(backend),
+        gradient_of=lambda _: StandIn().on(backend),
         backend=backend,
         result=result,
     )

@@ -10,7 +10,8 @@ from reference import Slope, features, mean_square, off, outputs, picture, rando
 
 from keras_dream.errors import NetworkError
 from keras_dream.lowering.walker import lower
-from keras_dream.recipe.objectives import Layer, parse
+from keras_dream.recipe.objectives import parse
+from keras_dream.recipe.targets import Layer
 
 pytestmark = pytest.mark.backends
 

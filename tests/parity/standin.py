@@ -56,14 +56,16 @@ class StandIn:
         def held(size):
             return [b.image(pattern) for pattern in self.patterns(size)]
 
-        def gradient(image, size):
+        def gradient(image, size, *, view, original):
             v, w = held(size)
+            down, right = view.constants or (0, 0)  # the chain is a roll or nothing
+            image = b.roll(image, down, right)
             curved = b.multiply(b.square(image), b.multiply(w, 0.5))
             mean = b.mean(b.add(b.multiply(v, image), curved))
             loss = b.add(b.multiply(mean, self._rise), self._base)
             count = size[0] * size[1] * 3
             slope = b.multiply(b.add(v, b.multiply(w, image)), self._rise / count)
-            return loss, slope
+            return loss, b.roll(slope, -down, -right)
 
         return gradient
 
@@ -76,7 +78,7 @@ def dream(image, recipe, gradient, backend):
         image,
         octaves,
         recipe,
-        gradient=gradient,
+        gradient_of=lambda _: gradient,
         backend=backend,
         result=lambda image, losses, complete: image,
     )

@@ -104,7 +104,7 @@ def test_a_dream_in_waves(backend):
     noise = kd.Recipe(steps=8, octaves=1, jitter=4, step_size=0.02)
     rough = np.random.default_rng(0).normal(size=(48, 40, 3)).astype(np.float32)
 
-    def gradient(image, size):
+    def gradient(image, size, *, view, original):
         return backend.mean(image), backend.image(rough)
 
     pixels, _ = dream(image, noise.but(jitter=0), gradient, backend)

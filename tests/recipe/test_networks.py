@@ -174,7 +174,8 @@ def test_an_unknown_preset_is_one_sentence_and_a_key_error():
 
 
 def test_equal_recipes_have_equal_texts_and_hashes():
-    from keras_dream.recipe.objectives import Layer, Term
+    from keras_dream.recipe.objectives import Term
+    from keras_dream.recipe.targets import Layer
 
     def of(*terms):
         return Objective((NetworkObjective(terms=terms),))

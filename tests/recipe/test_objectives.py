@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from keras_dream.errors import ObjectiveError
-from keras_dream.recipe.objectives import (
+from keras_dream.recipe.files import FileRef
+from keras_dream.recipe.objectives import NetworkObjective, Objective, Term, parse
+from keras_dream.recipe.targets import (
+    Caricature,
     Class,
+    Custom,
+    Direction,
+    Guide,
     Layer,
-    NetworkObjective,
-    Objective,
-    Term,
-    parse,
+    Neuron,
+    Penalty,
 )
 
 WEIGHTS = st.floats(1e-9, 1e9).flatmap(lambda w: st.sampled_from([w, -w]))
@@ -25,7 +29,24 @@ LAYERS = st.builds(Layer, NAMES, ORDINALS, CHANNELS) | st.builds(
     Layer, NAMES, ORDINALS, strongest=st.integers(1, 9999)
 )
 CLASSES = st.builds(Class, NAMES | st.integers(0, 999).map(str))
-TERMS = st.builds(Term, WEIGHTS, LAYERS | CLASSES)
+HASHES = st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64)
+FILES = st.builds(
+    FileRef,
+    st.sampled_from(["a.jpg", "../b c.npy", "C:\\c.png", "it's, (here) #1.jpg"])
+    | NAMES.filter(lambda n: n == n.strip() and "\0" not in n and "://" not in n),
+    HASHES,
+)
+NODES = st.builds(Layer, NAMES, ORDINALS).map(lambda layer: layer.layer)
+FRACTIONS = st.floats(0, 1)
+OTHERS = st.one_of(
+    st.builds(Neuron, NODES, st.integers(0, 999_999), FRACTIONS, FRACTIONS),
+    st.builds(Direction, NODES, FILES),
+    st.builds(Caricature, NODES),
+    st.builds(Guide, FILES, NODES, st.sampled_from(["dot", "gram"])),
+    st.builds(Penalty, st.sampled_from(["tv", "l1", "l2", "blur"])),
+    st.builds(Custom, NAMES, HASHES),
+)
+TERMS = st.builds(Term, WEIGHTS, LAYERS | CLASSES | OTHERS)
 OBJECTIVES = st.lists(TERMS, min_size=1, max_size=5).map(
     lambda terms: Objective((NetworkObjective(terms=tuple(terms)),))
 )
@@ -92,6 +113,39 @@ READ = {
     "'it''s':1": [layer("it's", 1)],
     "'conv2d@0'": [layer("conv2d@0")],
     "'default'": [layer("default")],
+    "Class:Goldfish": [Term(1.0, Class("Goldfish"))],
+    "class:great white  shark + mixed4": [
+        Term(1.0, Class("great white shark")),
+        layer("mixed4"),
+    ],
+    "class:go-kart": [Term(1.0, Class("go-kart"))],
+    "class:eye - mixed4": [Term(1.0, Class("eye")), layer("mixed4", weight=-1.0)],
+    "class:7-mixed4": [Term(1.0, Class("7")), layer("mixed4", weight=-1.0)],
+    "class:eye-2*mixed4": [Term(1.0, Class("eye")), layer("mixed4", weight=-2.0)],
+    "0.7*mixed3 + mixed5:2 - 0.001*tv": [
+        layer("mixed3", weight=0.7),
+        layer("mixed5", 2),
+        Term(-0.001, Penalty("tv")),
+    ],
+    "'tv' + tv:3 - 'blur'": [layer("tv"), layer("tv", 3), layer("blur", weight=-1.0)],
+    "neuron(mixed4, 11)": [Term(1.0, Neuron("mixed4", 11))],
+    "neuron( mixed4 ,11,center )": [Term(1.0, Neuron("mixed4", 11))],
+    "2*neuron(conv2d@7, 11, 25%, .75)": [Term(2.0, Neuron("conv2d@7", 11, 0.25, 0.75))],
+    "neuron": [layer("neuron")],
+    "direction('a-b', my file.npy)": [
+        Term(1.0, Direction("a-b", FileRef("my file.npy")))
+    ],
+    "caricature(mixed4) - l2": [
+        Term(1.0, Caricature("mixed4")),
+        Term(-1.0, Penalty("l2")),
+    ],
+    f"guide(photo2.jpg#{'A' * 64}, mixed4)": [
+        Term(1.0, Guide(FileRef("photo2.jpg", "a" * 64), "mixed4"))
+    ],
+    "guide('a, b.jpg', mixed4, gram)": [
+        Term(1.0, Guide(FileRef("a, b.jpg"), "mixed4", "gram"))
+    ],
+    "custom(mine) + a": [Term(1.0, Custom("mine")), layer("a")],
 }
 
 
@@ -134,6 +188,20 @@ BROKEN = {
     "mixed4:strongest(8),9": 20,
     "mixed4:9,strongest(8)": 10,
     "mixed4:stronger(8)": 8,
+    "neurone(mixed4, 11)": 1,
+    "neuron(mixed4)": 14,
+    "neuron(mixed4, 11, middle)": 20,
+    "neuron(mixed4, 11, 0.5)": 23,
+    "neuron(mixed4, 11, 25, 0.5)": 22,
+    "neuron(mixed4, 11, 101%, 0.5)": 24,
+    "direction(mixed4)": 17,
+    "caricature(mixed4": 18,
+    "caricature(mixed4:3)": 18,
+    "guide(, mixed4)": 7,
+    "guide(a.jpg, mixed4, sum)": 22,
+    f"guide(a.jpg#{'a' * 63}, mixed4)": 12,
+    "custom()": 8,
+    "tv(3)": 1,
 }
 
 
@@ -149,7 +217,16 @@ def test_no_text_takes_for_ever():
         parse("+".join(["a"] * 2000))
     with pytest.raises(ObjectiveError, match="a range of channels"):
         parse("a:0-999999")
-    for text in ("a" + " " * 9_900 + "b", "a:" + "1" * 9_900, "a; b: " + "1" * 9_900):
+    blank = " " * 9_900
+    for text in (
+        f"a{blank}b",
+        "a:" + "1" * 9_900,
+        "a; b: " + "1" * 9_900,
+        f"class:a{blank}1",
+        "class:" + "a-" * 4_900,
+        f"guide(a{blank}",
+        f"neuron(a{blank}",
+    ):
         began = time.perf_counter()
         with pytest.raises(ObjectiveError):
             parse(text)

@@ -8,10 +8,10 @@ from hypothesis import given, strategies as st
 
 from keras_dream.errors import InputError, ObjectiveError, SettingError
 from keras_dream.parts.normalizers import EPSILONS
-from keras_dream.recipe.objectives import Class, Layer
 from keras_dream.recipe.presets import preset, presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import settings
+from keras_dream.recipe.targets import Class, Layer
 
 
 def one_sentence(error) -> str:

@@ -14,7 +14,7 @@ from keras_dream.graph import file
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.pictures.picture import Picture, read_picture
-from keras_dream.recipe.objectives import Class
+from keras_dream.recipe.targets import Class
 from keras_dream.replay import read_saved
 from keras_dream.sheets.atlas import numbers, plan_atlas
 from keras_dream.sheets.cells import DreamedCell

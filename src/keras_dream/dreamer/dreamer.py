@@ -24,11 +24,13 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
+from keras_dream.parts.transforms import View
 from keras_dream.pictures.picture import Picture, as_picture, check_image
-from keras_dream.recipe.objectives import Layer, NetworkObjective
+from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
@@ -307,7 +309,7 @@ class Dreamer:
             image,
             octaves,
             recipe,
-            gradient=self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
             backend=self._backend,
             result=result,
         )
@@ -369,7 +371,8 @@ class Dreamer:
             raise self._refusal(graphs, size, recipe, misfit)
         strongest = self._ensemble.strongest(recipe, image)
         gradient = self._ensemble.gradient(recipe, strongest)
-        loss, image_gradient = gradient(self._backend.image(image), size)
+        held = self._backend.image(image)
+        loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
 
     def features(

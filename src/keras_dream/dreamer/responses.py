@@ -30,7 +30,8 @@ from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.pictures.synthetic import leaves, noise
-from keras_dream.recipe.objectives import Layer, NetworkObjective
+from keras_dream.recipe.objectives import NetworkObjective
+from keras_dream.recipe.targets import Layer
 
 BASELINE = ("noise", "noise", "smooth noise", "smooth noise", *["leaves"] * 4)
 BASELINE_SIDE = 256

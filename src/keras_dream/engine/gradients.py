@@ -12,14 +12,25 @@ from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
 from keras_dream.parts.losses import Loss
 from keras_dream.parts.normalizers import Normalizer
-from keras_dream.recipe.objectives import Class, Layer, NetworkObjective
+from keras_dream.parts.transforms import Chain, View
+from keras_dream.recipe.objectives import NetworkObjective
+from keras_dream.recipe.targets import Class, Layer, Target
 
 
 class Gradient(Protocol):
     """What the engine needs: the loss of an image, and its gradient."""
 
-    def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
-        """Returns (loss, d loss / d image) for a map of 3 channels in [0, 1]."""
+    def __call__(
+        self, image: Array, size: Size, *, view: View, original: Array | None
+    ) -> tuple[Array, Array]:
+        """Returns (loss, d loss / d image).
+
+        Args:
+            image: A map of 3 channels in [0, 1].
+            size: Its (height, width) in pixels.
+            view: What the network sees of it.
+            original: The photo at this size, for objectives that look at it.
+        """
         ...
 
 
@@ -113,20 +124,36 @@ class WholeGradient:
         backend: Backend,
     ):
         self._graph = graph.graph
+        self._backend = backend
         program = Program(self._graph, graph.nodes, backend)
 
         def total(image: Array, plan: tuple[Any, ...]) -> Array:
             maps = dict(zip(graph.nodes, program(image, plan), strict=True))
             return _total(backend, goals, maps, loss, graph.border)
 
-        self._step = backend.value_and_grad(total, static=bool(self._graph.opaque))
+        self._total = total
+        self._steps: dict[Chain, Callable[..., tuple[Array, Array]]] = {}
         self._plans: dict[Size, Plan] = {}
 
-    def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
-        """Returns (loss, d loss / d image) for a map of `size` in [0, 1]."""
-        if size not in self._plans:
-            self._plans[size] = self._graph.plan(*size)
-        return self._step(image, self._plans[size].values)
+    def __call__(
+        self, image: Array, size: Size, *, view: View, original: Array | None
+    ) -> tuple[Array, Array]:
+        """Returns (loss, d loss / d image); arguments as for `Gradient`."""
+        if view.size not in self._plans:
+            self._plans[view.size] = self._graph.plan(*view.size)
+        if view.chain not in self._steps:
+            self._steps[view.chain] = self._step(view.chain)
+        step = self._steps[view.chain]
+        return step(image, self._plans[view.size].values, *view.constants)
+
+    def _step(self, chain: Chain) -> Callable[..., tuple[Array, Array]]:
+        """Returns the loss of what the network sees, differentiated by the image."""
+
+        def seen(image: Array, plan: tuple[Any, ...], *constants: Any) -> Array:
+            return self._total(chain.apply(self._backend, image, constants), plan)
+
+        static = bool(self._graph.opaque)
+        return self._backend.value_and_grad(seen, static=static)
 
 
 GRADIENTS: Mapping[str, Callable[..., Gradient]] = {"whole": WholeGradient}
@@ -156,12 +183,14 @@ class SummedGradient:
         self._normalizer = normalizer
         self._backend = backend
 
-    def __call__(self, image: Array, size: Size) -> tuple[Array, Array]:
+    def __call__(
+        self, image: Array, size: Size, *, view: View, original: Array | None
+    ) -> tuple[Array, Array]:
         """Returns (the weighted sum of the losses, that of the scaled gradients)."""
         backend = self._backend
         total: Any = None
         for weight, gradient_of in self._terms:
-            loss, gradient = gradient_of(image, size)
+            loss, gradient = gradient_of(image, size, view=view, original=original)
             part = (
                 backend.multiply(loss, weight),
                 self._normalizer.scaled(gradient, weight),
@@ -183,11 +212,17 @@ def resolve(graph: Graph, objective: NetworkObjective) -> tuple[Goal, ...]:
 
 
 def _goal(
-    graph: Graph, channels: Mapping[str, int], weight: float, target: Layer | Class
+    graph: Graph, channels: Mapping[str, int], weight: float, target: Target
 ) -> Goal:
     if isinstance(target, Class):
         number = graph.class_number(target.name)
         return Goal(weight, str(graph.classifier), (number,), is_class=True)
+    if not isinstance(target, Layer):
+        raise ObjectiveError(
+            "An objective must be made of layers and classes in this version",
+            received=target.text,
+            hint="leave it out",
+        )
     node = graph.node_of(target.layer)
     count = channels[node]
     if target.channels and target.channels[-1] >= count:

@@ -14,9 +14,10 @@ from keras_dream.backend.protocol import Array, Backend
 from keras_dream.engine.gradients import Gradient
 from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import NonFiniteError
-from keras_dream.geometry import Size, jitter_offsets, octave_sizes, taps
+from keras_dream.geometry import Size, octave_sizes, taps
 from keras_dream.parts.canvases import Surface
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.transforms import View, draw
 from keras_dream.recipe.recipe import Recipe
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end.
@@ -103,9 +104,10 @@ def run(
     octaves: Sequence[Octave],
     recipe: Recipe,
     *,
-    gradient: Gradient,
+    gradient_of: Callable[[Octave], Gradient],
     backend: Backend,
     result: Result,
+    weights: Callable[[Size], Array | None] = lambda _: None,
 ) -> Run:
     """Dreams a picture.
 
@@ -113,9 +115,12 @@ def run(
         image: The picture that the dream starts from, float32 (h, w, 3) in [0, 1].
         octaves: The octaves to dream at, at least one, small to large.
         recipe: What decides the dream.
-        gradient: The loss and the gradient of an image.
+        gradient_of: Returns the loss and the gradient of an image, for an octave.
         backend: Where it is computed.
         result: Makes a dream of an image.
+        weights: Returns for an octave's (height, width) a map of one channel, 0 or
+            more: it multiplies the image's gradient and weighs the statistics of the
+            normalizer. None for all alike.
 
     Returns:
         The run; its dream's image is not clipped.
@@ -124,7 +129,8 @@ def run(
         NonFiniteError: While it runs, if a gradient is infinite or not a number.
     """
     image = image.copy()  # the caller may write to it between two steps
-    steps = _steps(image, octaves, recipe, gradient, backend, result)
+    ascent = _Ascent(recipe, gradient_of, weights, backend)
+    steps = _steps(image, octaves, recipe, ascent, backend, result)
     return Run(steps, lambda: result(image.copy(), {}, False))
 
 
@@ -132,17 +138,16 @@ def _steps(
     original: np.ndarray,
     octaves: Sequence[Octave],
     recipe: Recipe,
-    gradient: Gradient,
+    ascent: "_Ascent",
     backend: Backend,
     result: Result,
 ) -> Generator[Step, None, Dream]:
     growth = _Growth(original, octaves, recipe, backend)
-    ascent = _Ascent(recipe, gradient, backend)
     losses: list[tuple[int, float]] = []
     image: Array = None
     for place, octave in enumerate(octaves):
         image = growth.enter(place, image)
-        for move in ascent.moves(image, octave):
+        for move in ascent.moves(image, octave, growth.original(place)):
             image = move.image
             losses.append((octave.number, move.loss))
             whole = _bound(growth.finish, place, image)
@@ -187,36 +192,54 @@ class _Move(NamedTuple):
 class _Ascent:
     """Gradient ascent within an octave: canvas, gradient, normalizer and optimizer."""
 
-    def __init__(self, recipe: Recipe, gradient: Gradient, backend: Backend):
+    def __init__(
+        self,
+        recipe: Recipe,
+        gradient_of: Callable[[Octave], Gradient],
+        weights: Callable[[Size], Array | None],
+        backend: Backend,
+    ):
         self._recipe = recipe
-        self._gradient = gradient
+        self._gradient_of = gradient_of
+        self._weights = weights
         self._backend = backend
         self._normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
 
-    def moves(self, image: Array, octave: Octave) -> Iterator[_Move]:
-        """Makes the steps of an octave, from the image that it begins with."""
+    def moves(self, image: Array, octave: Octave, original: Array) -> Iterator[_Move]:
+        """Makes the steps of an octave, from the image that it begins with.
+
+        Args:
+            image: That image.
+            octave: The octave.
+            original: The photo at the octave's size.
+        """
         recipe, optimizer = self._recipe, self._recipe.optimizer
-        offsets = jitter_offsets(
-            recipe.seed, octave.number - 1, recipe.steps, recipe.jitter
-        )
+        gradient_of, weights = self._gradient_of(octave), self._weights(octave.size)
         surface = recipe.canvas.on(self._backend, octave.size)
         to_parameters = pull_back(surface, self._backend)
         parameters, state = surface.parameters(image), optimizer.start()
         image = surface.image(parameters)
-        for iteration, (down, right) in enumerate(offsets.tolist(), start=1):
+        for iteration, view in enumerate(_views(recipe, octave), start=1):
             began = time.perf_counter()
-            loss, image_gradient = self._loss_and_gradient(
-                image, octave.size, (down, right)
+            value, image_gradient = gradient_of(
+                image, octave.size, view=view, original=original
             )
+            loss = self._checked(value, image_gradient, octave.size)
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
-            gradients = to_parameters(parameters, image_gradient)
+            gradients = to_parameters(
+                parameters, self._weighed(image_gradient, weights)
+            )
+            # Pixels are measured before they are weighed, or weights would count twice.
+            measured = (
+                image_gradient if surface.is_identity else surface.movement(gradients)
+            )
             state, updates = optimizer.step(
                 self._backend,
                 state,
                 gradients,
-                divisor=self._normalizer.divisor(surface.movement(gradients)),
+                divisor=self._normalizer.divisor(measured, weights),
                 step_size=recipe.step_size,
             )
             parameters = tuple(map(self._backend.add, parameters, updates))
@@ -227,24 +250,30 @@ class _Ascent:
             if above:
                 return
 
-    def _loss_and_gradient(
-        self, image: Array, size: Size, offset: tuple[int, int]
-    ) -> tuple[float, Array]:
-        """Returns both as they are behind a cyclic shift of the image."""
-        down, right = offset
-        backend = self._backend
-        if offset == (0, 0):
-            value, gradient = self._gradient(image, size)
-        else:
-            value, gradient = self._gradient(backend.roll(image, down, right), size)
-            gradient = backend.roll(gradient, -down, -right)
-        if not backend.is_finite(gradient):
+    def _weighed(self, gradient: Array, weights: Array | None) -> Array:
+        if weights is None:
+            return gradient
+        return self._backend.multiply(gradient, weights)
+
+    def _checked(self, value: Array, gradient: Array, size: Size) -> float:
+        """Returns the loss; a gradient that is not finite is refused."""
+        if not self._backend.is_finite(gradient):
             raise NonFiniteError(
                 "A gradient must be finite",
                 received=f"infinities or not-a-numbers at {size[1]} × {size[0]} pixels",
                 hint="try a smaller step_size, clamp, or precision float32",
             )
-        return backend.to_float(value), gradient
+        return self._backend.to_float(value)
+
+
+def _views(recipe: Recipe, octave: Octave) -> Iterator[View]:
+    return draw(
+        octave.size,
+        seed=recipe.seed,
+        octave=octave.number - 1,
+        steps=recipe.steps,
+        jitter=recipe.jitter,
+    )
 
 
 def pull_back(
@@ -280,6 +309,10 @@ class _Growth:
         self._size = (original.shape[0], original.shape[1])
         self._sizes = [octave.size for octave in octaves]
         self._bases = self._shrink(backend.image(original))
+
+    def original(self, place: int) -> Array:
+        """Returns the original at an octave's size."""
+        return self._bases[place]
 
     def enter(self, place: int, image: Array | None) -> Array:
         """Returns the image that an octave begins with."""

@@ -21,7 +21,7 @@ from keras_dream.pictures.decoding import to_float
 from keras_dream.pictures.drawing import interpolate
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, as_picture
-from keras_dream.recipe.objectives import Class, Layer
+from keras_dream.recipe.targets import Class, Layer
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Photo

@@ -21,7 +21,7 @@ from keras_dream.graph.ops import (
     Operation,
     ReceptiveField,
 )
-from keras_dream.recipe.objectives import Layer
+from keras_dream.recipe.targets import Layer
 
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
 LARGEST_PERIOD = 512  # pixels: of the sizes whose feature maps can be joined

@@ -9,7 +9,8 @@ from keras_dream.errors import NetworkError, ObjectiveError, nearest, short_repr
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.passes import truncate
-from keras_dream.recipe.objectives import Layer, parse
+from keras_dream.recipe.objectives import parse
+from keras_dream.recipe.targets import Layer
 
 FEW = 24
 """So many layers are shown as they are: a VGG's, but not every branch of an Inception

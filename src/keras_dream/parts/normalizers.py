@@ -1,7 +1,7 @@
 """What a gradient is divided by before a step."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from keras_dream.parts.part import Array
 
@@ -9,24 +9,37 @@ if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
 
 
-def _mean_abs(backend: "Backend", gradient: Array, epsilon: float) -> float:
-    return max(backend.to_float(backend.mean(backend.absolute(gradient))), epsilon)
+class Sums(NamedTuple):
+    """How the values of a map are summed up, each place with its weight.
+
+    Attributes:
+        mean: Returns the mean of a map's values, a scalar of the backend.
+        sum: Returns the mean times the number of values: with weights, too, so that a
+            mask of few places makes no larger steps.
+    """
+
+    mean: Callable[[Array], Array]
+    sum: Callable[[Array], Array]
 
 
-def _std(backend: "Backend", gradient: Array, epsilon: float) -> float:
-    spread = backend.subtract(gradient, backend.mean(gradient))
-    return backend.to_float(backend.mean(backend.square(spread))) ** 0.5 + epsilon
+def _mean_abs(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
+    return max(backend.to_float(sums.mean(backend.absolute(gradient))), epsilon)
 
 
-def _l2(backend: "Backend", gradient: Array, epsilon: float) -> float:
-    return max(backend.to_float(backend.sum(backend.square(gradient))), epsilon) ** 0.5
+def _std(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
+    spread = backend.subtract(gradient, sums.mean(gradient))
+    return backend.to_float(sums.mean(backend.square(spread))) ** 0.5 + epsilon
 
 
-def _none(backend: "Backend", gradient: Array, epsilon: float) -> float:
+def _l2(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
+    return max(backend.to_float(sums.sum(backend.square(gradient))), epsilon) ** 0.5
+
+
+def _none(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
     return 1.0
 
 
-NORMALIZERS: Mapping[str, Callable[["Backend", Array, float], float]] = {
+NORMALIZERS: Mapping[str, Callable[["Backend", Array, Sums, float], float]] = {
     "mean_abs": _mean_abs,
     "std": _std,
     "l2": _l2,
@@ -59,10 +72,33 @@ class Normalizer:
         self._divisor = NORMALIZERS[kind]
         self._epsilon = EPSILONS[kind] if epsilon is None else epsilon
 
-    def divisor(self, gradient: Array) -> float:
-        """Returns what a gradient is divided by: 1 where it is all zero."""
-        return self._divisor(self._backend, gradient, self._epsilon) or 1.0
+    def divisor(self, gradient: Array, weights: Array | None = None) -> float:
+        """Returns what a gradient is divided by: 1 where it is all zero.
 
-    def scaled(self, gradient: Array, factor: float) -> Array:
-        """Returns a gradient, normalized, times a factor."""
-        return self._backend.multiply(gradient, factor / self.divisor(gradient))
+        Args:
+            gradient: A feature map.
+            weights: How much each place counts in the means, a map of one channel, 0 or
+                more; None for all alike.
+        """
+        sums = self._sums(weights)
+        return self._divisor(self._backend, gradient, sums, self._epsilon) or 1.0
+
+    def scaled(
+        self, gradient: Array, factor: float, weights: Array | None = None
+    ) -> Array:
+        """Returns a gradient, normalized, times a factor; weights as for `divisor`."""
+        return self._backend.multiply(
+            gradient, factor / self.divisor(gradient, weights)
+        )
+
+    def _sums(self, weights: Array | None) -> Sums:
+        b = self._backend
+        if weights is None:
+            return Sums(b.mean, b.sum)
+        # A map of zeros has no mean; nothing moves there whatever the divisor is.
+        total = b.maximum(b.mean(weights), 1e-30)
+
+        def mean(x: Array) -> Array:
+            return b.divide(b.mean(b.multiply(x, weights)), total)
+
+        return Sums(mean, lambda x: b.multiply(mean(x), b.count(x)))

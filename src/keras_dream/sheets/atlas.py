@@ -15,9 +15,10 @@ from keras_dream.graph.passes import truncate
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture
 from keras_dream.pictures.synthetic import leaves, noise, round_to_8_bits
-from keras_dream.recipe.objectives import Class, Layer, parse
+from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.targets import Class, Layer
 from keras_dream.sheets.cells import open_folder
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count
 from keras_dream.sheets.run import Dreamers, SheetRun

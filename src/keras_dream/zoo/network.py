@@ -10,8 +10,9 @@ from keras_dream.backend import load as backends
 from keras_dream.errors import NetworkError, SettingError, WeightsError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
-from keras_dream.recipe.objectives import PREPROCESSINGS, Class
+from keras_dream.recipe.objectives import PREPROCESSINGS
 from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.targets import Class
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import catalogue, load, user_models
 from keras_dream.zoo.load import LoadedNetwork

@@ -1,0 +1,193 @@
+"""The words of objective text: how names, numbers and files are written and read.
+
+Whatever reads text reads it once, from left to right: each pattern is matched where the
+last one ended, and none can match one text in two ways.
+"""
+
+import math
+import re
+
+from keras_dream.errors import ObjectiveError, short_repr
+from keras_dream.recipe.files import FileRef
+
+PENALTIES = ("tv", "l1", "l2", "blur")
+"""Words that stand for penalties; a layer of such a name is quoted."""
+
+MAX_CHANNELS = 100_000
+MAX_STRONGEST = 99_999
+
+NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+WEIGHT = re.compile(rf"{NUMBER.pattern}(?=\s*\*)", re.ASCII)
+NAME = re.compile(r"[^\W\d][\w./]*")
+NETWORK = re.compile(r"[\w./][\w./-]*")
+# The names of classes are words: a space or a hyphen between them belongs to the name
+# if a letter follows. A number is a class's number.
+CLASS = re.compile(r"\d+(?![\w./])|[\w./]+(?:(?:-|\s+)(?=[^\W\d])[\w./]+)*")
+FILE = re.compile(r"[^\s,()'#;|][^,()'#;|]*")
+HASH = re.compile(r"#[0-9a-fA-F]{64}")
+SIGN, MINUS, STAR, PERCENT = map(re.compile, ("[-+]", "-", r"\*", "%"))
+COLON, SEMICOLON, COMMA, AT = map(re.compile, ":;,@")
+OPEN, CLOSE = re.compile(r"\("), re.compile(r"\)")
+MODE = re.compile(r"\[\s*([\w-]+)\s*\]")
+DEFAULT = re.compile(r"default\b(?=\s*(;|$))")
+DIGITS = re.compile(r"\d{1,6}", re.ASCII)
+_QUOTED = re.compile(r"'(?:[^']|'')+'")
+_STRONGEST_WORD = re.compile(r"strongest\b")
+_COUNT = re.compile(r"0*[1-9]\d{0,4}(?=\s*\))", re.ASCII)
+# A minus sign before a number is a range; one before a name is the next term's.
+_TO = re.compile(r"-(?=\s*\d{1,6}\s*(,|\+|-|;|$))", re.ASCII)
+_SPACES = re.compile(r"\s*")
+_PLAIN_CLASS = re.compile(r"\d+|[\w./]+(?:-(?=[^\W\d])[\w./]+)*")
+
+
+class Reader:
+    """Walks through objective text once, from left to right, skipping spaces.
+
+    Args:
+        text: The text.
+
+    Attributes:
+        text: As above.
+        place: Of the next character to be read.
+    """
+
+    def __init__(self, text: str):
+        self.text = text
+        self.place = self._after_spaces(0)
+
+    def take(self, pattern: re.Pattern[str]) -> str:
+        """Returns and passes what matches here, or returns "" and stays."""
+        match = pattern.match(self.text, self.place)
+        if match is None:
+            return ""
+        self.place = self._after_spaces(match.end())
+        return match.group()
+
+    def name(self, pattern: re.Pattern[str]) -> tuple[str, bool]:
+        """Returns a name, and whether it was quoted; ("", False) where none is."""
+        if quoted := self.take(_QUOTED):
+            return quoted[1:-1].replace("''", "'"), True
+        return self.take(pattern), False
+
+    def required(self, pattern: re.Pattern[str], what: str) -> str:
+        """Returns and passes what must match here."""
+        text = self.take(pattern)
+        if not text:
+            raise self.error(what)
+        return text
+
+    def at_end(self) -> bool:
+        """Tells whether all of the text has been read."""
+        return self.place == len(self.text)
+
+    def error(self, must: str) -> ObjectiveError:
+        """Returns the error for what must be here and is not."""
+        rest = (
+            "its end"
+            if self.at_end()
+            else short_repr(self.text[self.place :], limit=30)
+        )
+        return ObjectiveError(
+            f"An objective must have {must} at character {self.place + 1}",
+            received=f"{rest} in {short_repr(self.text)}",
+            hint="write it like '0.2*mixed2 + 3*mixed3:11,40-47', 'class:eye' or "
+            "'mixed4; 0.5*squeezenet: fire6'",
+        )
+
+    def comma(self) -> None:
+        """Passes the comma that must be between two arguments."""
+        self.required(COMMA, "a comma between two arguments")
+
+    def layer(self) -> tuple[str, int | None]:
+        """Returns a layer's name and its ordinal, or None."""
+        name, _ = self.name(NAME)
+        if not name:
+            raise self.error("a layer's name (in quotes if it is odd)")
+        return name, self.ordinal()
+
+    def ordinal(self) -> int | None:
+        """Returns a layer's ordinal, or None where there is none."""
+        if not self.take(AT):
+            return None
+        return int(self.required(DIGITS, "a layer's ordinal"))
+
+    def channels(self) -> tuple[int, ...]:
+        """Returns the channels of ranges such as 11,40-47, ascending."""
+        channels: set[int] = set()
+        while True:
+            first = last = int(self.required(DIGITS, "a channel's number"))
+            if self.take(_TO):
+                last = int(self.required(DIGITS, "a channel's number"))
+            if not first <= last < first + MAX_CHANNELS:
+                raise self.error("a range of channels from low to high before it ends")
+            channels.update(range(first, last + 1))
+            if not self.take(COMMA):
+                return tuple(sorted(channels))
+
+    def strongest(self) -> int | None:
+        """Returns the number in `strongest(8)`, or None where there is none."""
+        if not self.take(_STRONGEST_WORD):
+            return None
+        must = f"a number of channels from 1 to {MAX_STRONGEST} in brackets"
+        self.required(OPEN, must)
+        number = int(self.required(_COUNT, must))
+        self.required(CLOSE, must)
+        return number
+
+    def fraction(self) -> float:
+        """Returns a part of a whole, from 0 to 1 or from 0% to 100%."""
+        must = "a number from 0 to 1, or from 0% to 100%,"
+        number = float(self.required(NUMBER, must))
+        if self.take(PERCENT):
+            number /= 100
+        if not 0 <= number <= 1:
+            raise self.error(f"{must} before this place, not")
+        return number
+
+    def file(self) -> FileRef:
+        """Returns a file, with its hash if that is stated."""
+        name, is_quoted = self.name(FILE)
+        if not name:
+            raise self.error("a file's name (in quotes if it is odd)")
+        sha256 = self.take(HASH)[1:].lower()
+        return FileRef(name if is_quoted else name.rstrip(), sha256)
+
+    def _after_spaces(self, place: int) -> int:
+        match = _SPACES.match(self.text, place)
+        return place if match is None else match.end()
+
+
+def quoted(name: str, *, plain: re.Pattern[str] = NAME) -> str:
+    """Returns a name as it is written: in quotes if it is odd, or is a word of ours."""
+    is_word = name in PENALTIES or name == "default" or name.lower() == "class"
+    if plain.fullmatch(name) and not is_word:
+        return name
+    return "'" + name.replace("'", "''") + "'"
+
+
+def class_text(name: str) -> str:
+    """Returns a class's name or number as it is written behind `class:`."""
+    return quoted(name, plain=_PLAIN_CLASS)
+
+
+def file_text(file: FileRef) -> str:
+    """Returns a file as it is written in an objective."""
+    is_plain = FILE.fullmatch(file.name) and file.name == file.name.rstrip()
+    name = file.name if is_plain else "'" + file.name.replace("'", "''") + "'"
+    return name + (f"#{file.sha256}" if file.sha256 else "")
+
+
+def channels_text(channels: tuple[int, ...]) -> str:
+    """Writes channel numbers with runs as ranges: 11,40-47."""
+    runs: list[list[int]] = []
+    for channel in channels:
+        if runs and channel == runs[-1][1] + 1:
+            runs[-1][1] = channel
+        else:
+            runs.append([channel, channel])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def is_weight(value: float, *, limit: float = math.inf) -> bool:
+    """Tells whether a number can be a weight: finite and not zero."""
+    return 0 < abs(value) < math.inf and abs(value) <= limit
