@@ -23,12 +23,10 @@ class Penalty:
     Attributes:
         function: (backend, image, original) to a scalar.
         needs_original: Whether it measures a distance to the original.
-        description: For the command line's help.
     """
 
     function: Callable[["Backend", Array, Array | None], Array]
     needs_original: bool
-    description: str
 
 
 def _total_variation(backend: "Backend", image: Array, _: Array | None) -> Array:
@@ -80,9 +78,9 @@ def _blur(backend: "Backend", image: Array, _: Array | None) -> Array:
 
 
 PENALTIES: Mapping[str, Penalty] = {
-    "tv": Penalty(_total_variation, False, "total variation: noise and edges"),
-    "l1": Penalty(_l1, True, "the mean absolute difference from the original"),
-    "l2": Penalty(_l2, True, "the mean square of the difference from the original"),
-    "blur": Penalty(_blur, False, "the difference from the image slightly blurred"),
+    "tv": Penalty(_total_variation, needs_original=False),
+    "l1": Penalty(_l1, needs_original=True),
+    "l2": Penalty(_l2, needs_original=True),
+    "blur": Penalty(_blur, needs_original=False),
 }
 """Every penalty, by the word that an objective has for it."""
