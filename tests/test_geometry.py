@@ -128,3 +128,20 @@ def test_jitter_is_the_same_for_ever():
 
 
 JITTER_0 = [[12, 5], [0, -8], [-6, -15]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(st.integers(2, 40), st.integers(1, 4), st.integers(0, 40))
+def test_wrapped_taps_do_not_know_where_the_edge_is(method, n_in, scale, shift):
+    """Shifted cells become shifted cells, as far as whole cells of both go."""
+    values = np.random.default_rng(0).uniform(size=n_in)
+    cells, weights = taps(n_in, n_in * scale, method, wrap=True)
+    assert cells.min() >= 0
+    assert cells.max() < n_in
+    larger = (values[cells] * weights).sum(1)
+    shifted = (np.roll(values, shift)[cells] * weights).sum(1)
+    assert np.abs(np.roll(larger, shift * scale) - shifted).max() < 1e-5
+    cells, weights = taps(n_in * scale, n_in, method, wrap=True)
+    back = (larger[cells] * weights).sum(1)
+    shifted = (np.roll(larger, shift * scale)[cells] * weights).sum(1)
+    assert np.abs(np.roll(back, shift) - shifted).max() < 1e-5

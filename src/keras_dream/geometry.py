@@ -13,6 +13,13 @@ Size = tuple[int, int]  # (height, width) in pixels
 Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 Resampling = Literal["lanczos3", "linear", "linear_corners"]
 OctaveSizes = Literal["direct", "chained"]
+Wrap = Literal["none", "horizontal", "both"]
+WRAPPED_AXES: dict[Wrap, tuple[int, ...]] = {
+    "none": (),
+    "horizontal": (1,),
+    "both": (0, 1),
+}
+"""The axes whose two edges belong together: 0 is down, 1 is across."""
 
 
 def octave_sizes(
@@ -81,7 +88,7 @@ def jitter_offsets(
     return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
 
 
-def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
+def taps(n_in: int, n_out: int, method: Resampling, *, wrap: bool = False) -> Taps:
     """Returns which source cells make each output cell, and with which weights.
 
     Args:
@@ -91,32 +98,48 @@ def taps(n_in: int, n_out: int, method: Resampling) -> Taps:
             of `keras.ops.image.scale_and_translate`); "linear" samples half-pixel
             centres without antialiasing (`tf.image.resize`); "linear_corners" maps
             corner to corner (`scipy.ndimage.zoom`, order 1).
+        wrap: Whether the cell before the first is the last one. Without corners
+            "linear_corners" is "linear" then.
 
     Returns:
         Source cells, int64 (n_out, k), and weights, float32 (n_out, k), each row
         summing to 1.
     """
     if method == "lanczos3":
-        return _lanczos(n_in, n_out)
+        return _lanczos(n_in, n_out, wrap=wrap)
     cells_out = np.arange(n_out, dtype=np.float64)
-    if method == "linear":
+    if method == "linear" or wrap:
         position = (cells_out + 0.5) * (n_in / n_out) - 0.5
     else:
         position = cells_out * ((n_in - 1) / max(n_out - 1, 1))
     first = np.floor(position).astype(np.int64)
     fraction = position - first
-    cells = np.stack([first, first + 1], axis=1).clip(0, n_in - 1)
+    cells = np.stack([first, first + 1], axis=1)
+    cells = cells % n_in if wrap else cells.clip(0, n_in - 1)
     return cells, np.stack([1 - fraction, fraction], axis=1).astype(np.float32)
 
 
-def _lanczos(n_in: int, n_out: int, *, radius: int = 3) -> Taps:
+def _lanczos(n_in: int, n_out: int, *, wrap: bool, radius: int = 3) -> Taps:
     scale = max(1.0, n_in / n_out)
     position = (np.arange(n_out, dtype=np.float64) + 0.5) * (n_in / n_out) - 0.5
     reach = math.ceil(radius * scale)
     cells = np.floor(position).astype(np.int64)[:, None] + np.arange(-reach, reach + 2)
     distance = (cells - position[:, None]) / scale
     weights = np.sinc(distance) * np.sinc(distance / radius)
-    inside = (cells >= 0) & (cells < n_in) & (np.abs(distance) < radius)
-    weights = np.where(inside, weights, 0.0)
+    inside = wrap | ((cells >= 0) & (cells < n_in))
+    weights = np.where(inside & (np.abs(distance) < radius), weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    return cells.clip(0, n_in - 1), weights.astype(np.float32)
+    return cells % n_in if wrap else cells.clip(0, n_in - 1), weights.astype(np.float32)
+
+
+def cosines_of_latitude(height: int) -> NDArray[np.float32]:
+    """Returns how large a pixel of each row is on a sphere, the equator's being 1.
+
+    Args:
+        height: Rows of an equirectangular panorama, from pole to pole.
+
+    Returns:
+        float32 (height,): the cosine of the latitude of each row's middle.
+    """
+    rows = (np.arange(height, dtype=np.float64) + 0.5) / height
+    return np.sin(np.pi * rows).astype(np.float32)

@@ -14,10 +14,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import keras_dream as kd
-from keras_dream.engine.gradients import Goal, ObjectiveGraph, WholeGradient
+from keras_dream.engine.goals import Context, resolve
+from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.parts.losses import L2Mean
+from keras_dream.recipe.objectives import parse
 
 LAYOUT_COPIES = ("aten.clone", "aten.contiguous", "aten._to_copy")
 VIEWS = ("aten.expand", "aten.slice")  # of a mean's gradient, of a concat's: no memory
@@ -68,9 +70,9 @@ class Watch(TorchDispatchMode):
 
 @pytest.fixture
 def gradient(backend):
-    goals = [Goal(1.0, node, (), is_class=False) for node in ("mean", "whole")]
+    goals = resolve(block(), parse("mean + whole").networks[0])
     graph = ObjectiveGraph(block(), goals, border=0, merge=backend.merges)
-    return WholeGradient(graph, goals, L2Mean(), backend)
+    return WholeGradient(graph, goals, Context(backend, L2Mean(), border=0))
 
 
 def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):

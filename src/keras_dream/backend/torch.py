@@ -225,7 +225,16 @@ class TorchBackend:
     ) -> Array:
         if mode == "zero":
             return F.pad(x, _order(padding), value=value)
-        return F.pad(x, _order(padding), {"wrap": "circular"}.get(mode, mode))
+        if mode == "reflect":
+            return F.pad(x, _order(padding), "reflect")
+        # Not F.pad's "circular", which leaves channels-last memory.
+        for axis, (before, after) in zip(
+            _SPATIAL, (padding[:2], padding[2:]), strict=True
+        ):
+            end = x.narrow(axis, x.shape[axis] - before, before)
+            parts = [end, x, x.narrow(axis, 0, after)]
+            x = torch.cat([part for part in parts if part.shape[axis]], axis)
+        return x
 
     def crop(self, x: Array, padding: Padding) -> Array:
         top, bottom, left, right = padding

@@ -13,6 +13,7 @@ from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
+from keras_dream.engine.regions import step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
@@ -26,6 +27,7 @@ from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.transforms import View
 from keras_dream.pictures.picture import Picture, as_picture, check_image
+from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -286,7 +288,7 @@ class Dreamer:
         """
         picture = as_picture(photo)
         recipe = self.complete(as_recipe(recipe))
-        image = picture.pixels if start is None else start
+        image = seamless(picture.pixels, recipe.wrap) if start is None else start
         check_image(image)
         if image.shape != picture.pixels.shape:
             raise InputError(
@@ -312,6 +314,7 @@ class Dreamer:
             gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
             backend=self._backend,
             result=result,
+            weights=step_weights(recipe, self._backend),
         )
 
     def dream(

@@ -171,9 +171,13 @@ class Ensemble:
         nodes = tuple((goal.node, goal.is_class) for goal in goals)
         return self._kept(
             self._graphs,
-            (objective.network, nodes, recipe.border),
+            (objective.network, nodes, recipe.border, recipe.wrap),
             lambda: ObjectiveGraph(
-                graph, goals, border=recipe.border, merge=self._backend.merges
+                graph,
+                goals,
+                border=recipe.border,
+                merge=self._backend.merges,
+                wrap=recipe.wrap,
             ),
             max(KEPT_GRADIENTS, len(recipe.networks)),
         )
@@ -185,7 +189,7 @@ class Ensemble:
         chosen = objective.with_channels(strongest.get(name, {}))
         return self._kept(
             self._gradients,
-            (name, chosen.terms, recipe.loss, recipe.border),
+            (name, chosen.terms, recipe.loss, recipe.border, recipe.wrap),
             lambda: self._gradient_of(
                 self._graph(objective, recipe),
                 resolve(self.loaded(name).graph, chosen),

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.engine.goals import Context, Goal, Seen
 from keras_dream.errors import ObjectiveError
-from keras_dream.geometry import Size
+from keras_dream.geometry import Size, Wrap
 from keras_dream.graph.graph import Graph, Misfit, Plan
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
+from keras_dream.graph.torus import on_torus
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Chain, View
 
@@ -41,6 +42,7 @@ class ObjectiveGraph:
         goals: What is maximised.
         border: Cells that the loss leaves out on each side of a layer.
         merge: Whether sibling convolutions are merged, see `graph.passes.optimise`.
+        wrap: Along which axes the network sees beyond an edge, see `graph.torus`.
 
     Attributes:
         nodes: The nodes whose feature maps the goals need, each once.
@@ -49,11 +51,18 @@ class ObjectiveGraph:
     """
 
     def __init__(
-        self, graph: Graph, goals: Sequence[Goal], *, border: int, merge: bool
+        self,
+        graph: Graph,
+        goals: Sequence[Goal],
+        *,
+        border: int,
+        merge: bool,
+        wrap: Wrap = "none",
     ):
         self.nodes = tuple(dict.fromkeys(node for g in goals for node in g.nodes))
         self.border = border
-        self.graph = optimise(graph, self.nodes or (INPUT,), merge=merge)
+        optimised = optimise(graph, self.nodes or (INPUT,), merge=merge)
+        self.graph = on_torus(optimised, wrap)
         self._layers = [n for goal in goals if goal.bordered for n in goal.nodes]
 
     @property

@@ -376,9 +376,9 @@ class _Growth:
     def _resample(self, image: Array, size: Size, target: Size) -> Array:
         if size == target:
             return image
-        method = self._recipe.resampling
-        rows = taps(size[0], target[0], method)
-        columns = taps(size[1], target[1], method)
+        method, wrap = self._recipe.resampling, self._recipe.wrap
+        rows = taps(size[0], target[0], method, wrap=wrap == "both")
+        columns = taps(size[1], target[1], method, wrap=wrap != "none")
         return self._backend.resample(image, rows, columns)
 
 

@@ -473,6 +473,12 @@ class Window(Operation):
         return self.attrs["padding"] == "same" and max(self.stride) > 1
 
     def padding(self, size: Size) -> tuple[int, int, int, int]:
+        sides = list(self._own_padding(size))
+        for axis in self.attrs.get("wrapped", ()):  # padded by a `Wrap` before it
+            sides[2 * axis : 2 * axis + 2] = (0, 0)
+        return sides[0], sides[1], sides[2], sides[3]
+
+    def _own_padding(self, size: Size) -> tuple[int, int, int, int]:
         padding = self.attrs["padding"]
         if padding == "valid":
             return (0, 0, 0, 0)
@@ -648,17 +654,76 @@ class Pad(Window):
         return backend.pad(x, padding)
 
 
+class Wrap(_Internal, Window):
+    """Pads along some axes with the cells of the opposite edge, for one window.
+
+    Its attributes are those of the window, and "axes". There are as many windows as
+    strides fit, rounded up, whatever the window's own padding is: on a torus no cell
+    is at an edge. Where the stride does not divide the side, the last window and the
+    first are nearer to each other than others.
+    """
+
+    @property
+    def window(self) -> Size:
+        down, across = self.attrs["window"]
+        return down, across
+
+    @property
+    def depends_on_size(self) -> bool:
+        return max(self.stride) > 1
+
+    def padding(self, size: Size) -> tuple[int, int, int, int]:
+        own, sides = self._own_padding(size), [0, 0, 0, 0]
+        for axis in self.attrs["axes"]:
+            n, stride, before = size[axis], self.stride[axis], own[2 * axis]
+            span = (self.window[axis] - 1) * self.dilation[axis] + 1
+            after = (math.ceil(n / stride) - 1) * stride + span - n - before
+            sides[2 * axis : 2 * axis + 2] = before, max(after, 0)
+        return sides[0], sides[1], sides[2], sides[3]
+
+    def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
+        padding, cells = self.padding(inputs[0]), list(inputs[0])
+        for axis, n in enumerate(inputs[0]):
+            sides = padding[2 * axis : 2 * axis + 2]
+            # An edge has no more cells to lend than there are.
+            cells[axis] = n + sum(sides) if max(sides) <= n else 0
+        return cells[0], cells[1]
+
+    def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
+        return backend.pad(x, padding, mode="wrap")
+
+
+class Shift(_Internal, Pad):
+    """Shifts cells cyclically along "axes", where a torus has nothing to pad or cut.
+
+    Its attributes are also those of the `Pad` or the `Crop` (then "is_crop").
+    """
+
+    def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
+        return inputs[0]
+
+    def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
+        sign = -1 if self.attrs["is_crop"] else 1
+        down, right = (
+            sign * padding[2 * axis] if axis in self.attrs["axes"] else 0
+            for axis in (0, 1)
+        )
+        return backend.roll(x, down, right)
+
+
 class Crop(Operation):
     """Cuts cells off the four sides."""
 
     attributes: ClassVar = {"padding": _is_sides}
 
     def padding(self, size: Size) -> tuple[int, int, int, int]:
-        top, bottom, left, right = self.attrs["padding"]
-        return top, bottom, left, right
+        sides = list(self.attrs["padding"])
+        for axis in self.attrs.get("wrapped", ()):  # shifted by a `Shift` before it
+            sides[2 * axis : 2 * axis + 2] = (0, 0)
+        return sides[0], sides[1], sides[2], sides[3]
 
     def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
-        top, bottom, left, right = self.attrs["padding"]
+        top, bottom, left, right = self.padding(inputs[0])
         return inputs[0][0] - top - bottom, inputs[0][1] - left - right
 
     def centres(self, axis: Axis, number: int, padding: int) -> Axis:
@@ -749,6 +814,8 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "pad": Pad,
     "part": Part,
     "power": Power,
+    "shift": Shift,
     "split": Split,
     "subtract": Subtract,
+    "wrap": Wrap,
 }

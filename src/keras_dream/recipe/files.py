@@ -7,12 +7,25 @@ is untrusted, for it may be a stranger's: its files have plain names and hashes,
 looked for among the files that the user names and beside the picture, nowhere else.
 """
 
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
-from keras_dream.errors import SettingError, short_repr
+from pydantic import BaseModel
+from pydantic_core import CoreSchema, core_schema
+
+from keras_dream.errors import InputError, SettingError, short_repr
+from keras_dream.files import check_file, sha256_file
 
 MAX_NAME = 4_096  # characters: PATH_MAX of Linux
+MAX_BYTES = 1_000_000_000
+"""Of a file that a recipe names: four times the largest picture that is decoded, in
+8 bits."""
+
+Value = TypeVar("Value")
 
 _WITH_HASH = re.compile(r"(?P<name>.+)#(?P<sha256>[0-9a-fA-F]{64})", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -75,3 +88,220 @@ class FileRef:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the name leads to no other folder, on any system."""
+        return self.name not in (".", "..") and not set(self.name) & set("/\\:")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
+        """Makes it a field type: read from text, written as text."""
+        return core_schema.no_info_plain_validator_function(
+            as_file,
+            serialization=core_schema.to_string_ser_schema(),
+            json_schema_input_schema=core_schema.str_schema(),
+        )
+
+
+def as_file(value: Any) -> FileRef:
+    """Returns a file for a `FileRef`, its text, or a path.
+
+    Raises:
+        SettingError: If it is none of these.
+    """
+    if isinstance(value, FileRef):
+        return value
+    if isinstance(value, str):
+        return FileRef.read(value)
+    if isinstance(value, os.PathLike):
+        return FileRef(str(os.fspath(cast("os.PathLike[str]", value))))
+    raise SettingError(
+        "A file must be named by text or a path",
+        received=short_repr(value),
+        hint="try 'photo2.jpg'",
+    )
+
+
+def files_of(value: Any) -> Iterator[FileRef]:
+    """Yields every file that a value names, in settings of any depth."""
+    if isinstance(value, FileRef):
+        yield value
+    for _, part in _parts(value):
+        yield from files_of(part)
+
+
+def with_files(value: Value, change: Callable[[FileRef], FileRef]) -> Value:
+    """Returns a value with its files changed; the value itself if none is.
+
+    Args:
+        value: A setting: frozen dataclasses, models and tuples of any depth.
+        change: Returns what comes in the place of a file.
+    """
+    if isinstance(value, FileRef):
+        return cast("Value", change(value))
+    changed = {
+        name: new
+        for name, part in _parts(value)
+        if (new := with_files(part, change)) is not part
+    }
+    if not changed:
+        return value
+    if isinstance(value, tuple):
+        parts = enumerate(cast("tuple[Any, ...]", value))
+        return cast("Value", tuple(changed.get(n, part) for n, part in parts))
+    if isinstance(value, BaseModel):
+        return cast("Value", value.model_copy(update=cast("dict[str, Any]", changed)))
+    return replace(cast("Any", value), **changed)
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields the parts of which a value consists, with their names or numbers."""
+    if isinstance(value, tuple):
+        yield from enumerate(cast("tuple[Any, ...]", value))
+    elif isinstance(value, BaseModel):
+        yield from ((name, getattr(value, name)) for name in value.model_fields_set)
+    elif is_dataclass(value) and not isinstance(value, type | FileRef):
+        names = (field.name for field in fields(value) if field.init)
+        yield from ((name, getattr(value, name)) for name in names)
+
+
+def check_untrusted(files: Iterable[FileRef]) -> None:
+    """Makes sure that an untrusted recipe's files are plain names with hashes.
+
+    Raises:
+        SettingError: If one is not.
+    """
+    for file in files:
+        if not file.is_plain or not file.sha256:
+            raise SettingError(
+                "A file in a recipe must be a name without folders, \\ and :, with its "
+                "sha256",
+                received=short_repr(file.text),
+                hint="write NAME#SHA256, or name the file as a flag or in Python"
+                if file.is_plain
+                else "rename the file, or name it as a flag or in Python",
+            )
+
+
+class Files:
+    """Finds the files that a recipe names.
+
+    Args:
+        named: Files that the user named: a recipe's file may be one of them.
+        folders: Where else a recipe's file is looked for by its plain name: beside the
+            picture or the recipe.
+    """
+
+    def __init__(
+        self,
+        *,
+        named: Sequence[str | os.PathLike[str]] = (),
+        folders: Sequence[str | os.PathLike[str]] = (),
+    ):
+        self._named = [Path(path) for path in named]
+        self._folders = [Path(folder) for folder in folders]
+        self._paths: dict[FileRef, Path] = {}
+
+    def look_in(self, folder: str | os.PathLike[str]) -> None:
+        """Looks in another folder, too."""
+        if Path(folder) not in self._folders:
+            self._folders.append(Path(folder))
+
+    def complete(self, value: Value) -> Value:
+        """Returns a value with plain names and hashes in the place of paths.
+
+        Args:
+            value: A recipe's settings as the user gave them: paths may lead anywhere.
+
+        Raises:
+            InputError: If there is no such file.
+        """
+        return with_files(value, self._completed)
+
+    def find(self, file: FileRef) -> Path:
+        """Returns the path of a file whose bytes have the stated hash.
+
+        Raises:
+            InputError: If there is none.
+        """
+        wrong: Path | None = None
+        for path in self._candidates(file):
+            if not path.is_file():
+                continue
+            if not file.sha256 or self._sha256(path) == file.sha256:
+                return path
+            wrong = path
+        raise InputError(
+            f"The file {short_repr(file.name)} of a recipe must be beside the picture "
+            "or the recipe, or be named",
+            received=f"{short_repr(str(wrong))}, which has another sha256"
+            if wrong
+            else "none",
+            hint="add --file PATH, in Python files=[PATH]",
+        )
+
+    def read(self, file: FileRef, *, limit: int = MAX_BYTES) -> bytes:
+        """Returns a file's bytes, which have the stated hash.
+
+        Args:
+            file: The file.
+            limit: The largest allowed size in bytes.
+
+        Raises:
+            InputError: If there is none, or it is larger.
+        """
+        path = self.find(file)
+        with path.open("rb") as opened:
+            data = opened.read(limit + 1)
+        if len(data) > limit:
+            raise _too_large(path, limit)
+        return data
+
+    def _completed(self, file: FileRef) -> FileRef:
+        if file.is_plain and file.sha256:
+            return file
+        typed = Path(file.name).expanduser()
+        own = FileRef(file.name)
+        path = self.find(own) if file.is_plain and not typed.exists() else typed
+        check_file(path, "A file of a recipe")
+        sha256 = self._sha256(path)
+        if file.sha256 not in ("", sha256):
+            raise InputError(
+                f"A file must have the stated sha256, {file.sha256[:12]}…",
+                received=f"{short_repr(str(path))}, which has {sha256[:12]}…",
+                hint="name the right file, or leave the sha256 out",
+            )
+        completed = FileRef(path.name, sha256)
+        check_untrusted([completed])  # the recipe will be read from a picture
+        self._paths[completed] = path.absolute()
+        return completed
+
+    def _candidates(self, file: FileRef) -> Iterator[Path]:
+        if file in self._paths:
+            yield self._paths[file]
+        yield from (path for path in self._named if path.name == file.name)
+        if not file.is_plain:
+            return
+        for folder in self._folders:
+            path = folder / file.name
+            # A link could lead to any file.
+            if path.resolve().parent == folder.resolve():
+                yield path
+        # A named file may have been renamed.
+        if file.sha256:
+            yield from (path for path in self._named if path.name != file.name)
+
+    def _sha256(self, path: Path) -> str:
+        check_file(path, "A file of a recipe")
+        if path.stat().st_size > MAX_BYTES:
+            raise _too_large(path, MAX_BYTES)
+        return sha256_file(path)
+
+
+def _too_large(path: Path, limit: int) -> InputError:
+    return InputError(
+        f"A file of a recipe must have at most {limit:,} bytes",
+        received=f"{short_repr(str(path))}, which has more",
+        hint="make a smaller copy",
+    )

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, Union, cast
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from keras_dream.errors import SettingError, short_repr
+from keras_dream.geometry import Wrap
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
+from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
@@ -175,6 +177,12 @@ class Recipe(Settings):
     resampling: Literal["lanczos3", "linear", "linear_corners"] = Field(
         default="lanczos3", description="how pictures are resized"
     )
+    wrap: Wrap = Field(
+        default="none",
+        description="which edges belong together: both for a texture that tiles, "
+        "horizontal for a panorama of 360 degrees, whose steps are smaller towards "
+        "its poles",
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**63, description="seed of the random shifts"
     )
@@ -214,6 +222,33 @@ class Recipe(Settings):
                 hint="set max_loss to none, or leave the other networks out",
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_wrap(self) -> "Recipe":
+        if self.wrap != "none" and self.border:
+            raise SettingError(
+                "A dream whose edges belong together must have no border",
+                received=f"wrap={self.wrap} with border={self.border}",
+                hint="set border to 0",
+            )
+        return self
+
+    @classmethod
+    def read(cls, text: str) -> "Recipe":
+        """Builds a recipe from JSON text, which is untrusted.
+
+        Raises:
+            SettingError: As for `Settings.read`, or if a file in it is not a plain name
+                with its sha256.
+        """
+        recipe = super().read(text)
+        check_untrusted(recipe.files)
+        return recipe
+
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """Every file that its settings name, each once."""
+        return tuple(dict.fromkeys(files_of(self)))
 
     def but(self, **changes: Any) -> "Recipe":
         """Returns a copy with some settings changed, validated.
