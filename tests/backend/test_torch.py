@@ -19,6 +19,7 @@ from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.parts.losses import L2Mean
+from keras_dream.parts.transforms import View
 from keras_dream.recipe.objectives import parse
 
 LAYOUT_COPIES = ("aten.clone", "aten.contiguous", "aten._to_copy")
@@ -77,9 +78,9 @@ def gradient(backend):
 
 def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
-    gradient(image, (33, 47))
+    gradient(image, (33, 47), view=View((33, 47)), original=None)
     with Watch() as watch:
-        _, gradient = gradient(image, (33, 47))
+        _, gradient = gradient(image, (33, 47), view=View((33, 47)), original=None)
     assert watch.found == []
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
@@ -99,7 +100,7 @@ def with_graphs():
 def test_a_step_leaves_no_graph_behind(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
     before = with_graphs()
-    value, gradient = gradient(image, (33, 47))
+    value, gradient = gradient(image, (33, 47), view=View((33, 47)), original=None)
     assert value.grad_fn is None
     assert gradient.grad_fn is None
     assert not image.requires_grad

@@ -324,9 +324,7 @@ def caricature(node: str, context: Context) -> Value:
         lengths = backend.multiply(length(features), length(reference))
         cosine = backend.maximum(backend.divide(product, lengths), COSINE_FLOOR)
         channels = backend.divide(backend.count(features), backend.count(product))
-        return backend.divide(
-            backend.mean(backend.multiply(product, cosine)), channels
-        )
+        return backend.divide(backend.mean(backend.multiply(product, cosine)), channels)
 
     return value
 
