@@ -21,6 +21,28 @@ WRAPPED_AXES: dict[Wrap, tuple[int, ...]] = {
 }
 """The axes whose two edges belong together: 0 is down, 1 is across."""
 
+# The first octave of `octaves=auto`, in pixels. A motif is about as large as what a
+# network's deep layers see, some 100 to 200 pixels: at 250 it is half the picture.
+FIRST_SIDE = 250  # of the longer side, about
+LEAST_SIDE = 64  # of the shorter side: a strip gets fewer octaves
+
+
+def octave_count(size: Size, octave_scale: float, *, most: int) -> int:
+    """Returns how many octaves bring the first one to about `FIRST_SIDE` pixels.
+
+    The longer side counts, as it does in the size of a photograph: 4,000 pixels are
+    nine octaves of 1.4, the first of 271; 400 are two; up to 295 are one.
+
+    Args:
+        size: The picture's own (height, width) in pixels.
+        octave_scale: The factor between one size and the next, above 1.
+        most: The largest count.
+    """
+    each = math.log(octave_scale)
+    wanted = round(math.log(max(max(size) / FIRST_SIDE, 1)) / each)
+    possible = math.floor(math.log(max(min(size) / LEAST_SIDE, 1)) / each)
+    return 1 + min(wanted, possible, most - 1)
+
 
 def octave_sizes(
     size: Size,
@@ -67,6 +89,19 @@ def _power(scale: float, exponent: int) -> float:
         return scale**exponent
     except OverflowError:
         return math.inf
+
+
+def fitted(size: Size, longest: int | None) -> Size:
+    """Returns a size of the same proportions whose longest side is `longest` pixels.
+
+    Args:
+        size: (height, width) in pixels.
+        longest: Pixels; None for the size itself.
+    """
+    if longest is None or max(size) == longest:
+        return size
+    height, width = (max(1, round(side * longest / max(size))) for side in size)
+    return height, width
 
 
 def jitter_offsets(
@@ -143,3 +178,26 @@ def cosines_of_latitude(height: int) -> NDArray[np.float32]:
     """
     rows = (np.arange(height, dtype=np.float64) + 0.5) / height
     return np.sin(np.pi * rows).astype(np.float32)
+
+
+def resample(
+    image: NDArray[np.float32], size: Size, *, method: Resampling = "lanczos3"
+) -> NDArray[np.float32]:
+    """Returns an image at another size, computed on the host.
+
+    Args:
+        image: float32 (height, width, channels).
+        size: (height, width) in pixels.
+        method: As for `taps`.
+    """
+    for axis in (0, 1):
+        if image.shape[axis] == size[axis]:
+            continue
+        cells, weights = taps(image.shape[axis], size[axis], method)
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        total = np.zeros((), np.float32)
+        for tap in range(cells.shape[1]):
+            weight = weights[:, tap].reshape(shape)
+            total = total + image.take(cells[:, tap], axis) * weight
+        image = total
+    return np.ascontiguousarray(image)

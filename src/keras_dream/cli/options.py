@@ -42,6 +42,7 @@ Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
 File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
 Weights = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="FILE")]
 Models = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="FILE")]
+Named = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="PATH")]
 Patterns = Annotated[tuple[str, ...], _SEVERAL, Parameter(metavar="PATTERN")]
 Preset = Annotated[str, Parameter(group=RECIPE, metavar="NAME")]
 RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
@@ -58,7 +59,12 @@ def _as_texts(_: Any, tokens: Any) -> tuple[str, ...]:
 
 # The recipe reads these from text itself: an objective, and parts with parameters.
 _TEXT = Parameter(
-    converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
+    converter=_as_text,
+    accepts_keys=False,
+    n_tokens=1,
+    negative=(),
+    metavar="TEXT",
+    show_choices=False,
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
 _ALIASES = {"regions": "--region"}
@@ -70,7 +76,9 @@ def _is_plain(kind: Any) -> bool:
     if typing.get_origin(kind) in (typing.Annotated, typing.Literal):
         kind = typing.get_args(kind)[0]
         return isinstance(kind, str | int) or _is_plain(kind)
-    parts = typing.get_args(kind)
+    parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    if len(parts) > 1:  # a number or a word: the recipe refuses in one sentence
+        return False
     return all(map(_is_plain, parts)) if parts else kind in _PLAIN
 
 

@@ -12,6 +12,7 @@ from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
+from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import step_weights
@@ -27,13 +28,19 @@ from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.transforms import View
-from keras_dream.pictures.picture import Picture, as_picture, check_image
+from keras_dream.pictures.picture import (
+    Picture,
+    as_picture,
+    check_image,
+    read_picture,
+)
 from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
@@ -271,6 +278,7 @@ class Dreamer:
         recipe: Recipe | str = "default",
         *,
         start: np.ndarray | None = None,
+        keep_octaves: bool = False,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
 
@@ -282,6 +290,7 @@ class Dreamer:
             start: The image that the dream starts from in the photo's place, such as
                 another dream, float32 (h, w, 3) of the photo's size. The record names
                 the photo, and `replay` cannot make such a dream again.
+            keep_octaves: Whether the dream keeps what each octave added, for `mix`.
 
         Returns:
             An iterator of steps, each a whole result; its `dream` is the dream so far,
@@ -293,10 +302,11 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
         """
-        picture = as_picture(photo)
+        source = as_picture(photo)
         if isinstance(photo, str | os.PathLike):
             self.files.look_in(Path(photo).parent)
         recipe = self.complete(as_recipe(recipe))
+        picture = at_size(source, recipe)
         image = seamless(picture.pixels, recipe.wrap) if start is None else start
         check_image(image)
         if image.shape != picture.pixels.shape:
@@ -305,16 +315,31 @@ class Dreamer:
                 received=f"{image.shape} for {picture.pixels.shape}",
                 hint="resize it",
             )
-        octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
+        size = (image.shape[0], image.shape[1])
+        recipe = recipe.for_size(size)
+        octaves, notices = self.octaves(size, recipe)
+        notices = (*source.notices, *notices)
         strongest = self._ensemble.strongest(recipe, image)
         start_sha256 = "" if start is None else Picture(start).sha256
 
         def result(
-            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
+            image: np.ndarray,
+            losses: Mapping[str, Sequence[float]],
+            complete: bool,
+            octaves: Mapping[int, np.ndarray] | None = None,
         ) -> Dream:
-            record = self._record(picture, recipe, losses, notices, complete)
+            record = self._record(source, recipe, losses, notices, complete)
             record = replace(record, strongest=strongest, start_sha256=start_sha256)
-            return Dream(image, picture.alpha, recipe, record)
+            unfinished = Unfinished(image, octaves)
+            finished = finish(
+                unfinished,
+                recipe,
+                photo=source,
+                original=picture,
+                picture=lambda file: read_picture(file.name).pixels,
+            )
+            kept = unfinished if keep_octaves else None
+            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
 
         return loop.run(
             image,
@@ -323,6 +348,7 @@ class Dreamer:
             gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
             backend=self._backend,
             result=result,
+            keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, self._backend),
         )
 
@@ -332,9 +358,11 @@ class Dreamer:
         recipe: Recipe | str = "default",
         *,
         start: np.ndarray | None = None,
+        keep_octaves: bool = False,
     ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        return self.steps(photo, recipe, start=start).finish()
+        run = self.steps(photo, recipe, start=start, keep_octaves=keep_octaves)
+        return run.finish()
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -515,7 +543,7 @@ def dream(
         raise SettingError(
             "A setting must be one that exists",
             received=repr(unknown[0]),
-            hint=nearest(unknown[0], names),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
         )
     dreamer = Dreamer.of(
         chosen := as_recipe(recipe).but(**settings),
