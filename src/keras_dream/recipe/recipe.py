@@ -118,8 +118,9 @@ class Recipe(Settings):
         default=L2Mean(),
         description="how a layer's activations become its loss: l2 (squares inside the "
         "border over the full size), l2_mean (mean of squares), mean, half_sum (half "
-        "the sum of squares), or softmax_mean(temperature=1), where the strongest "
-        "cells count most; class scores are averaged instead",
+        "the sum of squares), softmax_mean(temperature=1), where the strongest cells "
+        "count most, or even(power=0.5), where the weakest do, so that plain sky is "
+        "dreamt on, too; class scores are averaged instead",
     )
     border: int = Field(
         default=0,
