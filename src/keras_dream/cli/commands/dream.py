@@ -11,10 +11,11 @@ from cyclopts import Parameter
 
 from keras_dream.cli.choices_run import Choices, run_choices
 from keras_dream.cli.dream_run import Request, run_dream, run_dreams
-from keras_dream.cli.network_files import consent, recipe_settings
+from keras_dream.cli.network_files import consent, recipe_files, recipe_settings
 from keras_dream.cli.options import (
     FILES,
     Json,
+    Named,
     Out,
     Preset,
     Quiet,
@@ -72,6 +73,7 @@ def dream(
     *photos: Photos,
     out: Out = None,
     weights: Weights = (),
+    file: Named = (),
     trust_model: Trust = False,
     seeds: SeedFlags = _NO_SEEDS,
     notes: Annotated[bool, Parameter(group=FILES)] = True,
@@ -90,6 +92,7 @@ def dream(
         out: the result, .png, .jpg, .webp or .tif; a folder for several photos; - for
             standard output [default: PHOTO-dream.png]
         weights: a weights file for the network; with several networks NETWORK=FILE
+        file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
         seeds: several dreams that differ by their seed
         notes: save the recipe and the record in the result's metadata
@@ -121,6 +124,7 @@ def dream(
         notes=notes,
         yes=yes,
         models=models,
+        files=recipe_files(file, recipe, *names),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )
