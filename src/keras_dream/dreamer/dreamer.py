@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -34,6 +35,7 @@ from keras_dream.pictures.picture import (
     read_picture,
 )
 from keras_dream.pictures.seams import seamless
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -66,6 +68,8 @@ class Dreamer:
         run: How to compute.
         progress: Called with the bytes so far and in all, or None, of a download.
         before_download: Called before a download, as in `weights.locate`.
+        files: Files that a recipe may name, such as a guide, where they are not named
+            by a path in it: paths, or what finds them.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -84,6 +88,7 @@ class Dreamer:
         run: RunSettings | None = None,
         progress: Progress | None = None,
         before_download: BeforeDownload | None = None,
+        files: Files | Sequence[str | os.PathLike[str]] = (),
     ):
         networks = as_networks(
             network,
@@ -113,7 +118,8 @@ class Dreamer:
             for network in networks
         ]
         by_name = {network.name: network for network in loaded}
-        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient)
+        self.files = files if isinstance(files, Files) else Files(named=files)
+        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient, self.files)
 
     @classmethod
     def of(
@@ -138,7 +144,8 @@ class Dreamer:
             weights: As for `Dreamer`.
             preprocessing: As for `Dreamer`; None takes the recipe's.
             trust_model: As for `Dreamer`.
-            **options: `run`, `progress` and `before_download`, as for `Dreamer`.
+            **options: `run`, `progress`, `before_download` and `files`, as for
+                `Dreamer`.
         """
         first = as_networks(
             network_of(recipe.network, networks=networks)
@@ -296,6 +303,8 @@ class Dreamer:
             NonFiniteError: While it runs, if a gradient is not finite.
         """
         source = as_picture(photo)
+        if isinstance(photo, str | os.PathLike):
+            self.files.look_in(Path(photo).parent)
         recipe = self.complete(as_recipe(recipe))
         picture = at_size(source, recipe)
         image = seamless(picture.pixels, recipe.wrap) if start is None else start
@@ -508,6 +517,7 @@ def dream(
     weights: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
     trust_model: bool = False,
+    files: Sequence[str | os.PathLike[str]] = (),
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -518,6 +528,7 @@ def dream(
         weights: As for `Dreamer`.
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
+        files: As for `Dreamer`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
             `network` may be whatever `Dreamer` takes.
@@ -548,6 +559,7 @@ def dream(
         preprocessing=preprocessing,
         trust_model=trust_model,
         run=RunSettings.of(run),
+        files=files,
     )
     return dreamer.dream(photo, chosen)
 
