@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_dream.engine.finish import FINISHING, at_size, finish
+from keras_dream.engine.finish import at_size, finish
 from keras_dream.engine.octaves import octaves_path, read_octaves
 from keras_dream.engine.result import Dream
 from keras_dream.errors import PictureError, SettingError, nearest, short_repr
 from keras_dream.geometry import fitted
 from keras_dream.pictures.picture import read_picture
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.recipe import FINISHING, Recipe
 from keras_dream.replay import find_files, find_source, read_saved
 
 
@@ -88,7 +88,7 @@ class Mixer:
             recipe,
             photo=self._photo,
             original=self._original,
-            picture=self._files.picture,
+            files=self._files,
         )
         return Dream(
             finished.pixels,

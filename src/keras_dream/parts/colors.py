@@ -331,7 +331,14 @@ def _matrix_power(matrix: "Image", power: float) -> "Image":
 
 
 Color = (
-    Chroma | ChromaLimit | Defringe | ContrastLock | Histogram | Decorrelate | SoftClip
+    Chroma
+    | ChromaLimit
+    | Defringe
+    | ContrastLock
+    | Histogram
+    | Palette
+    | Decorrelate
+    | SoftClip
 )
 """Every colour treatment; adding one is its class and its name here."""
 COLORS: tuple[type[Part], ...] = get_args(Color)

@@ -22,6 +22,8 @@ from keras_dream.cli.options import (
     RecipeFile,
     RecipeFlags,
     RunFlags,
+    Strip,
+    Switch,
     Trust,
     Weights,
     Yes,
@@ -77,6 +79,8 @@ def dream(
     trust_model: Trust = False,
     seeds: SeedFlags = _NO_SEEDS,
     notes: Annotated[bool, Parameter(group=FILES)] = True,
+    strip: Strip = False,
+    save_octaves: Annotated[Switch, Parameter(group=FILES)] = False,
     yes: Yes = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -96,6 +100,8 @@ def dream(
         trust_model: open a .keras file; only for files from authors you trust
         seeds: several dreams that differ by their seed
         notes: save the recipe and the record in the result's metadata
+        strip: leave out the photo's camera, date and copyright; its place always is
+        save_octaves: save what each octave added beside the result, for `dream mix`
         yes: replace the file that -o names; allow a dream that may take hours, and
             downloads that only --recipe needs
         quiet: print only the path of the result
@@ -122,6 +128,8 @@ def dream(
         folder=folder,
         weights=weights,
         notes=notes,
+        strip=strip,
+        keep_octaves=save_octaves,
         yes=yes,
         models=models,
         files=recipe_files(file, recipe, *names),
