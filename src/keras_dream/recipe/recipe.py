@@ -108,8 +108,11 @@ class Recipe(Settings):
     )
     canvas: Annotated[Canvas, *_part_field(CANVASES, "canvas")] = Field(
         default=Pixels(),
-        description="what the steps change: pixels, or fourier(decay=0.5): waves, for "
-        "softer and larger shapes",
+        description="what the steps change: pixels; decorrelated: pixels in "
+        "independent colours, without rainbow fringes; laplacian(levels=5, decay=0.5): "
+        "a pyramid, for large and small shapes; fourier(decay=0.5): waves, for softer "
+        "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
+        "waves, as strong as in the photo, or as in natural ones",
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),

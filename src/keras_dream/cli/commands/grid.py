@@ -95,7 +95,8 @@ def grid(
 
     dream grid sky.jpg --x "objective=mixed2|mixed4" --y "step_size=0.005|0.02"
 
-    An axis is any setting of the recipe, or preset. The cells are kept in a
+    An axis is any setting of the recipe, or preset; preset=* stands for all
+    looks, seed=0-5 for six seeds. The cells are kept in a
     folder beside the sheet, so that the same command goes on after it was
     stopped.
 
