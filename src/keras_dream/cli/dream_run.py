@@ -139,7 +139,7 @@ def _checked(request: Request) -> Path:
     from keras_dream.zoo.network import network_of
 
     photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
+    for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
         network_of(name, networks=request.networks).check()
     out = default_output(photo) if request.out is None else request.out
     path = check_output(out, SUFFIXES)
@@ -172,7 +172,7 @@ def _dream(
         if not request.yes:
             check_work(size, request.recipe)
         names = " + ".join(
-            dict.fromkeys(str(n.network) for n in request.recipe.networks)
+            dict.fromkeys(str(n.network) for n in request.recipe.every_network)
         )
         reporter.report(Loading(names))
         dreamer = Dreamer.of(
