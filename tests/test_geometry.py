@@ -6,10 +6,31 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from keras_dream.geometry import jitter_offsets, octave_sizes, taps
+from keras_dream.geometry import jitter_offsets, octave_count, octave_sizes, taps
 
 METHODS = ("lanczos3", "linear", "linear_corners")
 SIDES = st.integers(1, 300)
+
+
+@given(st.integers(300, 20_000), st.floats(0.7, 1), st.floats(1.1, 2))
+def test_the_first_octave_is_about_250_pixels_long(longer, ratio, scale):
+    size = (longer, round(longer * ratio))
+    count = octave_count(size, scale, most=1000)
+    first = longer / scale ** (count - 1)
+    assert 250 / scale**0.501 < first < 250 * scale**0.501
+
+
+def test_a_strip_gets_fewer_octaves():
+    sizes = octave_sizes(
+        (400, 4000),
+        octaves=octave_count((400, 4000), 1.4, most=64),
+        octaves_above=0,
+        octave_scale=1.4,
+        rule="direct",
+    )
+    assert sizes[0][0] >= 64
+    assert octave_count((30, 4000), 1.4, most=64) == 1
+    assert octave_count((4000, 4000), 1.0001, most=64) == 64
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -119,6 +119,21 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class NextPhoto(Event, kind="photo"):
+    """The next of several photos is about to be dreamed.
+
+    Attributes:
+        number: Its number, from 1.
+        photos: How many there are.
+        photo: Its path.
+    """
+
+    number: int
+    photos: int
+    photo: str
+
+
+@dataclass(frozen=True)
 class Notice(Event):
     """Something that the user should know, and that hinders nothing.
 

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import secrets
 import stat
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ CELLS = "-cells"
 
 NAME_BYTES = 255
 """The longest name of a file on ext4, XFS, APFS and NTFS (NAME_MAX in POSIX terms)."""
+
+_URL = re.compile(r"(https?|ftp|s3|gs|file|data):", re.IGNORECASE)
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -50,8 +53,15 @@ def check_file(
     Raises:
         InputError: Or `error`: missing, empty, unreadable, or no regular file.
     """
+    must, text = f"{what} must be a file that can be read", os.fspath(path)
+    if _URL.match(text):
+        raise error(
+            must,
+            received=f"{short_repr(text)}, an address",
+            hint="download it first, then name the file",
+        )
     path = _as_path(path, what, error)
-    must, received = f"{what} must be a file that can be read", short_repr(str(path))
+    received = short_repr(str(path))
     try:
         kind = _kind(path.stat())
         if kind:
@@ -177,11 +187,32 @@ def default_output(
     # Room for "-dream-", a number of six digits and the suffix.
     while len(os.fsencode(stem)) > NAME_BYTES - 8 - len(word) - len(suffix):
         stem = stem[:-1]
-    free = photo.with_name(f"{stem}-{word}{suffix}")
-    for number in itertools.count(2):
+    return _free(photo.with_name(f"{stem}-{word}{suffix}"))
+
+
+def claim(path: str | os.PathLike[str]) -> Path:
+    """Creates an empty file, so that no other run takes its name, and returns its path.
+
+    Args:
+        path: The file; if there is one, `sky-dream-2.png` takes its place, and so on.
+    """
+    while True:
+        free = _free(Path(path))
+        with contextlib.suppress(FileExistsError):
+            free.open("xb").close()
+            return free
+
+
+def _free(path: Path) -> Path:
+    """Returns a path, or the first free one with a number at the end of its name."""
+    stem, number = path.stem, 2
+    if match := re.fullmatch(r"(.+)-(\d{1,6})", path.stem):
+        stem, number = match[1], int(match[2]) + 1
+    free = path
+    for later in itertools.count(number):
         if not os.path.lexists(free):
             break
-        free = photo.with_name(f"{stem}-{word}-{number}{suffix}")
+        free = path.with_name(f"{stem}-{later}{path.suffix}")
     return free
 
 

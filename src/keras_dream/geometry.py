@@ -21,6 +21,28 @@ WRAPPED_AXES: dict[Wrap, tuple[int, ...]] = {
 }
 """The axes whose two edges belong together: 0 is down, 1 is across."""
 
+# The first octave of `octaves=auto`, in pixels. A motif is about as large as what a
+# network's deep layers see, some 100 to 200 pixels: at 250 it is half the picture.
+FIRST_SIDE = 250  # of the longer side, about
+LEAST_SIDE = 64  # of the shorter side: a strip gets fewer octaves
+
+
+def octave_count(size: Size, octave_scale: float, *, most: int) -> int:
+    """Returns how many octaves bring the first one to about `FIRST_SIDE` pixels.
+
+    The longer side counts, as it does in the size of a photograph: 4,000 pixels are
+    nine octaves of 1.4, the first of 271; 400 are two; up to 295 are one.
+
+    Args:
+        size: The picture's own (height, width) in pixels.
+        octave_scale: The factor between one size and the next, above 1.
+        most: The largest count.
+    """
+    each = math.log(octave_scale)
+    wanted = round(math.log(max(max(size) / FIRST_SIDE, 1)) / each)
+    possible = math.floor(math.log(max(min(size) / LEAST_SIDE, 1)) / each)
+    return 1 + min(wanted, possible, most - 1)
+
 
 def octave_sizes(
     size: Size,

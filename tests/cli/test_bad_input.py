@@ -57,13 +57,11 @@ def refuse(dream: Dream, photo: Path) -> Callable[..., None]:
     ("arguments", "words"),
     [
         # These sentences are cyclopts' own.
-        ((), ("Parameter PHOTO requires an argument.",)),
         (
             ("photo.png", "--stepz", "3"),
             ("Unknown option: --stepz. Did you mean --steps?",),
         ),
         (("photo.png", "--stepz=3"), ("Did you mean --steps?",)),
-        (("photo.png", "-x"), ("Unknown option: -x.",)),
         (("photo.png", "--steps"), ("--steps requires an argument",)),
         (("photo.png", "-o"), ("-o requires an argument",)),
         (
@@ -77,13 +75,21 @@ def refuse(dream: Dream, photo: Path) -> Callable[..., None]:
         (("weights", "pul"), ('Did you mean "pull"?',)),
         (("atlas", "motif", "--size", "x"), ("--size", '"x"', "int")),
         # These are ours.
-        (("photo.png", "other.png"), ("'other.png'", "quotes")),
+        ((), ("photo or a command", "`dream --help`")),
+        (("photo.png", "-x"), ("'-x'", "`dream --help`")),
+        (("photo.png", "other.png"), ("'other.png'", "does not exist")),
+        (("photo.png", "show"), ("'show'", "does not exist")),
+        (("show", "photo.png", "other.png"), ("'other.png'", "quotes")),
+        (("https://there.example/cat.jpg",), ("an address", "download it first")),
+        (("photo.png", "-"), ("only photo",)),
+        (("run", "photo.png"), ("'run'", "`dream PHOTO`")),
+        (("video", "photo.png"), ("'video'", "frames")),
         (
             ("photo.png", "--objective", "-1*far", "--steps", "1"),
             ("'--objective=-1*far'",),
         ),
         (("netwroks",), ("'netwroks'", "`dream networks`")),
-        (("laysers", "motif"), ("'motif'", "`dream layers`")),
+        (("laysers", "motif"), ("'laysers'", "`dream layers`")),
         (("laysers", "--all"), ("--all", "`dream layers`")),
         (("layers", "motiv"), ("'motiv'", "'motif'")),
         (("presets", "book"), ("'book'", "nearest")),
@@ -206,7 +212,6 @@ def test_photos_too_small_for_the_layers(
     [
         ("nowhere.png", ("'nowhere.png'", "does not exist")),
         ("phto.png", ("'phto.png'", "'photo.png'")),
-        (".", ("a folder",)),
         ("", ("a folder",)),
         ("/dev/zero", ("a device",)),
         ("a\0b.png", ("NUL",)),

@@ -512,7 +512,7 @@ def test_a_terminal_gets_a_bar_that_fits(photo: Path, tiny_network: Path) -> Non
     assert process.returncode == 0
     assert out == b"photo-dream.png\n"
     assert b"\x1b[" in written
-    assert b"Octave 4/4  step 30/30" in written
+    assert b"Octave 1/1  step 30/30" in written
     assert written.endswith(b" s.\r\n")
 
 

@@ -366,6 +366,18 @@ def test_what_a_dream_may_cost():
     assert not asks_for_class(kd.Recipe())
 
 
+def test_octaves_that_follow_the_picture_are_recorded_as_a_number(smooth):
+    recipe = kd.Recipe(objective="second", steps=1)
+    large = smooth.dream(picture(200, 400), recipe)
+    assert large.recipe.octaves == 2
+    assert list(large.record.losses) == ["1", "2"]
+    assert smooth.dream(picture(200, 200), recipe).recipe.octaves == 1
+    again = smooth.dream(picture(200, 400), large.recipe)
+    assert np.array_equal(again.image, large.image)
+    one = work((200, 400), recipe.but(octaves=1))
+    assert work((200, 400), recipe) == one + 142 * 285
+
+
 def test_two_dreams_of_one_dreamer_do_not_know_each_other(smooth):
     image, recipe = picture(40, 44), kd.Recipe(objective="second", steps=2, octaves=2)
     first = smooth.dream(image, recipe).image

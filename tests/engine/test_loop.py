@@ -76,7 +76,7 @@ def test_the_events(backend):
 def test_any_step_is_a_whole_dream(preset, backend):
     image = picture(64, 57)
     recipe = presets[preset].but(steps=2, max_loss=None)
-    count = recipe.octaves + recipe.octaves_above
+    count = recipe.octaves_for((64, 57)) + recipe.octaves_above
     found, steps = dream(image, recipe, StandIn().on(backend), backend)
     assert len(steps) == 2 * count
     for step in steps:

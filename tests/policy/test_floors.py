@@ -16,6 +16,7 @@ FLOORS = {
     "files": 0,
     "geometry": 0,
     "backend": 1,
+    "recipe.synonyms": 1,
     "recipe.settings": 2,
     "recipe.files": 2,  # parts have files, too
     "parts": 3,
@@ -45,6 +46,7 @@ CLI_HELPERS = (
     "cli.options",
     "cli.network_files",
     "cli.output",
+    "cli.photos",
     "cli.interrupts",
 )
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 11))

@@ -173,12 +173,24 @@ def test_recipes_are_frozen():
         Recipe().steps = 3
 
 
+def test_octaves_are_a_number_or_follow_the_picture():
+    assert Recipe().octaves == "auto"
+    assert Recipe(octaves="5").octaves == 5
+    assert [Recipe().octaves_for(size) for size in ((267, 400), (3000, 4000))] == [2, 9]
+    recorded = Recipe(steps=3).for_size((3000, 4000))
+    assert recorded == Recipe(steps=3, octaves=9)
+    assert recorded.for_size((267, 400)) == recorded
+    assert preset("google2015").octaves_for((3000, 4000)) == 4  # as published
+    with pytest.raises(SettingError, match="a whole number from 1 to 64, or auto"):
+        Recipe(octaves="many")
+
+
 NUMBERS = st.floats(1e-6, 1e6, allow_nan=False)
 RECIPES = st.builds(
     Recipe,
     steps=st.integers(0, 100_000),
     step_size=NUMBERS,
-    octaves=st.integers(1, 64),
+    octaves=st.integers(1, 64) | st.just("auto"),
     octave_scale=st.floats(1.001, 16),
     epsilon=st.none() | st.floats(0, 1e6),
     max_loss=st.none() | st.floats(-1e30, 1e30),
@@ -213,7 +225,7 @@ def test_a_recipe_of_the_first_schema_is_read_for_ever():
     recipe = Recipe.read(text)
     assert recipe.steps == 20
     assert recipe.step_size == 0.012
-    assert recipe.sha256.startswith("f590d7a68c5ce325")
+    assert recipe.sha256.startswith("397cfc937d134b35")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "7", '"a"', "[" * 100_000, "\0"])

@@ -39,9 +39,11 @@ def _run(tokens: list[str]) -> int:
 
     from keras_dream.cli import errors
     from keras_dream.cli.app import COMMANDS, app
+    from keras_dream.cli.photos import with_standard
 
     try:
-        return app(tokens) or 0
+        is_command = bool(tokens) and tokens[0] in COMMANDS
+        return app(tokens if is_command else with_standard(tokens)) or 0
     except CycloptsError as error:
         sentence, exit_code = errors.sentence_of(error), InputError.exit_code
     except DreamError as error:

@@ -1,24 +1,41 @@
-"""One dream from the shell: everything is checked first, then it runs and is saved."""
+"""Dreams from the shell: everything is checked first, then they run and are saved."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import networks_of, weights_of
-from keras_dream.cli.output import write_stderr
+from keras_dream.cli.output import write_failure, write_picture, write_stderr
+from keras_dream.cli.photos import STANDARD
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import (
+    DownloadError,
+    DreamError,
     InputError,
+    NetworkError,
+    ObjectiveError,
     OutputError,
     PictureError,
+    SaveError,
+    SettingError,
+    WeightsError,
     short_repr,
 )
-from keras_dream.events import Loading, Notice, OctaveSize, Saved, Started, Stopped
+from keras_dream.events import (
+    Loading,
+    NextPhoto,
+    Notice,
+    OctaveSize,
+    Saved,
+    Started,
+    Stopped,
+)
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
+    from keras_dream.dreamer.dreamer import Dreamer
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record
     from keras_dream.weights.source import BeforeDownload
@@ -43,10 +60,12 @@ class Request:
         photo: The photo's path.
         recipe: What decides the dream.
         run: How it is computed.
-        out: The result's path; None for a name beside the photo.
+        out: The result's path; None for a name beside the photo, "-" for standard
+            output.
+        folder: Where a result without a path goes; None for beside the photo.
         weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
         notes: Whether recipe and record are saved in the result.
-        yes: Whether the user agreed to long work.
+        yes: Whether the user agreed to long work and to replacing a file.
         models: The model files that the recipe's names stand for.
         before_download: Called before weights are downloaded, as for `Dreamer`.
         trust_model: Whether model files may be opened.
@@ -59,6 +78,7 @@ class Request:
     recipe: Recipe
     run: RunSettings
     out: str | None = None
+    folder: Path | None = None
     weights: tuple[str, ...] = ()
     notes: bool = True
     yes: bool = False
@@ -97,7 +117,99 @@ class Outcome:
         return STOPPED if self.stopped else 0
 
 
-def run_dream(request: Request, reporter: Reporter) -> Outcome:
+class Loader:
+    """Loads the dreamer of the first of several requests, which serves all of them."""
+
+    def __init__(self) -> None:
+        self._dreamer: Dreamer | None = None
+
+    def load(self, request: Request, reporter: Reporter, progress: Any) -> "Dreamer":
+        """Returns the dreamer of a request; those after it have the same recipe."""
+        from keras_dream.dreamer.dreamer import Dreamer
+
+        if self._dreamer is None:
+            reporter.report(Loading(_names(request.recipe)))
+            self._dreamer = Dreamer.of(
+                request.recipe,
+                networks=request.networks,
+                run=request.run,
+                progress=progress,
+                before_download=request.before_download,
+            )
+        return self._dreamer
+
+
+# The same for every photo, so that no other one needs to be tried.
+_FATAL = (
+    DownloadError,
+    NetworkError,
+    ObjectiveError,
+    OutputError,
+    SaveError,
+    SettingError,
+    WeightsError,
+)
+
+
+def run_dreams(
+    requests: Sequence[Request], reporter: Callable[[], Reporter], *, json: bool
+) -> int:
+    """Dreams several pictures with one recipe, one after the other.
+
+    A picture that cannot be dreamed does not end the others. Ctrl-C does, and what is
+    dreamed is kept.
+
+    Args:
+        requests: What to dream, with one recipe.
+        reporter: Returns a reporter for one of them.
+        json: Whether failures are shown as JSON, too.
+
+    Returns:
+        0; 1 if one could not be dreamed; 130 if the user stopped.
+
+    Raises:
+        DreamError: If none can be dreamed: the recipe, the network or the disk.
+    """
+    loader, failed, done = Loader(), list[str](), 0
+    with Interrupts():
+        try:
+            for number, request in enumerate(requests, 1):
+                shown = reporter()
+                shown.report(NextPhoto(number, len(requests), request.photo))
+                try:
+                    outcome = run_dream(request, shown, loader=loader)
+                except Exception as failure:
+                    error = _of_photo(failure)
+                    if error is None:
+                        raise
+                    failed.append(short_repr(request.photo))
+                    write_failure(str(error), exit_code=error.exit_code, json=json)
+                    continue
+                done += not outcome.stopped
+                if outcome.stopped:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            count = f"{done} of {len(requests)} photos"
+            write_stderr(f"dream: Stopped; {count} were dreamed, and are kept.")
+            return STOPPED
+    if failed:
+        what = f"{len(failed)} of {len(requests)} photos could not be dreamed"
+        write_stderr(f"dream: {what}: {', '.join(failed)}.")
+    return 1 if failed else 0
+
+
+def _of_photo(failure: Exception) -> DreamError | None:
+    """Returns the error of one photo, or None for what would end every other, too."""
+    from keras_dream.cli.errors import is_out_of_memory, of_machine
+
+    if isinstance(failure, DreamError):
+        return None if isinstance(failure, _FATAL) else failure
+    return of_machine(failure) if is_out_of_memory(failure) else None
+
+
+def run_dream(
+    request: Request, reporter: Reporter, *, loader: Loader | None = None
+) -> Outcome:
     """Dreams a picture, reports what happens, and saves the result.
 
     Ctrl-C saves the dream so far.
@@ -105,23 +217,19 @@ def run_dream(request: Request, reporter: Reporter) -> Outcome:
     Args:
         request: What to dream.
         reporter: Shows the events.
+        loader: Loads the dreamer, or has it from another request.
 
     Raises:
         DreamError: If it cannot be dreamed or saved; no file is left.
     """
-    from keras_dream.files import default_output
-
     path = _checked(request)
     with reporter, Interrupts() as interrupts:
-        outcome = _dream(request, path, reporter, interrupts)
+        outcome = _dream(request, path, reporter, interrupts, loader or Loader())
         if outcome.stopped:
             reporter.report(Stopped())
         dream = outcome.dream
         if dream is not None:
-            if request.out is None and path.exists():
-                # Another run took the name in the meantime.
-                outcome = replace(outcome, path=default_output(request.photo))
-            dream.save(outcome.path, notes=request.notes)
+            outcome = replace(outcome, path=_save(dream, request, outcome.path))
             reporter.report(Saved(str(outcome.path), complete=dream.record.complete))
     if outcome.stopped and outcome.dream is None:
         kept = " except the downloaded part of the weights" if outcome.fetching else ""
@@ -130,6 +238,24 @@ def run_dream(request: Request, reporter: Reporter) -> Outcome:
         saved = short_repr(str(outcome.path))
         write_stderr(f"dream: Stopped; the dream so far was saved as {saved}.")
     return outcome
+
+
+def _save(dream: "Dream", request: Request, path: Path) -> Path:
+    """Saves a dream; returns its path, which is another if the name was taken."""
+    from keras_dream.files import claim
+
+    if request.out == STANDARD:
+        write_picture(dream.encode(notes=request.notes))
+        return path
+    if request.out is not None and request.yes:
+        return dream.save(path, notes=request.notes)
+    path = claim(path)
+    try:
+        return dream.save(path, notes=request.notes)
+    except BaseException:
+        if path.exists() and not path.stat().st_size:
+            path.unlink()  # the empty file that held the name
+        raise
 
 
 def _checked(request: Request) -> Path:
@@ -141,22 +267,35 @@ def _checked(request: Request) -> Path:
     photo = check_file(request.photo, "A picture", error=PictureError)
     for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
         network_of(name, networks=request.networks).check()
-    out = default_output(photo) if request.out is None else request.out
-    path = check_output(out, SUFFIXES)
+    if request.out == STANDARD:
+        return Path(STANDARD)
+    if request.out is None:
+        beside = photo if request.folder is None else request.folder / photo.name
+        return check_output(default_output(beside), SUFFIXES)
+    path = check_output(request.out, SUFFIXES)
     if path.exists() and path.samefile(photo):
         raise OutputError(
             "A result must not replace its own photo",
             received=short_repr(str(path)),
             hint="try another name",
         )
+    if path.exists() and not request.yes:
+        raise OutputError(
+            "A result must have a new name, or --yes to replace what is there",
+            received=short_repr(str(path)),
+            hint="add --yes, or leave -o out: every dream then gets a name of its own",
+        )
     return path
 
 
 def _dream(
-    request: Request, path: Path, reporter: Reporter, interrupts: Interrupts
+    request: Request,
+    path: Path,
+    reporter: Reporter,
+    interrupts: Interrupts,
+    loader: Loader,
 ) -> Outcome:
     """Loads the network and dreams; a signal before the first step leaves nothing."""
-    from keras_dream.dreamer.dreamer import Dreamer
     from keras_dream.pictures.picture import read_picture
 
     fetching = False
@@ -171,17 +310,7 @@ def _dream(
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not request.yes:
             check_work(size, request.recipe)
-        names = " + ".join(
-            dict.fromkeys(str(n.network) for n in request.recipe.every_network)
-        )
-        reporter.report(Loading(names))
-        dreamer = Dreamer.of(
-            request.recipe,
-            networks=request.networks,
-            run=request.run,
-            progress=download,
-            before_download=request.before_download,
-        )
+        dreamer = loader.load(request, reporter, download)
         octaves, notices = dreamer.octaves(size, request.recipe)
         if not request.yes:
             check_memory(*dreamer.memory(size, request.recipe))
@@ -190,6 +319,7 @@ def _dream(
             reporter.report(Notice(notice))
         sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
         steps = request.recipe.steps
+        names = _names(request.recipe)
         reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
         run = dreamer.steps(picture, request.recipe)
     except KeyboardInterrupt:
@@ -221,6 +351,11 @@ def _steps(
         interrupts.ignore()
         return Outcome(run.dream if count else None, path, stopped=True)
     return Outcome(run.dream, path)
+
+
+def _names(recipe: Recipe) -> str:
+    """Returns the names of a recipe's networks."""
+    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.every_network))
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

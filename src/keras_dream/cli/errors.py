@@ -8,17 +8,42 @@ from pathlib import Path
 from cyclopts.exceptions import (
     CycloptsError,
     MissingArgumentError,
+    UnknownOptionError,
     UnusedCliTokensError,
     ValidationError,
 )
 from pydantic import ValidationError as InvalidSettings
 
 from keras_dream.errors import DreamError, InputError, RunError, short_repr
+from keras_dream.recipe.synonyms import flag_advice
 
 # What the array libraries say when memory is out; none has a class of its own for it
 # that can be named without importing the library.
 _MEMORY_CLASSES = ("OutOfMemoryError", "ResourceExhaustedError")
 _MEMORY_WORDS = ("can't allocate memory", "out of memory", "resource_exhausted")
+
+
+_MEANT = {
+    "try `dream PHOTO`, which needs no command": "run generate make start create "
+    "deepdream deep-dream process apply render go",
+    "try `dream PHOTO --help`, or `dream --help` for everything": "help usage options",
+    "try `dream networks`": "models model list-models network nets",
+    "try `dream networks`, `dream layers NETWORK` or `dream presets`": "list ls",
+    "try `dream layers NETWORK`": "layer classes channels",
+    "try `dream presets`": "styles style filters recipes config settings preset",
+    "try `dream show PICTURE`": "info inspect metadata identify view read exif",
+    "try `dream grid PHOTO --x 'steps=10|20|40'`": "sheet compare sweep matrix xy",
+    "try `dream weights pull NETWORK`": "download pull fetch get install",
+    "try `dream doctor`": "check test diagnose selftest status env",
+    "try `dream replay PICTURE`": "repeat again reproduce rerun redo",
+    "try `dream explain PHOTO`": "classify predict activations visualize heatmap why",
+    "try the frames as files, `dream frames/ -o dreamed`, for films are not made yet": (
+        "video movie animate film gif zoom"
+    ),
+    "try `dream --version`": "version",
+}
+_COMMANDS = {name: advice for advice, names in _MEANT.items() for name in names.split()}
+"""What to try for commands that other programs have."""
 
 
 def sentence_of(error: CycloptsError) -> str:
@@ -33,6 +58,8 @@ def sentence_of(error: CycloptsError) -> str:
         first = cause.errors()[0] if isinstance(cause, InvalidSettings) else {}
         own = first.get("ctx", {}).get("error")
         return str(own) if isinstance(own, DreamError) else str(error)
+    if isinstance(error, UnknownOptionError):
+        return _of_option(error)
     if isinstance(error, UnusedCliTokensError):
         return str(
             InputError(
@@ -52,6 +79,19 @@ def sentence_of(error: CycloptsError) -> str:
     return str(error)
 
 
+def _of_option(error: UnknownOptionError) -> str:
+    """Returns the sentence for an unknown option: what is meant, or what is near."""
+    name = error.token.keyword or error.token.value
+    flags = [flag for argument in error.argument_collection for flag in argument.names]
+    advice = flag_advice(name, flags)
+    if not advice and difflib.get_close_matches(name.split("=")[0], flags, 1, 0.7):
+        return str(error)
+    command = " ".join(["dream", *(error.command_chain or ())])
+    hint = advice or f"see `{command} --help`"
+    must, received = "An option must be one that exists", short_repr(name)
+    return str(InputError(must, received=received, hint=hint))
+
+
 def with_command_hint(
     sentence: str, tokens: Sequence[str], commands: Collection[str]
 ) -> str:
@@ -63,6 +103,9 @@ def with_command_hint(
         commands: The names of all commands.
     """
     first = tokens[0] if tokens else ""
+    if first in _COMMANDS and not Path(first).exists():
+        must = "There must be a photo or a command"
+        return str(InputError(must, received=short_repr(first), hint=_COMMANDS[first]))
     close = difflib.get_close_matches(first, sorted(commands), 1, 0.6)
     if not close or first in commands or Path(first).exists():
         return sentence

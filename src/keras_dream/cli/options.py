@@ -58,9 +58,15 @@ def _as_texts(_: Any, tokens: Any) -> tuple[str, ...]:
 
 # The recipe reads these from text itself: an objective, and parts with parameters.
 _TEXT = Parameter(
-    converter=_as_text, accepts_keys=False, n_tokens=1, negative=(), metavar="TEXT"
+    converter=_as_text,
+    accepts_keys=False,
+    n_tokens=1,
+    negative=(),
+    metavar="TEXT",
+    show_choices=False,
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
+_REPEATED = ("regions",)  # values of their own, read from text by the recipe
 _ALIASES = {"regions": "--region"}
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -70,7 +76,9 @@ def _is_plain(kind: Any) -> bool:
     if typing.get_origin(kind) in (typing.Annotated, typing.Literal):
         kind = typing.get_args(kind)[0]
         return isinstance(kind, str | int) or _is_plain(kind)
-    parts = typing.get_args(kind)
+    parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    if len(parts) > 1:  # a number or a word: the recipe refuses in one sentence
+        return False
     return all(map(_is_plain, parts)) if parts else kind in _PLAIN
 
 
@@ -82,6 +90,8 @@ def _flag(name: str, field: FieldInfo) -> Any:
         parameters.append(Parameter(show=False))
     elif kind == tuple[str, ...]:
         parameters.append(_TEXTS)
+    elif name in _REPEATED:
+        parameters += [_TEXTS, Parameter(converter=_as_texts, accepts_keys=False)]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
     if name in _ALIASES:

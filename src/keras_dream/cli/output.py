@@ -28,11 +28,21 @@ def write_stdout(text: str) -> None:
     try:
         _write(sys.stdout, text)
     except OSError as failure:
-        raise RunError(
-            "Standard output must take the result",
-            received=repr((failure.strerror or str(failure)).lower()),
-            hint="free some space or send it elsewhere",
-        ) from None
+        raise _refused(failure) from None
+
+
+def write_picture(data: bytes) -> None:
+    """Writes the bytes of a picture to standard output.
+
+    Raises:
+        RunError: If standard output does not take all of it.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as failure:
+        _discard(sys.stdout)
+        raise _refused(failure) from None
 
 
 def write_event(event: Event) -> None:
@@ -72,6 +82,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in every
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _refused(failure: OSError) -> RunError:
+    return RunError(
+        "Standard output must take the result",
+        received=repr((failure.strerror or str(failure)).lower()),
+        hint="free some space or send it elsewhere",
+    )
 
 
 def _write(stream: TextIO | None, text: str) -> None:

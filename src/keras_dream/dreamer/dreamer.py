@@ -13,7 +13,12 @@ from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
-from keras_dream.engine.regions import step_weights
+from keras_dream.engine.regions import (
+    Places,
+    composite,
+    places_of,
+    step_weights,
+)
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
@@ -26,12 +31,18 @@ from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.transforms import View
-from keras_dream.pictures.picture import Picture, as_picture, check_image
+from keras_dream.pictures.picture import (
+    Picture,
+    as_picture,
+    check_image,
+    read_picture,
+)
 from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
@@ -296,8 +307,11 @@ class Dreamer:
                 received=f"{image.shape} for {picture.pixels.shape}",
                 hint="resize it",
             )
-        octaves, notices = self.octaves((image.shape[0], image.shape[1]), recipe)
-        strongest = self._ensemble.strongest(recipe, image)
+        size = (image.shape[0], image.shape[1])
+        recipe = recipe.for_size(size)
+        octaves, notices = self.octaves(size, recipe)
+        places = self._places(recipe, picture, size)
+        strongest = self._ensemble.strongest(recipe, image, places)
         start_sha256 = "" if start is None else Picture(start).sha256
 
         def result(
@@ -305,17 +319,22 @@ class Dreamer:
         ) -> Dream:
             record = self._record(picture, recipe, losses, notices, complete)
             record = replace(record, strongest=strongest, start_sha256=start_sha256)
+            image = composite(picture.pixels, image, places.mask)
             return Dream(image, picture.alpha, recipe, record)
 
         return loop.run(
             image,
             octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest, places),
             backend=self._backend,
             result=result,
-            weights=step_weights(recipe, self._backend),
+            weights=step_weights(recipe, places, self._backend),
         )
+
+    def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
+        """Returns the masks of a complete recipe as maps of a size."""
+        return places_of(recipe, photo, size, lambda file: read_picture(file.name))
 
     def dream(
         self,
@@ -372,8 +391,9 @@ class Dreamer:
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
             raise self._refusal(graphs, size, recipe, misfit)
-        strongest = self._ensemble.strongest(recipe, image)
-        gradient = self._ensemble.gradient(recipe, strongest)
+        places = self._places(recipe, Picture(image), size)
+        strongest = self._ensemble.strongest(recipe, image, places)
+        gradient = self._ensemble.gradient(recipe, strongest, places)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
@@ -504,7 +524,7 @@ def dream(
         raise SettingError(
             "A setting must be one that exists",
             received=repr(unknown[0]),
-            hint=nearest(unknown[0], names),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
         )
     dreamer = Dreamer.of(
         chosen := as_recipe(recipe).but(**settings),

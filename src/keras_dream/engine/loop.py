@@ -80,7 +80,7 @@ def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
     """Returns every octave of a recipe for a picture of `size`, small to large."""
     sizes = octave_sizes(
         size,
-        octaves=recipe.octaves,
+        octaves=recipe.octaves_for(size),
         octaves_above=recipe.octaves_above,
         octave_scale=recipe.octave_scale,
         rule=recipe.octave_sizes,
@@ -143,6 +143,7 @@ def _steps(
     result: Result,
 ) -> Generator[Step, None, Dream]:
     growth = _Growth(original, octaves, recipe, backend)
+    count = len(octaves_of((original.shape[0], original.shape[1]), recipe))
     losses: list[tuple[int, float]] = []
     image: Array = None
     for place, octave in enumerate(octaves):
@@ -153,7 +154,7 @@ def _steps(
             whole = _bound(growth.finish, place, image)
             yield Step(
                 octave=octave.number,
-                octaves=recipe.octaves + recipe.octaves_above,
+                octaves=count,
                 iteration=move.iteration,
                 iterations=recipe.steps,
                 size=octave.size,
@@ -358,9 +359,10 @@ class _Growth:
         """Returns the original at every octave's size."""
         bases = {self._size: original}
         chain, chained = original, self._recipe.octave_sizes == "chained"
+        own = self._recipe.octaves_for(self._size)
         previous = self._size
         for octave in reversed(octaves_of(self._size, self._recipe)):
-            below = octave.number <= self._recipe.octaves
+            below = octave.number <= own
             if min(octave.size) < 1 or octave.size in bases:
                 continue
             if chained and below:

@@ -27,6 +27,10 @@ LEAST = 1 / 255
 """A mask up to this counts as 0 in the steps: it would move no value of an 8-bit
 picture by more than half, and JPEG leaves as much where black was drawn."""
 
+LEAST_PART = 224
+"""Pixels of a side that channels are measured on, where there are as many: the size
+that most networks learned from."""
+
 Weights = Callable[[Size], Array | None]
 """Returns a map of one channel for a (height, width), or None for all alike."""
 
@@ -42,6 +46,10 @@ class Places:
 
     mask: np.ndarray | None = None
     regions: tuple[np.ndarray, ...] = ()
+
+
+WHOLE = Places()
+"""No masks: the whole picture."""
 
 
 def places_of(
@@ -126,6 +134,27 @@ def composite(
     return original + mask[..., None] * (dream - original)
 
 
+def around(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns the part of an image around where a mask is above a half of its most.
+
+    Args:
+        image: float32 (height, width, 3).
+        mask: float32 (height, width).
+
+    Returns:
+        The smallest box of these places, grown to `LEAST_PART` where the image allows.
+    """
+    inside = mask > mask.max() / 2
+    for axis in (0, 1):
+        places = np.flatnonzero(inside.any(axis=1 - axis))
+        first, end = int(places[0]), int(places[-1]) + 1
+        missing = max(LEAST_PART - (end - first), 0)
+        first = max(min(first - missing // 2, image.shape[axis] - LEAST_PART), 0)
+        end = min(max(end, first + LEAST_PART), image.shape[axis])
+        image = np.take(image, np.arange(first, end), axis=axis)
+    return image
+
+
 def step_weights(recipe: Recipe, places: Places, backend: Backend) -> Weights:
     """Returns what multiplies the gradient and weighs the normalizer's statistics.
 
@@ -159,12 +188,12 @@ class Shares:
     is left to 1 is the share of the recipe's own objective.
 
     Args:
-        masks: The regions' masks, float32 (height, width), all of one size.
+        places: The masks, of which that of the dream ends every region.
         backend: Where the maps are.
     """
 
-    def __init__(self, masks: Sequence[np.ndarray], backend: Backend):
-        self._masks = masks
+    def __init__(self, places: Places, backend: Backend):
+        self._places = places
         self._backend = backend
         self._size: Size | None = None
         self._maps: tuple[Array | None, ...] = ()
@@ -179,10 +208,13 @@ class Shares:
             Maps of one channel; None for what counts nowhere.
         """
         if self._size != size:
-            masks = [resized(mask, size) for mask in self._masks]
+            masks = [resized(mask, size) for mask in self._places.regions]
             total = np.sum(masks, axis=0)
             shares = [mask / np.maximum(total, 1) for mask in masks]
             shares.append(1 - np.minimum(total, 1))
+            if self._places.mask is not None:
+                inside = resized(self._places.mask, size) > LEAST
+                shares = [share * inside for share in shares]
             self._maps = tuple(
                 self._backend.image(share[..., None]) if share.max() > LEAST else None
                 for share in shares

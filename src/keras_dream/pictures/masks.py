@@ -68,8 +68,7 @@ def resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return mask
     image = Image.fromarray(mask.astype(np.float32))
     scaled = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    values = np.asarray(scaled, np.float32)
-    return np.where(values > 1 - 1e-6, np.float32(1), values.clip(0, 1))
+    return _exact(np.asarray(scaled, np.float32))
 
 
 def feathered(mask: np.ndarray, pixels: float) -> np.ndarray:
@@ -89,8 +88,13 @@ def feathered(mask: np.ndarray, pixels: float) -> np.ndarray:
         # A triangle is two boxes, one after the other: of w cells each, 2 w - 1 wide.
         for before in ((width - 1) // 2, width // 2):
             values = _box_blurred(values, width, before, axis)
-    # Sums in double precision leave 1e-12 where there is nothing.
-    return np.where(values < 1e-7, 0, values.clip(0, 1)).astype(np.float32)
+    return _exact(values)
+
+
+def _exact(values: np.ndarray) -> np.ndarray:
+    """Returns values in [0, 1] without what rounding has made of 0 and 1."""
+    values = np.where(values < 1e-6, 0, values)
+    return np.where(values > 1 - 1e-6, 1, values).astype(np.float32)
 
 
 def _box_blurred(x: np.ndarray, width: int, before: int, axis: int) -> np.ndarray:

@@ -275,5 +275,3 @@ def _quoted(name: str) -> str:
     if re.fullmatch(_PLAIN, name) and name not in _RESERVED:
         return name
     return "'" + name.replace("'", "''") + "'"
-
-

@@ -116,11 +116,10 @@ class Recipe(Settings):
         le=1e6,
         description="how far a step goes, in units of [0, 1]",
     )
-    octaves: int = Field(
-        default=4,
-        ge=1,
-        le=MOST_OCTAVES,
-        description="sizes up to the picture's own, the last",
+    octaves: Annotated[int, Field(ge=1, le=MOST_OCTAVES)] | Literal["auto"] = Field(
+        default="auto",
+        description="sizes up to the picture's own, the last; auto for as many as "
+        "bring the first to about 250 pixels on its longer side, recorded as a number",
     )
     octaves_above: int = Field(
         default=0,
@@ -227,13 +226,14 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
-        count = len(self.networks)
+        count = len(self.every_network)
         if count > 1 and self.max_loss is not None:
+            what = "regions" if self.regions else "networks"
             raise SettingError(
-                "A maximum loss must have a single network, for losses of several "
-                "cannot be compared",
-                received=f"{self.max_loss:g} with {count} networks",
-                hint="set max_loss to none, or leave the other networks out",
+                "A maximum loss must have a single network and no regions, for losses "
+                "of several cannot be compared",
+                received=f"{self.max_loss:g} with {count} {what}",
+                hint=f"set max_loss to none, or leave the {what} out",
             )
         return self
 
@@ -276,6 +276,18 @@ class Recipe(Settings):
         if "layers" in changes and "objective" not in changes:
             changes = {"objective": None, **changes}
         return super().but(**changes)
+
+    def octaves_for(self, size: tuple[int, int]) -> int:
+        """Returns how many octaves a picture of `size`, (height, width), is given."""
+        from keras_dream.geometry import octave_count
+
+        if self.octaves == "auto":
+            return octave_count(size, self.octave_scale, most=MOST_OCTAVES)
+        return self.octaves
+
+    def for_size(self, size: tuple[int, int]) -> "Recipe":
+        """Returns the recipe with its octaves as a number, as a dream records it."""
+        return self.but(octaves=self.octaves_for(size))
 
     @property
     def networks(self) -> tuple[NetworkObjective, ...]:

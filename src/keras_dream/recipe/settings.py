@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from keras_dream.errors import InputError, SettingError, nearest, short_repr
+from keras_dream.recipe.synonyms import setting_advice
 
 LONGEST_TEXT = 10_000
 
@@ -150,7 +151,8 @@ def _translated(error: ValidationError, model: type[BaseModel]) -> InputError:
         return SettingError(
             "A setting must be one that exists",
             received=short_repr(name),
-            hint=nearest(name, model.model_fields),
+            hint=setting_advice(name, model.model_fields)
+            or nearest(name, model.model_fields),
         )
     words = _words(field)
     choices = _choices(field)
@@ -218,21 +220,40 @@ _WORDS: Mapping[Any, str] = {
 
 def _words(field: FieldInfo) -> str:
     """Says which values a field has: "a whole number from 0 to 100000"."""
+    if (number := _number_or_word(field)) is not None:
+        return number
     choices = _choices(field)
     if choices and _is_chain(field):
         return f"none, or a sum of {', '.join(choices)}"
     text = " | ".join(choices) if choices else _WORDS.get(_bare(field), "text")
-    signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
-    for sign, word in signs.items():
-        for bound in field.metadata:
-            limit = getattr(bound, sign, None)
-            if limit is not None:
-                text += f" {word} {limit if isinstance(limit, int) else f'{limit:g}'}"
+    text += _bounds(field)
     if text == "text" and _bare(field) is str:
         text += f" of at most {LONGEST_TEXT} characters"
     if not _is_optional(field):
         return text
     return f"{text} | none" if choices else f"{text}, or none"
+
+
+def _number_or_word(field: FieldInfo) -> str | None:
+    """Says which values a field has that takes a number or a word: "2, or auto"."""
+    match typing.get_args(field.annotation):
+        case (numbers, words) if typing.get_origin(words) is Literal:
+            kind, bounds = typing.get_args(numbers)
+        case _:
+            return None
+    choices = " or ".join(map(str, typing.get_args(words)))
+    return f"{_WORDS[kind]}{_bounds(bounds)}, or {choices}"
+
+
+def _bounds(field: FieldInfo) -> str:
+    signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+    text = ""
+    for sign, word in signs.items():
+        for bound in field.metadata:
+            limit = getattr(bound, sign, None)
+            if limit is not None:
+                text += f" {word} {limit if isinstance(limit, int) else f'{limit:g}'}"
+    return text
 
 
 def _default_text(field: FieldInfo) -> str:

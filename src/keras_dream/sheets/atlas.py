@@ -146,6 +146,7 @@ def plan_atlas(
     overrides = recipe or Recipe()
     _check(size, columns, overrides)
     base = overrides.over(recipe_for(size)).but(network=dreamer.network)
+    base = base.for_size((size, size))
     planner = _Planner(dreamer, size, columns, base, numbers(channels))
     sections: list[Section] = []
     if layers or not classes:

@@ -11,6 +11,7 @@ from keras_dream.errors import DreamError, SettingError, nearest, short_repr
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.sheets.plan import Head, named_errors
 from keras_dream.zoo import catalogue, user_models
 from keras_dream.zoo.network import Network
@@ -191,7 +192,9 @@ def _checked_name(letter: str, name: str) -> str:
         received=f"{short_repr(name)}, which is how a dream is computed"
         if is_run
         else short_repr(name),
-        hint="give it once, as a flag" if is_run else nearest(plain, settings),
+        hint="give it once, as a flag"
+        if is_run
+        else setting_advice(plain, settings) or nearest(plain, settings),
     )
 
 

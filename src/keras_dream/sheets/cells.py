@@ -86,7 +86,9 @@ def path_of(folder: Path, cell: Cell, dreamer: Dreamer) -> Path:
     deciding = {name: record[name] for name in record if name not in _NOT_DECIDING}
     deciding["run"] = {name: record["run"].get(name) for name in _DECIDING_RUN}
     deciding["version"] = record["versions"].get("keras-dream")
-    deciding["recipe"] = dreamer.complete(cell.recipe).model_dump(mode="json")
+    deciding["recipe"] = (
+        dreamer.complete(cell.recipe).for_size(cell.size).model_dump(mode="json")
+    )
     key = hashlib.sha256(canonical_json(deciding).encode()).hexdigest()[:16]
     plain = re.sub(r"[^\w.-]+", "_", cell.name).strip("._") or "cell"
     return folder / f"{plain[:60]}-{key}.png"

@@ -28,7 +28,8 @@ def presets(name: str | None = None, /, *, schema: Switch = False) -> int:
                 name,
                 recipe.network,
                 status_of(catalogue.entry(recipe.network)).state,
-                str(recipe.octaves + recipe.octaves_above),
+                str(recipe.octaves)
+                + (f"+{recipe.octaves_above}" if recipe.octaves_above else ""),
                 str(recipe.steps),
                 f"{recipe.step_size:.4g}",
                 str(recipe.objective or "the network's own"),

@@ -3,6 +3,7 @@
 from typing import Self
 
 from keras_dream.cli.output import write_stdout
+from keras_dream.cli.photos import STANDARD
 from keras_dream.events import Download, Event, Fetched, Saved
 
 
@@ -21,7 +22,8 @@ class Reporter:
         Raises:
             RunError: If standard output takes nothing, as on a full disk.
         """
-        if isinstance(event, Saved | Fetched):
+        # Of a result on standard output there is no path.
+        if isinstance(event, Saved | Fetched) and event.path != STANDARD:
             write_stdout(event.path)
 
     def download(self, done: int, total: int | None) -> None:

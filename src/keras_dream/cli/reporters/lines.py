@@ -16,6 +16,7 @@ from keras_dream.events import (
     Event,
     Fetching,
     Loading,
+    NextPhoto,
     Notice,
     Planned,
     Saved,
@@ -95,10 +96,8 @@ class Lines(Reporter):
 
         left = f", {self.left}" if self.left else ""
         match event:
-            case Loading():
-                return f"Loading {plain(event.network)}."
-            case Fetching():
-                return f"Downloading the weights of {plain(event.network)}."
+            case Loading() | Fetching() | NextPhoto():
+                return _beginning(event)
             case Download():
                 return f"Downloading the weights: {self.amount(event)}{left}."
             case Notice():
@@ -171,6 +170,13 @@ class Lines(Reporter):
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _beginning(event: Loading | Fetching | NextPhoto) -> str:
+    if isinstance(event, NextPhoto):
+        return f"Photo {event.number} of {event.photos}, {plain(event.photo)}."
+    what = "Loading" if isinstance(event, Loading) else "Downloading the weights of"
+    return f"{what} {plain(event.network)}."
 
 
 def _cost(planned: Planned) -> str:

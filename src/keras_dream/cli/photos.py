@@ -1,0 +1,186 @@
+"""The photos of a command line: files, folders of them, and standard input."""
+
+import contextlib
+import glob
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_dream.errors import InputError, OutputError, PictureError, short_repr
+
+STANDARD = "<standard>"
+"""Standard input as a photo, standard output as a result. Typed as -, which cyclopts
+takes for an option without a name, so that `with_standard` puts this in its place."""
+
+# What Pillow opens, and HEIC, for which the reader says what is missing.
+_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
+    | {".gif", ".bmp", ".heic", ".heif"}
+)
+_OURS = re.compile(r".+-(dream|grid|atlas|looks|seen|variations)(-\d+)?\.\w+")
+
+
+def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Returns the photos that are meant, each once, and whether they may be several.
+
+    Args:
+        arguments: Files and folders. Of a folder these are its pictures in natural
+            order, without hidden ones and without results of ours.
+
+    Raises:
+        InputError: If there is none.
+        PictureError: If a file is missing or a folder has no pictures.
+    """
+    from keras_dream.files import check_file
+
+    if not arguments:
+        raise InputError(
+            "There must be a photo or a command",
+            received="neither",
+            hint="try `dream PHOTO`, or see `dream --help`",
+        )
+    photos: list[str] = []
+    for text in arguments:
+        if _is_folder(text):
+            photos += _pictures(Path(text))
+        elif any(sign in text for sign in "*?[") and not _exists(text):
+            # PowerShell and cmd pass patterns on as they are.
+            photos += _matching(text) or [text]
+        else:
+            photos.append(text)
+    for photo in photos:
+        if photo != STANDARD:
+            check_file(photo, "A picture", error=PictureError)
+    photos = list(dict.fromkeys(photos))
+    return photos, len(photos) > 1 or _is_folder(arguments[0])
+
+
+def with_standard(tokens: Sequence[str]) -> list[str]:
+    """Returns a command line with `STANDARD` for each -."""
+    return [STANDARD if token == "-" else token for token in tokens]
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Returns a key that sorts `frame-9` before `frame-10`."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def folder_of(out: str | None, *, several: bool) -> Path | None:
+    """Returns the folder that `-o` names, or None where it names a file or nothing.
+
+    It is created if it does not exist; the folder above it must.
+
+    Args:
+        out: The value of `-o`.
+        several: Whether there are several photos, for which it must be a folder.
+
+    Raises:
+        OutputError: If it is no folder although it must, or cannot be created.
+    """
+    from keras_dream.pictures.encoding import SUFFIXES
+
+    if out is None:
+        return None
+    path = Path(out)
+    is_folder = _is_folder(out) or out.endswith(("/", "\\"))
+    if not is_folder and not several:
+        return None
+    is_file = path.suffix.lower() in SUFFIXES or _exists(out)
+    if out in ("", STANDARD) or (not is_folder and is_file):
+        raise OutputError(
+            "-o must be a folder for several photos",
+            received=short_repr("-" if out == STANDARD else out),
+            hint="try -o dreams, or leave it out: each dream goes beside its photo",
+        )
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as failure:
+        raise OutputError(
+            "The folder of the results must be one that can be created",
+            received=f"{short_repr(out)} ({(failure.strerror or 'refused').lower()})",
+            hint="try another folder",
+        ) from failure
+    return path
+
+
+def read_standard_input(folder: Path) -> Path:
+    """Saves what comes from standard input as a file, so that it is read like any.
+
+    Args:
+        folder: Where to put the file, which is called "stdin".
+
+    Raises:
+        PictureError: If nothing comes.
+    """
+    path = folder / "stdin"
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    if not data:
+        raise PictureError(
+            "A picture must come from standard input for -",
+            received="nothing",
+            hint="try `dream - < photo.jpg > dream.png`",
+        )
+    path.write_bytes(data)
+    return path
+
+
+def check_standard_output() -> None:
+    """Refuses to write a picture to a terminal.
+
+    Raises:
+        OutputError: If standard output is one.
+    """
+    if sys.stdout is None or sys.stdout.isatty():
+        raise OutputError(
+            "Standard output must be a file or a pipe to take a picture",
+            received="a terminal",
+            hint="add > dream.png, or -o FILE",
+        )
+
+
+def _is_folder(text: str) -> bool:
+    """Tells whether a text is the name of a folder; "" is none."""
+    with contextlib.suppress(OSError, ValueError):  # too long a name, or NUL in it
+        return bool(text) and Path(text).is_dir()
+    return False
+
+
+def _exists(text: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return Path(text).exists()
+    return False
+
+
+def _matching(pattern: str) -> list[str]:
+    """Returns the files that a pattern matches, in natural order."""
+    return sorted(glob.glob(pattern), key=natural)  # noqa: PTH207, for it takes "../*"
+
+
+def _pictures(folder: Path) -> list[str]:
+    """Returns the pictures in a folder, not in those below it."""
+    try:
+        names = [path.name for path in folder.iterdir() if path.is_file()]
+    except OSError as failure:
+        raise PictureError(
+            "A folder of pictures must be one that can be read",
+            received=f"{short_repr(str(folder))} ({(failure.strerror or '').lower()})",
+            hint="check its permissions",
+        ) from failure
+    photos = [
+        name
+        for name in names
+        if Path(name).suffix.lower() in _SUFFIXES
+        and not name.startswith(".")
+        and not _OURS.fullmatch(name)
+    ]
+    if not photos:
+        own = sum(bool(_OURS.fullmatch(name)) for name in names)
+        raise PictureError(
+            "A folder must have pictures to dream",
+            received=f"{short_repr(str(folder))}, which has "
+            + (f"none but {own} of our results" if own else "none"),
+            hint="name a dream itself to dream it again" if own else "try another",
+        )
+    return [str(folder / name) for name in sorted(photos, key=natural)]
