@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
+    from keras_dream.recipe.terms import (
+        blur,
+        caricature,
+        channel,
+        class_,
+        direction,
+        guide,
+        l1,
+        l2,
+        layer,
+        neuron,
+        objective,
+        tv,
+    )
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
@@ -38,11 +52,23 @@ __all__ = [
     "Sheet",
     "Step",
     "atlas",
+    "blur",
+    "caricature",
+    "channel",
+    "class_",
+    "direction",
     "dream",
     "explain",
     "grid",
+    "guide",
+    "l1",
+    "l2",
+    "layer",
+    "neuron",
+    "objective",
     "parse",
     "presets",
+    "tv",
 ]
 
 _HOMES = {
@@ -64,6 +90,18 @@ _HOMES = {
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",
+    "blur": "recipe.terms",
+    "caricature": "recipe.terms",
+    "channel": "recipe.terms",
+    "class_": "recipe.terms",
+    "direction": "recipe.terms",
+    "guide": "recipe.terms",
+    "l1": "recipe.terms",
+    "l2": "recipe.terms",
+    "layer": "recipe.terms",
+    "neuron": "recipe.terms",
+    "objective": "recipe.terms",
+    "tv": "recipe.terms",
 }
 
 

@@ -91,6 +91,19 @@ def _power(scale: float, exponent: int) -> float:
         return math.inf
 
 
+def fitted(size: Size, longest: int | None) -> Size:
+    """Returns a size of the same proportions whose longest side is `longest` pixels.
+
+    Args:
+        size: (height, width) in pixels.
+        longest: Pixels; None for the size itself.
+    """
+    if longest is None or max(size) == longest:
+        return size
+    height, width = (max(1, round(side * longest / max(size))) for side in size)
+    return height, width
+
+
 def jitter_offsets(
     seed: int, octave: int, steps: int, jitter: int
 ) -> NDArray[np.int64]:
@@ -108,6 +121,19 @@ def jitter_offsets(
     """
     generator = np.random.Generator(np.random.PCG64([seed, octave]))
     return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
+
+
+def random_phases(size: Size) -> NDArray[np.complex128]:
+    """Returns the spectrum of white noise, always the same: random phases.
+
+    Args:
+        size: (height, width) in pixels of the noise.
+
+    Returns:
+        Complex numbers (height, width // 2 + 1), none of them 0.
+    """
+    generator = np.random.Generator(np.random.PCG64(0))
+    return np.fft.rfft2(generator.normal(size=size))
 
 
 def taps(n_in: int, n_out: int, method: Resampling, *, wrap: bool = False) -> Taps:
@@ -165,3 +191,26 @@ def cosines_of_latitude(height: int) -> NDArray[np.float32]:
     """
     rows = (np.arange(height, dtype=np.float64) + 0.5) / height
     return np.sin(np.pi * rows).astype(np.float32)
+
+
+def resample(
+    image: NDArray[np.float32], size: Size, *, method: Resampling = "lanczos3"
+) -> NDArray[np.float32]:
+    """Returns an image at another size, computed on the host.
+
+    Args:
+        image: float32 (height, width, channels).
+        size: (height, width) in pixels.
+        method: As for `taps`.
+    """
+    for axis in (0, 1):
+        if image.shape[axis] == size[axis]:
+            continue
+        cells, weights = taps(image.shape[axis], size[axis], method)
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        total = np.zeros((), np.float32)
+        for tap in range(cells.shape[1]):
+            weight = weights[:, tap].reshape(shape)
+            total = total + image.take(cells[:, tap], axis) * weight
+        image = total
+    return np.ascontiguousarray(image)

@@ -134,7 +134,7 @@ def test_masks_that_cannot_be(dreamer, photo, tmp_path):
     save_picture(tall, np.ones((32, 24, 3), np.float32))
     cases = {
         str(black): "above 0 somewhere; received .*black.png.*, which is 0 everywhere",
-        f"{str(black)}(invert)": None,
+        f"{black!s}(invert)": None,
         str(tall): "aspect ratio of its photo; received .* with 24 × 32 pixels for 64",
         "box(10, 10, 80, 20)": "inside the picture of 64 × 48 pixels.*received box",
         "box(0, 0, 0.1%, 100%)": "inside the picture",

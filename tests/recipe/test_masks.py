@@ -102,7 +102,7 @@ def test_what_is_no_region():
 
 
 def test_a_maximum_loss_has_no_regions():
-    with pytest.raises(SettingError, match="no regions.*received 3 with 2 regions"):
+    with pytest.raises(SettingError, match=r"no regions.*received 3 with 2 regions"):
         kd.Recipe(regions="alpha: mixed4", max_loss=3)
 
 

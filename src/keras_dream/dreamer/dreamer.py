@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -11,14 +12,10 @@ from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.engine import loop
+from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
-from keras_dream.engine.regions import (
-    Places,
-    composite,
-    places_of,
-    step_weights,
-)
+from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
@@ -38,6 +35,7 @@ from keras_dream.pictures.picture import (
     read_picture,
 )
 from keras_dream.pictures.seams import seamless
+from keras_dream.recipe.files import FileRef, Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -70,6 +68,8 @@ class Dreamer:
         run: How to compute.
         progress: Called with the bytes so far and in all, or None, of a download.
         before_download: Called before a download, as in `weights.locate`.
+        files: Files that a recipe may name, such as a guide, where they are not named
+            by a path in it: paths, or what finds them.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -88,6 +88,7 @@ class Dreamer:
         run: RunSettings | None = None,
         progress: Progress | None = None,
         before_download: BeforeDownload | None = None,
+        files: Files | Sequence[str | os.PathLike[str]] = (),
     ):
         networks = as_networks(
             network,
@@ -117,7 +118,8 @@ class Dreamer:
             for network in networks
         ]
         by_name = {network.name: network for network in loaded}
-        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient)
+        self.files = files if isinstance(files, Files) else Files(named=files)
+        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient, self.files)
 
     @classmethod
     def of(
@@ -142,7 +144,8 @@ class Dreamer:
             weights: As for `Dreamer`.
             preprocessing: As for `Dreamer`; None takes the recipe's.
             trust_model: As for `Dreamer`.
-            **options: `run`, `progress` and `before_download`, as for `Dreamer`.
+            **options: `run`, `progress`, `before_download` and `files`, as for
+                `Dreamer`.
         """
         first = as_networks(
             network_of(recipe.network, networks=networks)
@@ -275,6 +278,7 @@ class Dreamer:
         recipe: Recipe | str = "default",
         *,
         start: np.ndarray | None = None,
+        keep_octaves: bool = False,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
 
@@ -286,6 +290,7 @@ class Dreamer:
             start: The image that the dream starts from in the photo's place, such as
                 another dream, float32 (h, w, 3) of the photo's size. The record names
                 the photo, and `replay` cannot make such a dream again.
+            keep_octaves: Whether the dream keeps what each octave added, for `mix`.
 
         Returns:
             An iterator of steps, each a whole result; its `dream` is the dream so far,
@@ -297,9 +302,14 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
         """
-        picture = as_picture(photo)
+        source = as_read = as_picture(photo)
+        if isinstance(photo, str | os.PathLike):
+            self.files.look_in(Path(photo).parent)
         recipe = self.complete(as_recipe(recipe))
-        image = seamless(picture.pixels, recipe.wrap) if start is None else start
+        if recipe.wrap != "none":
+            source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
+        picture = at_size(source, recipe)
+        image = picture.pixels if start is None else start
         check_image(image)
         if image.shape != picture.pixels.shape:
             raise InputError(
@@ -310,31 +320,50 @@ class Dreamer:
         size = (image.shape[0], image.shape[1])
         recipe = recipe.for_size(size)
         octaves, notices = self.octaves(size, recipe)
-        places = self._places(recipe, picture, size)
-        strongest = self._ensemble.strongest(recipe, image, places)
+        notices = (*source.notices, *notices)
+        places = self._places(recipe, source, size)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
         start_sha256 = "" if start is None else Picture(start).sha256
 
         def result(
-            image: np.ndarray, losses: Mapping[str, Sequence[float]], complete: bool
+            image: np.ndarray,
+            losses: Mapping[str, Sequence[float]],
+            complete: bool,
+            octaves: Mapping[int, np.ndarray] | None = None,
         ) -> Dream:
-            record = self._record(picture, recipe, losses, notices, complete)
+            record = self._record(as_read, recipe, losses, notices, complete)
             record = replace(record, strongest=strongest, start_sha256=start_sha256)
-            image = composite(picture.pixels, image, places.mask)
-            return Dream(image, picture.alpha, recipe, record)
+            unfinished = Unfinished(image, octaves)
+            finished = finish(
+                unfinished,
+                recipe,
+                photo=source,
+                original=picture,
+                picture=self._picture_of,
+            )
+            kept = unfinished if keep_octaves else None
+            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
 
         return loop.run(
             image,
             octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest, places),
+            gradient_of=lambda _: self._ensemble.gradient(
+                recipe, strongest, places=places
+            ),
             backend=self._backend,
             result=result,
+            keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
         )
 
     def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
         """Returns the masks of a complete recipe as maps of a size."""
-        return places_of(recipe, photo, size, lambda file: read_picture(file.name))
+        return places_of(recipe, photo, size, self._picture_of)
+
+    def _picture_of(self, file: FileRef) -> Picture:
+        """Reads a picture that a complete recipe names."""
+        return read_picture(self.files.find(file))
 
     def dream(
         self,
@@ -342,9 +371,11 @@ class Dreamer:
         recipe: Recipe | str = "default",
         *,
         start: np.ndarray | None = None,
+        keep_octaves: bool = False,
     ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        return self.steps(photo, recipe, start=start).finish()
+        run = self.steps(photo, recipe, start=start, keep_octaves=keep_octaves)
+        return run.finish()
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -392,8 +423,8 @@ class Dreamer:
         if (misfit := _misfit(graphs, size, complete)) is not None:
             raise self._refusal(graphs, size, recipe, misfit)
         places = self._places(recipe, Picture(image), size)
-        strongest = self._ensemble.strongest(recipe, image, places)
-        gradient = self._ensemble.gradient(recipe, strongest, places)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
+        gradient = self._ensemble.gradient(recipe, strongest, places=places)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
@@ -493,6 +524,7 @@ def dream(
     weights: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
     trust_model: bool = False,
+    files: Sequence[str | os.PathLike[str]] = (),
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -503,6 +535,7 @@ def dream(
         weights: As for `Dreamer`.
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
+        files: As for `Dreamer`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
             `network` may be whatever `Dreamer` takes.
@@ -533,6 +566,7 @@ def dream(
         preprocessing=preprocessing,
         trust_model=trust_model,
         run=RunSettings.of(run),
+        files=files,
     )
     return dreamer.dream(photo, chosen)
 

@@ -14,14 +14,15 @@ from keras_dream.backend.protocol import Array, Backend
 from keras_dream.engine.gradients import Gradient
 from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import NonFiniteError
-from keras_dream.geometry import Size, octave_sizes, taps
+from keras_dream.geometry import Size, fitted, octave_sizes, taps
 from keras_dream.parts.canvases import Surface
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import View, draw
 from keras_dream.recipe.recipe import Recipe
 
-# Makes a dream of a whole image, the losses by octave, and whether it ran to its end.
-Result = Callable[[np.ndarray, Mapping[str, Sequence[float]], bool], Dream]
+# Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
+# and of what each octave added, as `octaves`, where that is kept.
+Result = Callable[..., Dream]
 
 
 class Octave(NamedTuple):
@@ -79,7 +80,7 @@ class Run(Iterator[Step]):
 def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
     """Returns every octave of a recipe for a picture of `size`, small to large."""
     sizes = octave_sizes(
-        size,
+        fitted(size, recipe.size),
         octaves=recipe.octaves_for(size),
         octaves_above=recipe.octaves_above,
         octave_scale=recipe.octave_scale,
@@ -108,6 +109,7 @@ def run(
     backend: Backend,
     result: Result,
     weights: Callable[[Size], Array | None] = lambda _: None,
+    keep_octaves: bool = False,
 ) -> Run:
     """Dreams a picture.
 
@@ -121,6 +123,7 @@ def run(
         weights: Returns for an octave's (height, width) a map of one channel, 0 or
             more: it multiplies the image's gradient and weighs the statistics of the
             normalizer. None for all alike.
+        keep_octaves: Whether `result` is given what each octave added.
 
     Returns:
         The run; its dream's image is not clipped.
@@ -130,7 +133,7 @@ def run(
     """
     image = image.copy()  # the caller may write to it between two steps
     ascent = _Ascent(recipe, gradient_of, weights, backend)
-    steps = _steps(image, octaves, recipe, ascent, backend, result)
+    steps = _steps(image, octaves, recipe, ascent, backend, result, keep_octaves)
     return Run(steps, lambda: result(image.copy(), {}, False))
 
 
@@ -141,13 +144,15 @@ def _steps(
     ascent: "_Ascent",
     backend: Backend,
     result: Result,
+    keep_octaves: bool,
 ) -> Generator[Step, None, Dream]:
     growth = _Growth(original, octaves, recipe, backend)
+    additions = _Additions(growth, backend, keep=keep_octaves)
     count = len(octaves_of((original.shape[0], original.shape[1]), recipe))
     losses: list[tuple[int, float]] = []
     image: Array = None
     for place, octave in enumerate(octaves):
-        image = growth.enter(place, image)
+        image = entered = growth.enter(place, image)
         for move in ascent.moves(image, octave, growth.original(place)):
             image = move.image
             losses.append((octave.number, move.loss))
@@ -161,19 +166,28 @@ def _steps(
                 loss=move.loss,
                 seconds=move.seconds,
                 _image=_bound(backend.to_image, image),
-                _dream=_dream_so_far(result, whole, losses),
+                _dream=_dream_so_far(
+                    result,
+                    whole,
+                    losses,
+                    _bound(additions.with_octave, place, octave, entered, image),
+                ),
             )
+        additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
     finished = growth.whole(len(octaves) - 1, image)
-    return result(finished, _by_octave(losses), True)
+    return result(finished, _by_octave(losses), True, **additions.options)
 
 
 def _dream_so_far(
-    result: Result, whole: Callable[[], np.ndarray], losses: list[tuple[int, float]]
+    result: Result,
+    whole: Callable[[], np.ndarray],
+    losses: list[tuple[int, float]],
+    options: Callable[[], Mapping[str, Any]],
 ) -> Callable[[], Dream]:
     """Binds a step's own share of the losses, which are still being written."""
     count = len(losses)
-    return lambda: result(whole(), _by_octave(losses[:count]), False)
+    return lambda: result(whole(), _by_octave(losses[:count]), False, **options())
 
 
 def _by_octave(losses: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
@@ -241,7 +255,7 @@ class _Ascent:
                 state,
                 gradients,
                 divisor=self._normalizer.divisor(measured, weights),
-                step_size=recipe.step_size,
+                step_size=recipe.step_size * recipe.strength,
             )
             parameters = tuple(map(self._backend.add, parameters, updates))
             if recipe.clamp:
@@ -330,6 +344,13 @@ class _Growth:
             image = self._regain(self._move(image, place, last), place, last)
         return self.whole(last, image)
 
+    def carried(self, place: int, change: Array) -> np.ndarray:
+        """Returns what an octave added, as the picture's own size has it at the end."""
+        last = len(self._sizes) - 1
+        for start in range(place, last):
+            change = self._resized(change, start, start + 1)
+        return self.whole(last, change)
+
     def whole(self, place: int, image: Array) -> np.ndarray:
         """Returns an octave's image at the picture's own size, on the host."""
         if self._sizes[place] != self._size:
@@ -384,8 +405,36 @@ class _Growth:
         return self._backend.resample(image, rows, columns)
 
 
-def _bound(
-    function: Callable[..., np.ndarray], *arguments: object
-) -> Callable[[], np.ndarray]:
+class _Additions:
+    """What the steps of each octave added, at the whole size, if that is kept."""
+
+    def __init__(self, growth: _Growth, backend: Backend, *, keep: bool):
+        self._growth = growth
+        self._backend = backend
+        self._octaves: dict[int, np.ndarray] | None = {} if keep else None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What `Result` is called with."""
+        return {} if self._octaves is None else {"octaves": self._octaves}
+
+    def keep(self, place: int, octave: Octave, entered: Array, left: Array) -> None:
+        """Keeps what the steps added to the image that entered an octave."""
+        self._octaves = self.with_octave(place, octave, entered, left).get("octaves")
+
+    def with_octave(
+        self, place: int, octave: Octave, entered: Array, left: Array
+    ) -> Mapping[str, Any]:
+        """Returns what `Result` is called with after an octave, or inside it."""
+        if self._octaves is None:
+            return {}
+        # A step of an earlier octave must not be given the later ones.
+        earlier = {n: a for n, a in self._octaves.items() if n < octave.number}
+        change = self._backend.subtract(left, entered)
+        added = self._growth.carried(place, change).astype(np.float16)
+        return {"octaves": {**earlier, octave.number: added}}
+
+
+def _bound(function: Callable[..., Any], *arguments: object) -> Callable[[], Any]:
     """Binds arguments now, so that a step keeps its own image."""
     return lambda: function(*arguments)

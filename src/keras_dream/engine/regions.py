@@ -69,19 +69,35 @@ def places_of(
     Raises:
         PictureError: If a mask does not fit the photo, or is 0 everywhere.
     """
-
-    def mapped(mask: Mask) -> np.ndarray:
-        return resized(_map(mask, photo, picture_of), size)
-
     return Places(
-        None if recipe.mask is None else mapped(recipe.mask),
-        tuple(mapped(region.mask) for region in recipe.regions),
+        None
+        if recipe.mask is None
+        else map_of(recipe.mask, photo, size, picture_of=picture_of),
+        tuple(
+            map_of(region.mask, photo, size, picture_of=picture_of)
+            for region in recipe.regions
+        ),
     )
 
 
-def _map(
+def map_of(
+    mask: Mask,
+    photo: Picture,
+    size: Size,
+    *,
+    picture_of: Callable[[FileRef], Picture],
+) -> np.ndarray:
+    """Returns a mask as a map, float32 (height, width) in [0, 1].
+
+    Arguments and errors as for `places_of`.
+    """
+    return resized(_own_map(mask, photo, picture_of), size)
+
+
+def _own_map(
     mask: Mask, photo: Picture, picture_of: Callable[[FileRef], Picture]
 ) -> np.ndarray:
+    """Returns a mask as a map of the photo's own size."""
     height, width = size = (photo.pixels.shape[0], photo.pixels.shape[1])
     if mask.file is not None:
         values = mask_of(picture_of(mask.file))
@@ -119,18 +135,14 @@ def _map(
     return values
 
 
-def composite(
-    original: np.ndarray, dream: np.ndarray, mask: np.ndarray | None
-) -> np.ndarray:
+def composite(original: np.ndarray, dream: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns a dream where a mask is 1, its original where it is 0, and between.
 
     Args:
         original: float32 (height, width, 3).
         dream: The same.
-        mask: float32 (height, width) in [0, 1]; None is 1 everywhere.
+        mask: float32 (height, width) in [0, 1].
     """
-    if mask is None:
-        return dream
     return original + mask[..., None] * (dream - original)
 
 

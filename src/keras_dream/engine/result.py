@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from keras_dream.engine.finish import Unfinished
 from keras_dream.errors import RunError
 from keras_dream.events import Event
 from keras_dream.geometry import Size
@@ -104,12 +105,15 @@ class Dream:
         alpha: The source's, float32 (height, width) in [0, 1], or None.
         recipe: What decided it, with the network and objective that were used.
         record: What happened.
+        unfinished: The dream as its last step left it, with what each octave added,
+            where that was asked for.
     """
 
     image: np.ndarray
     alpha: np.ndarray | None
     recipe: Recipe
     record: Record
+    unfinished: Unfinished | None = None
 
     def save(self, path: str | os.PathLike[str], *, notes: bool = True) -> Path:
         """Writes the picture, whole or not at all.

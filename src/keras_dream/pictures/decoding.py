@@ -105,6 +105,20 @@ def _signature(path: Path) -> str:
     return next(names, "none of these, or damaged at its start")
 
 
+def frames_of(image: Image.Image) -> int:
+    """Returns how many frames or pages an opened image has; 1 where that is damaged.
+
+    The further pictures in a phone's JPEG are previews of the first, and do not count.
+    """
+    if image.format in ("JPEG", "MPO"):
+        return 1
+    try:
+        return max(1, int(getattr(image, "n_frames", 1)))
+    # Damaged frames may break any of Pillow's parsers.
+    except Exception:  # noqa: BLE001
+        return 1
+
+
 def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns the pixels and the alpha of an opened image, as in `Picture`."""
     image.load()

@@ -38,6 +38,7 @@ def save_picture(
     *,
     alpha: np.ndarray | None = None,
     notes: Mapping[str, str] | None = None,
+    exif: bytes = b"",
 ) -> None:
     """Saves an image as 8-bit PNG, JPEG, WebP or TIFF, by the suffix of the path.
 
@@ -53,6 +54,7 @@ def save_picture(
         alpha: float32 `(height, width)` in [0, 1], or None for an opaque picture.
         notes: JSON texts by name, such as "recipe" and "record", for
             `keras_dream.pictures.metadata.read_notes`.
+        exif: What is kept of the photo's EXIF: `Picture.exif`.
 
     Raises:
         InputError: The image has another shape or is not finite, or the notes
@@ -61,7 +63,8 @@ def save_picture(
         SaveError: Writing failed.
     """
     path = check_output(path, SUFFIXES)
-    write_atomically(path, encode_picture(image, path.suffix, alpha=alpha, notes=notes))
+    data = encode_picture(image, path.suffix, alpha=alpha, notes=notes, exif=exif)
+    write_atomically(path, data)
 
 
 def encode_picture(
@@ -70,6 +73,7 @@ def encode_picture(
     *,
     alpha: np.ndarray | None = None,
     notes: Mapping[str, str] | None = None,
+    exif: bytes = b"",
 ) -> bytes:
     """Returns the bytes of the file that `save_picture` would write.
 
@@ -78,6 +82,7 @@ def encode_picture(
         suffix: One of `SUFFIXES`, which decides the format.
         alpha: As for `save_picture`.
         notes: As for `save_picture`.
+        exif: As for `save_picture`.
 
     Raises:
         InputError: As for `save_picture`.
@@ -90,7 +95,7 @@ def encode_picture(
         image, alpha = over_white(image, alpha), None
     pixels = to_uint8(image if alpha is None else np.dstack([image, alpha]))
     file = io.BytesIO()
-    options = {**_OPTIONS[suffix], **metadata_options(suffix, text)}
+    options = {**_OPTIONS[suffix], **metadata_options(suffix, text, exif=exif)}
     Image.fromarray(pixels).save(file, **options)
     return file.getvalue()
 

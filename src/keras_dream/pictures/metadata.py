@@ -1,16 +1,18 @@
 """Metadata: the notes of a dream (its recipe and its record) inside its picture's file.
 
 They are one JSON object in a PNG's text chunk `keras-dream`, in the EXIF UserComment of
-JPEG and WebP, or in a TIFF's ImageDescription.
+JPEG and WebP, or in a TIFF's ImageDescription. Beside them a result keeps of its photo
+who took it, when and with which camera, but never where.
 """
 
 import functools
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from keras_dream.errors import InputError, PictureError, short_repr
@@ -25,6 +27,19 @@ _KEYWORD = "keras-dream"
 _EXIF_IFD, _USER_COMMENT, _COLOR_SPACE = 0x8769, 0x9286, 0xA001  # EXIF 2.32
 _ASCII = b"ASCII\0\0\0"  # the character code of a UserComment: EXIF 2.32, table 9
 _IMAGE_DESCRIPTION, _PREDICTOR = 270, 317  # TIFF 6.0
+
+# What is kept of a photo's EXIF 2.32, by tag. The place (GPS), serial numbers, the
+# owner's name, the maker's notes and the thumbnail, which shows the photo, are not.
+_KEPT = {
+    271: "Make", 272: "Model", 306: "DateTime", 315: "Artist", 33432: "Copyright",
+}  # fmt: skip
+_KEPT_IN_EXIF_IFD = {
+    33434: "ExposureTime", 33437: "FNumber", 34855: "ISOSpeedRatings",
+    36867: "DateTimeOriginal", 36868: "DateTimeDigitized", 36880: "OffsetTime",
+    36881: "OffsetTimeOriginal", 37386: "FocalLength", 41989: "FocalLengthIn35mmFilm",
+    42035: "LensMake", 42036: "LensModel",
+}  # fmt: skip
+_LONGEST_VALUE = 160  # bytes of a text: with the longest notes they fit a JPEG segment
 
 
 def read_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:
@@ -78,7 +93,45 @@ def encode_notes(notes: Mapping[str, str]) -> str:
     return text
 
 
-def metadata_options(suffix: str, text: str) -> dict[str, Any]:
+def kept_exif(image: Image.Image) -> bytes:
+    """Returns what a result keeps of its photo's EXIF, encoded; b"" for nothing.
+
+    Camera, lens, exposure, date, artist and copyright. Damaged EXIF counts as none.
+    """
+    try:
+        exif = image.getexif()
+        inner = _kept(exif.get_ifd(_EXIF_IFD), _KEPT_IN_EXIF_IFD)
+        kept = Image.Exif()
+        kept.update(_kept(exif, _KEPT))
+        if inner:
+            kept.get_ifd(_EXIF_IFD).update(inner)
+            kept[_EXIF_IFD] = kept.get_ifd(_EXIF_IFD)
+        return kept.tobytes() if len(kept) else b""
+    # Damaged metadata may break any of Pillow's parsers.
+    except Exception:  # noqa: BLE001
+        return b""
+
+
+def _kept(values: Mapping[int, Any], tags: Mapping[int, str]) -> dict[int, Any]:
+    """Returns the values of some tags: texts, cut to a length, and finite numbers."""
+    kept: dict[int, Any] = {}
+    for tag in tags:
+        value = values.get(tag)
+        if isinstance(value, str) and value.strip("\0 "):
+            # Pillow reads bytes as Latin-1, and would write other than ASCII as "?".
+            kept[tag] = value.strip("\0 ").encode("latin-1")[:_LONGEST_VALUE]
+        elif _is_number(value):
+            kept[tag] = value
+    return kept
+
+
+def _is_number(value: Any) -> bool:
+    # 0/0 is a rational that is not a number.
+    kinds = (int, TiffImagePlugin.IFDRational)
+    return isinstance(value, kinds) and math.isfinite(value) and 0 <= value < 2**31
+
+
+def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, Any]:
     """Returns the arguments that make Pillow save metadata.
 
     Pictures are marked as sRGB by a PNG chunk or an EXIF tag. TIFF has no such mark,
@@ -87,25 +140,28 @@ def metadata_options(suffix: str, text: str) -> dict[str, Any]:
     Args:
         suffix: Of the file: .png, .tif, .tiff, .jpg, .jpeg or .webp.
         text: Encoded notes, or "" for none.
+        exif: What is kept of the photo's, from `kept_exif`.
     """
+    kept = Image.Exif()
+    if exif:
+        kept.load(exif)
     if suffix == ".png":
         info = PngInfo()
         info.add(b"sRGB", b"\0")  # rendering intent: perceptual
         if text:
             info.add_itxt(_KEYWORD, text)
-        return {"pnginfo": info}
+        return {"pnginfo": info, **({"exif": exif} if exif else {})}
     if suffix in (".tif", ".tiff"):
-        tags: dict[int, Any] = {_PREDICTOR: 2}  # differences, which deflate better
+        kept[_PREDICTOR] = 2  # differences, which deflate better
         if text:
-            tags[_IMAGE_DESCRIPTION] = text
-        return {"tiffinfo": tags}
-    exif = Image.Exif()
-    ifd = exif.get_ifd(_EXIF_IFD)
+            kept[_IMAGE_DESCRIPTION] = text
+        return {"exif": kept}
+    ifd = kept.get_ifd(_EXIF_IFD)
     ifd[_COLOR_SPACE] = 1  # sRGB
     if text:
         ifd[_USER_COMMENT] = _ASCII + text.encode("ascii")
-    exif[_EXIF_IFD] = ifd
-    return {"exif": exif}
+    kept[_EXIF_IFD] = ifd
+    return {"exif": kept}
 
 
 def _text(image: Image.Image) -> str | bytes:

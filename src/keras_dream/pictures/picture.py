@@ -18,10 +18,12 @@ from keras_dream.pictures.decoding import (
     check_range,
     decode,
     decoding_errors,
+    frames_of,
     open_image,
     pillow_limits,
     to_float,
 )
+from keras_dream.pictures.metadata import kept_exif
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +35,22 @@ class Picture:
         alpha: float32 `(height, width)` in [0, 1], 1 being opaque, or None where the
             source has no transparency.
         name: The name of the file without its folders; "" for arrays.
+        exif: What a result keeps of the photo's EXIF: camera, date and copyright.
+        frames: How many frames or pages the file has; this is the first.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     name: str = ""
+    exif: bytes = b""
+    frames: int = 1
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know about how it was read."""
+        if self.frames == 1:
+            return ()
+        return (f"Only the first of {self.frames} frames or pages is dreamed.",)
 
     @property
     def sha256(self) -> str:
@@ -82,7 +95,7 @@ def read_picture(
     """
     path = check_file(source, "a picture", error=PictureError)
     with open_image(path, max_pixels) as image, decoding_errors(path.name):
-        return Picture(*decode(image), path.name)
+        return _decoded(image, path.name)
 
 
 def as_picture(
@@ -107,7 +120,7 @@ def as_picture(
         return read_picture(source)
     if isinstance(source, Image.Image):
         with pillow_limits(MAX_PIXELS), decoding_errors("a Pillow image"):
-            return Picture(*decode(source))
+            return _decoded(source, "")
     if isinstance(source, np.ndarray):
         return _from_array(source)
     raise PictureError(
@@ -155,6 +168,11 @@ def check_image(image: np.ndarray) -> None:
             received=type(image).__name__ if shape is None else f"{dtype} {shape}",
             hint="convert it with keras_dream.pictures.picture.as_picture first",
         )
+
+
+def _decoded(image: Image.Image, name: str) -> Picture:
+    frames, exif = frames_of(image), kept_exif(image)
+    return Picture(*decode(image), name, exif, frames)
 
 
 def _from_array(array: np.ndarray) -> Picture:

@@ -6,14 +6,15 @@ two models.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from keras_dream.errors import SettingError, short_repr
-from keras_dream.geometry import Wrap
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
+from keras_dream.parts.colors import COLORS, Color
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
@@ -28,6 +29,8 @@ from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
+MOST_SIDE = 100_000  # pixels of `size`
+MOST_STRENGTH = 10  # of an octave
 
 
 def _text_of(part: Part) -> str:
@@ -60,6 +63,26 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
     )
 
 
+def _read_strengths(value: Any) -> Any:
+    """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
+    none = value in (None, (), []) or (isinstance(value, str) and value.strip() == "")
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        numbers = () if none else tuple(float(part) + 0.0 for part in parts)
+    except (TypeError, ValueError):
+        numbers = (math.nan,)
+    if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
+        abs(number) <= MOST_STRENGTH for number in numbers
+    ):
+        raise SettingError(
+            f"`octave_strengths` must be a number from -{MOST_STRENGTH} to "
+            f"{MOST_STRENGTH} for each octave, with commas between",
+            received=short_repr(value),
+            hint="try '1, 0.5, 0'",
+        )
+    return numbers
+
+
 class Recipe(Settings):
     """Everything that decides a dream. Lengths are pixels, images are in [0, 1].
 
@@ -86,15 +109,19 @@ class Recipe(Settings):
     )
     canvas: Annotated[Canvas, *_part_field(CANVASES, "canvas")] = Field(
         default=Pixels(),
-        description="what the steps change: pixels, or fourier(decay=0.5): waves, for "
-        "softer and larger shapes",
+        description="what the steps change: pixels; decorrelated: pixels in "
+        "independent colours, without rainbow fringes; laplacian(levels=5, decay=0.5): "
+        "a pyramid, for large and small shapes; fourier(decay=0.5): waves, for softer "
+        "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
+        "waves, as strong as in the photo, or as in natural ones",
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),
         description="how a layer's activations become its loss: l2 (squares inside the "
         "border over the full size), l2_mean (mean of squares), mean, half_sum (half "
-        "the sum of squares), or softmax_mean(temperature=1), where the strongest "
-        "cells count most; class scores are averaged instead",
+        "the sum of squares), softmax_mean(temperature=1), where the strongest cells "
+        "count most, or even(power=0.5), where the weakest do, so that plain sky is "
+        "dreamt on, too; class scores are averaged instead",
     )
     border: int = Field(
         default=0,
@@ -177,6 +204,55 @@ class Recipe(Settings):
     resampling: Literal["lanczos3", "linear", "linear_corners"] = Field(
         default="lanczos3", description="how pictures are resized"
     )
+    strength: FiniteFloat = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="how strong the dream is: what every step's size is multiplied by",
+    )
+    size: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_SIDE,
+        description="longest side at which the photo is dreamed, in pixels, and of the "
+        "result; none for the photo's own",
+    )
+    full_size: bool = Field(
+        default=False,
+        description="put what was dreamed at `size` back on the photo at its own size",
+    )
+    octave_strengths: Annotated[
+        tuple[float, ...],
+        BeforeValidator(_read_strengths, json_schema_input_type=str | list[float]),
+    ] = Field(
+        default=(),
+        description="how much of what each octave added is left, the smallest octave "
+        "first, such as '1, 0.5, 0'; 1 for those that are not named",
+    )
+    keep_detail: FiniteFloat = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how much of the photo's finest detail takes the place of the "
+        "dream's, from 0 to 1",
+    )
+    colors: Annotated[tuple[Color, ...], *_chain_field(COLORS, "colors")] = Field(
+        default=(),
+        description="what is done to the dream's colours, one after the other, such as "
+        "'soft_clip + chroma(gain=1.5)': chroma, chroma_limit(limit=0.12), "
+        "defringe(radius=4), contrast_lock(radius=0), histogram (the photo's), "
+        "decorrelate(amount=0.5), soft_clip(hardness=3)",
+    )
+    keep_colors: bool = Field(
+        default=False,
+        description="keep the photo's colours (Cb and Cr); only light and shade dream",
+    )
+    blend: FiniteFloat = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of the dream in a mix with the photo, in linear light",
+    )
     mask: Mask | None = Field(
         default=None,
         description="where the dream is: a picture's grey values or its transparency, "
@@ -190,7 +266,7 @@ class Recipe(Settings):
         "as MASK: OBJECTIVE, such as 'sky.png: mixed3' or "
         "'box(0%, 0%, 50%, 100%): mixed4:11'; elsewhere the objective holds",
     )
-    wrap: Wrap = Field(
+    wrap: Literal["none", "horizontal", "both"] = Field(
         default="none",
         description="which edges belong together: both for a texture that tiles, "
         "horizontal for a panorama of 360 degrees, whose steps are smaller towards "
@@ -279,9 +355,10 @@ class Recipe(Settings):
 
     def octaves_for(self, size: tuple[int, int]) -> int:
         """Returns how many octaves a picture of `size`, (height, width), is given."""
-        from keras_dream.geometry import octave_count
+        from keras_dream.geometry import fitted, octave_count
 
         if self.octaves == "auto":
+            size = fitted(size, self.size)
             return octave_count(size, self.octave_scale, most=MOST_OCTAVES)
         return self.octaves
 

@@ -1,6 +1,5 @@
 """How a network of the catalogue becomes a graph."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,15 +122,28 @@ def check_opaque(graph: Graph, backend: Backend) -> None:
     Raises:
         SettingError: If Keras runs on another one.
     """
-    if not graph.opaque:
-        return
-    running = sys.modules["keras"].config.backend()
-    if running != backend.name:
+    if graph.opaque:
         names = ", ".join(sorted(graph.opaque)[:5])
+        _check_keras(backend, "a network with layers that only Keras can run", names)
+
+
+def check_own_functions(backend: Backend) -> None:
+    """Makes sure that Keras runs on the same backend, for functions of `keras.ops`.
+
+    Raises:
+        SettingError: If Keras runs on another one.
+    """
+    _check_keras(backend, "an objective of your own", "it")
+
+
+def _check_keras(backend: Backend, what: str, received: str) -> None:
+    import keras
+
+    running = keras.config.backend()
+    if running != backend.name:
         raise SettingError(
-            f"The backend must be {running}, on which Keras runs, for a network "
-            "with layers that only Keras can run",
-            received=f"{backend.name} for {names}",
+            f"The backend must be {running}, on which Keras runs, for {what}",
+            received=f"{backend.name} for {received}",
             hint=f"set the backend to {running}",
         )
 

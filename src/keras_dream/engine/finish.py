@@ -1,0 +1,144 @@
+"""What is done to a dream after its last step, on the host and without the network.
+
+The order is: strength of the octaves, size, detail, colour treatments, blend, original
+colours, mask. Each takes the original and the dream and returns an image; nothing of
+it that a recipe does not ask for is computed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_dream.engine.regions import composite, map_of
+from keras_dream.geometry import Size, fitted, resample
+from keras_dream.parts import colorspaces as spaces
+from keras_dream.parts.colors import blurred
+from keras_dream.pictures.picture import Picture
+from keras_dream.recipe.files import FileRef
+from keras_dream.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from keras_dream.parts.colors import PictureOf
+
+DETAIL_RADIUS = 3.0
+"""What is finer than this standard deviation in pixels is detail for `keep_detail`."""
+
+FINISHING = (
+    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend", "mask",
+)  # fmt: skip
+"""The settings that change only what is done here: those of `dream mix`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unfinished:
+    """A dream as its last step left it, at the size at which it was dreamed.
+
+    Attributes:
+        image: float32 (height, width, 3), not clipped.
+        octaves: What the steps of each octave added, float16 (height, width, 3), by
+            the octave's number. Carried to the whole size by the recipe's resampling,
+            so that the sum and the original are the image, where `detail` puts back
+            all that shrinking lost. None where it was not asked for.
+    """
+
+    image: np.ndarray
+    octaves: Mapping[int, np.ndarray] | None = None
+
+
+def at_size(picture: Picture, recipe: Recipe) -> Picture:
+    """Returns a picture at the size at which a recipe dreams it."""
+    own: Size = (picture.pixels.shape[0], picture.pixels.shape[1])
+    size = fitted(own, recipe.size)
+    if size == own:
+        return picture
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = np.clip(resample(alpha[..., None], size), 0, 1)[..., 0]
+    pixels = np.clip(resample(picture.pixels, size), 0, 1)
+    return replace(picture, pixels=pixels, alpha=alpha)
+
+
+def finish(
+    dream: Unfinished,
+    recipe: Recipe,
+    *,
+    photo: Picture,
+    original: Picture,
+    picture: Callable[[FileRef], Picture],
+) -> Picture:
+    """Returns the finished dream.
+
+    Args:
+        dream: The dream as its last step left it.
+        recipe: Its settings `size`, `full_size` and those in `FINISHING` are used.
+        photo: The photo as it was read.
+        original: The photo at the size at which it was dreamed.
+        picture: Reads a picture that the recipe names.
+
+    Returns:
+        Pixels and alpha; the pixels are not clipped where nothing is asked for.
+    """
+    image = with_strengths(dream, recipe)
+    if recipe.full_size and original is not photo:
+        size = (photo.pixels.shape[0], photo.pixels.shape[1])
+        image = photo.pixels + resample(image - original.pixels, size)
+        original = photo
+    image = _colored(original.pixels, image, recipe, lambda file: picture(file).pixels)
+    if recipe.mask is not None:
+        size = (image.shape[0], image.shape[1])
+        mask = map_of(recipe.mask, photo, size, picture_of=picture)
+        image = composite(original.pixels, image, mask)
+    return replace(original, pixels=image)
+
+
+def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:
+    """Returns a dream in which each octave counts as much as the recipe says.
+
+    The image is changed by the strength's distance from 1, so that all of 1 leave the
+    very same pixels.
+    """
+    image = dream.image
+    for number, strength in enumerate(recipe.octave_strengths, start=1):
+        if strength != 1 and dream.octaves is not None and number in dream.octaves:
+            added = dream.octaves[number].astype(np.float32)
+            image = image + np.float32(strength - 1) * added
+    return image
+
+
+def _colored(
+    original: np.ndarray, image: np.ndarray, recipe: Recipe, picture: "PictureOf"
+) -> np.ndarray:
+    """Returns a dream after the treatments of its detail and colours, and its blend."""
+    if recipe.keep_detail:
+        change = image - original
+        detail = change - blurred(change, DETAIL_RADIUS)
+        image = image - np.float32(recipe.keep_detail) * detail
+    if recipe.colors:
+        image = np.clip(image, 0, 1)
+    for color in recipe.colors:
+        image = color(original, image, picture=picture)
+    if recipe.blend < 1:
+        image = blended(original, image, recipe.blend)
+    if recipe.keep_colors and recipe.blend > 0:
+        image = spaces.with_luma(original, spaces.luma(np.clip(image, 0, 1)))
+    return image
+
+
+def blended(
+    original: np.ndarray, image: np.ndarray, share: float | np.ndarray
+) -> np.ndarray:
+    """Returns a mix of two images in linear light, as of two slides on one screen.
+
+    Args:
+        original: float32 (height, width, 3) in [0, 1].
+        image: The same; clipped to [0, 1].
+        share: How much of the image: a number, or a map (height, width, 1), in [0, 1].
+            Where it is 0 or 1 the pixels are those of the one or the other, exactly.
+    """
+    share = np.asarray(share, np.float32)
+    light = spaces.to_linear(original)
+    light += share * (spaces.to_linear(image) - light)
+    mixed = np.where(share == 0, original, spaces.from_linear(light))
+    return np.where(share == 1, image, mixed)
