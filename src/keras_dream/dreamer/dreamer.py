@@ -32,10 +32,9 @@ from keras_dream.pictures.picture import (
     Picture,
     as_picture,
     check_image,
-    read_picture,
 )
 from keras_dream.pictures.seams import seamless
-from keras_dream.recipe.files import FileRef, Files
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -339,10 +338,17 @@ class Dreamer:
                 recipe,
                 photo=source,
                 original=picture,
-                picture=self._picture_of,
+                files=self.files,
             )
             kept = unfinished if keep_octaves else None
-            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
+            return Dream(
+                finished.pixels,
+                finished.alpha,
+                recipe,
+                record,
+                exif=source.exif,
+                unfinished=kept,
+            )
 
         return loop.run(
             image,
@@ -359,11 +365,7 @@ class Dreamer:
 
     def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
         """Returns the masks of a complete recipe as maps of a size."""
-        return places_of(recipe, photo, size, self._picture_of)
-
-    def _picture_of(self, file: FileRef) -> Picture:
-        """Reads a picture that a complete recipe names."""
-        return read_picture(self.files.find(file))
+        return places_of(recipe, photo, size, files=self.files)
 
     def dream(
         self,

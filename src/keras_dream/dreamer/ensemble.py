@@ -174,7 +174,9 @@ class Ensemble:
         for prefix, part, objective in asked:
             if objective.strongest_targets:
                 name = str(objective.network)
-                measured = self.responses(name).strongest(part, objective)
+                measured = self.responses(name).strongest(
+                    part, objective, seed=recipe.seed
+                )
                 named = {prefix + text: chosen for text, chosen in measured.items()}
                 channels.setdefault(name, {}).update(named)
         return channels

@@ -18,8 +18,8 @@ from keras_dream.pictures.masks import (
     mask_of,
     resized,
 )
-from keras_dream.pictures.picture import Picture
-from keras_dream.recipe.files import FileRef
+from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.masks import Mask
 from keras_dream.recipe.recipe import Recipe
 
@@ -56,7 +56,8 @@ def places_of(
     recipe: Recipe,
     photo: Picture,
     size: Size,
-    picture_of: Callable[[FileRef], Picture],
+    *,
+    files: Files,
 ) -> Places:
     """Returns the masks of a recipe as maps.
 
@@ -64,18 +65,15 @@ def places_of(
         recipe: Its `mask` and `regions` are used.
         photo: The photo at its own size, in which boxes and feathers are measured.
         size: The (height, width) of the maps.
-        picture_of: Reads a picture that the recipe names.
+        files: Finds the files that the recipe names.
 
     Raises:
         PictureError: If a mask does not fit the photo, or is 0 everywhere.
     """
     return Places(
-        None
-        if recipe.mask is None
-        else map_of(recipe.mask, photo, size, picture_of=picture_of),
+        None if recipe.mask is None else map_of(recipe.mask, photo, size, files=files),
         tuple(
-            map_of(region.mask, photo, size, picture_of=picture_of)
-            for region in recipe.regions
+            map_of(region.mask, photo, size, files=files) for region in recipe.regions
         ),
     )
 
@@ -85,22 +83,20 @@ def map_of(
     photo: Picture,
     size: Size,
     *,
-    picture_of: Callable[[FileRef], Picture],
+    files: Files,
 ) -> np.ndarray:
     """Returns a mask as a map, float32 (height, width) in [0, 1].
 
     Arguments and errors as for `places_of`.
     """
-    return resized(_own_map(mask, photo, picture_of), size)
+    return resized(_own_map(mask, photo, files), size)
 
 
-def _own_map(
-    mask: Mask, photo: Picture, picture_of: Callable[[FileRef], Picture]
-) -> np.ndarray:
+def _own_map(mask: Mask, photo: Picture, files: Files) -> np.ndarray:
     """Returns a mask as a map of the photo's own size."""
     height, width = size = (photo.pixels.shape[0], photo.pixels.shape[1])
     if mask.file is not None:
-        values = mask_of(picture_of(mask.file))
+        values = mask_of(read_picture(files.find(mask.file)))
         check_aspect(values, size, mask.file.name)
         values = resized(values, size)
     elif mask.box:
