@@ -35,7 +35,6 @@ from keras_dream.pictures.picture import (
     Picture,
     as_picture,
     check_image,
-    read_picture,
 )
 from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.files import Files
@@ -339,10 +338,17 @@ class Dreamer:
                 recipe,
                 photo=source,
                 original=picture,
-                picture=lambda file: read_picture(file.name).pixels,
+                files=self.files,
             )
             kept = unfinished if keep_octaves else None
-            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
+            return Dream(
+                finished.pixels,
+                finished.alpha,
+                recipe,
+                record,
+                exif=source.exif,
+                unfinished=kept,
+            )
 
         return loop.run(
             image,
