@@ -1,7 +1,9 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,6 +13,7 @@ import numpy as np
 from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
+from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
@@ -378,6 +381,48 @@ class Dreamer:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
         run = self.steps(photo, recipe, start=start, keep_octaves=keep_octaves)
         return run.finish()
+
+    def variations(
+        self,
+        photo: "Photo",
+        recipe: Recipe | str,
+        *,
+        count: int = 4,
+        diversity: float = 1.0,
+    ) -> Iterator[Dream]:
+        """Yields dreams of one photo: each another seed, and unlike those before it.
+
+        Args:
+            photo: As for `steps`.
+            recipe: As for `steps`; the seeds follow on its own.
+            count: How many, 1 or more.
+            diversity: How strongly each is pushed away from the statistics of those
+                before it, in the layers of the objective; 0 is by its seed only.
+
+        Yields:
+            A dream as soon as it is finished. The recipe of the third, say, names the
+            first two as `variation-1.png` and `variation-2.png`: to replay it, save
+            them under these names beside it.
+
+        Raises:
+            ObjectiveError: If no layer is in the objective.
+            DreamError: As for `steps`.
+        """
+        if count < 1 or not 0 <= diversity < math.inf:
+            raise InputError(
+                "Variations must be 1 or more, and their diversity a finite number, 0 "
+                "or more",
+                received=f"count={count}, diversity={diversity:g}",
+                hint="try count=4, diversity=1",
+            )
+        recipe = self.complete(as_recipe(recipe))
+        with tempfile.TemporaryDirectory() as folder:
+            pictures: list[Path] = []
+            for number in range(1, count + 1):
+                own = pushed_from(recipe, pictures, diversity)
+                dream = self.dream(photo, own.but(seed=recipe.seed + number - 1))
+                pictures.append(dream.save(Path(folder) / f"variation-{number}.png"))
+                yield dream
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.

@@ -108,9 +108,10 @@ class Recipe(Settings):
     network: str = Field(default="motif", description="the network to dream with")
     objective: Objective | None = Field(
         default=None,
-        description="what is maximised, such as '0.2*mixed2 + 3*mixed3' or "
-        "'class:eye'; further networks behind a semicolon, each with its weight: "
-        "'mixed4; 0.5*squeezenet: fire6'; none for the network's own objective",
+        description="what is maximised, such as '0.2*mixed2 + 3*mixed3', 'class:eye' "
+        "or 'guide(photo2.jpg, mixed4) - 5*tv'; further networks behind a semicolon, "
+        "each with its weight: 'mixed4; 0.5*squeezenet: fire6'; none for the network's "
+        "own objective",
     )
     preprocessing: Preprocessing | None = Field(
         default=None,
