@@ -47,7 +47,8 @@ def test_strengths_of_nothing_are_the_photo(saved):
     "flags",
     [
         ("--octave-strengths", "0.5,-1"),
-        ("--octave-strengths", "0,2", "--keep-colors", "--blend", "0.7"),
+        ("--octave-strengths", "0,2", "--keep-colors"),
+        ("--blend-mask", "box(0%, 0%, 50%, 100%, feather=5)"),
         ("--keep-detail", "0.6", "--colors", "soft_clip + palette(guides/guide.png)"),
     ],
 )
@@ -75,7 +76,7 @@ def test_a_mix_replays_to_the_same_file(saved, dream, flags):
 
 
 def mixed_settings(recipe):
-    names = ("octave_strengths", "keep_detail", "colors", "keep_colors", "blend")
+    names = ("octave_strengths", "keep_detail", "colors", "keep_colors", "blend_mask")
     return {name: getattr(recipe, name) for name in names}
 
 
@@ -105,6 +106,8 @@ def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
 def test_what_cannot_be_mixed(saved, dream, tmp_path):
     with pytest.raises(SettingError, match="dream the photo again"):
         kd.mix(saved, steps=3)
+    with pytest.raises(SettingError, match="blend_mask"):
+        kd.mix(saved, mask="alpha")
     with pytest.raises(SettingError, match="'blend', the nearest"):
         kd.mix(saved, blent=3)
     with pytest.raises(SettingError, match="from 0 to 1"):

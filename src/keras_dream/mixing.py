@@ -67,7 +67,7 @@ class Mixer:
 
         Args:
             **settings: Any of `octave_strengths`, `keep_detail`, `colors`,
-                `keep_colors` and `blend`; those of the recipe otherwise.
+                `keep_colors`, `blend` and `blend_mask`; those of the recipe otherwise.
 
         Raises:
             SettingError: If a setting is another one or impossible.
@@ -78,9 +78,7 @@ class Mixer:
                     "A setting of a mix must be one that needs no network: "
                     + ", ".join(FINISHING),
                     received=repr(name),
-                    hint=f"dream the photo again with another {name}"
-                    if name in Recipe.model_fields
-                    else nearest(name, FINISHING),
+                    hint=_instead(name),
                 )
         recipe = self._files.complete(self.saved.recipe.but(**settings))
         finished = finish(
@@ -97,6 +95,14 @@ class Mixer:
             self.saved.record,
             exif=self._photo.exif,
         )
+
+
+def _instead(name: str) -> str:
+    if name == "mask":
+        return "try 'blend_mask', which needs none"
+    if name in Recipe.model_fields:
+        return f"dream the photo again with another {name}"
+    return nearest(name, FINISHING)
 
 
 def mix(
