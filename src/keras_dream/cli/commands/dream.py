@@ -214,6 +214,7 @@ def _variations(
         loaded={
             "networks": request.networks,
             "run": request.run,
+            "files": request.files,
             "before_download": request.before_download,
         },
     )
