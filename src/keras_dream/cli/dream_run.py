@@ -288,7 +288,7 @@ def _checked(request: Request) -> Path:
     from keras_dream.zoo.network import network_of
 
     photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
+    for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
         network_of(name, networks=request.networks).check()
     request.files.check(request.recipe)
     if request.out == STANDARD:
@@ -379,7 +379,7 @@ def _steps(
 
 def _names(recipe: Recipe) -> str:
     """Returns the names of a recipe's networks."""
-    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.networks))
+    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.every_network))
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

@@ -18,7 +18,7 @@ from keras_dream.engine import loop
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
-from keras_dream.engine.regions import step_weights
+from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
@@ -304,12 +304,14 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
         """
-        source = as_picture(photo)
+        source = as_read = as_picture(photo)
         if isinstance(photo, str | os.PathLike):
             self.files.look_in(Path(photo).parent)
         recipe = self.complete(as_recipe(recipe))
+        if recipe.wrap != "none":
+            source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
         picture = at_size(source, recipe)
-        image = seamless(picture.pixels, recipe.wrap) if start is None else start
+        image = picture.pixels if start is None else start
         check_image(image)
         if image.shape != picture.pixels.shape:
             raise InputError(
@@ -321,7 +323,8 @@ class Dreamer:
         recipe = recipe.for_size(size)
         octaves, notices = self.octaves(size, recipe)
         notices = (*source.notices, *notices)
-        strongest = self._ensemble.strongest(recipe, image)
+        places = self._places(recipe, source, size)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
         start_sha256 = "" if start is None else Picture(start).sha256
 
         def result(
@@ -330,7 +333,7 @@ class Dreamer:
             complete: bool,
             octaves: Mapping[int, np.ndarray] | None = None,
         ) -> Dream:
-            record = self._record(source, recipe, losses, notices, complete)
+            record = self._record(as_read, recipe, losses, notices, complete)
             record = replace(record, strongest=strongest, start_sha256=start_sha256)
             unfinished = Unfinished(image, octaves)
             finished = finish(
@@ -354,12 +357,18 @@ class Dreamer:
             image,
             octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda _: self._ensemble.gradient(
+                recipe, strongest, places=places
+            ),
             backend=self._backend,
             result=result,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
-            weights=step_weights(recipe, self._backend),
+            weights=step_weights(recipe, places, self._backend),
         )
+
+    def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
+        """Returns the masks of a complete recipe as maps of a size."""
+        return places_of(recipe, photo, size, files=self.files)
 
     def dream(
         self,
@@ -460,8 +469,9 @@ class Dreamer:
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
             raise self._refusal(graphs, size, recipe, misfit)
-        strongest = self._ensemble.strongest(recipe, image)
-        gradient = self._ensemble.gradient(recipe, strongest)
+        places = self._places(recipe, Picture(image), size)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
+        gradient = self._ensemble.gradient(recipe, strongest, places=places)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
