@@ -22,11 +22,14 @@ from keras_dream.errors import (
     PictureError,
     SettingError,
     nearest,
+    short_repr,
 )
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
+from keras_dream.parts.part import Part
+from keras_dream.parts.starts import Photo as PhotoStart, Start
 from keras_dream.parts.transforms import View
 from keras_dream.pictures.picture import (
     Picture,
@@ -35,6 +38,7 @@ from keras_dream.pictures.picture import (
     read_picture,
 )
 from keras_dream.pictures.seams import seamless
+from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
@@ -44,6 +48,7 @@ from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
+from keras_dream.zoo.catalogue import ZOO
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
 
 if TYPE_CHECKING:
@@ -237,6 +242,8 @@ class Dreamer:
             if misfit is not None
         ]
         notices = [*loading, *skipped]
+        if recipe.steps == 0:
+            notices.append("No step is made, because `steps` is 0.")
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
             notices.append(
                 f"The loss {recipe.loss.text} is not used: the objective has class "
@@ -277,50 +284,48 @@ class Dreamer:
         photo: "Photo",
         recipe: Recipe | str = "default",
         *,
-        start: np.ndarray | None = None,
+        start: "np.ndarray | Dream | Start | str | None" = None,
         keep_octaves: bool = False,
+        **settings: Any,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
 
         Args:
             photo: A path, a PIL image, a numpy array (h, w), (h, w, 3) or (h, w, 4) of
-                uint8 or of floats in [0, 1], or a `Picture`; it is read at this call.
+                uint8 or of floats in [0, 1], a `Picture`, or a source without a photo
+                such as "noise:640x480"; it is read at this call.
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
-            start: The image that the dream starts from in the photo's place, such as
-                another dream, float32 (h, w, 3) of the photo's size. The record names
-                the photo, and `replay` cannot make such a dream again.
+            start: What the dream starts from in the photo's place: the recipe's setting
+                of this name, such as "noise"; or another dream or an image, float32
+                (h, w, 3) of the photo's size. The record names the photo, and `replay`
+                cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
+            **settings: Settings of the recipe, put over it.
 
         Returns:
             An iterator of steps, each a whole result; its `dream` is the dream so far,
             and after the last step the finished one.
 
         Raises:
-            PictureError: If the photo cannot be read or is too small.
+            PictureError: If the photo cannot be read, is too small or wholly
+                transparent.
             InputError: If `start` has another shape than the photo.
+            SettingError: If a setting is unknown or impossible.
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
         """
-        source = as_picture(photo)
-        if isinstance(photo, str | os.PathLike):
-            self.files.look_in(Path(photo).parent)
-        recipe = self.complete(as_recipe(recipe))
+        if isinstance(start, str | Part):
+            settings["start"], start = start, None
+        recipe = self._completed(recipe, settings)
+        source = self._source(photo, recipe)
         picture = at_size(source, recipe)
-        image = seamless(picture.pixels, recipe.wrap) if start is None else start
-        check_image(image)
-        if image.shape != picture.pixels.shape:
-            raise InputError(
-                "The image that a dream starts from must have the photo's size",
-                received=f"{image.shape} for {picture.pixels.shape}",
-                hint="resize it",
-            )
-        size = (image.shape[0], image.shape[1])
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
+        original = seamless(picture.pixels, recipe.wrap)
+        image = _started(original, recipe, start)
         octaves, notices = self.octaves(size, recipe)
-        notices = (*source.notices, *notices)
         strongest = self._ensemble.strongest(recipe, image)
-        start_sha256 = "" if start is None else Picture(start).sha256
 
         def result(
             image: np.ndarray,
@@ -328,7 +333,7 @@ class Dreamer:
             complete: bool,
             octaves: Mapping[int, np.ndarray] | None = None,
         ) -> Dream:
-            record = self._record(source, recipe, losses, notices, complete)
+            record = self._record(source, recipe, losses, said, complete)
             record = replace(record, strongest=strongest, start_sha256=start_sha256)
             unfinished = Unfinished(image, octaves)
             finished = finish(
@@ -341,6 +346,8 @@ class Dreamer:
             kept = unfinished if keep_octaves else None
             return Dream(finished.pixels, finished.alpha, recipe, record, kept)
 
+        said = (*source.notices, *notices)
+        start_sha256 = "" if start is None else Picture(image).sha256
         return loop.run(
             image,
             octaves,
@@ -348,21 +355,41 @@ class Dreamer:
             gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
             backend=self._backend,
             result=result,
+            original=None if image is original else original,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, self._backend),
         )
 
     def dream(
-        self,
-        photo: "Photo",
-        recipe: Recipe | str = "default",
-        *,
-        start: np.ndarray | None = None,
-        keep_octaves: bool = False,
+        self, photo: "Photo", recipe: Recipe | str = "default", **options: Any
     ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        run = self.steps(photo, recipe, start=start, keep_octaves=keep_octaves)
-        return run.finish()
+        return self.steps(photo, recipe, **options).finish()
+
+    def _completed(self, recipe: Recipe | str, settings: Mapping[str, Any]) -> Recipe:
+        """Returns a recipe, a preset or either with other settings, filled in."""
+        check_settings(settings)
+        recipe, name = as_recipe(recipe).but(**settings), recipe
+        if isinstance(name, str):
+            check_preset(name, recipe.but(network=self.network))
+        return self.complete(recipe)
+
+    def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
+        """Returns the photo, or the picture of a source without one."""
+        if isinstance(photo, str) and is_source(photo):
+            return paint(photo, seed=recipe.seed)
+        picture = as_picture(photo)
+        if isinstance(photo, str | os.PathLike):
+            self.files.look_in(Path(photo).parent)
+        if picture.alpha is not None and not picture.alpha.any():
+            raise PictureError(
+                "A picture must be opaque somewhere, for a dream is as transparent",
+                received=f"{short_repr(picture.name)}, which is wholly transparent"
+                if picture.name
+                else "a wholly transparent one",
+                hint="take out its alpha channel first",
+            )
+        return picture
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -498,6 +525,67 @@ def _has_layers(objective: NetworkObjective) -> bool:
     return any(isinstance(term.target, Layer) for term in objective.terms)
 
 
+def _started(
+    photo: np.ndarray, recipe: Recipe, start: np.ndarray | Dream | None
+) -> np.ndarray:
+    """Returns the image that the first step changes, which may be the photo itself."""
+    if start is None:
+        if isinstance(recipe.start, PhotoStart):
+            return photo
+        size = (photo.shape[0], photo.shape[1])
+        return seamless(recipe.start.paint(size, recipe.seed), recipe.wrap)
+    image = start.image if isinstance(start, Dream) else start
+    check_image(image)
+    if image.shape != photo.shape:
+        raise InputError(
+            "The image that a dream starts from must have the photo's size",
+            received=f"{image.shape} for {photo.shape}",
+            hint="resize it",
+        )
+    return image
+
+
+def check_settings(settings: Mapping[str, Any], *, more: Sequence[str] = ()) -> None:
+    """Refuses a keyword that is no setting of a recipe.
+
+    Args:
+        settings: Keywords and values.
+        more: Further keywords that could be meant, for the hint.
+    """
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, "layers", *more]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
+        )
+
+
+def check_preset(name: str, recipe: Recipe) -> None:
+    """Refuses a preset whose objective names layers of another network.
+
+    Args:
+        name: The preset's name.
+        recipe: It, with other settings over it. What a network of one's own has is not
+            known here.
+
+    Raises:
+        SettingError: If it is.
+    """
+    base = preset(name)
+    if base.objective is None or recipe.objective != base.objective:
+        return
+    if recipe.network != base.network and recipe.network in ZOO:
+        raise SettingError(
+            f"The preset {name} must be dreamed with {base.network}, of which it names "
+            "layers or classes",
+            received=recipe.network,
+            hint=f"leave the network out, or add an objective: `dream layers "
+            f"{recipe.network}` shows its layers",
+        )
+
+
 def as_recipe(recipe: Recipe | str) -> Recipe:
     """Returns a recipe for a recipe or the name of a preset."""
     return preset(recipe) if isinstance(recipe, str) else recipe
@@ -537,16 +625,12 @@ def dream(
     if isinstance(network, str) and not user_models.is_file(network):
         settings["network"], network = network, None
     run = pop_keys(settings, RunSettings.model_fields)
-    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
-    if unknown:
-        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
-        raise SettingError(
-            "A setting must be one that exists",
-            received=repr(unknown[0]),
-            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
-        )
+    check_settings(settings, more=[*RunSettings.model_fields, "weights"])
+    chosen = as_recipe(recipe).but(**settings)
+    if isinstance(recipe, str):
+        check_preset(recipe, chosen)
     dreamer = Dreamer.of(
-        chosen := as_recipe(recipe).but(**settings),
+        chosen,
         network,
         weights=weights,
         preprocessing=preprocessing,

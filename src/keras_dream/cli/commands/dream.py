@@ -88,7 +88,8 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input
+        photos: pictures, and folders of them; - reads one from standard input; without
+            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
         out: the result, .png, .jpg, .webp or .tif; a folder for several photos; - for
             standard output [default: PHOTO-dream.png]
         weights: a weights file for the network; with several networks NETWORK=FILE
@@ -105,6 +106,7 @@ def dream(
         flags: every setting of the recipe
         run: every run setting
     """
+    from keras_dream.dreamer.dreamer import check_preset
     from keras_dream.recipe.presets import preset as preset_of
 
     names, several = photos_of(photos)
@@ -112,6 +114,8 @@ def dream(
     models: dict[str, str | Path] = {}
     over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
     _check_preset(preset, recipe, over)
+    if over.network not in models:
+        check_preset(preset, over.over(base))
     out = STANDARD if out is None and names == [STANDARD] else out
     folder = folder_of(out, several=several)
     request = Request(
@@ -149,12 +153,14 @@ def _variations(
     request: Request, photos: list[str], count: int, flags: SheetFlags
 ) -> int:
     """Dreams a sheet of seeds in the request's place."""
+    from keras_dream.pictures.sources import is_source
     from keras_dream.sheets.choices import SIDE, seeds
 
-    if len(photos) > 1 or STANDARD in (*photos, request.out):
+    unfit = STANDARD in (*photos, request.out) or is_source(request.photo)
+    if len(photos) > 1 or unfit:
         raise InputError(
             "Variations must be those of one photo in a file, on a sheet in another",
-            received="several photos" if len(photos) > 1 else "-",
+            received="several photos" if len(photos) > 1 else "none in a file",
             hint="name one photo",
         )
     choices = Choices(
