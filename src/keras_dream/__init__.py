@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record, Step
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from keras_dream.zoo.network import Network
 
 __all__ = [
+    "Citations",
     "Dream",
     "DreamError",
     "Dreamer",
@@ -55,6 +57,7 @@ __all__ = [
     "blur",
     "caricature",
     "channel",
+    "cite",
     "class_",
     "direction",
     "dream",
@@ -72,6 +75,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
@@ -85,6 +89,7 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",
+    "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",
     "grid": "sheets.grid",

@@ -123,6 +123,23 @@ def jitter_offsets(
     return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
 
 
+def drawn(count: int, *, of: int, seed: int, number: int) -> tuple[int, ...]:
+    """Returns which of several things a dream takes by chance, in ascending order.
+
+    Args:
+        count: How many it takes.
+        of: How many there are.
+        seed: The recipe's seed, 0 or more.
+        number: Of the choice, among all of a dream, from 0.
+
+    Returns:
+        Different numbers from 0 to `of` - 1.
+    """
+    # Behind the numbers of all octaves, whose jitter begins with [seed, octave].
+    generator = np.random.Generator(np.random.PCG64([seed, 1_000_000 + number]))
+    return tuple(sorted(generator.permutation(of)[:count].tolist()))
+
+
 def random_phases(size: Size) -> NDArray[np.complex128]:
     """Returns the spectrum of white noise, always the same: random phases.
 

@@ -25,8 +25,16 @@ NAMES = st.from_regex(r"[A-Za-z_][\w./]{0,12}", fullmatch=True) | st.text(
 )
 CHANNELS = st.sets(st.integers(0, 999), max_size=6).map(lambda s: tuple(sorted(s)))
 ORDINALS = st.none() | st.integers(0, 999)
-LAYERS = st.builds(Layer, NAMES, ORDINALS, CHANNELS) | st.builds(
-    Layer, NAMES, ORDINALS, strongest=st.integers(1, 9999)
+LAYERS = (
+    st.builds(Layer, NAMES, ORDINALS, CHANNELS)
+    | st.builds(Layer, NAMES, ORDINALS, strongest=st.integers(1, 9999))
+    | st.builds(
+        Layer,
+        NAMES,
+        ORDINALS,
+        strongest=st.integers(1, 99),
+        of=st.integers(99, 99_999),
+    )
 )
 CLASSES = st.builds(Class, NAMES | st.integers(0, 999).map(str))
 HASHES = st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -100,6 +108,11 @@ READ = {
     "'conv-1.a':2": [layer("conv-1.a", 2)],
     "'class':2": [layer("class", 2)],
     "mixed4:strongest(8)": [Term(1.0, Layer("mixed4", strongest=8))],
+    "mixed4:strongest(8, of=24)": [Term(1.0, Layer("mixed4", strongest=8, of=24))],
+    "mixed4:strongest( 8,of =8 ) + b": [
+        Term(1.0, Layer("mixed4", strongest=8, of=8)),
+        layer("b"),
+    ],
     "2*conv2d@7:strongest( 3 )-b": [
         Term(2.0, Layer("conv2d", 7, strongest=3)),
         layer("b", weight=-1.0),
@@ -185,6 +198,11 @@ BROKEN = {
     "mixed4:strongest(8": 18,
     "mixed4:strongest(1.5)": 18,
     "mixed4:strongest(100000)": 18,
+    "mixed4:strongest(8,": 20,
+    "mixed4:strongest(8, 24)": 21,
+    "mixed4:strongest(8, of=)": 24,
+    "mixed4:strongest(8, of=0)": 24,
+    "mixed4:strongest(8, of=7)": 25,
     "mixed4:strongest(8),9": 20,
     "mixed4:9,strongest(8)": 10,
     "mixed4:stronger(8)": 8,

@@ -16,6 +16,7 @@ SAME = {
     + kd.channel("mixed5", 2)
     - 0.001 * kd.tv,
     "mixed4:strongest(8)": kd.layer("mixed4", strongest=8),
+    "mixed4:strongest(8, of=24)": kd.layer("mixed4", strongest=8, of=24),
     "conv2d@7:1-3": kd.channel("conv2d@7", 3, 1, 2),
     "-class:7 - 2*class:'great white shark'": -kd.class_(7)
     - 2 * kd.class_("great white shark"),
@@ -79,6 +80,8 @@ def test_what_cannot_be():
         lambda: kd.channel("a"),
         lambda: kd.channel("a", -1),
         lambda: kd.layer("a", strongest=0),
+        lambda: kd.layer("a", strongest=8, of=7),
+        lambda: kd.layer("a", of=7),
         lambda: kd.layer(""),
         lambda: kd.neuron("a", -1),
         lambda: kd.neuron("a", 1, x=1.5),

@@ -3,6 +3,7 @@
 from cyclopts import App, Group
 
 from keras_dream.cli.commands.atlas import atlas
+from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
@@ -66,6 +67,7 @@ for _command in (
     grid,
     presets,
     show,
+    cite,
     replay,
     doctor,
 ):

@@ -24,7 +24,7 @@ _GROUPS = {
     Group("Octaves: the sizes", sort_key=7): "octaves octave_scale octaves_above "
     "per_octave detail octave_sizes small_octaves resampling",
     Group("Strength and colour", sort_key=8): "strength blend keep_colors colors size "
-    "full_size",
+    "full_size keep_detail octave_strengths",
 }
 GROUPS = {name: group for group, names in _GROUPS.items() for name in names.split()}
 """Under which title of the help page a setting stands; all others under `RECIPE`."""

@@ -25,8 +25,8 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
     """Returns the photos that are meant, each once, and whether they may be several.
 
     Args:
-        arguments: Files, folders and sources without a photo. Of a folder these are its pictures in natural
-            order, without hidden ones and without results of ours.
+        arguments: Files, folders and sources without a photo. Of a folder these are its
+            pictures in natural order, without hidden ones and without results of ours.
 
     Raises:
         InputError: If there is none.

@@ -1,8 +1,9 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -317,47 +318,19 @@ class Dreamer:
         """
         if isinstance(start, str | Part):
             settings["start"], start = start, None
-        recipe = self._completed(recipe, settings)
-        source = self._source(photo, recipe)
-        picture = at_size(source, recipe)
-        size = (picture.pixels.shape[0], picture.pixels.shape[1])
-        recipe = recipe.for_size(size)
-        original = seamless(picture.pixels, recipe.wrap)
-        image = _started(original, recipe, start)
-        octaves, notices = self.octaves(size, recipe)
-        strongest = self._ensemble.strongest(recipe, image)
-
-        def result(
-            image: np.ndarray,
-            losses: Mapping[str, Sequence[float]],
-            complete: bool,
-            octaves: Mapping[int, np.ndarray] | None = None,
-        ) -> Dream:
-            record = self._record(source, recipe, losses, said, complete)
-            record = replace(record, strongest=strongest, start_sha256=start_sha256)
-            unfinished = Unfinished(image, octaves)
-            finished = finish(
-                unfinished,
-                recipe,
-                photo=source,
-                original=picture,
-                picture=lambda file: read_picture(file.name).pixels,
-            )
-            kept = unfinished if keep_octaves else None
-            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
-
-        said = (*source.notices, *notices)
-        start_sha256 = "" if start is None else Picture(image).sha256
+        task = self._task(photo, self._completed(recipe, settings), start)
+        strongest = self._ensemble.strongest(task.recipe, task.image)
+        task = replace(task, strongest=strongest)
         return loop.run(
-            image,
-            octaves,
-            recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
+            task.image,
+            task.octaves,
+            task.recipe,
+            gradient_of=lambda _: self._ensemble.gradient(task.recipe, strongest),
             backend=self._backend,
-            result=result,
-            original=None if image is original else original,
-            keep_octaves=keep_octaves or bool(recipe.octave_strengths),
-            weights=step_weights(recipe, self._backend),
+            result=functools.partial(self._finished, task, keep_octaves),
+            original=None if task.image is task.original else task.original,
+            keep_octaves=keep_octaves or bool(task.recipe.octave_strengths),
+            weights=step_weights(task.recipe, self._backend),
         )
 
     def dream(
@@ -373,6 +346,55 @@ class Dreamer:
         if isinstance(name, str):
             check_preset(name, recipe.but(network=self.network))
         return self.complete(recipe)
+
+    def _task(
+        self, photo: "Photo", recipe: Recipe, start: np.ndarray | Dream | None
+    ) -> "_Task":
+        """Reads and checks all that a dream needs before its first step."""
+        source = self._source(photo, recipe)
+        picture = at_size(source, recipe)
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        recipe = recipe.for_size(size)
+        original = seamless(picture.pixels, recipe.wrap)
+        image = _started(original, recipe, start)
+        octaves, notices = self.octaves(size, recipe)
+        return _Task(
+            source=source,
+            picture=picture,
+            original=original,
+            image=image,
+            recipe=recipe,
+            octaves=octaves,
+            notices=(*source.notices, *notices),
+            start_sha256="" if start is None else Picture(image).sha256,
+        )
+
+    def _finished(
+        self,
+        task: "_Task",
+        keep_octaves: bool,
+        image: np.ndarray,
+        losses: Mapping[str, Sequence[float]],
+        complete: bool,
+        octaves: Mapping[int, np.ndarray] | None = None,
+    ) -> Dream:
+        """Returns the dream of a task as its last step left it."""
+        recipe = task.recipe
+        record = replace(
+            self._record(task.source, recipe, losses, task.notices, complete),
+            strongest=task.strongest,
+            start_sha256=task.start_sha256,
+        )
+        unfinished = Unfinished(image, octaves)
+        finished = finish(
+            unfinished,
+            recipe,
+            photo=task.source,
+            original=task.picture,
+            picture=lambda file: read_picture(file.name).pixels,
+        )
+        kept = unfinished if keep_octaves else None
+        return Dream(finished.pixels, finished.alpha, recipe, record, kept)
 
     def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
         """Returns the photo, or the picture of a source without one."""
@@ -523,6 +545,33 @@ def _smallest_size(
 
 def _has_layers(objective: NetworkObjective) -> bool:
     return any(isinstance(term.target, Layer) for term in objective.terms)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is known of a dream before its first step.
+
+    Attributes:
+        source: The photo as it was read.
+        picture: The photo at the size at which it is dreamed.
+        original: Its pixels, made seamless where the recipe wraps.
+        image: The image that the first step changes, which may be the same array.
+        recipe: The recipe, filled in.
+        octaves: The octaves that run.
+        notices: What a person should know.
+        start_sha256: Of the image, where it was given in the photo's place; else "".
+        strongest: As in `Record`.
+    """
+
+    source: Picture
+    picture: Picture
+    original: np.ndarray
+    image: np.ndarray
+    recipe: Recipe
+    octaves: tuple[Octave, ...]
+    notices: tuple[str, ...]
+    start_sha256: str
+    strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
 
 def _started(

@@ -147,7 +147,9 @@ class Ensemble:
         for objective in recipe.networks:
             if objective.strongest_targets:
                 name = str(objective.network)
-                measured = self.responses(name).strongest(image, objective)
+                measured = self.responses(name).strongest(
+                    image, objective, seed=recipe.seed
+                )
                 channels.setdefault(name, {}).update(measured)
         return channels
 

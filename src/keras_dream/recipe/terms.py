@@ -33,12 +33,15 @@ from keras_dream.recipe.targets import (
 Path = str | os.PathLike[str] | FileRef
 
 
-def layer(name: str, *, strongest: int | None = None) -> Objective:
+def layer(
+    name: str, *, strongest: int | None = None, of: int | None = None
+) -> Objective:
     """Returns the objective of a layer: all of its channels.
 
     Args:
         name: Such as "mixed4", or "conv2d@7" for a layer that Keras only numbered.
         strongest: Of its channels only so many, those that respond most to the photo.
+        of: They are drawn by the recipe's seed among so many that respond most.
     """
     if strongest is not None and not 1 <= strongest < 100_000:
         raise ObjectiveError(
@@ -46,7 +49,7 @@ def layer(name: str, *, strongest: int | None = None) -> Objective:
             received=short_repr(strongest),
             hint="leave it out for all channels",
         )
-    return _objective(Layer.named(name, strongest=strongest))
+    return _objective(Layer.named(name, strongest=strongest, of=of))
 
 
 def channel(layer: str, *channels: int) -> Objective:
