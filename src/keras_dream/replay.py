@@ -207,7 +207,7 @@ def is_equal(dream: Dream, saved: Saved) -> bool:
     must be the same.
     """
     suffix = saved.path.suffix.lower()
-    data = dream.encode(suffix=suffix)
+    data = dream.encode(suffix=suffix, strip=saved.record.stripped)
     if suffix == ".png":
         return data == saved.path.read_bytes()
     return _decoded(data).sha256 == read_picture(saved.path).sha256

@@ -33,6 +33,7 @@ FLOORS = {
     "explanations": 10,
     "sheets": 10,
     "replay": 10,
+    "mixing": 11,
     "citations": 11,
     "cli.reporters": 12,
     # How dreams and sheets run from the shell: shared by commands, one file a command.

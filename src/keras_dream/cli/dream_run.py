@@ -66,6 +66,8 @@ class Request:
         folder: Where a result without a path goes; None for beside the photo.
         weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
         notes: Whether recipe and record are saved in the result.
+        strip: Whether camera, date and copyright of the photo are left out of it.
+        keep_octaves: Whether what each octave added is saved beside it.
         yes: Whether the user agreed to long work and to replacing a file.
         models: The model files that the recipe's names stand for.
         files: Finds the other files that the recipe names, such as guides.
@@ -83,6 +85,8 @@ class Request:
     folder: Path | None = None
     weights: tuple[str, ...] = ()
     notes: bool = True
+    strip: bool = False
+    keep_octaves: bool = False
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
     files: Files = field(default_factory=Files)
@@ -246,16 +250,31 @@ def run_dream(
 
 def _save(dream: "Dream", request: Request, path: Path) -> Path:
     """Saves a dream; returns its path, which is another if the name was taken."""
-    from keras_dream.files import claim
-
     if request.out == STANDARD:
-        write_picture(dream.encode(notes=request.notes))
+        write_picture(dream.encode(notes=request.notes, strip=request.strip))
         return path
     if request.out is not None and request.yes:
-        return dream.save(path, notes=request.notes)
+        return dream.save(path, notes=request.notes, strip=request.strip)
+    return save_new(dream, path, notes=request.notes, strip=request.strip)
+
+
+def save_new(dream: "Dream", path: Path, *, notes: bool = True, strip: bool) -> Path:
+    """Saves a dream in a file that was not there.
+
+    Args:
+        dream: The dream.
+        path: Its file; if there is one, a number is added to the name.
+        notes: As for `Dream.save`.
+        strip: As for `Dream.save`.
+
+    Returns:
+        The path.
+    """
+    from keras_dream.files import claim
+
     path = claim(path)
     try:
-        return dream.save(path, notes=request.notes)
+        return dream.save(path, notes=notes, strip=strip)
     except BaseException:
         if path.exists() and not path.stat().st_size:
             path.unlink()  # the empty file that held the name
@@ -331,13 +350,13 @@ def _dream(
         if not request.yes:
             check_memory(*dreamer.memory(size, request.recipe))
         more = request.notices(dreamer.record(picture)) if request.notices else ()
-        for notice in (*notices, *more):
+        for notice in (*picture.notices, *notices, *more):
             reporter.report(Notice(notice))
         sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
         steps = request.recipe.steps
         names = _names(request.recipe)
         reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
-        run = dreamer.steps(picture, request.recipe)
+        run = dreamer.steps(picture, request.recipe, keep_octaves=request.keep_octaves)
     except KeyboardInterrupt:
         interrupts.ignore()
         return Outcome(None, path, stopped=True, fetching=fetching)

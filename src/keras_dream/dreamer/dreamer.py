@@ -36,7 +36,6 @@ from keras_dream.pictures.picture import (
     Picture,
     as_picture,
     check_image,
-    read_picture,
 )
 from keras_dream.pictures.seams import seamless
 from keras_dream.pictures.sources import is_source, paint
@@ -391,10 +390,16 @@ class Dreamer:
             recipe,
             photo=task.source,
             original=task.picture,
-            picture=lambda file: read_picture(file.name).pixels,
+            files=self.files,
         )
-        kept = unfinished if keep_octaves else None
-        return Dream(finished.pixels, finished.alpha, recipe, record, kept)
+        return Dream(
+            finished.pixels,
+            finished.alpha,
+            recipe,
+            record,
+            exif=task.source.exif,
+            unfinished=unfinished if keep_octaves else None,
+        )
 
     def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
         """Returns the photo, or the picture of a source without one."""

@@ -5,6 +5,7 @@ A treatment is called with the original and the dream, float32 `(height, width, 
 names. It returns a new image in [0, 1]. Everything is computed on the host.
 """
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -269,11 +270,12 @@ def blurred(values: "Image", radius: float) -> "Image":
         values: float32 (height, width, channels).
         radius: The standard deviation in pixels.
     """
-    import numpy as np
-
-    half = round((np.sqrt(4 * radius**2 + 1) - 1) / 2)  # of (2h + 1)² - 1 = 4 radius²
-    for axis in (0, 1) if half else ():
-        for _ in range(3):
+    # A box of 2h + 1 cells has the variance h (h + 1) / 3.
+    low = int((math.sqrt(4 * radius**2 + 1) - 1) / 2)
+    wider = round((radius**2 - low * (low + 1)) * 3 / (2 * (low + 1)))
+    halves = [low] * (3 - wider) + [low + 1] * wider
+    for axis in (0, 1):
+        for half in filter(None, halves):
             values = _boxed(values, half, axis)
     return values
 
@@ -329,7 +331,14 @@ def _matrix_power(matrix: "Image", power: float) -> "Image":
 
 
 Color = (
-    Chroma | ChromaLimit | Defringe | ContrastLock | Histogram | Decorrelate | SoftClip
+    Chroma
+    | ChromaLimit
+    | Defringe
+    | ContrastLock
+    | Histogram
+    | Palette
+    | Decorrelate
+    | SoftClip
 )
 """Every colour treatment; adding one is its class and its name here."""
 COLORS: tuple[type[Part], ...] = get_args(Color)

@@ -29,6 +29,11 @@ from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
+FINISHING = (
+    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend",
+)  # fmt: skip
+"""The settings that a dream is finished by, after its last step."""
+
 MOST_SIDE = 100_000  # pixels of `size`
 MOST_STRENGTH = 10  # of an octave
 
@@ -66,9 +71,14 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
 def _read_strengths(value: Any) -> Any:
     """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
     none = value in (None, (), []) or (isinstance(value, str) and value.strip() == "")
-    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]  # as a flag gives text
+    if isinstance(value, str):
+        value = value.split(",")
+    elif isinstance(value, int | float):
+        value = (value,)
     try:
-        numbers = () if none else tuple(float(part) + 0.0 for part in parts)
+        numbers = () if none else tuple(float(part) + 0.0 for part in value)
     except (TypeError, ValueError):
         numbers = (math.nan,)
     if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
@@ -98,9 +108,10 @@ class Recipe(Settings):
     network: str = Field(default="motif", description="the network to dream with")
     objective: Objective | None = Field(
         default=None,
-        description="what is maximised, such as '0.2*mixed2 + 3*mixed3' or "
-        "'class:eye'; further networks behind a semicolon, each with its weight: "
-        "'mixed4; 0.5*squeezenet: fire6'; none for the network's own objective",
+        description="what is maximised, such as '0.2*mixed2 + 3*mixed3', 'class:eye' "
+        "or 'guide(photo2.jpg, mixed4) - 5*tv'; further networks behind a semicolon, "
+        "each with its weight: 'mixed4; 0.5*squeezenet: fire6'; none for the network's "
+        "own objective",
     )
     preprocessing: Preprocessing | None = Field(
         default=None,
@@ -247,6 +258,7 @@ class Recipe(Settings):
         description="what is done to the dream's colours, one after the other, such as "
         "'soft_clip + chroma(gain=1.5)': chroma, chroma_limit(limit=0.12), "
         "defringe(radius=4), contrast_lock(radius=0), histogram (the photo's), "
+        "palette(guide.jpg, amount=1), "
         "decorrelate(amount=0.5), soft_clip(hardness=3)",
     )
     keep_colors: bool = Field(

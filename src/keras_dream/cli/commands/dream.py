@@ -22,6 +22,8 @@ from keras_dream.cli.options import (
     RecipeFile,
     RecipeFlags,
     RunFlags,
+    Strip,
+    Switch,
     Trust,
     Weights,
     Yes,
@@ -99,6 +101,19 @@ class FileFlags:
             group=FILES, help="save the recipe and the record in the result's metadata"
         ),
     ] = True
+    strip: Annotated[
+        Strip,
+        Parameter(
+            help="leave out the photo's camera, date and copyright; its place always is"
+        ),
+    ] = False
+    save_octaves: Annotated[
+        Switch,
+        Parameter(
+            group=FILES,
+            help="save what each octave added beside the result, for `dream mix`",
+        ),
+    ] = False
     yes: Annotated[
         Yes,
         Parameter(
@@ -155,6 +170,8 @@ def dream(
         folder=folder,
         weights=files.weights,
         notes=files.notes,
+        strip=files.strip,
+        keep_octaves=files.save_octaves,
         yes=files.yes,
         models=models,
         files=recipe_files(files.file, recipe, *names),
