@@ -293,7 +293,7 @@ def _checked(request: Request) -> Path:
         photo = Path(file_stem(request.photo) + ".png")
     else:
         photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
+    for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
         network_of(name, networks=request.networks).check()
     request.files.check(request.recipe)
     if request.out == STANDARD:
@@ -390,7 +390,7 @@ def _steps(
 
 def _names(recipe: Recipe) -> str:
     """Returns the names of a recipe's networks."""
-    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.networks))
+    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.every_network))
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

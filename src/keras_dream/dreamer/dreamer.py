@@ -1,8 +1,10 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
 import functools
+import math
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,11 +14,12 @@ import numpy as np
 from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
+from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
-from keras_dream.engine.regions import step_weights
+from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
@@ -318,19 +321,26 @@ class Dreamer:
         if isinstance(start, str | Part):
             settings["start"], start = start, None
         task = self._task(photo, self._completed(recipe, settings), start)
-        strongest = self._ensemble.strongest(task.recipe, task.image)
+        recipe, places = task.recipe, task.places
+        strongest = self._ensemble.strongest(recipe, task.image, places=places)
         task = replace(task, strongest=strongest)
         return loop.run(
             task.image,
             task.octaves,
-            task.recipe,
-            gradient_of=lambda _: self._ensemble.gradient(task.recipe, strongest),
+            recipe,
+            gradient_of=lambda _: self._ensemble.gradient(
+                recipe, strongest, places=places
+            ),
             backend=self._backend,
             result=functools.partial(self._finished, task, keep_octaves),
-            original=None if task.image is task.original else task.original,
-            keep_octaves=keep_octaves or bool(task.recipe.octave_strengths),
-            weights=step_weights(task.recipe, self._backend),
+            original=task.original,
+            keep_octaves=keep_octaves or bool(recipe.octave_strengths),
+            weights=step_weights(recipe, places, self._backend),
         )
+
+    def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
+        """Returns the masks of a complete recipe as maps of a size."""
+        return places_of(recipe, photo, size, files=self.files)
 
     def dream(
         self, photo: "Photo", recipe: Recipe | str = "default", **options: Any
@@ -350,20 +360,22 @@ class Dreamer:
         self, photo: "Photo", recipe: Recipe, start: np.ndarray | Dream | None
     ) -> "_Task":
         """Reads and checks all that a dream needs before its first step."""
-        source = self._source(photo, recipe)
+        source = photo_read = self._source(photo, recipe)
+        if recipe.wrap != "none":
+            source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
         picture = at_size(source, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
-        original = seamless(picture.pixels, recipe.wrap)
-        image = _started(original, recipe, start)
+        image = _started(picture.pixels, recipe, start)
         octaves, notices = self.octaves(size, recipe)
         return _Task(
+            read=photo_read,
             source=source,
             picture=picture,
-            original=original,
             image=image,
             recipe=recipe,
             octaves=octaves,
+            places=self._places(recipe, source, size),
             notices=(*source.notices, *notices),
             start_sha256="" if start is None else Picture(image).sha256,
         )
@@ -380,7 +392,7 @@ class Dreamer:
         """Returns the dream of a task as its last step left it."""
         recipe = task.recipe
         record = replace(
-            self._record(task.source, recipe, losses, task.notices, complete),
+            self._record(task.read, recipe, losses, task.notices, complete),
             strongest=task.strongest,
             start_sha256=task.start_sha256,
         )
@@ -417,6 +429,48 @@ class Dreamer:
                 hint="take out its alpha channel first",
             )
         return picture
+
+    def variations(
+        self,
+        photo: "Photo",
+        recipe: Recipe | str,
+        *,
+        count: int = 4,
+        diversity: float = 1.0,
+    ) -> Iterator[Dream]:
+        """Yields dreams of one photo: each another seed, and unlike those before it.
+
+        Args:
+            photo: As for `steps`.
+            recipe: As for `steps`; the seeds follow on its own.
+            count: How many, 1 or more.
+            diversity: How strongly each is pushed away from the statistics of those
+                before it, in the layers of the objective; 0 is by its seed only.
+
+        Yields:
+            A dream as soon as it is finished. The recipe of the third, say, names the
+            first two as `variation-1.png` and `variation-2.png`: to replay it, save
+            them under these names beside it.
+
+        Raises:
+            ObjectiveError: If no layer is in the objective.
+            DreamError: As for `steps`.
+        """
+        if count < 1 or not 0 <= diversity < math.inf:
+            raise InputError(
+                "Variations must be 1 or more, and their diversity a finite number, 0 "
+                "or more",
+                received=f"count={count}, diversity={diversity:g}",
+                hint="try count=4, diversity=1",
+            )
+        recipe = self.complete(as_recipe(recipe))
+        with tempfile.TemporaryDirectory() as folder:
+            pictures: list[Path] = []
+            for number in range(1, count + 1):
+                own = pushed_from(recipe, pictures, diversity)
+                dream = self.dream(photo, own.but(seed=recipe.seed + number - 1))
+                pictures.append(dream.save(Path(folder) / f"variation-{number}.png"))
+                yield dream
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -463,8 +517,9 @@ class Dreamer:
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
             raise self._refusal(graphs, size, recipe, misfit)
-        strongest = self._ensemble.strongest(recipe, image)
-        gradient = self._ensemble.gradient(recipe, strongest)
+        places = self._places(recipe, Picture(image), size)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
+        gradient = self._ensemble.gradient(recipe, strongest, places=places)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
@@ -557,26 +612,34 @@ class _Task:
     """What is known of a dream before its first step.
 
     Attributes:
-        source: The photo as it was read.
-        picture: The photo at the size at which it is dreamed.
-        original: Its pixels, made seamless where the recipe wraps.
-        image: The image that the first step changes, which may be the same array.
+        read: The photo as it was read.
+        source: The photo, made seamless where the recipe wraps.
+        picture: That at the size at which it is dreamed.
+        image: The image that the first step changes, which may be the picture's.
         recipe: The recipe, filled in.
         octaves: The octaves that run.
+        places: The recipe's masks.
         notices: What a person should know.
         start_sha256: Of the image, where it was given in the photo's place; else "".
         strongest: As in `Record`.
     """
 
+    read: Picture
     source: Picture
     picture: Picture
-    original: np.ndarray
     image: np.ndarray
     recipe: Recipe
     octaves: tuple[Octave, ...]
+    places: Places
     notices: tuple[str, ...]
     start_sha256: str
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+
+    @property
+    def original(self) -> np.ndarray | None:
+        """The photo's pixels, None where the dream starts from them."""
+        photo = self.picture.pixels
+        return None if self.image is photo else photo
 
 
 def _started(

@@ -97,7 +97,7 @@ def work(size: Size, recipe: Recipe) -> int:
         recipe: The recipe.
     """
     sizes = (octave.size for octave in octaves_of(size, recipe))
-    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.networks)
+    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.every_network)
 
 
 def run(

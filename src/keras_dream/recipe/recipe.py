@@ -20,6 +20,7 @@ from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
+from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
@@ -271,6 +272,19 @@ class Recipe(Settings):
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
     )
+    mask: Mask | None = Field(
+        default=None,
+        description="where the dream is: a picture's grey values or its transparency, "
+        "such as 'sky.png(feather=20, invert)', 'box(10%, 20%, 60%, 80%)' (left, top, "
+        "right, bottom; percent or pixels), or alpha, the photo's own transparency; "
+        "where it is black, the original's pixels stay",
+    )
+    regions: Annotated[tuple[Region, ...], BeforeValidator(as_regions)] = Field(
+        default=(),
+        description="parts of the picture with objectives of their own, each written "
+        "as MASK: OBJECTIVE, such as 'sky.png: mixed3' or "
+        "'box(0%, 0%, 50%, 100%): mixed4:11'; elsewhere the objective holds",
+    )
     wrap: Literal["none", "horizontal", "both"] = Field(
         default="none",
         description="which edges belong together: both for a texture that tiles, "
@@ -307,13 +321,14 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
-        count = len(self.networks)
+        count = len(self.every_network)
         if count > 1 and self.max_loss is not None:
+            what = "regions" if self.regions else "networks"
             raise SettingError(
-                "A maximum loss must have a single network, for losses of several "
-                "cannot be compared",
-                received=f"{self.max_loss:g} with {count} networks",
-                hint="set max_loss to none, or leave the other networks out",
+                "A maximum loss must have a single network and no regions, for losses "
+                "of several cannot be compared",
+                received=f"{self.max_loss:g} with {count} {what}",
+                hint=f"set max_loss to none, or leave the {what} out",
             )
         return self
 
@@ -373,10 +388,24 @@ class Recipe(Settings):
     @property
     def networks(self) -> tuple[NetworkObjective, ...]:
         """What each network of the dream maximises, the recipe's own first."""
-        own = () if self.objective is None else self.objective.terms
-        others = () if self.objective is None else self.objective.networks[1:]
+        return self.networks_of(self.objective)
+
+    def networks_of(self, objective: Objective | None) -> tuple[NetworkObjective, ...]:
+        """Returns what each network maximises for an objective, its own network named.
+
+        Args:
+            objective: None stands for the network's own.
+        """
+        own = () if objective is None else objective.terms
+        others = () if objective is None else objective.networks[1:]
         first = NetworkObjective(self.network, own, preprocessing=self.preprocessing)
         return (first, *others)
+
+    @property
+    def every_network(self) -> tuple[NetworkObjective, ...]:
+        """What each network maximises anywhere: `networks`, then those of regions."""
+        regions = (self.networks_of(region.objective) for region in self.regions)
+        return (*self.networks, *(network for one in regions for network in one))
 
     @property
     def sha256(self) -> str:
