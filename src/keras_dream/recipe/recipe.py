@@ -258,7 +258,7 @@ class Recipe(Settings):
         default=(),
         description="what is done to the dream's colours, one after the other, such as "
         "'soft_clip + chroma(gain=1.5)': chroma, chroma_limit(limit=0.12), "
-        "defringe(radius=4), contrast_lock(radius=0), histogram (the photo's), "
+        "defringe(radius=2), contrast_lock(radius=0), histogram (the photo's), "
         "palette(guide.jpg, amount=1), "
         "decorrelate(amount=0.5), soft_clip(hardness=3)",
     )

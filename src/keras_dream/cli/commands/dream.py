@@ -217,6 +217,7 @@ def _variations(
         loaded={
             "networks": request.networks,
             "run": request.run,
+            "files": request.files,
             "before_download": request.before_download,
         },
     )
