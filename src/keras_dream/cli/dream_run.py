@@ -58,7 +58,7 @@ class Request:
     """One dream as the user asked for it.
 
     Attributes:
-        photo: The photo's path.
+        photo: The photo's path, or a source without one, such as noise:640x480.
         recipe: What decides the dream.
         run: How it is computed.
         out: The result's path; None for a name beside the photo, "-" for standard
@@ -285,9 +285,14 @@ def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
+    from keras_dream.pictures.sources import file_stem, is_source, size_of
     from keras_dream.zoo.network import network_of
 
-    photo = check_file(request.photo, "A picture", error=PictureError)
+    if is_source(request.photo):
+        size_of(request.photo)
+        photo = Path(file_stem(request.photo) + ".png")
+    else:
+        photo = check_file(request.photo, "A picture", error=PictureError)
     for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
         network_of(name, networks=request.networks).check()
     request.files.check(request.recipe)
@@ -297,7 +302,7 @@ def _checked(request: Request) -> Path:
         beside = photo if request.folder is None else request.folder / photo.name
         return check_output(default_output(beside), SUFFIXES)
     path = check_output(request.out, SUFFIXES)
-    if path.exists() and path.samefile(photo):
+    if path.exists() and photo.exists() and path.samefile(photo):
         raise OutputError(
             "A result must not replace its own photo",
             received=short_repr(str(path)),
@@ -321,6 +326,7 @@ def _dream(
 ) -> Outcome:
     """Loads the network and dreams; a signal before the first step leaves nothing."""
     from keras_dream.pictures.picture import read_picture
+    from keras_dream.pictures.sources import is_source, paint, size_of
 
     fetching = False
 
@@ -330,7 +336,12 @@ def _dream(
         reporter.download(done, total)
 
     try:
-        picture = read_picture(request.photo)
+        if is_source(request.photo):
+            if not request.yes:
+                check_work(size_of(request.photo), request.recipe)
+            picture = paint(request.photo, seed=request.recipe.seed)
+        else:
+            picture = read_picture(request.photo)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not request.yes:
             check_work(size, request.recipe)

@@ -18,6 +18,7 @@ from keras_dream.parts.colors import COLORS, Color
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
+from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -125,6 +126,12 @@ class Recipe(Settings):
         "a pyramid, for large and small shapes; fourier(decay=0.5): waves, for softer "
         "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
         "waves, as strong as in the photo, or as in natural ones",
+    )
+    start: Annotated[Start, *_part_field(STARTS, "start")] = Field(
+        default=Photo(),
+        description="what the steps begin from: the photo, or in its place and size "
+        "noise(steepness=1.5, contrast=0.5), perlin(scale=0.25, contrast=0.6) or "
+        "flat(#446688); mask, blend and penalties still refer to the photo",
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),
