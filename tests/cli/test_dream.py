@@ -116,11 +116,10 @@ def test_json_prints_events(dream: Dream, photo: Path) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     kinds = [line["event"] for line in lines]
-    assert kinds == ["loading"] + ["notice"] * 3 + ["started"] + ["step"] * 6 + [
-        "saved"
-    ]
-    assert lines[4]["octaves"][-1] == {"octave": 9, "size": [40, 60]}
-    assert lines[-2]["size"] == [40, 60]
+    assert kinds == ["loading", "notice", "started"] + ["step"] * 6 + ["saved"]
+    size = {"width": 60, "height": 40}
+    assert lines[2]["octaves"][-1] == {"octave": 9, "size": size}
+    assert lines[-2]["size"] == size
     assert set(lines[-2]) == {
         "event", "octave", "octaves", "iteration", "iterations", "size", "loss",
         "seconds",
@@ -141,7 +140,7 @@ def test_json_prints_errors(dream: Dream) -> None:
 
 def test_skipped_octaves_are_noticed(dream: Dream, photo: Path) -> None:
     _, _, err = dream(photo, "--steps", 1, "--octaves", 9)
-    assert "Notice: Octave 1 of 9 is skipped: at" in err
+    assert "Notice: Octaves 1-3 of 9 are skipped: at" in err
 
 
 def test_flags_go_over_the_file_and_the_file_over_the_preset(

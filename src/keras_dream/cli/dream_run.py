@@ -269,8 +269,9 @@ def _checked(request: Request) -> Path:
     from keras_dream.zoo.network import network_of
 
     photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
-        network_of(name, networks=request.networks).check()
+    names = dict.fromkeys(str(n.network) for n in request.recipe.networks)
+    for number, name in enumerate(names):
+        network_of(name, networks=request.networks, further=number > 0).check()
     request.files.check(request.recipe)
     if request.out == STANDARD:
         return Path(STANDARD)
