@@ -177,6 +177,26 @@ def test_notes_can_be_left_out(dream: Dream, photo: Path) -> None:
     assert read_notes("photo-dream.png") is None
 
 
+def test_masks_and_regions_from_the_shell(dream: Dream, photo: Path) -> None:
+    left = "box(0%, 0%, 50%, 100%)"
+    regions = (f"{left}: near:1", "alpha(invert): far")
+    flags = (*FAST, "--mask", f"{photo}(invert)", "--region", regions[0])
+    code, _, err = dream(photo, *flags)
+    assert code == 0, err
+    recipe = read_recipe("photo-dream.png")
+    assert recipe.mask is not None
+    assert recipe.mask.file is not None
+    assert (recipe.mask.file.name, len(recipe.mask.file.sha256)) == ("photo.png", 64)
+    assert [region.text for region in recipe.regions] == list(regions[:1])
+    assert dream("replay", "photo-dream.png")[0] == 0
+    code, _, err = dream(photo, *flags, "--region", regions[1])
+    assert code == 2
+    assert "must have transparency for the mask alpha" in err
+    code, _, err = dream(photo, "--region", left)
+    assert code == 2
+    assert "must be written as MASK: OBJECTIVE" in err
+
+
 def test_no_steps_give_the_photo_back(dream: Dream, photo: Path) -> None:
     assert dream(photo, "--steps", 0)[0] == 0
     before, after = read_picture(photo), read_picture("photo-dream.png")
