@@ -93,6 +93,19 @@ def test_a_dream_that_was_stopped_is_mixed_and_replays(motif, photo, dream):
     assert Path("r.png").read_bytes() == Path("m.png").read_bytes()
 
 
+@pytest.mark.parametrize("source", ["photo.png", "noise:40x32"])
+def test_what_wraps_or_starts_without_a_photo_is_mixed(dream, photo, source):
+    code, _, error = dream(
+        source, *SHORT, "--wrap", "both", "--save-octaves", "-o", "d.png"
+    )
+    assert code == 0, error
+    kd.mix("d.png").save("same.png")
+    assert Path("same.png").read_bytes() == Path("d.png").read_bytes()
+    kd.mix("d.png", octave_strengths="0.5, 2", blend=0.8).save("m.png")
+    code, _, error = dream("replay", "m.png", "-o", "r.png")
+    assert Path("r.png").read_bytes() == Path("m.png").read_bytes(), error
+
+
 def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
     size = ("--size", 40, "--full-size", "--save-octaves", "-o", "d.png")
     code, _, error = dream(photo, *SHORT, *size)
