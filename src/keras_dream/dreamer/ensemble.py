@@ -19,6 +19,7 @@ from keras_dream.engine.gradients import (
 from keras_dream.errors import NetworkError, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
+from keras_dream.recipe.per_octave import Override
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.zoo.load import LoadedNetwork, check_opaque
 
@@ -92,6 +93,18 @@ class Ensemble:
             network=self.names[0],
             preprocessing=self.loaded(None).preprocessing,
             objective=Objective(tuple(map(self._complete, networks))),
+            per_octave=tuple(map(self._complete_override, recipe.per_octave)),
+        )
+
+    def _complete_override(self, override: Override) -> Override:
+        """Fills in an octave's own objective, which may leave networks out."""
+        if override.setting != "objective":
+            return override
+        networks = (NetworkObjective(),)
+        if override.value is not None:
+            networks = override.value.networks
+        return replace(
+            override, value=Objective(tuple(map(self._complete, networks)))
         )
 
     def _complete(self, objective: NetworkObjective) -> NetworkObjective:
@@ -131,7 +144,7 @@ class Ensemble:
             By network, by the text of the target; nothing where nothing asks.
         """
         channels: dict[str, dict[str, tuple[int, ...]]] = {}
-        for objective in recipe.networks:
+        for objective in recipe.all_networks:
             if objective.strongest_targets:
                 name = str(objective.network)
                 measured = self.responses(name).strongest(image, objective)

@@ -8,6 +8,7 @@ two models.
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
@@ -16,11 +17,16 @@ from keras_dream.errors import SettingError, short_repr
 from keras_dream.geometry import Wrap
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.colors import COLORS, Color
+from keras_dream.parts.filters import FILTERS, Filter
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
+from keras_dream.parts.stops import STOPS, Stop
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Flip
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
+from keras_dream.recipe.per_octave import MOST_OVERRIDES, Override
+from keras_dream.recipe.per_octave import read as read_override
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
@@ -61,6 +67,31 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
         ),
         PlainSerializer(chain_text, return_type=str),
     )
+
+
+def _read_overrides(value: Any) -> tuple[Override, ...]:
+    """Returns overrides, their values read by the recipe's own fields."""
+    one = isinstance(value, str | Override)
+    texts = (value,) if one else () if value is None else tuple(value)
+    if len(texts) > MOST_OVERRIDES:
+        raise SettingError(
+            f"`per_octave` must have at most {MOST_OVERRIDES} entries",
+            received=str(len(texts)),
+            hint="leave some of them out",
+        )
+    return tuple(t if isinstance(t, Override) else _override(t) for t in texts)
+
+
+def _override(text: object) -> Override:
+    override = read_override(text)
+    setting = override.setting
+    return replace(
+        override, value=getattr(Recipe.of({setting: override.value}), setting)
+    )
+
+
+def _texts_of(overrides: Sequence[Override]) -> list[str]:
+    return [override.text for override in overrides]
 
 
 def _read_strengths(value: Any) -> Any:
@@ -130,8 +161,8 @@ class Recipe(Settings):
     )
     optimizer: Annotated[Optimizer, *_part_field(OPTIMIZERS, "optimizer")] = Field(
         default=Sgd(),
-        description="how a gradient becomes a step: sgd, a step along it, or "
-        "adam(beta1=0.9, beta2=0.999)",
+        description="how a gradient becomes a step: sgd, a step along it, "
+        "momentum(momentum=0.9), adam(beta1=0.9, beta2=0.999), or lbfgs(memory=10)",
     )
     step_size: FiniteFloat = Field(
         default=0.0025,
@@ -166,7 +197,7 @@ class Recipe(Settings):
         description="what to do with an octave so small that a layer has no cells "
         "inside the border: skip it, or run it without effect, as published",
     )
-    normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
+    normalizer: Literal["mean_abs", "std", "rms", "l2", "none"] = Field(
         default="mean_abs", description="what the gradient is divided by"
     )
     epsilon: FiniteFloat | None = Field(
@@ -174,7 +205,27 @@ class Recipe(Settings):
         ge=0,
         le=1e6,
         description="the least divisor (mean_abs), least sum of squares (l2) or what "
-        "is added (std); none for the normalizer's own",
+        "is added (std, rms); none for the normalizer's own",
+    )
+    filters: Annotated[tuple[Filter, ...], *_chain_field(FILTERS, "filters")] = Field(
+        default=(),
+        description="what is done to the image's gradient, one after the other: "
+        "smooth(sigma=1, end=0.5), laplacian(levels=4), clip(limit=3), "
+        "decorrelate(amount=1)",
+    )
+    transforms: Annotated[
+        tuple[AnyTransform, ...], *_chain_field(TRANSFORMS, "transforms")
+    ] = Field(
+        default=(),
+        description="how each step's view of the image is changed, at random: "
+        "flip(probability=0.5), scale(low=0.9, high=1.1), rotate(degrees=10), "
+        "pad(size=32) by reflection, crop(size=224, count=1): windows, so that memory "
+        "does not grow with the picture",
+    )
+    stop: Annotated[tuple[Stop, ...], *_chain_field(STOPS, "stop")] = Field(
+        default=(),
+        description="what ends an octave before its last step: plateau(steps=5, "
+        "tolerance=0.01) of the loss, distance(limit=0.1) from the photo",
     )
     jitter: int = Field(
         default=16,
@@ -249,6 +300,16 @@ class Recipe(Settings):
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
     )
+    per_octave: Annotated[
+        tuple[Override, ...],
+        BeforeValidator(_read_overrides, json_schema_input_type=list[str]),
+        PlainSerializer(_texts_of, return_type=list[str]),
+    ] = Field(
+        default=(),
+        description="what single octaves have of their own, each as OCTAVES: "
+        "SETTING=VALUE, such as '1-2: objective=class:eye' or '3-: steps=10'; octaves "
+        "are counted from 1, small to large; objective, steps, step_size, jitter",
+    )
     wrap: Wrap = Field(
         default="none",
         description="which edges belong together: both for a texture that tiles, "
@@ -296,12 +357,35 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_overrides(self) -> "Recipe":
+        names = {network.network for network in self.networks[1:]}
+        for override in self.per_octave:
+            value = override.value
+            others = value.networks[1:] if isinstance(value, Objective) else ()
+            for other in others:
+                if other.network not in names:
+                    raise SettingError(
+                        "A network of an octave's objective must be one of the "
+                        "recipe's objective",
+                        received=short_repr(other.network),
+                        hint="add it to the objective, behind a semicolon",
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _check_wrap(self) -> "Recipe":
         if self.wrap != "none" and self.border:
             raise SettingError(
                 "A dream whose edges belong together must have no border",
                 received=f"wrap={self.wrap} with border={self.border}",
                 hint="set border to 0",
+            )
+        cut = [t.text for t in self.transforms if not isinstance(t, Flip)]
+        if self.wrap != "none" and cut:
+            raise SettingError(
+                "A dream whose edges belong together must have no transforms but flip",
+                received=f"wrap={self.wrap} with {', '.join(cut)}",
+                hint="leave them out",
             )
         return self
 
@@ -347,6 +431,25 @@ class Recipe(Settings):
     def for_size(self, size: tuple[int, int]) -> "Recipe":
         """Returns the recipe with its octaves as a number, as a dream records it."""
         return self.but(octaves=self.octaves_for(size))
+
+    def at(self, octave: int) -> "Recipe":
+        """Returns the recipe of one octave, with what `per_octave` says of it.
+
+        Args:
+            octave: The octave's number, from 1, small to large.
+        """
+        if not self.per_octave:
+            return self
+        changes = {o.setting: o.value for o in self.per_octave if o.covers(octave)}
+        return self.but(per_octave=(), **changes)
+
+    @property
+    def all_networks(self) -> tuple[NetworkObjective, ...]:
+        """What each network maximises in any octave: `networks` of every override."""
+        objectives = [o.value for o in self.per_octave if o.setting == "objective"]
+        each = [self.but(per_octave=(), objective=value) for value in objectives]
+        networks = (n for recipe in (self, *each) for n in recipe.networks)
+        return tuple(dict.fromkeys(networks))
 
     @property
     def networks(self) -> tuple[NetworkObjective, ...]:

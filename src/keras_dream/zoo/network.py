@@ -298,6 +298,6 @@ def asks_for_class(recipe: Recipe) -> frozenset[str]:
     """Returns the networks of a recipe whose objectives need class scores."""
     return frozenset(
         str(network.network)
-        for network in recipe.networks
+        for network in recipe.all_networks
         if any(isinstance(term.target, Class) for term in network.terms)
     )
