@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record, Step
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
+    from keras_dream.recipe.terms import (
+        blur,
+        caricature,
+        channel,
+        class_,
+        direction,
+        guide,
+        l1,
+        l2,
+        layer,
+        neuron,
+        objective,
+        tv,
+    )
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
     from keras_dream.zoo.network import Network
 
 __all__ = [
+    "Citations",
     "Dream",
     "DreamError",
     "Dreamer",
@@ -38,14 +54,28 @@ __all__ = [
     "Sheet",
     "Step",
     "atlas",
+    "blur",
+    "caricature",
+    "channel",
+    "cite",
+    "class_",
+    "direction",
     "dream",
     "explain",
     "grid",
+    "guide",
+    "l1",
+    "l2",
+    "layer",
+    "neuron",
+    "objective",
     "parse",
     "presets",
+    "tv",
 ]
 
 _HOMES = {
+    "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
@@ -59,11 +89,24 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",
+    "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",
+    "blur": "recipe.terms",
+    "caricature": "recipe.terms",
+    "channel": "recipe.terms",
+    "class_": "recipe.terms",
+    "direction": "recipe.terms",
+    "guide": "recipe.terms",
+    "l1": "recipe.terms",
+    "l2": "recipe.terms",
+    "layer": "recipe.terms",
+    "neuron": "recipe.terms",
+    "objective": "recipe.terms",
+    "tv": "recipe.terms",
 }
 
 

@@ -140,6 +140,19 @@ def uniforms(seed: int, octave: int, stream: int, count: int) -> NDArray[np.floa
     return generator.random((count, 4))
 
 
+def random_phases(size: Size) -> NDArray[np.complex128]:
+    """Returns the spectrum of white noise, always the same: random phases.
+
+    Args:
+        size: (height, width) in pixels of the noise.
+
+    Returns:
+        Complex numbers (height, width // 2 + 1), none of them 0.
+    """
+    generator = np.random.Generator(np.random.PCG64(0))
+    return np.fft.rfft2(generator.normal(size=size))
+
+
 def taps(n_in: int, n_out: int, method: Resampling, *, wrap: bool = False) -> Taps:
     """Returns which source cells make each output cell, and with which weights.
 

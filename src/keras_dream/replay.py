@@ -20,6 +20,7 @@ from keras_dream.files import CELLS, check_file, read_bounded
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
 from keras_dream.pictures.picture import Picture, as_picture, read_picture
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo import user_models
 
@@ -142,6 +143,16 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path:
             f"`dream PHOTO --recipe {saved.path.name}`",
         )
     return path
+
+
+def find_files(saved: Saved, *, named: Sequence[str | os.PathLike[str]] = ()) -> Files:
+    """Returns what finds the files that a dream's recipe names, such as guides.
+
+    Args:
+        saved: The dream: they are looked for by name beside it.
+        named: The user's files, which come first.
+    """
+    return Files(named=named, folders=_folders(saved))
 
 
 def find_models(

@@ -691,6 +691,89 @@ def test_the_first_of_equals_wins_the_global_maximum(backend):
 
 
 @on_every_backend
+@pytest.mark.parametrize("vector", [False, True])
+def test_dot(backend, vector):
+    y = random(3, seed=3) if vector else random(4, 5, 3, seed=3)
+    held = backend.array(y) if vector else backend.image(y)
+    check(
+        backend,
+        lambda x: backend.dot(x, held),
+        lambda x: (x * y).sum(-1, keepdims=True),
+        random(4, 5, 3),
+    )
+
+
+@on_every_backend
+def test_channel_max(backend):
+    check(
+        backend,
+        backend.channel_max,
+        lambda x: x.max(-1, keepdims=True),
+        random(4, 5, 6),
+    )
+    # Of equals the first has the whole gradient.
+    x = np.random.default_rng(5).integers(0, 2, (4, 5, 6)).astype(np.float32)
+    found = gradient_of(backend, backend.channel_max, x, random(4, 5, 1, seed=1))
+    expected = np.eye(6)[x.argmax(-1)] * random(4, 5, 1, seed=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@on_every_backend
+def test_gram(backend):
+    x, weights = random(4, 5, 6), random(6, 6, seed=1)
+
+    def reference(x):
+        cells = x.reshape(-1, 6)
+        return ((cells.T @ cells / len(cells)) * weights).sum()
+
+    found = backend.to_numpy(backend.gram(backend.image(x)))
+    cells = x.reshape(-1, 6)
+    np.testing.assert_allclose(found, cells.T @ cells / 20, rtol=1e-4, atol=1e-6)
+    held = backend.array(weights)
+    step = backend.value_and_grad(
+        lambda x, _: backend.sum(backend.multiply(backend.gram(x), held))
+    )
+    gradient = backend.to_image(step(backend.image(x), ())[1])
+    along = random(4, 5, 6, seed=2)
+    change = finite_difference(reference, [x], [along])
+    assert (gradient * along).sum() == pytest.approx(change, rel=1e-4)
+
+
+@on_every_backend
+def test_a_stopped_gradient(backend):
+    x = random(4, 5, 3)
+    found = gradient_of(
+        backend,
+        lambda x: backend.multiply(x, backend.stop_gradient(x)),
+        x,
+        np.ones_like(x),
+    )
+    np.testing.assert_array_equal(found, x)
+
+
+@on_every_backend
+def test_size(backend):
+    assert tuple(map(int, backend.size(backend.image(random(4, 7, 3))))) == (4, 7)
+
+    # Inside of a program that serves all sizes, the size is that of the call.
+    def middle(x, _):
+        height, width = backend.size(x)
+        row, column = height // 2, width // 2
+        return backend.sum(
+            backend.crop(x, (row, height - row - 1, column, width - column - 1))
+        )
+
+    step = backend.value_and_grad(middle)
+    for shape in ((4, 7, 3), (5, 2, 3)):
+        x = random(*shape)
+        value, gradient = step(backend.image(x), ())
+        cell = np.zeros_like(x)
+        cell[shape[0] // 2, shape[1] // 2] = 1
+        assert backend.to_float(value) == pytest.approx((x * cell).sum(), rel=1e-5)
+        np.testing.assert_array_equal(backend.to_image(gradient), cell)
+
+
+@on_every_backend
 @pytest.mark.parametrize(
     ("value", "finite"), [(1, True), (np.nan, False), (-np.inf, False)]
 )

@@ -14,10 +14,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import keras_dream as kd
-from keras_dream.engine.gradients import Goal, ObjectiveGraph, WholeGradient
+from keras_dream.engine.goals import Context, resolve
+from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.parts.losses import L2Mean
+from keras_dream.parts.transforms import View
+from keras_dream.recipe.objectives import parse
 
 LAYOUT_COPIES = ("aten.clone", "aten.contiguous", "aten._to_copy")
 VIEWS = ("aten.expand", "aten.slice")  # of a mean's gradient, of a concat's: no memory
@@ -68,16 +71,16 @@ class Watch(TorchDispatchMode):
 
 @pytest.fixture
 def gradient(backend):
-    goals = [Goal(1.0, node, (), is_class=False) for node in ("mean", "whole")]
+    goals = resolve(block(), parse("mean + whole").networks[0])
     graph = ObjectiveGraph(block(), goals, border=0, merge=backend.merges)
-    return WholeGradient(graph, goals, L2Mean(), backend)
+    return WholeGradient(graph, goals, Context(backend, L2Mean(), border=0))
 
 
 def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
-    gradient(image, (33, 47))
+    gradient(image, (33, 47), view=View((33, 47)), original=None)
     with Watch() as watch:
-        _, gradient = gradient(image, (33, 47))
+        _, gradient = gradient(image, (33, 47), view=View((33, 47)), original=None)
     assert watch.found == []
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
@@ -97,7 +100,7 @@ def with_graphs():
 def test_a_step_leaves_no_graph_behind(backend, gradient):
     image = backend.image(np.random.default_rng(1).random((33, 47, 3)))
     before = with_graphs()
-    value, gradient = gradient(image, (33, 47))
+    value, gradient = gradient(image, (33, 47), view=View((33, 47)), original=None)
     assert value.grad_fn is None
     assert gradient.grad_fn is None
     assert not image.requires_grad

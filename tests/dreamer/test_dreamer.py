@@ -467,9 +467,9 @@ def test_the_gradient_is_chosen_by_the_run_settings(monkeypatch, motif):
     calls = []
 
     class Counting(WholeGradient):
-        def __call__(self, image, size):
+        def __call__(self, image, size, **seen):
             calls.append(size)
-            return super().__call__(image, size)
+            return super().__call__(image, size, **seen)
 
     monkeypatch.setitem(GRADIENTS, "whole", Counting)
     dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="whole"))

@@ -5,7 +5,15 @@ import pytest
 from reference import picture
 
 from keras_dream.errors import SettingError
-from keras_dream.parts.losses import L2, LOSSES, HalfSum, L2Mean, Mean, SoftmaxMean
+from keras_dream.parts.losses import (
+    L2,
+    LOSSES,
+    Even,
+    HalfSum,
+    L2Mean,
+    Mean,
+    SoftmaxMean,
+)
 from keras_dream.parts.part import name_of
 from keras_dream.recipe.recipe import Recipe
 
@@ -17,11 +25,17 @@ def softmax_mean(x, temperature):
     return ((weights * x).sum(axis=(0, 1)) / weights.sum(axis=(0, 1))).mean()
 
 
+def even(x, power):
+    squares = (x**2).mean(-1)
+    return ((squares + 1e-3 * squares.mean()) ** power).mean()
+
+
 REFERENCES = {
     "l2": lambda inside, whole: np.square(inside).sum() / whole.size,
     "l2_mean": lambda inside, whole: np.square(inside).mean(),
     "mean": lambda inside, whole: inside.mean(),
     "half_sum": lambda inside, whole: np.square(inside).sum() / 2,
+    "even": lambda inside, whole: even(inside, 0.5),
     "softmax_mean": lambda inside, whole: softmax_mean(inside, 1.0),
 }
 
@@ -74,6 +88,31 @@ def test_the_strongest_cells_have_the_gradient(backend):
         assert share > 0.5 * np.abs(found[..., channel]).sum()
 
 
+@pytest.mark.backends
+def test_even_asks_most_where_least_answers(backend):
+    """The pull on a cell of a tenth of the activation: equal as log, a tenth as l2."""
+    x = np.ones((2, 4, 3), np.float32)
+    x[:, 2:] = 0.1
+    pulls = {}
+    for power in (1.0, 0.5, 0.05):
+        step = backend.value_and_grad(
+            lambda x, _, p=power: Even(power=p)(backend, x, 0)
+        )
+        gradient = backend.to_image(step(backend.image(x), ())[1])
+        pulls[power] = gradient[0, 3, 0] / gradient[0, 0, 0]
+    # d e^p / dx is 2·p·x·e^(p - 1), and e is x² plus a thousandth of the mean.
+    for power, pull in pulls.items():
+        e = np.array([0.01, 1.0]) + 1e-3 * 0.505
+        assert pull == pytest.approx(0.1 * (e[0] / e[1]) ** (power - 1), rel=1e-4)
+    assert pulls[1.0] == pytest.approx(0.1)
+    assert pulls[0.5] > 0.9
+    assert pulls[0.05] > 6
+    # A cell without any answer has no gradient, but a finite one.
+    silent = backend.image(np.zeros_like(x))
+    step = backend.value_and_grad(lambda x, _: Even()(backend, x, 0))
+    assert not backend.to_image(step(silent, ())[1]).any()
+
+
 def test_losses_as_a_recipe_has_them():
     assert Recipe().loss == L2Mean()
     assert Recipe(loss="mean").loss == Mean()
@@ -89,7 +128,7 @@ def test_losses_as_a_recipe_has_them():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "l3", "softmax_mean(", "softmax_mean(1)", "softmax_mean(temperature=0)",
+    ["", "l3", "softmax_mean(", "softmax_mean(0)", "softmax_mean(temperature=0)",
      "softmax_mean(temperature=nan)", "softmax_mean(t=1)", "l2(border=1)",
      "softmax_mean(temperature=1,temperature=2)"],
 )  # fmt: skip

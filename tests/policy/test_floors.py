@@ -32,13 +32,15 @@ FLOORS = {
     "explanations": 10,
     "sheets": 10,
     "replay": 10,
+    "citations": 11,
     "cli.reporters": 12,
     # How dreams and sheets run from the shell: shared by commands, one file a command.
     "cli.dream_run": 13,
     "cli.sheet_run": 14,
-    "cli.commands": 15,
-    "cli": 16,
-    "__main__": 17,
+    "cli.choices_run": 15,
+    "cli.commands": 16,
+    "cli": 17,
+    "__main__": 18,
 }
 # The command line has small helpers below its `commands` and `reporters`.
 CLI_HELPERS = (

@@ -269,6 +269,9 @@ class JaxBackend(Nhwc):
     def count(self, x: Array) -> Any:
         return x.size
 
+    def size(self, x: Array) -> tuple[Any, Any]:
+        return x.shape[1], x.shape[2]
+
     # -- pointwise ----------------------------------------------------------------
 
     def maximum(self, x: Array, y: Any) -> Array:
@@ -309,6 +312,18 @@ class JaxBackend(Nhwc):
         first = jnp.argmax(cells, 1, keepdims=True)
         return jnp.take_along_axis(cells, first, 1)
 
+    def dot(self, x: Array, y: Array) -> Array:
+        return jnp.sum(x * y, 3, jnp.float32, keepdims=True)
+
+    def channel_max(self, x: Array) -> Array:
+        # argmax is the first of equals; the gradient of jnp.max is shared by them.
+        return jnp.take_along_axis(x, jnp.argmax(x, 3, keepdims=True), 3)
+
+    def gram(self, x: Array) -> Array:
+        cells = x.reshape(-1, x.shape[3]).astype(jnp.float32)
+        product = jnp.matmul(cells.T, cells, precision=self._exactness)
+        return product / cells.shape[0]
+
     def is_finite(self, x: Array) -> bool:
         return bool(jnp.isfinite(x).all())
 
@@ -323,6 +338,9 @@ class JaxBackend(Nhwc):
         return jnp.fft.irfft2(lax.complex(real, imaginary), s=size, axes=SPATIAL)
 
     # -- calculus -----------------------------------------------------------------
+    def stop_gradient(self, x: Array) -> Array:
+        return lax.stop_gradient(x)
+
     def value_and_grad(
         self, function: Callable[..., Array], *, static: bool = False
     ) -> Callable[..., tuple[Array, Any]]:

@@ -221,6 +221,10 @@ class Backend(Protocol):
         """Returns the number of values: a number, or a traced float scalar."""
         ...
 
+    def size(self, x: Array) -> tuple[Any, Any]:
+        """Returns the cells down and across: numbers, or traced whole scalars."""
+        ...
+
     # -- pointwise ----------------------------------------------------------------
     def add(self, x: Array, y: Any) -> Array:
         """Adds a feature map, a vector (one value per channel), a scalar or a number.
@@ -288,6 +292,23 @@ class Backend(Protocol):
         """Takes the maximum over the spatial axes, to 1 × 1 cells."""
         ...
 
+    def dot(self, x: Array, y: Array) -> Array:
+        """Multiplies each cell's channels by those of `y` and sums: one channel.
+
+        Args:
+            x: A feature map.
+            y: A feature map of that size, or a vector (one value per channel).
+        """
+        ...
+
+    def channel_max(self, x: Array) -> Array:
+        """Takes each cell's largest channel, of equals the first: one channel."""
+        ...
+
+    def gram(self, x: Array) -> Array:
+        """Returns the mean over all cells of the products of two channels: (c, c)."""
+        ...
+
     def is_finite(self, x: Array) -> bool:
         """Returns whether every value is finite."""
         ...
@@ -307,6 +328,10 @@ class Backend(Protocol):
         ...
 
     # -- calculus -----------------------------------------------------------------
+    def stop_gradient(self, x: Array) -> Array:
+        """Returns the same values, which count as constant in `value_and_grad`."""
+        ...
+
     def value_and_grad(
         self, function: Callable[..., Array], *, static: bool = False
     ) -> Callable[..., tuple[Array, Any]]:

@@ -275,6 +275,9 @@ class TensorFlowBackend(Nhwc):
         # float: int32 ends at 2³¹, and int64 cannot divide a float32.
         return tf.cast(tf.size(x, tf.int64), tf.float32) if static is None else static
 
+    def size(self, x: Array) -> tuple[Any, Any]:
+        return _size(x)
+
     # -- pointwise ----------------------------------------------------------------
 
     def maximum(self, x: Array, y: Any) -> Array:
@@ -325,6 +328,20 @@ class TensorFlowBackend(Nhwc):
             tf.where(indices == first, cells, tf.zeros_like(cells)), 1, True
         )
 
+    def dot(self, x: Array, y: Array) -> Array:
+        x, y = self._operands(x, y)
+        return tf.reduce_sum(tf.cast(x * y, tf.float32), 3, keepdims=True)
+
+    def channel_max(self, x: Array) -> Array:
+        # The gradient of reduce_max is shared by equals; here the first has all of it.
+        first = tf.argmax(x, 3)
+        return tf.gather(x, first[..., None], axis=3, batch_dims=3)
+
+    def gram(self, x: Array) -> Array:
+        cells = tf.cast(tf.reshape(x, (-1, x.shape[3])), tf.float32)
+        count = tf.cast(tf.shape(cells)[0], tf.float32)
+        return tf.matmul(cells, cells, transpose_a=True) / count
+
     def is_finite(self, x: Array) -> bool:
         return bool(tf.reduce_all(tf.math.is_finite(x)))
 
@@ -342,6 +359,9 @@ class TensorFlowBackend(Nhwc):
         return tf.transpose(tf.signal.irfft2d(spectrum, size), (0, 2, 3, 1))
 
     # -- calculus -----------------------------------------------------------------
+    def stop_gradient(self, x: Array) -> Array:
+        return tf.stop_gradient(x)
+
     def value_and_grad(
         self, function: Callable[..., Array], *, static: bool = False
     ) -> Callable[..., tuple[Array, Any]]:

@@ -288,6 +288,9 @@ class TorchBackend:
     def count(self, x: Array) -> Any:
         return x.numel()
 
+    def size(self, x: Array) -> tuple[Any, Any]:
+        return x.shape[2], x.shape[3]
+
     # -- pointwise ----------------------------------------------------------------
     def add(self, x: Array, y: Any) -> Array:
         return x + _operand(x, y)
@@ -342,6 +345,18 @@ class TorchBackend:
         size = (x.shape[2], x.shape[3])
         return F.max_pool2d(x, size)
 
+    def dot(self, x: Array, y: Array) -> Array:
+        y = y[:, None, None] if y.dim() == 1 else y
+        return (x * y).sum(1, keepdim=True, dtype=torch.float32)
+
+    def channel_max(self, x: Array) -> Array:
+        # amax shares the gradient between equals; argmax names the first on the CPU.
+        return x.gather(1, x.argmax(1, keepdim=True))
+
+    def gram(self, x: Array) -> Array:
+        cells = x[0].permute(1, 2, 0).reshape(-1, x.shape[1]).float()
+        return cells.T @ cells / len(cells)
+
     def is_finite(self, x: Array) -> bool:
         return bool(torch.isfinite(x).all())
 
@@ -356,6 +371,9 @@ class TorchBackend:
         return torch.fft.irfft2(torch.complex(real, imaginary), s=size)
 
     # -- calculus -----------------------------------------------------------------
+    def stop_gradient(self, x: Array) -> Array:
+        return x.detach()
+
     def value_and_grad(
         self, function: Callable[..., Array], *, static: bool = False
     ) -> Callable[..., tuple[Array, Any]]:

@@ -3,11 +3,13 @@
 from cyclopts import App, Group
 
 from keras_dream.cli.commands.atlas import atlas
+from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
 from keras_dream.cli.commands.grid import grid
 from keras_dream.cli.commands.layers import layers
+from keras_dream.cli.commands.looks import looks
 from keras_dream.cli.commands.networks import networks
 from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
@@ -20,6 +22,9 @@ _USAGE = """Usage: dream PHOTO [OPTIONS]
 _EXAMPLES = """Examples:
   dream sky.jpg
   dream sky.jpg -o out.png --octaves 5 --steps 30
+  dream looks sky.jpg
+  dream sky.jpg --preset reef --variations 4
+  dream photos/ -o dreams
   dream sky.jpg --preset book1 --steps 10
   dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
   dream other.jpg --recipe sky-dream.png
@@ -54,6 +59,7 @@ app = App(
 """Reads a command line and runs it."""
 
 for _command in (
+    looks,
     networks,
     layers,
     explain,
@@ -61,6 +67,7 @@ for _command in (
     grid,
     presets,
     show,
+    cite,
     replay,
     doctor,
 ):

@@ -32,6 +32,7 @@ from keras_dream.events import (
     Started,
     Stopped,
 )
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Request:
         notes: Whether recipe and record are saved in the result.
         yes: Whether the user agreed to long work and to replacing a file.
         models: The model files that the recipe's names stand for.
+        files: Finds the other files that the recipe names, such as guides.
         before_download: Called before weights are downloaded, as for `Dreamer`.
         trust_model: Whether model files may be opened.
         most_steps: After how many steps to stop, or None.
@@ -83,6 +85,7 @@ class Request:
     notes: bool = True
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
+    files: Files = field(default_factory=Files)
     before_download: "BeforeDownload | None" = None
     trust_model: bool = False
     most_steps: int | None = None
@@ -135,6 +138,7 @@ class Loader:
                 run=request.run,
                 progress=progress,
                 before_download=request.before_download,
+                files=request.files,
             )
         return self._dreamer
 
@@ -267,6 +271,7 @@ def _checked(request: Request) -> Path:
     photo = check_file(request.photo, "A picture", error=PictureError)
     for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
         network_of(name, networks=request.networks).check()
+    request.files.check(request.recipe)
     if request.out == STANDARD:
         return Path(STANDARD)
     if request.out is None:
@@ -317,15 +322,18 @@ def _dream(
         more = request.notices(dreamer.record(picture)) if request.notices else ()
         for notice in (*notices, *more):
             reporter.report(Notice(notice))
-        sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
-        steps = request.recipe.steps
+        each = tuple(
+            OctaveSize(number, octave_size, request.recipe.at(number).steps)
+            for number, octave_size in octaves
+        )
         names = _names(request.recipe)
-        reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
+        reporter.report(Started(request.photo, str(path), names, size, each))
         run = dreamer.steps(picture, request.recipe)
     except KeyboardInterrupt:
         interrupts.ignore()
         return Outcome(None, path, stopped=True, fetching=fetching)
-    return _steps(run, request, path, reporter, interrupts)
+    reported = frozenset((*picture.notices, *notices))
+    return _steps(run, request, path, reporter, interrupts, reported)
 
 
 def _steps(
@@ -334,6 +342,7 @@ def _steps(
     path: Path,
     reporter: Reporter,
     interrupts: Interrupts,
+    reported: frozenset[str],
 ) -> Outcome:
     """Makes the steps; a signal ends them, and the last one's dream is the result."""
     count = 0
@@ -350,7 +359,11 @@ def _steps(
         # Signals after the first are ignored: what follows must come to its end.
         interrupts.ignore()
         return Outcome(run.dream if count else None, path, stopped=True)
-    return Outcome(run.dream, path)
+    dream = run.dream
+    for notice in dream.record.notices:  # why octaves have ended early
+        if notice not in reported:
+            reporter.report(Notice(notice))
+    return Outcome(dream, path)
 
 
 def _names(recipe: Recipe) -> str:

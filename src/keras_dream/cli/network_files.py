@@ -1,4 +1,4 @@
-"""The files of networks: those that the user names, and those that a recipe needs.
+"""The files that dreams need: those that the user names, and those that a recipe does.
 
 A path is read from options only. A recipe, which may be a stranger's, names a model by
 its file name and its record by a sha256; see `keras_dream.zoo.user_models`. Weights
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dream.errors import InputError, nearest, short_repr
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -90,6 +91,16 @@ def recipe_settings(
     over = own.over(read_recipe(recipe))
     models.update(recorded_models(over, recipe, models, trusted=trusted))
     return over, own
+
+
+def recipe_files(named: Sequence[str], *beside: str | None) -> Files:
+    """Returns what finds the files that recipes name, such as guides.
+
+    Args:
+        named: Files that the user named.
+        *beside: Files in whose folders they are looked for, too: the photo, a recipe.
+    """
+    return Files(named=named, folders=[Path(path).parent for path in beside if path])
 
 
 def weights_of(texts: Sequence[str], recipe: Recipe) -> dict[str, str]:

@@ -24,7 +24,7 @@ _GROUPS = {
     Group("Octaves: the sizes", sort_key=7): "octaves octave_scale octaves_above "
     "per_octave detail octave_sizes small_octaves resampling",
     Group("Strength and colour", sort_key=8): "strength blend keep_colors colors size "
-    "full_size",
+    "full_size keep_detail octave_strengths",
 }
 GROUPS = {name: group for group, names in _GROUPS.items() for name in names.split()}
 """Under which title of the help page a setting stands; all others under `RECIPE`."""
@@ -42,6 +42,7 @@ Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
 File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
 Weights = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="FILE")]
 Models = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="FILE")]
+Named = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="PATH")]
 Patterns = Annotated[tuple[str, ...], _SEVERAL, Parameter(metavar="PATTERN")]
 Preset = Annotated[str, Parameter(group=RECIPE, metavar="NAME")]
 RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
@@ -65,7 +66,16 @@ _TEXT = Parameter(
     metavar="TEXT",
     show_choices=False,
 )
-_TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
+# Lists: the flag may come several times.
+_TEXTS = Parameter(
+    converter=_as_texts,
+    accepts_keys=False,
+    n_tokens=1,
+    negative=(),
+    show_default=False,
+    metavar="TEXT",
+)
+_LISTS = ("per_octave", "regions")
 _ALIASES = {"regions": "--region"}
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -87,7 +97,7 @@ def _flag(name: str, field: FieldInfo) -> Any:
     kind: Any = field.annotation
     if name == "schema_number":
         parameters.append(Parameter(show=False))
-    elif kind == tuple[str, ...]:
+    elif name in _LISTS or kind == tuple[str, ...]:
         parameters.append(_TEXTS)
     elif not _is_plain(kind):
         parameters.append(_TEXT)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -26,7 +27,7 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
-from keras_dream.parts.transforms import View
+from keras_dream.parts.transforms import View, view_size
 from keras_dream.pictures.picture import (
     Picture,
     as_picture,
@@ -34,6 +35,7 @@ from keras_dream.pictures.picture import (
     read_picture,
 )
 from keras_dream.pictures.seams import seamless
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -66,6 +68,8 @@ class Dreamer:
         run: How to compute.
         progress: Called with the bytes so far and in all, or None, of a download.
         before_download: Called before a download, as in `weights.locate`.
+        files: Files that a recipe may name, such as a guide, where they are not named
+            by a path in it: paths, or what finds them.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -84,6 +88,7 @@ class Dreamer:
         run: RunSettings | None = None,
         progress: Progress | None = None,
         before_download: BeforeDownload | None = None,
+        files: Files | Sequence[str | os.PathLike[str]] = (),
     ):
         networks = as_networks(
             network,
@@ -113,7 +118,8 @@ class Dreamer:
             for network in networks
         ]
         by_name = {network.name: network for network in loaded}
-        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient)
+        self.files = files if isinstance(files, Files) else Files(named=files)
+        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient, self.files)
 
     @classmethod
     def of(
@@ -138,7 +144,8 @@ class Dreamer:
             weights: As for `Dreamer`.
             preprocessing: As for `Dreamer`; None takes the recipe's.
             trust_model: As for `Dreamer`.
-            **options: `run`, `progress` and `before_download`, as for `Dreamer`.
+            **options: `run`, `progress`, `before_download` and `files`, as for
+                `Dreamer`.
         """
         first = as_networks(
             network_of(recipe.network, networks=networks)
@@ -212,24 +219,31 @@ class Dreamer:
             NetworkError, ObjectiveError: As for `gradient`.
         """
         recipe = self.complete(recipe)
-        graphs = self._ensemble.graphs(recipe)
         complete = recipe.small_octaves == "skip"
         every = loop.octaves_of(size, recipe)
-        misfits = [_misfit(graphs, octave.size, complete) for octave in every]
+        graphs = [self._ensemble.graphs(recipe.at(o.number)) for o in every]
+        seen = [view_size(recipe.transforms, octave.size) for octave in every]
+        misfits = [_misfit(g, s, complete) for g, s in zip(graphs, seen, strict=True)]
         kept = tuple(o for o, m in zip(every, misfits, strict=True) if m is None)
         if not kept:
-            raise self._refusal(graphs, size, recipe, misfits[-1])
+            raise self._refusal(graphs[-1], seen[-1], recipe, misfits[-1])
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
         skipped = [
             f"Octave {octave.number} of {len(every)} is skipped: at "
             f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}"
-            f"{_needed(graphs, misfit, complete)}."
-            for octave, misfit in zip(every, misfits, strict=True)
+            f"{_needed(used, misfit, complete)}."
+            for octave, used, misfit in zip(every, graphs, misfits, strict=True)
             if misfit is not None
         ]
-        notices = [*loading, *skipped]
+        unused = [
+            f"per_octave is not used for octaves {override.octaves}: there are "
+            f"{len(every)}."
+            for override in recipe.per_octave
+            if override.first > len(every)
+        ]
+        notices = [*loading, *skipped, *unused]
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
             notices.append(
                 f"The loss {recipe.loss.text} is not used: the objective has class "
@@ -262,6 +276,7 @@ class Dreamer:
             received=f"{size[1]} × {size[0]} pixels{reason}",
             hint=hint
             + (", a smaller border" if recipe.border else "")
+            + (", a larger crop" if recipe.transforms else "")
             + f" or an earlier layer, see `dream layers {self.networks[0]}`",
         )
 
@@ -296,6 +311,8 @@ class Dreamer:
             NonFiniteError: While it runs, if a gradient is not finite.
         """
         source = as_picture(photo)
+        if isinstance(photo, str | os.PathLike):
+            self.files.look_in(Path(photo).parent)
         recipe = self.complete(as_recipe(recipe))
         picture = at_size(source, recipe)
         image = seamless(picture.pixels, recipe.wrap) if start is None else start
@@ -318,8 +335,10 @@ class Dreamer:
             losses: Mapping[str, Sequence[float]],
             complete: bool,
             octaves: Mapping[int, np.ndarray] | None = None,
+            ended: Sequence[str] = (),
         ) -> Dream:
-            record = self._record(source, recipe, losses, notices, complete)
+            said = (*notices, *ended)
+            record = self._record(source, recipe, losses, said, complete)
             record = replace(record, strongest=strongest, start_sha256=start_sha256)
             unfinished = Unfinished(image, octaves)
             finished = finish(
@@ -336,7 +355,9 @@ class Dreamer:
             image,
             octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda octave: self._ensemble.gradient(
+                recipe.at(octave.number), strongest
+            ),
             backend=self._backend,
             result=result,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
@@ -362,10 +383,14 @@ class Dreamer:
         where untold.
         """
         octaves, _ = self.octaves(size, recipe)
-        graphs = self._ensemble.graphs(self.complete(recipe))
-        size = octaves[-1].size
-        needed = sum(graph.graph.activation_bytes(*size) for graph in graphs)
-        return needed, self._backend.memory().get("total")
+        recipe = self.complete(recipe)
+
+        def needed(octave: Octave) -> int:
+            graphs = self._ensemble.graphs(recipe.at(octave.number))
+            seen = view_size(recipe.transforms, octave.size)
+            return sum(graph.graph.activation_bytes(*seen) for graph in graphs)
+
+        return max(map(needed, octaves)), self._backend.memory().get("total")
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
         """Returns the record of a dream of a picture as it is before the first step.
@@ -501,6 +526,7 @@ def dream(
     weights: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
     trust_model: bool = False,
+    files: Sequence[str | os.PathLike[str]] = (),
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -511,6 +537,7 @@ def dream(
         weights: As for `Dreamer`.
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
+        files: As for `Dreamer`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
             `network` may be whatever `Dreamer` takes.
@@ -541,6 +568,7 @@ def dream(
         preprocessing=preprocessing,
         trust_model=trust_model,
         run=RunSettings.of(run),
+        files=files,
     )
     return dreamer.dream(photo, chosen)
 

@@ -9,19 +9,21 @@ import numpy as np
 
 from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer.responses import Responses, check_strongest
+from keras_dream.dreamer.sources import GuideSources
+from keras_dream.engine.goals import Context, Goal, resolve
 from keras_dream.engine.gradients import (
     GRADIENTS,
     Gradient,
     ObjectiveGraph,
     SummedGradient,
-    resolve,
 )
 from keras_dream.errors import NetworkError, short_repr
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.per_octave import Override
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.zoo.load import LoadedNetwork, check_opaque
+from keras_dream.zoo.load import LoadedNetwork, check_opaque, check_own_functions
 
 Strongest = Mapping[str, Mapping[str, Sequence[int]]]
 """Channels that `strongest(n)` stands for, by network and by the text of the target."""
@@ -38,23 +40,30 @@ class Ensemble:
         loaded: The networks by name; a recipe's first is the first of them.
         backend: Where they are computed.
         gradient: How gradients are computed, see `engine.gradients.GRADIENTS`.
+        files: Finds the files that recipes name.
 
     Raises:
         SettingError: If one has layers that only Keras can run, on another backend.
     """
 
     def __init__(
-        self, loaded: Mapping[str, LoadedNetwork], backend: Backend, gradient: str
+        self,
+        loaded: Mapping[str, LoadedNetwork],
+        backend: Backend,
+        gradient: str,
+        files: Files,
     ):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
         self._backend = backend
+        self._files = files
         self._gradient_of = GRADIENTS[gradient]
         self._lock = threading.RLock()  # one dreamer may dream in several threads
         self._graphs: dict[Hashable, ObjectiveGraph] = {}
         self._gradients: dict[Hashable, Gradient] = {}
         self._responses: dict[Hashable, Responses] = {}
+        self._guides: dict[Hashable, GuideSources] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,7 +93,11 @@ class Ensemble:
         return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *names]))
 
     def complete(self, recipe: Recipe) -> Recipe:
-        """Returns a recipe with the networks and their objectives filled in."""
+        """Returns a recipe with the networks and their objectives filled in.
+
+        Its files are plain names with their hashes then.
+        """
+        recipe = self._files.complete(recipe)
         first, *others = recipe.networks
         if not others:
             others = [NetworkObjective(name) for name in self.names[1:]]
@@ -103,9 +116,7 @@ class Ensemble:
         networks = (NetworkObjective(),)
         if override.value is not None:
             networks = override.value.networks
-        return replace(
-            override, value=Objective(tuple(map(self._complete, networks)))
-        )
+        return replace(override, value=Objective(tuple(map(self._complete, networks))))
 
     def _complete(self, objective: NetworkObjective) -> NetworkObjective:
         network = self.loaded(objective.network)
@@ -181,7 +192,7 @@ class Ensemble:
         check_strongest(graph, objective)
         # Channels do not count: `strongest(n)` is the same graph as what it stands for.
         goals = resolve(graph, objective.with_channels({}))
-        nodes = tuple((goal.node, goal.is_class) for goal in goals)
+        nodes = tuple((goal.nodes, goal.bordered) for goal in goals)
         return self._kept(
             self._graphs,
             (objective.network, nodes, recipe.border, recipe.wrap),
@@ -205,11 +216,25 @@ class Ensemble:
             (name, chosen.terms, recipe.loss, recipe.border, recipe.wrap),
             lambda: self._gradient_of(
                 self._graph(objective, recipe),
-                resolve(self.loaded(name).graph, chosen),
-                recipe.loss,
-                self._backend,
+                self._goals(name, chosen),
+                Context(self._backend, recipe.loss, recipe.border, self._sources(name)),
             ),
             max(KEPT_GRADIENTS, len(recipe.networks)),
+        )
+
+    def _goals(self, name: str, objective: NetworkObjective) -> tuple[Goal, ...]:
+        goals = resolve(self.loaded(name).graph, objective)
+        if any(goal.is_static for goal in goals):
+            check_own_functions(self._backend)
+        return goals
+
+    def _sources(self, name: str) -> GuideSources:
+        """Returns what a network's guides and directions are read with."""
+        return self._kept(
+            self._guides,
+            name,
+            lambda: GuideSources(self.loaded(name).graph, self._backend, self._files),
+            len(self._loaded),
         )
 
     def _kept(

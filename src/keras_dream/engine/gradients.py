@@ -1,21 +1,20 @@
 """Gradients: how an image becomes a loss and the direction in which it grows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
 from keras_dream.backend.protocol import Array, Backend
+from keras_dream.engine.goals import Context, Goal, Seen
 from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size, Wrap
 from keras_dream.graph.graph import Graph, Misfit, Plan
+from keras_dream.graph.ops import INPUT
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
 from keras_dream.graph.torus import on_torus
-from keras_dream.parts.losses import Loss
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Chain, View
-from keras_dream.recipe.objectives import NetworkObjective
-from keras_dream.recipe.targets import Class, Layer, Target
 
 
 class Gradient(Protocol):
@@ -33,23 +32,6 @@ class Gradient(Protocol):
             original: The photo at this size, for objectives that look at it.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A term of an objective, resolved on a network.
-
-    Attributes:
-        weight: Of its loss in the sum.
-        node: The node whose feature map it is about.
-        channels: Their numbers; empty for all of them.
-        is_class: Whether it is a class score, which has neither loss nor border.
-    """
-
-    weight: float
-    node: str
-    channels: tuple[int, ...]
-    is_class: bool
 
 
 class ObjectiveGraph:
@@ -77,11 +59,11 @@ class ObjectiveGraph:
         merge: bool,
         wrap: Wrap = "none",
     ):
-        self.nodes = tuple(dict.fromkeys(goal.node for goal in goals))
+        self.nodes = tuple(dict.fromkeys(node for g in goals for node in g.nodes))
         self.border = border
-        self.graph = on_torus(optimise(graph, self.nodes, merge=merge), wrap)
-        # A class score has no border: the mean over all positions is its definition.
-        self._layers = [goal.node for goal in goals if not goal.is_class]
+        optimised = optimise(graph, self.nodes or (INPUT,), merge=merge)
+        self.graph = on_torus(optimised, wrap)
+        self._layers = [n for goal in goals if goal.bordered for n in goal.nodes]
 
     @property
     def is_fixed(self) -> bool:
@@ -120,26 +102,23 @@ class WholeGradient:
     Args:
         graph: The network, optimised for the goals' nodes.
         goals: What is maximised.
-        loss: How a feature map becomes a number.
-        backend: Where it is computed.
+        context: What the goals are computed with.
+
+    Raises:
+        DreamError: If a file that a goal names cannot be used.
     """
 
-    def __init__(
-        self,
-        graph: ObjectiveGraph,
-        goals: Sequence[Goal],
-        loss: Loss,
-        backend: Backend,
-    ):
+    def __init__(self, graph: ObjectiveGraph, goals: Sequence[Goal], context: Context):
         self._graph = graph.graph
-        self._backend = backend
-        program = Program(self._graph, graph.nodes, backend)
-
-        def total(image: Array, plan: tuple[Any, ...]) -> Array:
-            maps = dict(zip(graph.nodes, program(image, plan), strict=True))
-            return _total(backend, goals, maps, loss, graph.border)
-
-        self._total = total
+        self._nodes = graph.nodes
+        self._backend = context.backend
+        self._program = Program(self._graph, graph.nodes, context.backend)
+        self._goals = [(goal.weight, goal.make(context)) for goal in goals]
+        self._needs_reference = any(goal.needs_reference for goal in goals)
+        self._needs_original = self._needs_reference or any(
+            goal.needs_original for goal in goals
+        )
+        self._static = bool(self._graph.opaque) or any(g.is_static for g in goals)
         self._steps: dict[Chain, Callable[..., tuple[Array, Array]]] = {}
         self._plans: dict[Size, Plan] = {}
 
@@ -151,17 +130,42 @@ class WholeGradient:
             self._plans[view.size] = self._graph.plan(*view.size)
         if view.chain not in self._steps:
             self._steps[view.chain] = self._step(view.chain)
+        constants = view.constants
+        if self._needs_original:
+            constants = (*constants, _checked(original))
         step = self._steps[view.chain]
-        return step(image, self._plans[view.size].values, *view.constants)
+        return step(image, self._plans[view.size].values, *constants)
 
     def _step(self, chain: Chain) -> Callable[..., tuple[Array, Array]]:
         """Returns the loss of what the network sees, differentiated by the image."""
+        backend, count = self._backend, chain.count
 
-        def seen(image: Array, plan: tuple[Any, ...], *constants: Any) -> Array:
-            return self._total(chain.apply(self._backend, image, constants), plan)
+        def total(image: Array, plan: tuple[Any, ...], *constants: Any) -> Array:
+            moves, original = constants[:count], (*constants[count:], None)[0]
 
-        static = bool(self._graph.opaque)
-        return self._backend.value_and_grad(seen, static=static)
+            def features(picture: Array) -> Mapping[str, Array]:
+                maps = self._program(chain.apply(backend, picture, moves), plan)
+                return dict(zip(self._nodes, maps, strict=True))
+
+            # A constant has no gradient, and so its features have none.
+            reference = features(original) if self._needs_reference else {}
+            seen = Seen(features(image), reference, image, original)
+            values = (
+                backend.multiply(value(seen), weight) for weight, value in self._goals
+            )
+            return reduce(backend.add, values)
+
+        return backend.value_and_grad(total, static=self._static)
+
+
+def _checked(original: Array | None) -> Array:
+    if original is None:
+        raise ObjectiveError(
+            "A caricature, l1 and l2 must have a photo to be compared with",
+            received="none",
+            hint="dream on a photo, or leave them out",
+        )
+    return original
 
 
 GRADIENTS: Mapping[str, Callable[..., Gradient]] = {"whole": WholeGradient}
@@ -205,59 +209,3 @@ class SummedGradient:
             )
             total = part if total is None else tuple(map(backend.add, total, part))
         return total
-
-
-def resolve(graph: Graph, objective: NetworkObjective) -> tuple[Goal, ...]:
-    """Returns the terms of an objective on a network.
-
-    Raises:
-        ObjectiveError: If the network lacks a layer, a channel or a class.
-    """
-    channels = graph.channels()
-    return tuple(
-        _goal(graph, channels, term.weight, term.target) for term in objective.terms
-    )
-
-
-def _goal(
-    graph: Graph, channels: Mapping[str, int], weight: float, target: Target
-) -> Goal:
-    if isinstance(target, Class):
-        number = graph.class_number(target.name)
-        return Goal(weight, str(graph.classifier), (number,), is_class=True)
-    if not isinstance(target, Layer):
-        raise ObjectiveError(
-            "An objective must be made of layers and classes in this version",
-            received=target.text,
-            hint="leave it out",
-        )
-    node = graph.node_of(target.layer)
-    count = channels[node]
-    if target.channels and target.channels[-1] >= count:
-        raise ObjectiveError(
-            f"A channel of {target.name} must be a number from 0 to {count - 1}",
-            received=str(target.channels[-1]),
-            hint="see `dream layers NETWORK`",
-        )
-    return Goal(weight, node, target.channels, is_class=False)
-
-
-def _total(
-    backend: Backend,
-    goals: Sequence[Goal],
-    maps: Mapping[str, Array],
-    loss: Loss,
-    border: int,
-) -> Array:
-    total: Any = None
-    for goal in goals:
-        features = maps[goal.node]
-        if goal.channels:
-            features = backend.gather(features, goal.channels)
-        if goal.is_class:
-            value = backend.mean(features)
-        else:
-            value = loss(backend, features, border)
-        part = backend.multiply(value, goal.weight)
-        total = part if total is None else backend.add(total, part)
-    return total

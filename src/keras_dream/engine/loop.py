@@ -20,11 +20,12 @@ from keras_dream.parts.canvases import Surface
 from keras_dream.parts.filters import Place
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.stops import Watched, Watcher
-from keras_dream.parts.transforms import View, draw
+from keras_dream.parts.transforms import View, draw, view_size, views_in_step
 from keras_dream.recipe.recipe import Recipe
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
-# and of what each octave added, as `octaves`, where that is kept.
+# of what each octave added, as `octaves`, where that is kept; and of sentences on why
+# octaves ended before their last step, as `ended`, where one did.
 Result = Callable[..., Dream]
 
 
@@ -95,13 +96,19 @@ def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
 def work(size: Size, recipe: Recipe) -> int:
     """Returns the cost of a dream: pixels × steps × networks, over all octaves.
 
+    Pixels are those that the networks see.
+
     Args:
         size: The picture's (height, width) in pixels.
         recipe: The recipe.
     """
+    transforms = recipe.transforms
     return sum(
-        height * width * recipe.at(number).steps * len(recipe.at(number).networks)
-        for number, (height, width) in octaves_of(size, recipe)
+        math.prod(view_size(transforms, octave.size))
+        * views_in_step(transforms)
+        * recipe.at(octave.number).steps
+        * len(recipe.at(octave.number).networks)
+        for octave in octaves_of(size, recipe)
     )
 
 
@@ -177,12 +184,14 @@ def _steps(
                     whole,
                     losses,
                     _bound(additions.with_octave, place, octave, entered, image),
+                    ascent.options,
                 ),
             )
         additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
     finished = growth.whole(len(octaves) - 1, image)
-    return result(finished, _by_octave(losses), True, **additions.options)
+    options = {**additions.options, **ascent.options}
+    return result(finished, _by_octave(losses), True, **options)
 
 
 def _dream_so_far(
@@ -190,10 +199,13 @@ def _dream_so_far(
     whole: Callable[[], np.ndarray],
     losses: list[tuple[int, float]],
     options: Callable[[], Mapping[str, Any]],
+    more: Mapping[str, Any],
 ) -> Callable[[], Dream]:
     """Binds a step's own share of the losses, which are still being written."""
     count = len(losses)
-    return lambda: result(whole(), _by_octave(losses[:count]), False, **options())
+    return lambda: result(
+        whole(), _by_octave(losses[:count]), False, **options(), **more
+    )
 
 
 def _by_octave(losses: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
@@ -228,7 +240,12 @@ class _Ascent:
         self._octaves = octaves
         self._backend = backend
         self._normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
-        self.ended: list[str] = []  # why octaves ended before their last step
+        self._ended: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Why octaves have ended before their last step, for `result`."""
+        return {"ended": self._ended} if self._ended else {}
 
     def moves(self, image: Array, octave: Octave, original: Array) -> Iterator[_Move]:
         """Makes the steps of an octave, from the image that it begins with.
@@ -277,9 +294,8 @@ class _Ascent:
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
             if reason and iteration < recipe.steps:
                 steps = f"{iteration} of {recipe.steps} steps"
-                self.ended.append(
-                    f"Octave {octave.number} ended after {steps}: {reason}."
-                )
+                sentence = f"Octave {octave.number} ended after {steps}: {reason}."
+                self._ended = (*self._ended, sentence)
             yield _Move(iteration, recipe.steps, image, loss, seconds)
             if above or reason:
                 return

@@ -4,12 +4,11 @@ A filter is called with the gradient, a feature map of the image's size, and wit
 it may look at, and returns the changed gradient.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from pydantic import Field
 
-from keras_dream.geometry import Size, Taps, gaussian_taps, pyramid_taps
-from keras_dream.parts.canvases import color_matrix
+from keras_dream.parts.canvases import Size, color_matrix
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.part import Array, Part
 from keras_dream.recipe.settings import FiniteFloat
@@ -55,6 +54,8 @@ class Smooth(Part):
 
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the smoothed gradient."""
+        from keras_dream.geometry import gaussian_taps
+
         end = self.sigma if self.end is None else self.end
         sigma = self.sigma + (end - self.sigma) * place.progress
         if sigma < 0.05:  # the centre then weighs 1 in float32
@@ -98,9 +99,9 @@ class Laplacian(Part):
 
 
 def _resampled(backend: "Backend", x: Array, size: Size, target: Size) -> Array:
-    rows, columns = (
-        pyramid_taps(a, b) for a, b in zip(size, target, strict=True)
-    )
+    from keras_dream.geometry import pyramid_taps
+
+    rows, columns = (pyramid_taps(a, b) for a, b in zip(size, target, strict=True))
     return backend.resample(x, rows, columns)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
 
 
-def _interior(backend: "Backend", features: Array, border: int) -> Array:
+def interior(backend: "Backend", features: Array, border: int) -> Array:
     """Returns the cells inside the border."""
     cells = (border, border, border, border)
     return backend.crop(features, cells) if border else features
@@ -32,7 +32,7 @@ class L2(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        squares = backend.square(_interior(backend, features, border))
+        squares = backend.square(interior(backend, features, border))
         return backend.divide(backend.sum(squares), backend.count(features))
 
 
@@ -43,7 +43,7 @@ class L2Mean(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        return backend.mean(backend.square(_interior(backend, features, border)))
+        return backend.mean(backend.square(interior(backend, features, border)))
 
 
 class Mean(Part):
@@ -53,7 +53,7 @@ class Mean(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        return backend.mean(_interior(backend, features, border))
+        return backend.mean(interior(backend, features, border))
 
 
 class HalfSum(Part):
@@ -66,7 +66,7 @@ class HalfSum(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        squares = backend.square(_interior(backend, features, border))
+        squares = backend.square(interior(backend, features, border))
         return backend.multiply(backend.sum(squares), 0.5)
 
 
@@ -87,7 +87,7 @@ class SoftmaxMean(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        inside = _interior(backend, features, border)
+        inside = interior(backend, features, border)
         # Less the maximum, as always, so that no exponential overflows.
         below = backend.subtract(inside, backend.global_max(inside))
         scaled = backend.multiply(below, 1 / self.temperature)
@@ -96,6 +96,39 @@ class SoftmaxMean(Part):
         return backend.mean(backend.divide(weighted, backend.global_mean(weights)))
 
 
-Loss = L2 | L2Mean | Mean | HalfSum | SoftmaxMean
+class Even(Part):
+    """The mean over cells of each cell's mean square, raised to a power below 1.
+
+    A cell pulls with its activations times that mean square to the power less 1: so
+    cells that hardly respond, as on plain sky, pull as strongly as those that respond
+    much, and something is dreamt everywhere. A power of 1 is l2_mean; near 0 it is the
+    logarithm, where each cell grows by the same share. A thousandth of the layer's mean
+    is added to each cell, so that one without activations has a finite gradient.
+
+    Ours, chosen by looking: with l2_mean and the built-in network plain sky stays bare,
+    at a power of 0.5 it fills.
+    """
+
+    name: Literal["even"] = "even"
+    power: FiniteFloat = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="of a cell's mean square: the lower, the more alike all cells",
+    )
+
+    def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
+        """Returns the loss."""
+        inside = interior(backend, features, border)
+        squares = backend.dot(inside, inside)
+        channels = backend.divide(backend.count(inside), backend.count(squares))
+        squares = backend.divide(squares, channels)
+        least = backend.multiply(backend.stop_gradient(backend.mean(squares)), 1e-3)
+        # No power of 0, whose gradient is not a number, where nothing responds at all.
+        least = backend.add(least, 1e-12)
+        return backend.mean(backend.power(backend.add(squares, least), self.power))
+
+
+Loss = L2 | L2Mean | Mean | HalfSum | SoftmaxMean | Even
 """Every loss; adding one is its class and its name here."""
 LOSSES: tuple[type[Part], ...] = get_args(Loss)

@@ -169,9 +169,7 @@ class Lbfgs(Part):
         direction = self._turned(b, scaled, pairs)
         square = _dot(b, direction, direction)
         length = (_dot(b, gradients, gradients) / square) ** 0.5 if square else 0.0
-        updates = tuple(
-            b.multiply(d, step_size * length / divisor) for d in direction
-        )
+        updates = tuple(b.multiply(d, step_size * length / divisor) for d in direction)
         return ((updates, scaled), unit, pairs), updates
 
     def _turned(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from pydantic import Field, model_validator
 
 from keras_dream.errors import SettingError
-from keras_dream.geometry import Size, jitter_offsets, uniforms
+from keras_dream.parts.canvases import Size
 from keras_dream.parts.part import Array, Part
 from keras_dream.recipe.settings import FiniteFloat
 
@@ -207,8 +207,7 @@ class Scale(Transform):
         """Returns the zoom."""
         factor = self.low * (self.high / self.low) ** numbers[0]
         center = tuple(
-            number * (side - 1)
-            for side, number in zip(size, numbers[1:3], strict=True)
+            number * (side - 1) for side, number in zip(size, numbers[1:3], strict=True)
         )
         return Warp(), (_about(center, ((1 / factor, 0.0), (0.0, 1 / factor))),)
 
@@ -236,9 +235,7 @@ class Pad(Transform):
     """
 
     name: Literal["pad"] = "pad"
-    size: int = Field(
-        default=32, ge=1, le=1024, description="pixels beyond each side"
-    )
+    size: int = Field(default=32, ge=1, le=1024, description="pixels beyond each side")
 
     def _most(self, size: Size) -> int:
         return min(self.size, *(side - 1 for side in size))
@@ -308,6 +305,11 @@ def view_size(transforms: Sequence[Transform], size: Size) -> Size:
     return size
 
 
+def views_in_step(transforms: Sequence[Transform]) -> int:
+    """Returns how many views of the image a step has."""
+    return math.prod(t.count for t in transforms if isinstance(t, Crop))
+
+
 def draw(
     size: Size,
     transforms: Sequence[Transform] = (),
@@ -329,7 +331,9 @@ def draw(
         jitter: The largest cyclic shift in pixels.
         backend: Where the numbers that are arrays are put.
     """
-    count = math.prod(t.count for t in transforms if isinstance(t, Crop))
+    from keras_dream.geometry import jitter_offsets, uniforms
+
+    count = views_in_step(transforms)
     order = _in_order(transforms)
     # A stream for every transform; the jitter's own is as it is without transforms.
     streams = [
@@ -372,7 +376,9 @@ def _view(
     return View(
         size,
         Chain(tuple(move for move, _ in drawn)),
-        tuple(c if isinstance(c, int) else backend.array(c[:2].ravel()) for c in constants),
+        tuple(
+            c if isinstance(c, int) else backend.array(c[:2].ravel()) for c in constants
+        ),
         share,
     )
 

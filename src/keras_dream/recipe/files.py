@@ -219,6 +219,18 @@ class Files:
         """
         return with_files(value, self._completed)
 
+    def check(self, value: Any) -> None:
+        """Makes sure that every file of a recipe can be found.
+
+        Args:
+            value: A recipe's settings.
+
+        Raises:
+            InputError: If one cannot.
+        """
+        for file in files_of(self.complete(value)):
+            self.find(file)
+
     def find(self, file: FileRef) -> Path:
         """Returns the path of a file whose bytes have the stated hash.
 

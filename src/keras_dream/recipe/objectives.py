@@ -223,6 +223,53 @@ class Objective:
     def __str__(self) -> str:
         return self.text
 
+    # numpy's numbers leave the multiplication to the objective.
+    __array_ufunc__ = None
+
+    def __add__(self, other: Any) -> "Objective":
+        if not isinstance(other, Objective):
+            return NotImplemented
+        terms = (*self._own_terms, *other._own_terms)
+        return Objective((NetworkObjective(terms=terms),))
+
+    def __radd__(self, other: Any) -> "Objective":
+        if not _is_number(other) or other != 0:
+            return NotImplemented
+        return self  # `sum` begins with 0
+
+    def __sub__(self, other: Any) -> "Objective":
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return self + -other
+
+    def __mul__(self, other: Any) -> "Objective":
+        if not _is_number(other):
+            return NotImplemented
+        weight = float(other)
+        terms = tuple(Term(weight * t.weight, t.target) for t in self._own_terms)
+        return Objective((NetworkObjective(terms=terms),))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Objective":
+        return self * -1
+
+    @property
+    def _own_terms(self) -> tuple[Term, ...]:
+        """The terms of the recipe's own network, for arithmetic.
+
+        Raises:
+            ObjectiveError: If there are further networks, whose gradients are brought
+                to one scale before they are added, or if it is the network's own.
+        """
+        if len(self.networks) > 1 or not self.terms:
+            raise ObjectiveError(
+                "An objective in a sum must name what it is made of, on one network",
+                received=short_repr(self.text),
+                hint="write the sum as text: 'mixed4 + mixed5; 0.5*squeezenet: fire6'",
+            )
+        return self.terms
+
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
         """Makes the objective a field type: read from text, written as text."""

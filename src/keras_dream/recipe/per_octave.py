@@ -62,7 +62,7 @@ def read(text: object) -> Override:
     if match is not None and match[4] in SETTINGS:
         first = int(match[1])
         last = first if match[2] is None else int(match[3]) if match[3] else None
-        if 1 <= first and (last is None or first <= last):
+        if first >= 1 and (last is None or first <= last):
             return Override(first, last, match[4], match[5].strip())
     raise SettingError(
         "`per_octave` must be OCTAVES: SETTING=VALUE, where the octaves are numbers "

@@ -149,3 +149,12 @@ def preset(name: str) -> Recipe:
         SettingError: If there is none of that name.
     """
     return presets[name]
+
+
+def looks_of(network: str) -> tuple[str, ...]:
+    """Returns the names of the presets that are recipes for a network.
+
+    Args:
+        network: The network's name.
+    """
+    return tuple(name for name, recipe in presets.items() if recipe.network == network)

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Union, cast
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from keras_dream.errors import SettingError, short_repr
-from keras_dream.geometry import Wrap
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.colors import COLORS, Color
 from keras_dream.parts.filters import FILTERS, Filter
@@ -25,8 +24,11 @@ from keras_dream.parts.stops import STOPS, Stop
 from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Flip
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
-from keras_dream.recipe.per_octave import MOST_OVERRIDES, Override
-from keras_dream.recipe.per_octave import read as read_override
+from keras_dream.recipe.per_octave import (
+    MOST_OVERRIDES,
+    Override,
+    read as read_override,
+)
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
@@ -140,15 +142,19 @@ class Recipe(Settings):
     )
     canvas: Annotated[Canvas, *_part_field(CANVASES, "canvas")] = Field(
         default=Pixels(),
-        description="what the steps change: pixels, or fourier(decay=0.5): waves, for "
-        "softer and larger shapes",
+        description="what the steps change: pixels; decorrelated: pixels in "
+        "independent colours, without rainbow fringes; laplacian(levels=5, decay=0.5): "
+        "a pyramid, for large and small shapes; fourier(decay=0.5): waves, for softer "
+        "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
+        "waves, as strong as in the photo, or as in natural ones",
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),
         description="how a layer's activations become its loss: l2 (squares inside the "
         "border over the full size), l2_mean (mean of squares), mean, half_sum (half "
-        "the sum of squares), or softmax_mean(temperature=1), where the strongest "
-        "cells count most; class scores are averaged instead",
+        "the sum of squares), softmax_mean(temperature=1), where the strongest cells "
+        "count most, or even(power=0.5), where the weakest do, so that plain sky is "
+        "dreamt on, too; class scores are averaged instead",
     )
     border: int = Field(
         default=0,
@@ -310,7 +316,7 @@ class Recipe(Settings):
         "SETTING=VALUE, such as '1-2: objective=class:eye' or '3-: steps=10'; octaves "
         "are counted from 1, small to large; objective, steps, step_size, jitter",
     )
-    wrap: Wrap = Field(
+    wrap: Literal["none", "horizontal", "both"] = Field(
         default="none",
         description="which edges belong together: both for a texture that tiles, "
         "horizontal for a panorama of 360 degrees, whose steps are smaller towards "

@@ -206,6 +206,20 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
     )
 
 
+def is_whole(field: FieldInfo) -> bool:
+    """Tells whether a field takes whole numbers.
+
+    Args:
+        field: A field of a model.
+    """
+    kinds = (field.annotation, *typing.get_args(field.annotation))
+    return any(
+        (typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind)
+        is int
+        for kind in kinds
+    )
+
+
 def _is_chain(field: FieldInfo) -> bool:
     """Tells whether a field is a tuple of parts."""
     return typing.get_origin(_bare(field)) is tuple

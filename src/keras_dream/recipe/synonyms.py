@@ -14,7 +14,7 @@ _MEANT = {
     "n-iter num-iter num-iters num-steps nb-steps n-steps total-steps octave-iter "
     "epochs n num-gradient-ascent-iterations max-iter",
     "--step-size 0.005 | in units of the 0–1 range": "lr learning-rate rate "
-    "step-length stepsize alpha-step",
+    "step-length alpha-step",
     "--octaves 5": "octave-n num-octaves n-octaves octave-num octave-count oct levels "
     "pyramid-size pyramid-levels scales num-scales per-octave-count",
     "--octave-scale 1.4": "octs octave-ratio pyramid-ratio scale-factor scale",

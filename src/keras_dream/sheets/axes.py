@@ -9,10 +9,11 @@ from typing import Any
 
 from keras_dream.errors import DreamError, SettingError, nearest, short_repr
 from keras_dream.recipe.objectives import parse
-from keras_dream.recipe.presets import preset
+from keras_dream.recipe.presets import looks_of, preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import is_whole
 from keras_dream.recipe.synonyms import setting_advice
-from keras_dream.sheets.plan import Head, named_errors
+from keras_dream.sheets.plan import Head, check_count, named_errors
 from keras_dream.zoo import catalogue, user_models
 from keras_dream.zoo.network import Network
 
@@ -20,6 +21,7 @@ PRESET = "preset"
 
 # A bar between values; one inside quotes belongs to a name.
 _BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
+_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
 _WITH_MODE = re.compile(r"(?P<network>.+?)\s*\[\s*(?P<preprocessing>[\w-]+)\s*\]")
 
 
@@ -164,6 +166,8 @@ def _axis(letter: str, axis: str | Mapping[str, Sequence[Any]]) -> Axis:
             hint="use another axis for the other",
         )
     ((name, values),) = pairs.items()
+    if isinstance(axis, str):
+        values = [each for value in values for each in _expanded(name, str(value))]
     texts = [] if isinstance(values, str) else [text_of(value) for value in values]
     if not texts or not all(texts):
         raise SettingError(
@@ -178,6 +182,25 @@ def _axis(letter: str, axis: str | Mapping[str, Sequence[Any]]) -> Axis:
             hint="keep one of those that are equal",
         )
     return Axis(letter, _checked_name(letter, name), tuple(values))
+
+
+def _expanded(name: str, value: str) -> list[str]:
+    """Returns the values that one stands for: `preset=*` is all looks, `seed=0-5` six.
+
+    Args:
+        name: The axis' setting.
+        value: One of its values as text.
+    """
+    plain = name.removeprefix("--").replace("-", "_")
+    if plain == PRESET and value == "*":
+        return list(looks_of(Recipe().network))
+    field = Recipe.model_fields.get(plain)
+    match = _RANGE.fullmatch(value)
+    if match is None or field is None or not is_whole(field):
+        return [value]
+    first, last = int(match[1]), int(match[2])
+    check_count(last - first + 1, "try a shorter range")
+    return [str(number) for number in range(first, last + 1)] or [value]
 
 
 def _checked_name(letter: str, name: str) -> str:

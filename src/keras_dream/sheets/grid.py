@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SIDE = 320
 MAX_SIDE = 4096  # pixels
-_OPTIONS = ("weights", "trust_model")
+_OPTIONS = ("weights", "trust_model", "files")
 
 
 def grid(
@@ -61,9 +61,9 @@ def grid(
         folder: Where cells are saved and reused from, or None to save none.
         fresh: Whether to dream cells again that are in the folder.
         **settings: Any setting of the recipe, which overrides it and presets; any run
-            setting, and `weights` and `trust_model`, as for `Dreamer`. `network` may be
-            whatever `Dreamer` takes, or a `Dreamer`; an axis of networks may have
-            `Network`s among its values.
+            setting, and `weights`, `trust_model` and `files`, as for `Dreamer`.
+            `network` may be whatever `Dreamer` takes, or a `Dreamer`; an axis of
+            networks may have `Network`s among its values.
 
     Returns:
         The sheet; `grid(...).save("grid.png")` writes it.

@@ -80,7 +80,7 @@ class Plan:
     """A sheet before its cells are dreamed.
 
     Attributes:
-        kind: "atlas" or "grid".
+        kind: "atlas", "grid", "looks" or "variations".
         title: The title.
         subtitle: The line below the title.
         sections: The cells.

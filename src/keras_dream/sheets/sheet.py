@@ -17,7 +17,7 @@ from keras_dream.sheets.layout import draw, lay_out
 from keras_dream.sheets.page import page
 from keras_dream.sheets.plan import Plan
 
-KINDS = ("atlas", "grid")
+KINDS = ("atlas", "grid", "looks", "variations")
 PAGE = ".html"
 ATLAS_SUFFIXES = (*SUFFIXES, PAGE)
 

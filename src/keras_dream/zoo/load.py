@@ -1,6 +1,5 @@
 """How a network of the catalogue becomes a graph."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +74,8 @@ def load_entry(
     if weights is not None:
         sha256 = sha256_of(weights)
         backends.set_default_keras_backend(backend)
-        return LoadedNetwork(entry.name, _lowered(entry, entry.build, weights), sha256)
+        graph = _lowered(entry, entry.build, weights)
+        return LoadedNetwork(entry.name, entry.with_classes(graph), sha256)
     local = locate(
         entry.name,
         entry.sources,
@@ -90,7 +90,7 @@ def load_entry(
         backends.set_default_keras_backend(backend)
         graph = _lowered(entry, entry.build, local.path)
         lowered_cache.write(copy, graph)
-    return LoadedNetwork(entry.name, graph, local.sha256)
+    return LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
 
 
 def shipped_path(entry: Entry) -> Path:
@@ -106,11 +106,12 @@ def outline(entry: Entry) -> Graph:
     """
     if entry.build is None:
         return file.load(shipped_path(entry))
-    return lower(
+    graph = lower(
         entry.build(False),
         preprocessing=entry.preprocessing,
         objective=entry.objective,
     )
+    return entry.with_classes(graph)
 
 
 def check_opaque(graph: Graph, backend: Backend) -> None:
@@ -123,15 +124,28 @@ def check_opaque(graph: Graph, backend: Backend) -> None:
     Raises:
         SettingError: If Keras runs on another one.
     """
-    if not graph.opaque:
-        return
-    running = sys.modules["keras"].config.backend()
-    if running != backend.name:
+    if graph.opaque:
         names = ", ".join(sorted(graph.opaque)[:5])
+        _check_keras(backend, "a network with layers that only Keras can run", names)
+
+
+def check_own_functions(backend: Backend) -> None:
+    """Makes sure that Keras runs on the same backend, for functions of `keras.ops`.
+
+    Raises:
+        SettingError: If Keras runs on another one.
+    """
+    _check_keras(backend, "an objective of your own", "it")
+
+
+def _check_keras(backend: Backend, what: str, received: str) -> None:
+    import keras
+
+    running = keras.config.backend()
+    if running != backend.name:
         raise SettingError(
-            f"The backend must be {running}, on which Keras runs, for a network "
-            "with layers that only Keras can run",
-            received=f"{backend.name} for {names}",
+            f"The backend must be {running}, on which Keras runs, for {what}",
+            received=f"{backend.name} for {received}",
             hint=f"set the backend to {running}",
         )
 

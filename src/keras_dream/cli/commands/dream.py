@@ -1,17 +1,21 @@
 """`dream PHOTO`: a photo becomes a picture; several are dreamed one after the other."""
 
+import shlex
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from keras_dream.cli.choices_run import Choices, run_choices
 from keras_dream.cli.dream_run import Request, run_dream, run_dreams
-from keras_dream.cli.network_files import consent, recipe_settings
+from keras_dream.cli.network_files import consent, recipe_files, recipe_settings
 from keras_dream.cli.options import (
     FILES,
     Json,
+    Named,
     Out,
     Preset,
     Quiet,
@@ -22,6 +26,7 @@ from keras_dream.cli.options import (
     Weights,
     Yes,
 )
+from keras_dream.cli.output import command_line
 from keras_dream.cli.photos import (
     STANDARD,
     check_standard_output,
@@ -31,21 +36,91 @@ from keras_dream.cli.photos import (
 )
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.sheet_run import SheetFlags
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SeedFlags:
+    """Several dreams that differ by their seed."""
+
+    variations: Annotated[
+        int | None,
+        Parameter(
+            group=FILES,
+            metavar="NUMBER",
+            help="dream so many seeds small, side by side on a sheet called "
+            "PHOTO-variations.png",
+        ),
+    ] = None
+    pick: Annotated[
+        int | None,
+        Parameter(
+            group=FILES,
+            metavar="NUMBER",
+            help="dream one of the variations in full: 1 for the first",
+        ),
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FileFlags:
+    """What is read and written, and how it is shown."""
+
+    out: Annotated[
+        Out,
+        Parameter(
+            help="the result, .png, .jpg, .webp or .tif; a folder for several photos; "
+            "- for standard output [default: PHOTO-dream.png]"
+        ),
+    ] = None
+    weights: Annotated[
+        Weights,
+        Parameter(
+            help="a weights file for the network; with several networks NETWORK=FILE"
+        ),
+    ] = ()
+    file: Annotated[
+        Named,
+        Parameter(
+            help="a file that the recipe names, such as a guide, if it is not beside it"
+        ),
+    ] = ()
+    trust_model: Annotated[
+        Trust,
+        Parameter(help="open a .keras file; only for files from authors you trust"),
+    ] = False
+    notes: Annotated[
+        bool,
+        Parameter(
+            group=FILES, help="save the recipe and the record in the result's metadata"
+        ),
+    ] = True
+    yes: Annotated[
+        Yes,
+        Parameter(
+            help="replace the file that -o names; allow a dream that may take hours, "
+            "and downloads that only --recipe needs"
+        ),
+    ] = False
+    quiet: Annotated[Quiet, Parameter(help="print only the path of the result")] = False
+    json: Annotated[
+        Json, Parameter(help="print JSON on standard output, one event a line")
+    ] = False
+
+
+_NO_SEEDS = SeedFlags()
+_NO_FILES = FileFlags()
 Photos = Annotated[str, Parameter(name="PHOTO", group=FILES, negative=())]
 
 
 def dream(
     *photos: Photos,
-    out: Out = None,
-    weights: Weights = (),
-    trust_model: Trust = False,
-    notes: Annotated[bool, Parameter(group=FILES)] = True,
-    yes: Yes = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    files: FileFlags = _NO_FILES,
+    seeds: SeedFlags = _NO_SEEDS,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     flags: RecipeFlags = None,
@@ -55,15 +130,8 @@ def dream(
 
     Args:
         photos: pictures, and folders of them; - reads one from standard input
-        out: the result, .png, .jpg, .webp or .tif; a folder for several photos; - for
-            standard output [default: PHOTO-dream.png]
-        weights: a weights file for the network; with several networks NETWORK=FILE
-        trust_model: open a .keras file; only for files from authors you trust
-        notes: save the recipe and the record in the result's metadata
-        yes: replace the file that -o names; allow a dream that may take hours, and
-            downloads that only --recipe needs
-        quiet: print only the path of the result
-        json: print JSON on standard output, one event a line
+        files: what is read and written, and how it is shown
+        seeds: several dreams that differ by their seed
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe
@@ -74,32 +142,94 @@ def dream(
     names, several = photos_of(photos)
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
-    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
-    if recipe is not None and preset != "default":
-        _check_preset(preset, recipe, over)
-    out = STANDARD if out is None and names == [STANDARD] else out
+    over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
+    _check_preset(preset, recipe, over)
+    out = STANDARD if files.out is None and names == [STANDARD] else files.out
     folder = folder_of(out, several=several)
     request = Request(
         photo=names[0],
-        recipe=over.over(base),
+        recipe=_picked(over.over(base), seeds.pick),
         run=run or RunSettings(),
         out=None if folder is not None else out,
         folder=folder,
-        weights=weights,
-        notes=notes,
-        yes=yes,
+        weights=files.weights,
+        notes=files.notes,
+        yes=files.yes,
         models=models,
-        before_download=None if yes else consent([own.over(base)]),
-        trust_model=trust_model,
+        files=recipe_files(files.file, recipe, *names),
+        before_download=None if files.yes else consent([own.over(base)]),
+        trust_model=files.trust_model,
     )
-    return _run(request, names if several else [], quiet=quiet, json=json)
+    if seeds.variations is not None:
+        return _variations(request, names, seeds.variations, files)
+    return _run(request, names if several else [], files)
 
 
-def _run(request: Request, photos: list[str], *, quiet: bool, json: bool) -> int:
+def _picked(recipe: Recipe, pick: int | None) -> Recipe:
+    """Returns the recipe of one of the variations, from 1."""
+    if pick is None:
+        return recipe
+    if pick < 1:
+        raise SettingError(
+            "--pick must be a whole number from 1", received=str(pick), hint="try 1"
+        )
+    return recipe.but(seed=recipe.seed + pick - 1)
+
+
+def _variations(
+    request: Request, photos: list[str], count: int, files: FileFlags
+) -> int:
+    """Dreams a sheet of seeds in the request's place."""
+    from keras_dream.sheets.choices import SIDE, seeds
+
+    if len(photos) > 1 or STANDARD in (*photos, request.out):
+        raise InputError(
+            "Variations must be those of one photo in a file, on a sheet in another",
+            received="several photos" if len(photos) > 1 else "-",
+            hint="name one photo",
+        )
+    choices = Choices(
+        kind="variations",
+        photo=request.photo,
+        recipes=seeds(request.recipe, count),
+        out=request.out,
+        side=SIDE,
+        loaded={
+            "networks": request.networks,
+            "run": request.run,
+            "before_download": request.before_download,
+        },
+    )
+    flags = SheetFlags(
+        trust_model=files.trust_model,
+        yes=files.yes,
+        quiet=files.quiet,
+        json=files.json,
+    )
+    return run_choices(choices, flags, how=_line_of_pick(command_line.get()))
+
+
+def _line_of_pick(tokens: Sequence[str]) -> str:
+    """Returns the line that dreams the second variation in full."""
+    words: list[str] = []
+    skips = False
+    for token in tokens:
+        name, equals, _ = token.partition("=")
+        if skips:
+            skips = False
+        elif name in ("--variations", "--out", "-o"):
+            skips = not equals
+            words += ["--pick", "2"] if name == "--variations" else []
+        else:
+            words.append(token)
+    return shlex.join(["dream", *words])
+
+
+def _run(request: Request, photos: list[str], flags: FileFlags) -> int:
     """Dreams the request's photo, or several in its place."""
 
     def reporter() -> Reporter:
-        return reporter_for(quiet=quiet, json=json)
+        return reporter_for(quiet=flags.quiet, json=flags.json)
 
     if STANDARD in photos:
         raise InputError(
@@ -108,10 +238,10 @@ def _run(request: Request, photos: list[str], *, quiet: bool, json: bool) -> int
             hint="leave - out, or name nothing else",
         )
     if request.out == STANDARD:
-        _check_output(json=json)
+        _check_output(json=flags.json)
     if photos:
         requests = [replace(request, photo=name) for name in photos]
-        return run_dreams(requests, reporter, json=json)
+        return run_dreams(requests, reporter, json=flags.json)
     if request.photo != STANDARD:
         return run_dream(request, reporter()).exit_code
     with tempfile.TemporaryDirectory(prefix="dream-") as temporary:
@@ -119,10 +249,12 @@ def _run(request: Request, photos: list[str], *, quiet: bool, json: bool) -> int
         return run_dream(replace(request, photo=str(photo)), reporter()).exit_code
 
 
-def _check_preset(preset: str, recipe: str, over: Recipe) -> None:
+def _check_preset(preset: str, recipe: str | None, over: Recipe) -> None:
     """Refuses a preset of which a recipe file leaves nothing."""
     from keras_dream.recipe.presets import preset as preset_of
 
+    if recipe is None or preset == "default":
+        return
     if over.over(preset_of(preset)) == over.over(preset_of("default")):
         raise SettingError(
             "A preset must set something that the recipe leaves open",

@@ -10,10 +10,12 @@ from cyclopts import Parameter
 from keras_dream.cli.network_files import (
     consent,
     networks_of,
+    recipe_files,
     recipe_settings,
     weights_of,
 )
 from keras_dream.cli.options import (
+    Named,
     Out,
     Photo,
     Preset,
@@ -82,6 +84,7 @@ def grid(
     grid_of: GridFlags = _NO_AXES,
     out: Out = None,
     weights: Weights = (),
+    file: Named = (),
     more: SheetFlags = _NONE,
     preset: Preset = "default",
     recipe: RecipeFile = None,
@@ -92,7 +95,8 @@ def grid(
 
     dream grid sky.jpg --x "objective=mixed2|mixed4" --y "step_size=0.005|0.02"
 
-    An axis is any setting of the recipe, or preset. The cells are kept in a
+    An axis is any setting of the recipe, or preset; preset=* stands for all
+    looks, seed=0-5 for six seeds. The cells are kept in a
     folder beside the sheet, so that the same command goes on after it was
     stopped.
 
@@ -101,6 +105,7 @@ def grid(
         grid_of: the axes and the sizes
         out: the sheet, .png, .jpg, .webp or .tif [default: PHOTO-grid.png]
         weights: a weights file for the network; with several networks NETWORK=FILE
+        file: a file that the recipe names, such as a guide, if it is not beside it
         more: the options of every sheet
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file or a dreamed picture; replaces settings of the preset
@@ -114,13 +119,19 @@ def grid(
     axes, models = read_axes(x=grid_of.x, y=grid_of.y, z=grid_of.z)
     base = preset_of(preset)
     over, own = recipe_settings(recipe, flags, models, trusted=more.trust_model)
-    files = _weights(weights, over.over(base), axes)
-    networks = networks_of(models, files, trusted=more.trust_model)
+    by_network = _weights(weights, over.over(base), axes)
+    networks = networks_of(models, by_network, trusted=more.trust_model)
     for network in networks:
         network.check()
     places = places_of(_check_photo(photo, out), out, "grid", SUFFIXES)
     planned = {"axes": axes, "base": base, "over": over, "size": grid_of.size}
-    loaded: dict[str, Any] = {"networks": networks, "run": run or RunSettings()}
+    files = recipe_files(file, photo, recipe)
+    files.check(over)
+    loaded: dict[str, Any] = {
+        "networks": networks,
+        "run": run or RunSettings(),
+        "files": files,
+    }
     if recipe is not None and not more.yes:
         loaded["before_download"] = consent(recipes_of(axes, base, own))
     request = _Grid(photo, grid_of.photo_side, planned, loaded, more)

@@ -9,6 +9,7 @@ from keras_dream.cli.options import (
     File,
     Json,
     Models,
+    Named,
     Out,
     Quiet,
     RunFlags,
@@ -40,6 +41,7 @@ def replay(
     source: File = None,
     out: Out = None,
     weights: Weights = (),
+    file: Named = (),
     network: Models = (),
     trust_model: Trust = False,
     yes: Yes = False,
@@ -49,15 +51,15 @@ def replay(
 ) -> int:
     """Make a saved dream again and compare the two.
 
-    The recorded run settings are used. With the same versions, processor,
-    weights and run settings the new file equals the saved one; otherwise the
-    two dreams look alike.
+    The recorded run settings are used. With the same versions, processor and
+    weights the new file equals the saved one; otherwise the two look alike.
 
     Args:
         picture: a picture that keras-dream saved
         source: the photo that was dreamed [default: by its name, beside PICTURE]
         out: the result [default: a new name beside PICTURE]
         weights: a weights file for the network; with several networks NETWORK=FILE
+        file: a file that the recipe names, such as a guide [default: beside PICTURE]
         network: the .keras file that was used [default: beside PICTURE or in the cache]
         trust_model: open a .keras file; only for files from authors you trust
         yes: allow a dream that may take hours, and downloads
@@ -65,7 +67,7 @@ def replay(
         json: print JSON on standard output, one event a line
         run: replaces recorded run settings
     """
-    from keras_dream.replay import find_models, find_source, read_saved
+    from keras_dream.replay import find_files, find_models, find_source, read_saved
     from keras_dream.zoo import user_models
 
     saved = read_saved(picture)
@@ -82,6 +84,7 @@ def replay(
         out=str(_result(saved, out)),
         weights=weights,
         models=models,
+        files=find_files(saved, named=file),
         before_download=None if yes else consent([]),
         trust_model=trust_model,
         yes=yes,

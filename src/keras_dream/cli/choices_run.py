@@ -1,0 +1,102 @@
+"""Sheets to choose from, from the shell: looks and variations of one photo."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from keras_dream.cli.output import write_stderr
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.sheet_run import (
+    Places,
+    SheetFlags,
+    check_cells,
+    places_of,
+    run_sheet,
+)
+from keras_dream.errors import OutputError, PictureError, short_repr
+from keras_dream.events import Loading
+from keras_dream.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from keras_dream.sheets.plan import Plan
+    from keras_dream.sheets.run import Dreamers
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A sheet to choose from, as the user asked for it.
+
+    Attributes:
+        kind: "looks" or "variations".
+        photo: The photo's path.
+        recipes: The recipes by their labels.
+        out: The sheet's path; None for a name beside the photo.
+        side: The longer side at which the photo is dreamed, in pixels.
+        loaded: Of `Dreamers`: networks, run settings and the check before a download.
+    """
+
+    kind: str
+    photo: str
+    recipes: Mapping[str, Recipe]
+    out: str | None
+    side: int
+    loaded: Mapping[str, Any] = field(default_factory=dict)
+
+    def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
+        """Reads the photo and plans the sheet; networks are loaded when needed."""
+        from keras_dream.pictures.encoding import save_picture
+        from keras_dream.pictures.picture import read_picture
+        from keras_dream.sheets.cells import open_folder, shrink
+        from keras_dream.sheets.choices import plan_choices
+        from keras_dream.sheets.run import Dreamers
+        from keras_dream.sheets.sheet import check_sheet
+
+        picture = read_picture(self.photo)
+        small = shrink(picture, self.side)
+        plan = plan_choices(self.kind, small, self.recipes, name=picture.name)
+        check_sheet(plan, places.out)
+        if small is not picture:
+            # Beside the cells, where `dream replay` looks for it.
+            save_picture(open_folder(places.folder) / small.name, small.pixels)
+        dreamers = Dreamers(
+            self.recipes.values(),
+            loading=lambda names: reporter.report(Loading(names)),
+            progress=reporter.download,
+            **self.loaded,
+        )
+        return plan, dreamers
+
+
+def run_choices(choices: Choices, flags: SheetFlags, *, how: str) -> int:
+    """Dreams the sheet and says how to get one of its dreams in full.
+
+    Args:
+        choices: The sheet.
+        flags: The options of every sheet.
+        how: The line to type, shown once the sheet is done.
+
+    Returns:
+        The exit code.
+    """
+    from keras_dream.files import check_file
+    from keras_dream.pictures.encoding import SUFFIXES
+
+    photo = check_file(choices.photo, "A picture", error=PictureError)
+    places = places_of(photo, choices.out, choices.kind, SUFFIXES)
+    if places.out.exists() and places.out.samefile(photo):
+        raise OutputError(
+            "A sheet must not replace its own photo",
+            received=short_repr(str(places.out)),
+            hint="try another name",
+        )
+
+    def prepare(places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
+        plan, dreamers = choices.prepare(places, reporter)
+        if not flags.yes:
+            check_cells(plan)
+        return plan, dreamers
+
+    code = run_sheet(prepare, places, flags)
+    if not code and not flags.quiet and not flags.json:
+        write_stderr(f"For one of them in full: {how}")
+    return code

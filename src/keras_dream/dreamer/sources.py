@@ -1,0 +1,113 @@
+"""What an objective takes from files: guide pictures and directions."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+
+from keras_dream.backend.protocol import Backend
+from keras_dream.errors import InputError, PictureError
+from keras_dream.geometry import Size, taps
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.passes import truncate
+from keras_dream.graph.program import Program
+from keras_dream.pictures.picture import read_picture
+from keras_dream.recipe.files import FileRef, Files
+
+MAX_PIXELS = 320 * 240
+"""A larger guide is reduced to this. Networks learn from pictures of about 224 × 224,
+and the parts of a guide must have about the size of the parts of a dream's octaves."""
+
+KEPT_MAPS = 16  # feature maps of guides, each about as large as one of a small picture
+
+
+class GuideSources:
+    """The guides and directions of one network; keeps the features of the last guides.
+
+    Args:
+        graph: The network, exact.
+        backend: Where it runs.
+        files: Finds the files.
+    """
+
+    def __init__(self, graph: Graph, backend: Backend, files: Files):
+        self._graph = graph
+        self._backend = backend
+        self._files = files
+        self._maps: dict[tuple[FileRef, str], np.ndarray] = {}
+
+    def guide(self, file: FileRef, node: str) -> np.ndarray:
+        """Returns the feature map of a guide picture, float32 (h, w, channels).
+
+        Args:
+            file: The picture, of any size.
+            node: The node's name.
+
+        Raises:
+            InputError: If there is no such file.
+            PictureError: If it is no picture, or too small for the layer.
+        """
+        key = (file, node)
+        if key not in self._maps or not file.sha256:
+            while len(self._maps) >= KEPT_MAPS:
+                self._maps.pop(next(iter(self._maps)))
+            self._maps[key] = self._features(file, node)
+        return self._maps[key]
+
+    def vector(self, file: FileRef) -> np.ndarray:
+        """Returns the numbers of a `.npy` file as float32, of the shape they have.
+
+        Raises:
+            InputError: If there is no such file, or it has no finite numbers.
+        """
+        try:
+            opened: Any = io.BytesIO(self._files.read(file))
+            # Pickles can run any code: they are refused.
+            values = np.load(opened, allow_pickle=False)
+        except (ValueError, EOFError, OSError, SyntaxError):
+            values = None
+        is_real = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
+        if not is_real or not np.isfinite(values).all():
+            raise InputError(
+                "A direction must be a .npy file of finite numbers",
+                received=file.name,
+                hint="save it with numpy.save",
+            )
+        return values.astype(np.float32)
+
+    def _features(self, file: FileRef, node: str) -> np.ndarray:
+        image = self._reduced(read_picture(self._files.find(file)).pixels)
+        size = (image.shape[0], image.shape[1])
+        graph = truncate(self._graph, frozenset([node]))
+        if (misfit := graph.misfit(size, nodes=[node])) is not None:
+            raise PictureError(
+                "A guide must be large enough for the layer",
+                received=f"{file.name} of {size[1]} × {size[0]} pixels, where "
+                f"{misfit.text}",
+                hint="try a larger picture, or an earlier layer",
+            )
+        program = Program(graph, [node], self._backend)
+        run = self._backend.function(program, static=bool(graph.opaque))
+        (features,) = run(self._backend.image(image), graph.plan(*size).values)
+        return self._backend.to_image(features)
+
+    def _reduced(self, image: np.ndarray) -> np.ndarray:
+        size = (image.shape[0], image.shape[1])
+        target = _guide_size(size)
+        if target == size:
+            return image
+        rows, columns = (
+            taps(n_in, n_out, "lanczos3")
+            for n_in, n_out in zip(size, target, strict=True)
+        )
+        reduced = self._backend.resample(self._backend.image(image), rows, columns)
+        return self._backend.to_image(reduced).clip(0, 1)
+
+
+def _guide_size(size: Size) -> Size:
+    """Returns the (height, width) at which a guide of `size` is looked at."""
+    scale = math.sqrt(MAX_PIXELS / (size[0] * size[1]))
+    if scale >= 1:
+        return size
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))

@@ -1,0 +1,116 @@
+"""Looks and variations: one photo by several recipes, and how to get one in full."""
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_dream.errors import SettingError
+from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.recipe.presets import looks_of, presets
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.replay import read_recipe
+from keras_dream.sheets.axes import read_axes
+from keras_dream.sheets.choices import plan_choices, seeds
+
+Dream = Callable[..., tuple[int, str, str]]
+FAST = ("--steps", 1, "--octaves", 1)
+
+
+def _values(axis: str) -> tuple[object, ...]:
+    (axis_read,), _ = read_axes(x=axis)
+    return axis_read.values
+
+
+def test_a_star_is_every_look() -> None:
+    values = _values("preset=*")
+    assert values == looks_of("motif")
+    assert "book1" not in values
+    assert {"default", "eyes"} <= set(values)
+
+
+def test_a_range_of_whole_numbers() -> None:
+    assert _values("seed=0-3|7") == ("0", "1", "2", "3", "7")
+    assert _values("--octaves=2-3") == ("2", "3")
+    assert _values("objective=mixed4:40-47") == ("mixed4:40-47",)
+    with pytest.raises(SettingError, match="different values"):
+        _values("seed=0-3|2")
+    assert _values("seed=3-0") == ("3-0",)  # refused later, as any wrong value
+
+
+def test_seeds_count_on_from_the_recipes_own() -> None:
+    recipes = seeds(Recipe(seed=5), 3)
+    assert [recipe.seed for recipe in recipes.values()] == [5, 6, 7]
+    assert list(recipes) == ["1, seed 5", "2, seed 6", "3, seed 7"]
+
+
+def test_cells_are_arranged_in_rows() -> None:
+    picture = Picture(np.full((20, 30, 3), 0.5, np.float32), name="small.png")
+    plan = plan_choices("looks", picture, dict(presets), name="large.jpg")
+    assert plan.title == "Looks of large.jpg"
+    assert [cell.label for cell in plan.cells] == list(presets)
+    assert plan.sections[0].columns == 4
+
+
+@pytest.fixture
+def fitting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks that the tests' network has the layers for."""
+    few = {"default": Recipe(), "near": Recipe(objective="near")}
+    monkeypatch.setattr("keras_dream.recipe.presets.presets", few)
+
+
+@pytest.mark.usefixtures("fitting")
+def test_looks(dream: Dream, photo: Path) -> None:
+    code, out, err = dream("looks", photo, *FAST)
+    assert (code, out) == (0, "photo-looks.png\n")
+    assert "2 cells; they take about" in err
+    assert err.endswith("For one of them in full: dream photo.png --preset near\n")
+    shown = json.loads(dream("show", "photo-looks.png", "--json")[1])
+    assert shown["looks"]["labels"] == ["default", "near"]
+    assert dream("photo.png", *FAST, "--preset", "near")[0] == 0
+
+
+@pytest.mark.usefixtures("fitting")
+def test_looks_are_dreamed_small(dream: Dream, photo: Path) -> None:
+    save_picture("wide.png", np.full((100, 200, 3), 0.4, np.float32))
+    assert dream("looks", "wide.png", "--side", 50, *FAST)[0] == 0
+    cells = [p for p in Path("wide-looks-cells").iterdir() if p.name != "wide-50.png"]
+    assert {read_picture(cell).pixels.shape for cell in cells} == {(25, 50, 3)}
+
+
+def test_there_are_no_looks_of_another_network(dream: Dream, photo: Path) -> None:
+    code, _, err = dream("looks", photo, "--network", "squeezenet")
+    assert (code, "'squeezenet'" in err) == (2, True)
+
+
+def test_a_variation_can_be_picked(dream: Dream, photo: Path) -> None:
+    line = [photo, *FAST, "--jitter=3", "--seed", 4]
+    code, out, err = dream(*line, "--variations", 3)
+    assert (code, out) == (0, "photo-variations.png\n")
+    last = err.splitlines()[-1]
+    assert last.startswith("For one of them in full: dream photo.png --steps 1")
+    pick = shlex.split(last.partition(": dream ")[2])
+    code, out, _ = dream(*pick, "-o", "second.png")
+    assert code == 0
+    picked = read_recipe("second.png")
+    assert (picked.seed, picked.jitter) == (5, 3)
+    (cell,) = Path("photo-variations-cells").glob("2*seed*5*.png")
+    np.testing.assert_array_equal(
+        read_picture(cell).pixels, read_picture("second.png").pixels
+    )
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [("--variations", "0"), ("--pick", "0"), ("other.png", "--variations", "2")],
+)
+def test_impossible_variations(
+    dream: Dream, photo: Path, flags: tuple[str, ...]
+) -> None:
+    save_picture("other.png", np.full((30, 30, 3), 0.5, np.float32))
+    code, out, _ = dream(photo, *flags)
+    assert (code, out) == (2, "")
