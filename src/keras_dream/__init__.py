@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
     from keras_dream.explanations.explain import Explanation, explain
+    from keras_dream.mixing import Mixer, mix
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -45,6 +46,7 @@ __all__ = [
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Mixer",
     "Network",
     "Objective",
     "Recipe",
@@ -67,6 +69,7 @@ __all__ = [
     "l1",
     "l2",
     "layer",
+    "mix",
     "neuron",
     "objective",
     "parse",
@@ -80,6 +83,7 @@ _HOMES = {
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explain",
+    "Mixer": "mixing",
     "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
@@ -104,6 +108,7 @@ _HOMES = {
     "l1": "recipe.terms",
     "l2": "recipe.terms",
     "layer": "recipe.terms",
+    "mix": "mixing",
     "neuron": "recipe.terms",
     "objective": "recipe.terms",
     "tv": "recipe.terms",

@@ -570,3 +570,20 @@ def test_a_bug_of_ours_shows_its_trace(
 def test_old_recipe_files_are_read_for_ever(path: Path) -> None:
     written = json.loads(path.read_text())
     assert written.items() <= read_recipe(path).model_dump(mode="json").items()
+
+
+def test_a_source_without_a_photo_is_dreamed_and_replayed(dream, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = dream("noise:48x40", "--steps", 1, "--seed", 7, "--quiet")
+    assert (code, out.strip()) == (0, "noise-48x40-dream.png")
+    code, out, err = dream("replay", "noise-48x40-dream.png", "--quiet")
+    assert code == 0, err
+    code, _, err = dream("noise:48*40")
+    assert code == 2
+    assert "KIND:WIDTHxHEIGHT" in err
+
+
+def test_a_preset_of_another_network_is_named(dream, photo):
+    code, _, err = dream(photo, "--preset", "reef", "--network", "squeezenet")
+    assert code == 2
+    assert "The preset reef must be dreamed with motif" in err

@@ -8,7 +8,8 @@ from cyclopts import Group, Parameter
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
-from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
+from keras_dream.recipe.settings import Settings
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
@@ -36,6 +37,7 @@ Photo = Annotated[str, Parameter(group=FILES)]
 Switch = Annotated[bool, _SWITCH]
 Yes = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Trust = Annotated[bool, _SWITCH, Parameter(group=FILES)]
+Strip = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Quiet = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
 Json = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
 Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
@@ -66,16 +68,8 @@ _TEXT = Parameter(
     metavar="TEXT",
     show_choices=False,
 )
-# Lists: the flag may come several times.
-_TEXTS = Parameter(
-    converter=_as_texts,
-    accepts_keys=False,
-    n_tokens=1,
-    negative=(),
-    show_default=False,
-    metavar="TEXT",
-)
-_LISTS = ("per_octave", "regions")
+_TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
+_REPEATED = ("regions", "per_octave")  # values of their own, read by the recipe
 _ALIASES = {"regions": "--region"}
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -97,13 +91,21 @@ def _flag(name: str, field: FieldInfo) -> Any:
     kind: Any = field.annotation
     if name == "schema_number":
         parameters.append(Parameter(show=False))
-    elif name in _LISTS or kind == tuple[str, ...]:
+    elif kind == tuple[str, ...]:
         parameters.append(_TEXTS)
+    elif name in _REPEATED:
+        parameters += [_TEXTS, Parameter(converter=_as_texts, accepts_keys=False)]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
     if name in _ALIASES:
         parameters.append(Parameter(alias=_ALIASES[name]))
     return Annotated[kind, *parameters]
+
+
+def _mix_flags() -> Any:
+    fields = {name: Recipe.model_fields[name] for name in FINISHING}
+    flags: Any = {name: (_flag(name, field), field) for name, field in fields.items()}
+    return create_model("_MixFlags", __base__=Settings, **flags)
 
 
 if TYPE_CHECKING:
@@ -117,6 +119,9 @@ else:
             for name, field in Recipe.model_fields.items()
         },
     )
+
+MixFlags = Annotated[_mix_flags() | None, Parameter(name="*", group=RECIPE)]
+"""The settings of a mix as flags."""
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 """The recipe as flags."""

@@ -49,7 +49,7 @@ class Predictor:
         steps = [recipe.at(octave.number).steps for octave in octaves]
         if not any(steps):
             return 0.0
-        kind = cell.like or tuple(network.text for network in recipe.all_networks)
+        kind = cell.like or tuple(network.text for network in recipe.every_network)
         key = (dreamer.networks, kind, recipe.loss, recipe.border, *sizes)
         if key not in self._times:
             self._times[key] = _step_times(dreamer, recipe, sizes)

@@ -80,6 +80,7 @@ def replay(
     request = Request(
         photo=str(find_source(saved, photo=source)),
         recipe=saved.recipe,
+        strip=saved.record.stripped,
         run=settings,
         out=str(_result(saved, out)),
         weights=weights,
