@@ -43,6 +43,7 @@ from keras_dream.pictures.picture import (
 from keras_dream.pictures.seams import seamless
 from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
+from keras_dream.recipe.objective_text import channels_text
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -238,20 +239,13 @@ class Dreamer:
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
-        skipped = [
-            f"Octave {octave.number} of {len(every)} is skipped: at "
-            f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}"
-            f"{_needed(used, misfit, complete)}."
-            for octave, used, misfit in zip(every, graphs, misfits, strict=True)
-            if misfit is not None
-        ]
         unused = [
             f"per_octave is not used for octaves {override.octaves}: there are "
             f"{len(every)}."
             for override in recipe.per_octave
             if override.first > len(every)
         ]
-        notices = [*loading, *skipped, *unused]
+        notices = [*loading, *_skipped(graphs, every, misfits, complete), *unused]
         if not any(recipe.at(octave.number).steps for octave in kept):
             notices.append("No step is made, because `steps` is 0.")
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
@@ -598,6 +592,29 @@ class Dreamer:
             notices=notices,
             complete=complete,
         )
+
+
+def _skipped(
+    graphs: Sequence[Sequence[ObjectiveGraph]],
+    octaves: Sequence[Octave],
+    misfits: Sequence[Misfit | None],
+    complete: bool,
+) -> tuple[str, ...]:
+    """Returns one notice on all octaves that are skipped, or none."""
+    every = zip(octaves, graphs, misfits, strict=True)
+    skipped = [(o, g, m) for o, g, m in every if m is not None]
+    if not skipped:
+        return ()
+    octave, used, misfit = skipped[-1]
+    numbers = channels_text(tuple(skipped.number for skipped, *_ in skipped))
+    which = "Octave" if len(skipped) == 1 else "Octaves"
+    what = "is" if len(skipped) == 1 else "are"
+    height, width = octave.size
+    text = (
+        f"{which} {numbers} of {len(octaves)} {what} skipped: at {width} × {height} "
+        f"pixels {misfit.text}{_needed(used, misfit, complete)}."
+    )
+    return (text,)
 
 
 def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) -> str:
