@@ -255,12 +255,7 @@ def explain(
         SettingError: If `top` is out of range, or options come with a `Dreamer`.
         DreamError: As for `Dreamer`.
     """
-    if not 1 <= top <= MAX_CHANNELS:
-        raise SettingError(
-            f"`top` must be a whole number from 1 to {MAX_CHANNELS}",
-            received=str(top),
-            hint="try 6",
-        )
+    _check_top(top)
     picture = as_picture(photo)
     dreamer = _dreamer(network, options)
     responses = dreamer.responses()
@@ -286,6 +281,15 @@ def explain(
         classes=classes,
         notices=(*notices, *_doubts(dreamer.network, classes)),
     )
+
+
+def _check_top(top: int) -> None:
+    if not 1 <= top <= MAX_CHANNELS:
+        raise SettingError(
+            f"`top` must be a whole number from 1 to {MAX_CHANNELS}",
+            received=str(top),
+            hint="try 6",
+        )
 
 
 def _dreamer(network: Any, options: dict[str, Any]) -> Dreamer:
