@@ -20,16 +20,18 @@ def test_every_event_is_a_frozen_dataclass_of_its_own_kind() -> None:
 
 
 def test_an_event_becomes_json() -> None:
-    octaves = (events.OctaveSize(1, (20, 30)), events.OctaveSize(2, (40, 60)))
-    started = events.Started("a.png", "b.png", "motif", (40, 60), octaves, 3)
+    octaves = (events.OctaveSize(1, (20, 30), 3), events.OctaveSize(2, (40, 60), 5))
+    started = events.Started("a.png", "b.png", "motif", (40, 60), octaves)
     assert json.loads(json.dumps(started.data())) == {
         "event": "started",
         "photo": "a.png",
         "path": "b.png",
         "network": "motif",
-        "size": [40, 60],
-        "octaves": [{"octave": 1, "size": [20, 30]}, {"octave": 2, "size": [40, 60]}],
-        "steps": 3,
+        "size": {"width": 60, "height": 40},
+        "octaves": [
+            {"octave": 1, "size": {"width": 30, "height": 20}, "steps": 3},
+            {"octave": 2, "size": {"width": 60, "height": 40}, "steps": 5},
+        ],
     }
 
 

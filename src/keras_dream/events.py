@@ -91,10 +91,12 @@ class OctaveSize:
     Attributes:
         octave: Its number among the recipe's octaves, from 1, small to large.
         size: (height, width) in pixels.
+        steps: The most steps in it.
     """
 
     octave: int
     size: tuple[int, int]
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,6 @@ class Started(Event):
         network: The network's name; several names have " + " between them.
         size: (height, width) of the photo in pixels.
         octaves: The octaves that will run, small to large.
-        steps: The most steps in each of them.
     """
 
     photo: str
@@ -115,7 +116,6 @@ class Started(Event):
     network: str
     size: tuple[int, int]
     octaves: tuple[OctaveSize, ...]
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -260,6 +260,10 @@ def _json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_json(item) for item in cast("Sequence[Any]", value)]
     if is_dataclass(value):
-        names = (f.name for f in fields(value) if not f.name.startswith("_"))
-        return {name: _json(getattr(value, name)) for name in names}
+        names = [f.name for f in fields(value) if not f.name.startswith("_")]
+        values = {name: _json(getattr(value, name)) for name in names}
+        if isinstance(values.get("size"), list):
+            height, width = values["size"]
+            values["size"] = {"width": width, "height": height}
+        return values
     return value

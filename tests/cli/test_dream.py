@@ -116,11 +116,10 @@ def test_json_prints_events(dream: Dream, photo: Path) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     kinds = [line["event"] for line in lines]
-    assert kinds == ["loading"] + ["notice"] * 3 + ["started"] + ["step"] * 6 + [
-        "saved"
-    ]
-    assert lines[4]["octaves"][-1] == {"octave": 9, "size": [40, 60]}
-    assert lines[-2]["size"] == [40, 60]
+    assert kinds == ["loading", "notice", "started"] + ["step"] * 6 + ["saved"]
+    size = {"width": 60, "height": 40}
+    assert lines[2]["octaves"][-1] == {"octave": 9, "size": size, "steps": 1}
+    assert lines[-2]["size"] == size
     assert set(lines[-2]) == {
         "event", "octave", "octaves", "iteration", "iterations", "size", "loss",
         "seconds",
@@ -141,7 +140,7 @@ def test_json_prints_errors(dream: Dream) -> None:
 
 def test_skipped_octaves_are_noticed(dream: Dream, photo: Path) -> None:
     _, _, err = dream(photo, "--steps", 1, "--octaves", 9)
-    assert "Notice: Octave 1 of 9 is skipped: at" in err
+    assert "Notice: Octaves 1-3 of 9 are skipped: at" in err
 
 
 def test_flags_go_over_the_file_and_the_file_over_the_preset(
@@ -176,6 +175,26 @@ def test_a_recipe_comes_out_of_a_picture(dream: Dream, photo: Path) -> None:
 def test_notes_can_be_left_out(dream: Dream, photo: Path) -> None:
     dream(photo, *FAST, "--no-notes")
     assert read_notes("photo-dream.png") is None
+
+
+def test_masks_and_regions_from_the_shell(dream: Dream, photo: Path) -> None:
+    left = "box(0%, 0%, 50%, 100%)"
+    regions = (f"{left}: near:1", "alpha(invert): far")
+    flags = (*FAST, "--mask", f"{photo}(invert)", "--region", regions[0])
+    code, _, err = dream(photo, *flags)
+    assert code == 0, err
+    recipe = read_recipe("photo-dream.png")
+    assert recipe.mask is not None
+    assert recipe.mask.file is not None
+    assert (recipe.mask.file.name, len(recipe.mask.file.sha256)) == ("photo.png", 64)
+    assert [region.text for region in recipe.regions] == list(regions[:1])
+    assert dream("replay", "photo-dream.png")[0] == 0
+    code, _, err = dream(photo, *flags, "--region", regions[1])
+    assert code == 2
+    assert "must have transparency for the mask alpha" in err
+    code, _, err = dream(photo, "--region", left)
+    assert code == 2
+    assert "must be written as MASK: OBJECTIVE" in err
 
 
 def test_no_steps_give_the_photo_back(dream: Dream, photo: Path) -> None:
@@ -464,8 +483,8 @@ def test_a_dreams_time_left_follows_the_pace_after_the_first_step() -> None:
 
     now = [0.0]
     lines = Lines(clock=lambda: now[0])
-    octaves = (events.OctaveSize(1, (10, 10)), events.OctaveSize(2, (10, 30)))
-    lines.measure(events.Started("a", "b", "n", (10, 30), octaves, 2))
+    octaves = (events.OctaveSize(1, (10, 10), 2), events.OctaveSize(2, (10, 30), 2))
+    lines.measure(events.Started("a", "b", "n", (10, 30), octaves))
     left = []
     for octave, iteration, at in ((1, 1, 100), (1, 2, 102), (2, 1, 108), (2, 2, 114)):
         now[0] = at
@@ -570,3 +589,20 @@ def test_a_bug_of_ours_shows_its_trace(
 def test_old_recipe_files_are_read_for_ever(path: Path) -> None:
     written = json.loads(path.read_text())
     assert written.items() <= read_recipe(path).model_dump(mode="json").items()
+
+
+def test_a_source_without_a_photo_is_dreamed_and_replayed(dream, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = dream("noise:48x40", "--steps", 1, "--seed", 7, "--quiet")
+    assert (code, out.strip()) == (0, "noise-48x40-dream.png")
+    code, out, err = dream("replay", "noise-48x40-dream.png", "--quiet")
+    assert code == 0, err
+    code, _, err = dream("noise:48*40")
+    assert code == 2
+    assert "KIND:WIDTHxHEIGHT" in err
+
+
+def test_a_preset_of_another_network_is_named(dream, photo):
+    code, _, err = dream(photo, "--preset", "reef", "--network", "squeezenet")
+    assert code == 2
+    assert "The preset reef must be dreamed with motif" in err

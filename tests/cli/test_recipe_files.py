@@ -112,3 +112,9 @@ def test_a_forged_direction_is_refused(dream, photo):
     np.save("p.npy", np.array([{}], object), allow_pickle=True)
     code, _, err = dream(photo, "--objective", "direction(near, p.npy)")
     assert (code, "must be a .npy file of finite numbers" in err) == (2, True)
+
+
+def test_variations_find_it_too(dream, dreamed, photo, guide):
+    arguments = (photo, "--recipe", dreamed, "--variations", 2)
+    assert dream(*arguments)[0] == 2
+    assert dream(*arguments, "--file", guide)[0] == 0

@@ -17,6 +17,7 @@ FLOORS = {
     "geometry": 0,
     "backend": 1,
     "recipe.synonyms": 1,
+    "pictures.synthetic": 1,
     "recipe.settings": 2,
     "recipe.files": 2,  # parts have files, too
     "parts": 3,

@@ -9,6 +9,7 @@ from keras_dream.errors import ObjectiveError
 from keras_dream.recipe.files import FileRef
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Term, parse
 from keras_dream.recipe.targets import (
+    TARGETS,
     Caricature,
     Class,
     Custom,
@@ -228,6 +229,16 @@ def test_mistakes_have_a_place(text):
     with pytest.raises(ObjectiveError, match="An objective must have") as error:
         parse(text)
     assert f"at character {BROKEN[text]};" in str(error.value)
+
+
+@pytest.mark.parametrize("kind", TARGETS.values())
+def test_the_form_of_a_kind_is_shown_and_true(kind):
+    assert parse(kind.form).text == kind.form
+    with pytest.raises(ObjectiveError) as error:
+        parse(f"{kind.word}(a, b, c, d, e)")
+    assert f"write it like '{kind.form}'" in str(error.value)
+    with pytest.raises(ObjectiveError, match=r"0\.2\*mixed2"):
+        parse(f"{kind.form} + ")
 
 
 def test_no_text_takes_for_ever():

@@ -141,10 +141,18 @@ def test_another_source_has_another_hash():
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_a_function_without_source_has_no_hash():
-    space = {}
-    exec("def typed(a):\n    return a\n", space)
-    assert kd.objective("a")(space["typed"]).text == "custom(typed)"
+def test_functions_without_source_are_told_apart():
+    hashes = []
+    for source in ("a", "a", "2 * a"):
+        space = {}
+        exec(f"def typed(a):\n    return {source}\n", space)
+        hashes.append(kd.objective("a")(space["typed"]).terms[0].target.sha256)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_what_is_not_written_in_python_is_refused():
+    with pytest.raises(ObjectiveError, match="received max for 1 layers"):
+        kd.objective("a")(max)
 
 
 def test_a_function_must_take_its_layers():

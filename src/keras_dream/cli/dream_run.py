@@ -58,7 +58,7 @@ class Request:
     """One dream as the user asked for it.
 
     Attributes:
-        photo: The photo's path.
+        photo: The photo's path, or a source without one, such as noise:640x480.
         recipe: What decides the dream.
         run: How it is computed.
         out: The result's path; None for a name beside the photo, "-" for standard
@@ -285,11 +285,17 @@ def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
+    from keras_dream.pictures.sources import file_stem, is_source, size_of
     from keras_dream.zoo.network import network_of
 
-    photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
-        network_of(name, networks=request.networks).check()
+    if is_source(request.photo):
+        size_of(request.photo)
+        photo = Path(file_stem(request.photo) + ".png")
+    else:
+        photo = check_file(request.photo, "A picture", error=PictureError)
+    names = dict.fromkeys(str(n.network) for n in request.recipe.every_network)
+    for number, name in enumerate(names):
+        network_of(name, networks=request.networks, further=number > 0).check()
     request.files.check(request.recipe)
     if request.out == STANDARD:
         return Path(STANDARD)
@@ -297,7 +303,7 @@ def _checked(request: Request) -> Path:
         beside = photo if request.folder is None else request.folder / photo.name
         return check_output(default_output(beside), SUFFIXES)
     path = check_output(request.out, SUFFIXES)
-    if path.exists() and path.samefile(photo):
+    if path.exists() and photo.exists() and path.samefile(photo):
         raise OutputError(
             "A result must not replace its own photo",
             received=short_repr(str(path)),
@@ -321,6 +327,7 @@ def _dream(
 ) -> Outcome:
     """Loads the network and dreams; a signal before the first step leaves nothing."""
     from keras_dream.pictures.picture import read_picture
+    from keras_dream.pictures.sources import is_source, paint, size_of
 
     fetching = False
 
@@ -330,7 +337,12 @@ def _dream(
         reporter.download(done, total)
 
     try:
-        picture = read_picture(request.photo)
+        if is_source(request.photo):
+            if not request.yes:
+                check_work(size_of(request.photo), request.recipe)
+            picture = paint(request.photo, seed=request.recipe.seed)
+        else:
+            picture = read_picture(request.photo)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not request.yes:
             check_work(size, request.recipe)
@@ -341,15 +353,18 @@ def _dream(
         more = request.notices(dreamer.record(picture)) if request.notices else ()
         for notice in (*picture.notices, *notices, *more):
             reporter.report(Notice(notice))
-        sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
-        steps = request.recipe.steps
+        each = tuple(
+            OctaveSize(number, octave_size, request.recipe.at(number).steps)
+            for number, octave_size in octaves
+        )
         names = _names(request.recipe)
-        reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
+        reporter.report(Started(request.photo, str(path), names, size, each))
         run = dreamer.steps(picture, request.recipe, keep_octaves=request.keep_octaves)
     except KeyboardInterrupt:
         interrupts.ignore()
         return Outcome(None, path, stopped=True, fetching=fetching)
-    return _steps(run, request, path, reporter, interrupts)
+    reported = frozenset((*picture.notices, *notices))
+    return _steps(run, request, path, reporter, interrupts, reported)
 
 
 def _steps(
@@ -358,6 +373,7 @@ def _steps(
     path: Path,
     reporter: Reporter,
     interrupts: Interrupts,
+    reported: frozenset[str],
 ) -> Outcome:
     """Makes the steps; a signal ends them, and the last one's dream is the result."""
     count = 0
@@ -374,12 +390,16 @@ def _steps(
         # Signals after the first are ignored: what follows must come to its end.
         interrupts.ignore()
         return Outcome(run.dream if count else None, path, stopped=True)
-    return Outcome(run.dream, path)
+    dream = run.dream
+    for notice in dream.record.notices:  # why octaves have ended early
+        if notice not in reported:
+            reporter.report(Notice(notice))
+    return Outcome(dream, path)
 
 
 def _names(recipe: Recipe) -> str:
     """Returns the names of a recipe's networks."""
-    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.networks))
+    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.every_network))
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

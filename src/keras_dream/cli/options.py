@@ -69,6 +69,7 @@ _TEXT = Parameter(
     show_choices=False,
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
+_REPEATED = ("regions", "per_octave")  # values of their own, read by the recipe
 _ALIASES = {"regions": "--region"}
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -92,6 +93,11 @@ def _flag(name: str, field: FieldInfo) -> Any:
         parameters.append(Parameter(show=False))
     elif kind == tuple[str, ...]:
         parameters.append(_TEXTS)
+    elif name in _REPEATED:
+        parameters += [
+            _TEXTS,
+            Parameter(converter=_as_texts, accepts_keys=False, n_tokens=1),
+        ]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
     if name in _ALIASES:

@@ -1,10 +1,11 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
+import functools
 import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,26 +19,31 @@ from keras_dream.engine import loop
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
-from keras_dream.engine.regions import step_weights
+from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
     PictureError,
     SettingError,
     nearest,
+    short_repr,
 )
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
-from keras_dream.parts.transforms import View
+from keras_dream.parts.part import Part
+from keras_dream.parts.starts import Photo as PhotoStart, Start
+from keras_dream.parts.transforms import View, view_size
 from keras_dream.pictures.picture import (
     Picture,
     as_picture,
     check_image,
 )
 from keras_dream.pictures.seams import seamless
+from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
+from keras_dream.recipe.objective_text import channels_text
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -46,6 +52,7 @@ from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
+from keras_dream.zoo.catalogue import ZOO
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
 
 if TYPE_CHECKING:
@@ -221,24 +228,26 @@ class Dreamer:
             NetworkError, ObjectiveError: As for `gradient`.
         """
         recipe = self.complete(recipe)
-        graphs = self._ensemble.graphs(recipe)
         complete = recipe.small_octaves == "skip"
         every = loop.octaves_of(size, recipe)
-        misfits = [_misfit(graphs, octave.size, complete) for octave in every]
+        graphs = [self._ensemble.graphs(recipe.at(o.number)) for o in every]
+        seen = [view_size(recipe.transforms, octave.size) for octave in every]
+        misfits = [_misfit(g, s, complete) for g, s in zip(graphs, seen, strict=True)]
         kept = tuple(o for o, m in zip(every, misfits, strict=True) if m is None)
         if not kept:
-            raise self._refusal(graphs, size, recipe, misfits[-1])
+            raise self._refusal(graphs[-1], seen[-1], recipe, misfits[-1])
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
-        skipped = [
-            f"Octave {octave.number} of {len(every)} is skipped: at "
-            f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}"
-            f"{_needed(graphs, misfit, complete)}."
-            for octave, misfit in zip(every, misfits, strict=True)
-            if misfit is not None
+        unused = [
+            f"per_octave is not used for octaves {override.octaves}: there are "
+            f"{len(every)}."
+            for override in recipe.per_octave
+            if override.first > len(every)
         ]
-        notices = [*loading, *skipped]
+        notices = [*loading, *_skipped(graphs, every, misfits, complete), *unused]
+        if not any(recipe.at(octave.number).steps for octave in kept):
+            notices.append("No step is made, because `steps` is 0.")
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
             notices.append(
                 f"The loss {recipe.loss.text} is not used: the objective has class "
@@ -271,6 +280,7 @@ class Dreamer:
             received=f"{size[1]} × {size[0]} pixels{reason}",
             hint=hint
             + (", a smaller border" if recipe.border else "")
+            + (", a larger crop" if recipe.transforms else "")
             + f" or an earlier layer, see `dream layers {self.networks[0]}`",
         )
 
@@ -279,99 +289,149 @@ class Dreamer:
         photo: "Photo",
         recipe: Recipe | str = "default",
         *,
-        start: np.ndarray | None = None,
+        start: "np.ndarray | Dream | Start | str | None" = None,
         keep_octaves: bool = False,
+        **settings: Any,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
 
         Args:
             photo: A path, a PIL image, a numpy array (h, w), (h, w, 3) or (h, w, 4) of
-                uint8 or of floats in [0, 1], or a `Picture`; it is read at this call.
+                uint8 or of floats in [0, 1], a `Picture`, or a source without a photo
+                such as "noise:640x480"; it is read at this call.
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
-            start: The image that the dream starts from in the photo's place, such as
-                another dream, float32 (h, w, 3) of the photo's size. The record names
-                the photo, and `replay` cannot make such a dream again.
+            start: What the dream starts from in the photo's place: the recipe's setting
+                of this name, such as "noise"; or another dream or an image, float32
+                (h, w, 3) of the photo's size. The record names the photo, and `replay`
+                cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
+            **settings: Settings of the recipe, put over it.
 
         Returns:
             An iterator of steps, each a whole result; its `dream` is the dream so far,
             and after the last step the finished one.
 
         Raises:
-            PictureError: If the photo cannot be read or is too small.
+            PictureError: If the photo cannot be read, is too small or wholly
+                transparent.
             InputError: If `start` has another shape than the photo.
+            SettingError: If a setting is unknown or impossible.
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
         """
-        source = as_picture(photo)
-        if isinstance(photo, str | os.PathLike):
-            self.files.look_in(Path(photo).parent)
-        recipe = self.complete(as_recipe(recipe))
-        picture = at_size(source, recipe)
-        image = seamless(picture.pixels, recipe.wrap) if start is None else start
-        check_image(image)
-        if image.shape != picture.pixels.shape:
-            raise InputError(
-                "The image that a dream starts from must have the photo's size",
-                received=f"{image.shape} for {picture.pixels.shape}",
-                hint="resize it",
-            )
-        size = (image.shape[0], image.shape[1])
-        recipe = recipe.for_size(size)
-        octaves, notices = self.octaves(size, recipe)
-        notices = (*source.notices, *notices)
-        strongest = self._ensemble.strongest(recipe, image)
-        start_sha256 = "" if start is None else Picture(start).sha256
-
-        def result(
-            image: np.ndarray,
-            losses: Mapping[str, Sequence[float]],
-            complete: bool,
-            octaves: Mapping[int, np.ndarray] | None = None,
-        ) -> Dream:
-            record = self._record(source, recipe, losses, notices, complete)
-            record = replace(record, strongest=strongest, start_sha256=start_sha256)
-            unfinished = Unfinished(image, octaves)
-            finished = finish(
-                unfinished,
-                recipe,
-                photo=source,
-                original=picture,
-                files=self.files,
-            )
-            kept = unfinished if keep_octaves else None
-            return Dream(
-                finished.pixels,
-                finished.alpha,
-                recipe,
-                record,
-                exif=source.exif,
-                unfinished=kept,
-            )
-
+        if isinstance(start, str | Part):
+            settings["start"], start = start, None
+        task = self._task(photo, self._completed(recipe, settings), start)
+        recipe, places = task.recipe, task.places
+        strongest = self._ensemble.strongest(recipe, task.image, places=places)
+        task = replace(task, strongest=strongest)
         return loop.run(
-            image,
-            octaves,
+            task.image,
+            task.octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda octave: self._ensemble.gradient(
+                recipe.at(octave.number), strongest, places=places
+            ),
             backend=self._backend,
-            result=result,
+            result=functools.partial(self._finished, task, keep_octaves),
+            original=task.original,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
-            weights=step_weights(recipe, self._backend),
+            weights=step_weights(recipe, places, self._backend),
         )
 
+    def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
+        """Returns the masks of a complete recipe as maps of a size."""
+        return places_of(recipe, photo, size, files=self.files)
+
     def dream(
-        self,
-        photo: "Photo",
-        recipe: Recipe | str = "default",
-        *,
-        start: np.ndarray | None = None,
-        keep_octaves: bool = False,
+        self, photo: "Photo", recipe: Recipe | str = "default", **options: Any
     ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        run = self.steps(photo, recipe, start=start, keep_octaves=keep_octaves)
-        return run.finish()
+        return self.steps(photo, recipe, **options).finish()
+
+    def _completed(self, recipe: Recipe | str, settings: Mapping[str, Any]) -> Recipe:
+        """Returns a recipe, a preset or either with other settings, filled in."""
+        check_settings(settings)
+        recipe, name = as_recipe(recipe).but(**settings), recipe
+        if isinstance(name, str):
+            check_preset(name, recipe.but(network=self.network))
+        return self.complete(recipe)
+
+    def _task(
+        self, photo: "Photo", recipe: Recipe, start: np.ndarray | Dream | None
+    ) -> "_Task":
+        """Reads and checks all that a dream needs before its first step."""
+        source = photo_read = self._source(photo, recipe)
+        if recipe.wrap != "none":
+            source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
+        picture = at_size(source, recipe)
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        recipe = recipe.for_size(size)
+        image = _started(picture.pixels, recipe, start)
+        octaves, notices = self.octaves(size, recipe)
+        return _Task(
+            read=photo_read,
+            source=source,
+            picture=picture,
+            image=image,
+            recipe=recipe,
+            octaves=octaves,
+            places=self._places(recipe, source, size),
+            notices=(*source.notices, *notices),
+            start_sha256="" if start is None else Picture(image).sha256,
+        )
+
+    def _finished(
+        self,
+        task: "_Task",
+        keep_octaves: bool,
+        image: np.ndarray,
+        losses: Mapping[str, Sequence[float]],
+        complete: bool,
+        octaves: Mapping[int, np.ndarray] | None = None,
+        ended: Sequence[str] = (),
+    ) -> Dream:
+        """Returns the dream of a task as its last step left it."""
+        recipe, notices = task.recipe, (*task.notices, *ended)
+        record = replace(
+            self._record(task.read, recipe, losses, notices, complete),
+            strongest=task.strongest,
+            start_sha256=task.start_sha256,
+        )
+        unfinished = Unfinished(image, octaves)
+        finished = finish(
+            unfinished,
+            recipe,
+            photo=task.source,
+            original=task.picture,
+            files=self.files,
+        )
+        return Dream(
+            finished.pixels,
+            finished.alpha,
+            recipe,
+            record,
+            exif=task.source.exif,
+            unfinished=unfinished if keep_octaves else None,
+        )
+
+    def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
+        """Returns the photo, or the picture of a source without one."""
+        if isinstance(photo, str) and is_source(photo):
+            return paint(photo, seed=recipe.seed)
+        picture = as_picture(photo)
+        if isinstance(photo, str | os.PathLike):
+            self.files.look_in(Path(photo).parent)
+        if picture.alpha is not None and not picture.alpha.any():
+            raise PictureError(
+                "A picture must be opaque somewhere, for a dream is as transparent",
+                received=f"{short_repr(picture.name)}, which is wholly transparent"
+                if picture.name
+                else "a wholly transparent one",
+                hint="take out its alpha channel first",
+            )
+        return picture
 
     def variations(
         self,
@@ -422,10 +482,14 @@ class Dreamer:
         where untold.
         """
         octaves, _ = self.octaves(size, recipe)
-        graphs = self._ensemble.graphs(self.complete(recipe))
-        size = octaves[-1].size
-        needed = sum(graph.graph.activation_bytes(*size) for graph in graphs)
-        return needed, self._backend.memory().get("total")
+        recipe = self.complete(recipe)
+
+        def needed(octave: Octave) -> int:
+            graphs = self._ensemble.graphs(recipe.at(octave.number))
+            seen = view_size(recipe.transforms, octave.size)
+            return sum(graph.graph.activation_bytes(*seen) for graph in graphs)
+
+        return max(map(needed, octaves)), self._backend.memory().get("total")
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
         """Returns the record of a dream of a picture as it is before the first step.
@@ -460,8 +524,9 @@ class Dreamer:
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
             raise self._refusal(graphs, size, recipe, misfit)
-        strongest = self._ensemble.strongest(recipe, image)
-        gradient = self._ensemble.gradient(recipe, strongest)
+        places = self._places(recipe, Picture(image), size)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
+        gradient = self._ensemble.gradient(recipe, strongest, places=places)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
@@ -529,6 +594,29 @@ class Dreamer:
         )
 
 
+def _skipped(
+    graphs: Sequence[Sequence[ObjectiveGraph]],
+    octaves: Sequence[Octave],
+    misfits: Sequence[Misfit | None],
+    complete: bool,
+) -> tuple[str, ...]:
+    """Returns one notice on all octaves that are skipped, or none."""
+    every = zip(octaves, graphs, misfits, strict=True)
+    skipped = [(o, g, m) for o, g, m in every if m is not None]
+    if not skipped:
+        return ()
+    octave, used, misfit = skipped[-1]
+    numbers = channels_text(tuple(skipped.number for skipped, *_ in skipped))
+    which = "Octave" if len(skipped) == 1 else "Octaves"
+    what = "is" if len(skipped) == 1 else "are"
+    height, width = octave.size
+    text = (
+        f"{which} {numbers} of {len(octaves)} {what} skipped: at {width} × {height} "
+        f"pixels {misfit.text}{_needed(used, misfit, complete)}."
+    )
+    return (text,)
+
+
 def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) -> str:
     """Returns the size that layers need which have nothing left, as a clause."""
     if not misfit.vanishes:
@@ -547,6 +635,102 @@ def _smallest_size(
 
 def _has_layers(objective: NetworkObjective) -> bool:
     return any(isinstance(term.target, Layer) for term in objective.terms)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is known of a dream before its first step.
+
+    Attributes:
+        read: The photo as it was read.
+        source: The photo, made seamless where the recipe wraps.
+        picture: That at the size at which it is dreamed.
+        image: The image that the first step changes, which may be the picture's.
+        recipe: The recipe, filled in.
+        octaves: The octaves that run.
+        places: The recipe's masks.
+        notices: What a person should know.
+        start_sha256: Of the image, where it was given in the photo's place; else "".
+        strongest: As in `Record`.
+    """
+
+    read: Picture
+    source: Picture
+    picture: Picture
+    image: np.ndarray
+    recipe: Recipe
+    octaves: tuple[Octave, ...]
+    places: Places
+    notices: tuple[str, ...]
+    start_sha256: str
+    strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+
+    @property
+    def original(self) -> np.ndarray | None:
+        """The photo's pixels, None where the dream starts from them."""
+        photo = self.picture.pixels
+        return None if self.image is photo else photo
+
+
+def _started(
+    photo: np.ndarray, recipe: Recipe, start: np.ndarray | Dream | None
+) -> np.ndarray:
+    """Returns the image that the first step changes, which may be the photo itself."""
+    if start is None:
+        if isinstance(recipe.start, PhotoStart):
+            return photo
+        size = (photo.shape[0], photo.shape[1])
+        return seamless(recipe.start.paint(size, recipe.seed), recipe.wrap)
+    image = start.image if isinstance(start, Dream) else start
+    check_image(image)
+    if image.shape != photo.shape:
+        raise InputError(
+            "The image that a dream starts from must have the photo's size",
+            received=f"{image.shape} for {photo.shape}",
+            hint="resize it",
+        )
+    return image
+
+
+def check_settings(settings: Mapping[str, Any], *, more: Sequence[str] = ()) -> None:
+    """Refuses a keyword that is no setting of a recipe.
+
+    Args:
+        settings: Keywords and values.
+        more: Further keywords that could be meant, for the hint.
+    """
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, "layers", *more]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
+        )
+
+
+def check_preset(name: str, recipe: Recipe) -> None:
+    """Refuses a preset whose objective names layers of another network.
+
+    Args:
+        name: The preset's name.
+        recipe: It, with other settings over it. What a network of one's own has is not
+            known here.
+
+    Raises:
+        SettingError: If it is.
+    """
+    base = preset(name)
+    if base.objective is None or recipe.objective != base.objective:
+        return
+    if recipe.network != base.network and recipe.network in ZOO:
+        raise SettingError(
+            f"The preset {name} must be dreamed with {base.network}, of which it names "
+            "layers or classes",
+            received=recipe.network,
+            hint=f"leave the network out, or add an objective: `dream layers "
+            f"{recipe.network}` shows its layers",
+        )
 
 
 def as_recipe(recipe: Recipe | str) -> Recipe:
@@ -588,16 +772,12 @@ def dream(
     if isinstance(network, str) and not user_models.is_file(network):
         settings["network"], network = network, None
     run = pop_keys(settings, RunSettings.model_fields)
-    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
-    if unknown:
-        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
-        raise SettingError(
-            "A setting must be one that exists",
-            received=repr(unknown[0]),
-            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
-        )
+    check_settings(settings, more=[*RunSettings.model_fields, "weights"])
+    chosen = as_recipe(recipe).but(**settings)
+    if isinstance(recipe, str):
+        check_preset(recipe, chosen)
     dreamer = Dreamer.of(
-        chosen := as_recipe(recipe).but(**settings),
+        chosen,
         network,
         weights=weights,
         preprocessing=preprocessing,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from keras_dream.engine.regions import composite, map_of
 from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
@@ -77,6 +78,10 @@ def finish(
         image = photo.pixels + change
         original = photo
     image = _colored(original.pixels, image, recipe, files)
+    if recipe.mask is not None:
+        size = (image.shape[0], image.shape[1])
+        mask = map_of(recipe.mask, photo, size, files=files)
+        image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
 
 

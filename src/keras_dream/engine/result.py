@@ -120,6 +120,15 @@ class Dream:
     exif: bytes = b""
     unfinished: Unfinished | None = None
 
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        objective = self.recipe.objective or "its own objective"
+        return (
+            f"<Dream of {self.record.source or 'an array'}: {width} × {height} pixels, "
+            f"{self.recipe.network}: {objective}, {self.record.steps} steps"
+            f"{'' if self.record.complete else ' so far'}>"
+        )
+
     def save(
         self,
         path: str | os.PathLike[str],

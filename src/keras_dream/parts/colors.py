@@ -30,7 +30,9 @@ class Chroma(Part):
     """Colours made more vivid or paler, evenly to the eye.
 
     The opponent colours of OKLab are multiplied (B. Ottosson, "A perceptual color space
-    for image processing", 2020).
+    for image processing", 2020): pale ones by the gain, vivid ones by less, so that few
+    reach the limits of sRGB. Where t is how far a colour is on its way from grey to
+    those limits, it comes to 1 - (1 - t)^gain.
     """
 
     name: Literal["chroma"] = "chroma"
@@ -42,10 +44,16 @@ class Chroma(Part):
         self, original: "Image", dream: "Image", *, picture: "PictureOf"
     ) -> "Image":
         """Returns the treated dream."""
+        import numpy as np
+
         from keras_dream.parts import colorspaces as spaces
 
         lab = spaces.to_oklab(dream)
-        lab[..., 1:] *= self.gain
+        gain = np.float32(self.gain)
+        if gain > 1:
+            way = np.maximum(spaces.saturation(dream), np.float32(1e-3))
+            gain = ((1 - (1 - way) ** gain) / way)[..., None]
+        lab[..., 1:] *= gain
         return spaces.from_oklab(lab)
 
 
@@ -85,7 +93,7 @@ class Defringe(Part):
     """
 
     name: Literal["defringe"] = "defringe"
-    radius: _Radius = Field(default=4.0, description="how far colours run, in pixels")
+    radius: _Radius = Field(default=2.0, description="how far colours run, in pixels")
 
     def __call__(
         self, original: "Image", dream: "Image", *, picture: "PictureOf"

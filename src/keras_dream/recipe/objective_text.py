@@ -50,11 +50,13 @@ class Reader:
     Attributes:
         text: As above.
         place: Of the next character to be read.
+        form: What is being read, as it should look, for messages; "" for an objective.
     """
 
     def __init__(self, text: str):
         self.text = text
         self.place = self._after_spaces(0)
+        self.form = ""
 
     def take(self, pattern: re.Pattern[str]) -> str:
         """Returns and passes what matches here, or returns "" and stays."""
@@ -91,7 +93,9 @@ class Reader:
         return ObjectiveError(
             f"An objective must have {must} at character {self.place + 1}",
             received=f"{rest} in {short_repr(self.text)}",
-            hint="write it like '0.2*mixed2 + 3*mixed3:11,40-47', 'class:eye' or "
+            hint=f"write it like '{self.form}'"
+            if self.form
+            else "write it like '0.2*mixed2 + 3*mixed3:11,40-47', 'class:eye' or "
             "'mixed4; 0.5*squeezenet: fire6'",
         )
 

@@ -336,7 +336,8 @@ class Custom:
 
     Attributes:
         name: The function's name.
-        sha256: Of its source; empty where Python does not know it.
+        sha256: Of its source, or of its bytecode where Python does not know the source;
+            empty for what is not written in Python.
         layers: The layers whose feature maps it takes, as a network's graph knows them.
         function: Takes a feature map for each layer, `(1, height, width, channels)`
             of Keras' backend, and returns a scalar; None in an objective that was read
@@ -420,8 +421,10 @@ def _with_arguments(reader: Reader, name: str, place: int) -> Target:
         reader.place = place
         forms = ", ".join(kind.form for kind in TARGETS.values())
         raise reader.error(f"a layer, or one of {forms},")
+    reader.form = TARGETS[name].form
     target = TARGETS[name].read(reader)
     reader.required(CLOSE, "a closing bracket")
+    reader.form = ""
     return target
 
 

@@ -10,6 +10,7 @@ added to. It is the same value as that of the text, and `str` gives the text.
 
 import hashlib
 import inspect
+import marshal
 import os
 import textwrap
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from keras_dream.recipe.targets import (
     Neuron,
     Penalty,
     Target,
+    check_name,
 )
 
 Path = str | os.PathLike[str] | FileRef
@@ -171,22 +173,30 @@ def _objective(target: Target) -> Objective:
 
 
 def _custom(function: Callable[..., Any], layers: tuple[str, ...]) -> Objective:
+    for layer in layers:
+        check_name("A layer of an objective of your own", layer)
     name = getattr(function, "__name__", type(function).__name__)
     try:
         inspect.signature(function).bind(*(layers or ("image",)))
-    except TypeError:
+    except (TypeError, ValueError):  # not written in Python: it has no signature
         raise ObjectiveError(
             "An objective of your own must take an argument for each layer, or the "
             "image where there is none",
             received=f"{name} for {len(layers)} layers",
             hint="write @kd.objective('mixed4') above def mine(mixed4)",
         ) from None
+    return _objective(Custom(name, _sha256(function), layers, function))
+
+
+def _sha256(function: Callable[..., Any]) -> str:
+    """Returns the sha256 of a function's source; "" if there is none."""
     try:
-        source = textwrap.dedent(inspect.getsource(function))
-        sha256 = hashlib.sha256(source.encode()).hexdigest()
-    except (OSError, TypeError):  # typed into a console, or not written in Python
-        sha256 = ""
-    return _objective(Custom(name, sha256, layers, function))
+        source = textwrap.dedent(inspect.getsource(function)).encode()
+    except (OSError, TypeError):
+        # Typed into a console: its bytecode tells it from others of its name.
+        code = getattr(function, "__code__", None)
+        source = b"" if code is None else marshal.dumps(code)
+    return hashlib.sha256(source).hexdigest() if source else ""
 
 
 tv = _objective(Penalty("tv"))

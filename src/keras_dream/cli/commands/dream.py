@@ -144,7 +144,8 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input
+        photos: pictures, and folders of them; - reads one from standard input; without
+            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
         preset: the recipe to start from, see `dream presets`
@@ -158,7 +159,7 @@ def dream(
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
     over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
-    _check_preset(preset, recipe, over)
+    _check_preset(preset, recipe, over, own_network=over.network in models)
     out = STANDARD if files.out is None and names == [STANDARD] else files.out
     folder = folder_of(out, several=several)
     request = Request(
@@ -197,12 +198,14 @@ def _variations(
     request: Request, photos: list[str], count: int, files: FileFlags
 ) -> int:
     """Dreams a sheet of seeds in the request's place."""
+    from keras_dream.pictures.sources import is_source
     from keras_dream.sheets.choices import SIDE, seeds
 
-    if len(photos) > 1 or STANDARD in (*photos, request.out):
+    unfit = STANDARD in (*photos, request.out) or is_source(request.photo)
+    if len(photos) > 1 or unfit:
         raise InputError(
             "Variations must be those of one photo in a file, on a sheet in another",
-            received="several photos" if len(photos) > 1 else "-",
+            received="several photos" if len(photos) > 1 else "none in a file",
             hint="name one photo",
         )
     choices = Choices(
@@ -214,6 +217,7 @@ def _variations(
         loaded={
             "networks": request.networks,
             "run": request.run,
+            "files": request.files,
             "before_download": request.before_download,
         },
     )
@@ -266,10 +270,22 @@ def _run(request: Request, photos: list[str], flags: FileFlags) -> int:
         return run_dream(replace(request, photo=str(photo)), reporter()).exit_code
 
 
-def _check_preset(preset: str, recipe: str | None, over: Recipe) -> None:
-    """Refuses a preset of which a recipe file leaves nothing."""
+def _check_preset(
+    preset: str, recipe: str | None, over: Recipe, *, own_network: bool
+) -> None:
+    """Refuses a preset for another network, or of which a recipe file leaves nothing.
+
+    Args:
+        preset: Its name.
+        recipe: A recipe file, or None.
+        over: The settings over the preset.
+        own_network: Whether the network is a file of the user's.
+    """
+    from keras_dream.dreamer.dreamer import check_preset
     from keras_dream.recipe.presets import preset as preset_of
 
+    if not own_network:
+        check_preset(preset, over.over(preset_of(preset)))
     if recipe is None or preset == "default":
         return
     if over.over(preset_of(preset)) == over.over(preset_of("default")):
