@@ -1,8 +1,8 @@
 """Makes the pictures of docs/directing.md on objectives: `python docs/objectives.py`.
 
-The photographs are those of scikit-image: the cat `chelsea`, `brick` and `gravel` (CC0),
-and the Hubble deep field of NASA (public domain). The variations are dreamed with
-SqueezeNet, whose weights are downloaded.
+The photographs are those of scikit-image: the cat `chelsea`, `brick` and `gravel`
+(CC0), and the Hubble deep field of NASA (public domain). The variations are dreamed
+with SqueezeNet, whose weights are downloaded.
 """
 
 import sys
