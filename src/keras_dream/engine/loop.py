@@ -260,7 +260,7 @@ class _Ascent:
         """
         recipe, optimizer = self._recipe.at(octave.number), self._recipe.optimizer
         gradient_of, weights = self._gradient_of(octave), self._weights(octave.size)
-        surface = recipe.canvas.on(self._backend, octave.size)
+        surface = recipe.canvas.on(self._backend, octave.size, recipe.wrap)
         to_parameters = pull_back(surface, self._backend)
         watchers = self._watchers(octave, original)
         parameters, state = surface.parameters(image), optimizer.start()
