@@ -103,17 +103,18 @@ def _texts_of(overrides: Sequence[Override]) -> list[str]:
     return [override.text for override in overrides]
 
 
-def _read_strengths(value: Any) -> Any:
+def _read_strengths(value: Any) -> tuple[float, ...]:
     """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
-    none = value in (None, (), []) or (isinstance(value, str) and value.strip() == "")
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]  # as a flag gives text
-    if isinstance(value, str):
-        value = value.split(",")
-    elif isinstance(value, int | float):
-        value = (value,)
+    values: Any = value
+    if isinstance(value, list | tuple) and len(cast("Sequence[Any]", value)) == 1:
+        values = cast("Sequence[Any]", value)[0]  # as a flag gives text
+    if isinstance(values, str):
+        text = values.strip()
+        values = [] if text in ("", "none") else text.split(",")
+    elif isinstance(values, int | float):
+        values = [values]
     try:
-        numbers = () if none else tuple(float(part) + 0.0 for part in value)
+        numbers = tuple(float(part) + 0.0 for part in values or ())
     except (TypeError, ValueError):
         numbers = (math.nan,)
     if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
@@ -122,7 +123,7 @@ def _read_strengths(value: Any) -> Any:
         raise SettingError(
             f"`octave_strengths` must be a number from -{MOST_STRENGTH} to "
             f"{MOST_STRENGTH} for each octave, with commas between",
-            received=short_repr(value),
+            received=short_repr(cast("object", value)),
             hint="try '1, 0.5, 0'",
         )
     return numbers
