@@ -8,6 +8,7 @@ import keras_dream as kd
 from keras_dream.errors import SettingError
 from keras_dream.geometry import cosines_of_latitude
 from keras_dream.parts.canvases import CANVASES
+from keras_dream.parts.filters import FILTERS
 from keras_dream.parts.part import name_of
 from keras_dream.pictures.seams import FITTING_ROUGHNESS, roughness, seamless
 
@@ -52,6 +53,15 @@ def test_a_shifted_start_makes_the_shifted_dream(wrap, canvas, dreamer):
     dream = dreamer.dream(image, plain).image
     shifted = dreamer.dream(np.roll(image, shift, (0, 1)), plain).image
     assert off(shifted, np.roll(dream, shift, (0, 1))) > 0.03
+
+
+@pytest.mark.parametrize("kind", FILTERS, ids=name_of)
+def test_filters_of_the_gradient_wrap(kind, dreamer):
+    recipe = DREAM.but(wrap="both", steps=2, octaves=1, filters=name_of(kind))
+    image = seamless(picture(64, 64), "both")
+    dream = dreamer.dream(image, recipe).image
+    shifted = dreamer.dream(np.roll(image, 32, (0, 1)), recipe).image
+    assert off(shifted, np.roll(dream, 32, (0, 1))) < 1e-3
 
 
 def test_a_panorama_steps_by_the_cosine_of_its_latitude(dreamer):

@@ -40,7 +40,7 @@ MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
 FINISHING = (
-    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend",
+    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend", "blend_mask",
 )  # fmt: skip
 """The settings that a dream is finished by, after its last step."""
 
@@ -325,6 +325,11 @@ class Recipe(Settings):
         ge=0,
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
+    )
+    blend_mask: Mask | None = Field(
+        default=None,
+        description="a share at each place, times `blend`: written as `mask` is, but "
+        "only mixed by, so that `dream mix` can change it",
     )
     per_octave: Annotated[
         tuple[Override, ...],
