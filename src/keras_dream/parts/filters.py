@@ -125,7 +125,9 @@ class Clip(Part):
 
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the limited gradient."""
-        mean = Normalizer("mean_abs", 0.0, backend).divisor(gradient, place.weights)
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(
+            gradient, weights=place.weights
+        )
         return backend.clip(gradient, -self.limit * mean, self.limit * mean)
 
 
