@@ -22,7 +22,7 @@ from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
-from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Flip
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -432,6 +432,18 @@ class Recipe(Settings):
                 "A dream whose edges belong together must have no transforms but flip",
                 received=f"wrap={self.wrap} with {', '.join(cut)}",
                 hint="leave them out",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_places(self) -> "Recipe":
+        windows = [t.text for t in self.transforms if isinstance(t, Crop)]
+        if windows and (self.mask or self.regions):
+            # A window at a mask's corner would step as hard as the whole mask.
+            raise SettingError(
+                "A dream with a mask or regions must be seen whole in every step",
+                received=", ".join(windows),
+                hint="leave crop out of the transforms, or use blend_mask for the mask",
             )
         return self
 
