@@ -11,11 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
     from keras_dream.explanations.explain import Explanation, explain
+    from keras_dream.mixing import Mixer, mix
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
     from keras_dream.zoo.network import Network
 
 __all__ = [
+    "Citations",
     "Dream",
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Mixer",
     "Network",
     "Objective",
     "Recipe",
@@ -55,6 +59,7 @@ __all__ = [
     "blur",
     "caricature",
     "channel",
+    "cite",
     "class_",
     "direction",
     "dream",
@@ -64,6 +69,7 @@ __all__ = [
     "l1",
     "l2",
     "layer",
+    "mix",
     "neuron",
     "objective",
     "parse",
@@ -72,10 +78,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explain",
+    "Mixer": "mixing",
     "Network": "zoo.network",
     "Objective": "recipe.objectives",
     "Recipe": "recipe.recipe",
@@ -85,6 +93,7 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",
+    "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",
     "grid": "sheets.grid",
@@ -99,6 +108,7 @@ _HOMES = {
     "l1": "recipe.terms",
     "l2": "recipe.terms",
     "layer": "recipe.terms",
+    "mix": "mixing",
     "neuron": "recipe.terms",
     "objective": "recipe.terms",
     "tv": "recipe.terms",

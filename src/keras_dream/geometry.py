@@ -123,6 +123,23 @@ def jitter_offsets(
     return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
 
 
+def drawn(count: int, *, of: int, seed: int, number: int) -> tuple[int, ...]:
+    """Returns which of several things a dream takes by chance, in ascending order.
+
+    Args:
+        count: How many it takes.
+        of: How many there are.
+        seed: The recipe's seed, 0 or more.
+        number: Of the choice, among all of a dream, from 0.
+
+    Returns:
+        Different numbers from 0 to `of` - 1.
+    """
+    # Behind the numbers of all octaves, whose jitter begins with [seed, octave].
+    generator = np.random.Generator(np.random.PCG64([seed, 1_000_000 + number]))
+    return tuple(sorted(generator.permutation(of)[:count].tolist()))
+
+
 def random_phases(size: Size) -> NDArray[np.complex128]:
     """Returns the spectrum of white noise, always the same: random phases.
 
@@ -194,19 +211,19 @@ def cosines_of_latitude(height: int) -> NDArray[np.float32]:
 
 
 def resample(
-    image: NDArray[np.float32], size: Size, *, method: Resampling = "lanczos3"
+    image: NDArray[np.float32], size: Size, *, wrap: Wrap = "none"
 ) -> NDArray[np.float32]:
-    """Returns an image at another size, computed on the host.
+    """Returns an image at another size, by Lanczos3, computed on the host.
 
     Args:
         image: float32 (height, width, channels).
         size: (height, width) in pixels.
-        method: As for `taps`.
+        wrap: Which edges belong together.
     """
-    for axis in (0, 1):
+    for axis, wraps in ((0, wrap == "both"), (1, wrap != "none")):
         if image.shape[axis] == size[axis]:
             continue
-        cells, weights = taps(image.shape[axis], size[axis], method)
+        cells, weights = taps(image.shape[axis], size[axis], "lanczos3", wrap=wraps)
         shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
         total = np.zeros((), np.float32)
         for tap in range(cells.shape[1]):

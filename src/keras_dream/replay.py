@@ -20,6 +20,7 @@ from keras_dream.files import CELLS, check_file, read_bounded
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
 from keras_dream.pictures.picture import Picture, as_picture, read_picture
+from keras_dream.pictures.sources import is_source
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo import user_models
@@ -110,8 +111,8 @@ def _folders(saved: Saved) -> list[Path]:
     return [folder, folder / ".."] if is_cell else [folder]
 
 
-def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path:
-    """Returns the photo that a dream was made of.
+def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | str:
+    """Returns the photo that a dream was made of, or the source without one.
 
     Args:
         saved: The dream.
@@ -121,6 +122,8 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path:
         PictureError: If there is none, or its pixels are not the recorded ones.
     """
     name = saved.record.source
+    if photo is None and is_source(name):
+        return name
     if photo is not None:
         path = check_file(photo, "A source", error=PictureError)
     else:
@@ -204,7 +207,7 @@ def is_equal(dream: Dream, saved: Saved) -> bool:
     must be the same.
     """
     suffix = saved.path.suffix.lower()
-    data = dream.encode(suffix=suffix)
+    data = dream.encode(suffix=suffix, strip=saved.record.stripped)
     if suffix == ".png":
         return data == saved.path.read_bytes()
     return _decoded(data).sha256 == read_picture(saved.path).sha256
@@ -268,6 +271,8 @@ def _differences(before: Record, now: Record) -> Iterator[str]:
     if before.source != now.source:
         # The name is in the record, and so in the file.
         yield f"a source called {now.source} instead of {before.source}"
+    elif before.source_sha256 != now.source_sha256:
+        yield f"{now.source} with other pixels"
     for name, old, new in _changes(before.versions, now.versions):
         yield f"{name} {new or 'absent'} instead of {old or 'absent'}"
     if before.processor != now.processor:

@@ -98,22 +98,25 @@ def test_baselines_are_measured_once(backend: Backend, monkeypatch):
 def test_strongest_means_the_channels_of_the_picture(backend: Backend):
     measurer = Responses(template_network(), backend)
     objective = parse("look:strongest(1) - 2*pool:strongest(2) + dull").networks[0]
-    found = measurer.strongest(planted(1, (36, 53)), objective)
+    found = measurer.strongest(planted(1, (36, 53)), objective, seed=0)
     assert found["look:strongest(1)"] == (2,)
     assert found["pool:strongest(2)"][0] == 2
     assert set(found) == {"look:strongest(1)", "pool:strongest(2)"}
-    assert measurer.strongest(planted(1, (36, 53)), parse("look").networks[0]) == {}
+    assert (
+        measurer.strongest(planted(1, (36, 53)), parse("look").networks[0], seed=0)
+        == {}
+    )
 
 
 def test_no_more_channels_than_there_are(backend: Backend):
     measurer = Responses(template_network(), backend)
     image = planted(0, (36, 53))
-    every = measurer.strongest(image, parse("look:strongest(6)").networks[0])
+    every = measurer.strongest(image, parse("look:strongest(6)").networks[0], seed=0)
     assert sorted(every["look:strongest(6)"]) == [0, 1, 2, 3, 4, 5]
     with pytest.raises(ObjectiveError, match=r"at most 6; received look:strongest\(7"):
-        measurer.strongest(image, parse("look:strongest(7)").networks[0])
+        measurer.strongest(image, parse("look:strongest(7)").networks[0], seed=0)
     with pytest.raises(ObjectiveError, match="'look', the nearest name"):
-        measurer.strongest(image, parse("lock:strongest(7)").networks[0])
+        measurer.strongest(image, parse("lock:strongest(7)").networks[0], seed=0)
 
 
 def test_huge_pictures_are_shrunk(backend: Backend, monkeypatch):
@@ -206,6 +209,28 @@ def test_places_of_what_sees_everything():
 
 
 # -- in a dream ---------------------------------------------------------------------
+
+
+def test_a_seed_draws_among_the_strongest(backend):
+    graph, image = template_network(), planted(1, (36, 53))
+    measurer = Responses(graph, backend)
+    ranked = measurer.strongest(image, parse("look:strongest(4)").networks[0], seed=0)
+    first = ranked["look:strongest(4)"]
+    objective = parse("look:strongest(2, of=4) + pool:strongest(2, of=4)").networks[0]
+    draws = [measurer.strongest(image, objective, seed=seed) for seed in range(20)]
+    looks = [draw["look:strongest(2, of=4)"] for draw in draws]
+    # Two different ones of the four, in their order; all pairs come up, by the seed.
+    for pair in looks:
+        assert first.index(pair[0]) < first.index(pair[1])
+    assert len(set(looks)) == 6
+    assert draws[3] == measurer.strongest(image, objective, seed=3)
+    # Each target is a draw of its own.
+    assert any(
+        draw["look:strongest(2, of=4)"] != draw["pool:strongest(2, of=4)"]
+        for draw in draws
+    )
+    with pytest.raises(ObjectiveError, match=r"at most 6; received look:strongest\(2"):
+        measurer.strongest(image, parse("look:strongest(2, of=7)").networks[0], seed=0)
 
 
 def test_a_dream_takes_the_strongest_of_its_photo(motif):

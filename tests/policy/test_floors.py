@@ -17,6 +17,7 @@ FLOORS = {
     "geometry": 0,
     "backend": 1,
     "recipe.synonyms": 1,
+    "pictures.synthetic": 1,
     "recipe.settings": 2,
     "recipe.files": 2,  # parts have files, too
     "parts": 3,
@@ -32,6 +33,8 @@ FLOORS = {
     "explanations": 10,
     "sheets": 10,
     "replay": 10,
+    "mixing": 11,
+    "citations": 11,
     "cli.reporters": 12,
     # How dreams and sheets run from the shell: shared by commands, one file a command.
     "cli.dream_run": 13,

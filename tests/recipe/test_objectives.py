@@ -9,6 +9,7 @@ from keras_dream.errors import ObjectiveError
 from keras_dream.recipe.files import FileRef
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Term, parse
 from keras_dream.recipe.targets import (
+    TARGETS,
     Caricature,
     Class,
     Custom,
@@ -25,8 +26,16 @@ NAMES = st.from_regex(r"[A-Za-z_][\w./]{0,12}", fullmatch=True) | st.text(
 )
 CHANNELS = st.sets(st.integers(0, 999), max_size=6).map(lambda s: tuple(sorted(s)))
 ORDINALS = st.none() | st.integers(0, 999)
-LAYERS = st.builds(Layer, NAMES, ORDINALS, CHANNELS) | st.builds(
-    Layer, NAMES, ORDINALS, strongest=st.integers(1, 9999)
+LAYERS = (
+    st.builds(Layer, NAMES, ORDINALS, CHANNELS)
+    | st.builds(Layer, NAMES, ORDINALS, strongest=st.integers(1, 9999))
+    | st.builds(
+        Layer,
+        NAMES,
+        ORDINALS,
+        strongest=st.integers(1, 99),
+        of=st.integers(99, 99_999),
+    )
 )
 CLASSES = st.builds(Class, NAMES | st.integers(0, 999).map(str))
 HASHES = st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -100,6 +109,11 @@ READ = {
     "'conv-1.a':2": [layer("conv-1.a", 2)],
     "'class':2": [layer("class", 2)],
     "mixed4:strongest(8)": [Term(1.0, Layer("mixed4", strongest=8))],
+    "mixed4:strongest(8, of=24)": [Term(1.0, Layer("mixed4", strongest=8, of=24))],
+    "mixed4:strongest( 8,of =8 ) + b": [
+        Term(1.0, Layer("mixed4", strongest=8, of=8)),
+        layer("b"),
+    ],
     "2*conv2d@7:strongest( 3 )-b": [
         Term(2.0, Layer("conv2d", 7, strongest=3)),
         layer("b", weight=-1.0),
@@ -185,6 +199,11 @@ BROKEN = {
     "mixed4:strongest(8": 18,
     "mixed4:strongest(1.5)": 18,
     "mixed4:strongest(100000)": 18,
+    "mixed4:strongest(8,": 20,
+    "mixed4:strongest(8, 24)": 21,
+    "mixed4:strongest(8, of=)": 24,
+    "mixed4:strongest(8, of=0)": 24,
+    "mixed4:strongest(8, of=7)": 25,
     "mixed4:strongest(8),9": 20,
     "mixed4:9,strongest(8)": 10,
     "mixed4:stronger(8)": 8,
@@ -210,6 +229,16 @@ def test_mistakes_have_a_place(text):
     with pytest.raises(ObjectiveError, match="An objective must have") as error:
         parse(text)
     assert f"at character {BROKEN[text]};" in str(error.value)
+
+
+@pytest.mark.parametrize("kind", TARGETS.values())
+def test_the_form_of_a_kind_is_shown_and_true(kind):
+    assert parse(kind.form).text == kind.form
+    with pytest.raises(ObjectiveError) as error:
+        parse(f"{kind.word}(a, b, c, d, e)")
+    assert f"write it like '{kind.form}'" in str(error.value)
+    with pytest.raises(ObjectiveError, match=r"0\.2\*mixed2"):
+        parse(f"{kind.form} + ")
 
 
 def test_no_text_takes_for_ever():

@@ -16,6 +16,7 @@ SAME = {
     + kd.channel("mixed5", 2)
     - 0.001 * kd.tv,
     "mixed4:strongest(8)": kd.layer("mixed4", strongest=8),
+    "mixed4:strongest(8, of=24)": kd.layer("mixed4", strongest=8, of=24),
     "conv2d@7:1-3": kd.channel("conv2d@7", 3, 1, 2),
     "-class:7 - 2*class:'great white shark'": -kd.class_(7)
     - 2 * kd.class_("great white shark"),
@@ -79,6 +80,8 @@ def test_what_cannot_be():
         lambda: kd.channel("a"),
         lambda: kd.channel("a", -1),
         lambda: kd.layer("a", strongest=0),
+        lambda: kd.layer("a", strongest=8, of=7),
+        lambda: kd.layer("a", of=7),
         lambda: kd.layer(""),
         lambda: kd.neuron("a", -1),
         lambda: kd.neuron("a", 1, x=1.5),
@@ -138,10 +141,18 @@ def test_another_source_has_another_hash():
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_a_function_without_source_has_no_hash():
-    space = {}
-    exec("def typed(a):\n    return a\n", space)
-    assert kd.objective("a")(space["typed"]).text == "custom(typed)"
+def test_functions_without_source_are_told_apart():
+    hashes = []
+    for source in ("a", "a", "2 * a"):
+        space = {}
+        exec(f"def typed(a):\n    return {source}\n", space)
+        hashes.append(kd.objective("a")(space["typed"]).terms[0].target.sha256)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_what_is_not_written_in_python_is_refused():
+    with pytest.raises(ObjectiveError, match="received max for 1 layers"):
+        kd.objective("a")(max)
 
 
 def test_a_function_must_take_its_layers():

@@ -3,12 +3,14 @@
 from cyclopts import App, Group
 
 from keras_dream.cli.commands.atlas import atlas
+from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
 from keras_dream.cli.commands.grid import grid
 from keras_dream.cli.commands.layers import layers
 from keras_dream.cli.commands.looks import looks
+from keras_dream.cli.commands.mix import mix
 from keras_dream.cli.commands.networks import networks
 from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
@@ -28,6 +30,7 @@ _EXAMPLES = """Examples:
   dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
   dream other.jpg --recipe sky-dream.png
   dream replay sky-dream.png
+  dream mix sky-dream.png --blend 0.6 --octave-strengths 1,1,0.5,0
   dream explain sky.jpg --layers "mixed*"
   dream atlas motif -o atlas.html
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
@@ -66,7 +69,9 @@ for _command in (
     grid,
     presets,
     show,
+    cite,
     replay,
+    mix,
     doctor,
 ):
     app.command(_command, usage=None, help_epilogue="")

@@ -58,7 +58,7 @@ class Request:
     """One dream as the user asked for it.
 
     Attributes:
-        photo: The photo's path.
+        photo: The photo's path, or a source without one, such as noise:640x480.
         recipe: What decides the dream.
         run: How it is computed.
         out: The result's path; None for a name beside the photo, "-" for standard
@@ -66,6 +66,8 @@ class Request:
         folder: Where a result without a path goes; None for beside the photo.
         weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
         notes: Whether recipe and record are saved in the result.
+        strip: Whether camera, date and copyright of the photo are left out of it.
+        keep_octaves: Whether what each octave added is saved beside it.
         yes: Whether the user agreed to long work and to replacing a file.
         models: The model files that the recipe's names stand for.
         files: Finds the other files that the recipe names, such as guides.
@@ -83,6 +85,8 @@ class Request:
     folder: Path | None = None
     weights: tuple[str, ...] = ()
     notes: bool = True
+    strip: bool = False
+    keep_octaves: bool = False
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
     files: Files = field(default_factory=Files)
@@ -246,16 +250,31 @@ def run_dream(
 
 def _save(dream: "Dream", request: Request, path: Path) -> Path:
     """Saves a dream; returns its path, which is another if the name was taken."""
-    from keras_dream.files import claim
-
     if request.out == STANDARD:
-        write_picture(dream.encode(notes=request.notes))
+        write_picture(dream.encode(notes=request.notes, strip=request.strip))
         return path
     if request.out is not None and request.yes:
-        return dream.save(path, notes=request.notes)
+        return dream.save(path, notes=request.notes, strip=request.strip)
+    return save_new(dream, path, notes=request.notes, strip=request.strip)
+
+
+def save_new(dream: "Dream", path: Path, *, notes: bool = True, strip: bool) -> Path:
+    """Saves a dream in a file that was not there.
+
+    Args:
+        dream: The dream.
+        path: Its file; if there is one, a number is added to the name.
+        notes: As for `Dream.save`.
+        strip: As for `Dream.save`.
+
+    Returns:
+        The path.
+    """
+    from keras_dream.files import claim
+
     path = claim(path)
     try:
-        return dream.save(path, notes=request.notes)
+        return dream.save(path, notes=notes, strip=strip)
     except BaseException:
         if path.exists() and not path.stat().st_size:
             path.unlink()  # the empty file that held the name
@@ -266,10 +285,15 @@ def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
     from keras_dream.files import check_file, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
+    from keras_dream.pictures.sources import file_stem, is_source, size_of
     from keras_dream.zoo.network import network_of
 
-    photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.networks):
+    if is_source(request.photo):
+        size_of(request.photo)
+        photo = Path(file_stem(request.photo) + ".png")
+    else:
+        photo = check_file(request.photo, "A picture", error=PictureError)
+    for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
         network_of(name, networks=request.networks).check()
     request.files.check(request.recipe)
     if request.out == STANDARD:
@@ -278,7 +302,7 @@ def _checked(request: Request) -> Path:
         beside = photo if request.folder is None else request.folder / photo.name
         return check_output(default_output(beside), SUFFIXES)
     path = check_output(request.out, SUFFIXES)
-    if path.exists() and path.samefile(photo):
+    if path.exists() and photo.exists() and path.samefile(photo):
         raise OutputError(
             "A result must not replace its own photo",
             received=short_repr(str(path)),
@@ -302,6 +326,7 @@ def _dream(
 ) -> Outcome:
     """Loads the network and dreams; a signal before the first step leaves nothing."""
     from keras_dream.pictures.picture import read_picture
+    from keras_dream.pictures.sources import is_source, paint, size_of
 
     fetching = False
 
@@ -311,7 +336,12 @@ def _dream(
         reporter.download(done, total)
 
     try:
-        picture = read_picture(request.photo)
+        if is_source(request.photo):
+            if not request.yes:
+                check_work(size_of(request.photo), request.recipe)
+            picture = paint(request.photo, seed=request.recipe.seed)
+        else:
+            picture = read_picture(request.photo)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not request.yes:
             check_work(size, request.recipe)
@@ -320,13 +350,13 @@ def _dream(
         if not request.yes:
             check_memory(*dreamer.memory(size, request.recipe))
         more = request.notices(dreamer.record(picture)) if request.notices else ()
-        for notice in (*notices, *more):
+        for notice in (*picture.notices, *notices, *more):
             reporter.report(Notice(notice))
         sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
         steps = request.recipe.steps
         names = _names(request.recipe)
         reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
-        run = dreamer.steps(picture, request.recipe)
+        run = dreamer.steps(picture, request.recipe, keep_octaves=request.keep_octaves)
     except KeyboardInterrupt:
         interrupts.ignore()
         return Outcome(None, path, stopped=True, fetching=fetching)
@@ -360,7 +390,7 @@ def _steps(
 
 def _names(recipe: Recipe) -> str:
     """Returns the names of a recipe's networks."""
-    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.networks))
+    return " + ".join(dict.fromkeys(str(n.network) for n in recipe.every_network))
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

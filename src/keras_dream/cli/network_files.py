@@ -113,7 +113,7 @@ def weights_of(texts: Sequence[str], recipe: Recipe) -> dict[str, str]:
     Raises:
         InputError: If there are two files for one network.
     """
-    names = {str(network.network) for network in recipe.networks}
+    names = {str(network.network) for network in recipe.every_network}
     files: dict[str, str] = {}
     for text in texts:
         name, _, file = text.partition("=")
@@ -165,7 +165,7 @@ def consent(agreed: Iterable[Recipe]) -> "BeforeDownload":
 
     def ask(name: str, source: "Source", classifier: bool) -> None:
         for recipe in recipes:
-            networks = (network.network for network in recipe.networks)
+            networks = (network.network for network in recipe.every_network)
             if name in (asks_for_class(recipe) if classifier else networks):
                 return
         size = f"{source.size / 1e6:.0f} MB" if source.size else "a file"

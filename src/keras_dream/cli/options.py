@@ -8,7 +8,8 @@ from cyclopts import Group, Parameter
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
-from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
+from keras_dream.recipe.settings import Settings
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
@@ -24,7 +25,7 @@ _GROUPS = {
     Group("Octaves: the sizes", sort_key=7): "octaves octave_scale octaves_above "
     "per_octave detail octave_sizes small_octaves resampling",
     Group("Strength and colour", sort_key=8): "strength blend keep_colors colors size "
-    "full_size",
+    "full_size keep_detail octave_strengths",
 }
 GROUPS = {name: group for group, names in _GROUPS.items() for name in names.split()}
 """Under which title of the help page a setting stands; all others under `RECIPE`."""
@@ -36,6 +37,7 @@ Photo = Annotated[str, Parameter(group=FILES)]
 Switch = Annotated[bool, _SWITCH]
 Yes = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Trust = Annotated[bool, _SWITCH, Parameter(group=FILES)]
+Strip = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Quiet = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
 Json = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
 Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
@@ -67,6 +69,7 @@ _TEXT = Parameter(
     show_choices=False,
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
+_REPEATED = ("regions",)  # values of their own, read from text by the recipe
 _ALIASES = {"regions": "--region"}
 _PLAIN = (int, float, str, bool, type(None))
 
@@ -90,11 +93,19 @@ def _flag(name: str, field: FieldInfo) -> Any:
         parameters.append(Parameter(show=False))
     elif kind == tuple[str, ...]:
         parameters.append(_TEXTS)
+    elif name in _REPEATED:
+        parameters += [_TEXTS, Parameter(converter=_as_texts, accepts_keys=False)]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
     if name in _ALIASES:
         parameters.append(Parameter(alias=_ALIASES[name]))
     return Annotated[kind, *parameters]
+
+
+def _mix_flags() -> Any:
+    fields = {name: Recipe.model_fields[name] for name in FINISHING}
+    flags: Any = {name: (_flag(name, field), field) for name, field in fields.items()}
+    return create_model("_MixFlags", __base__=Settings, **flags)
 
 
 if TYPE_CHECKING:
@@ -108,6 +119,9 @@ else:
             for name, field in Recipe.model_fields.items()
         },
     )
+
+MixFlags = Annotated[_mix_flags() | None, Parameter(name="*", group=RECIPE)]
+"""The settings of a mix as flags."""
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 """The recipe as flags."""

@@ -25,14 +25,15 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
     """Returns the photos that are meant, each once, and whether they may be several.
 
     Args:
-        arguments: Files and folders. Of a folder these are its pictures in natural
-            order, without hidden ones and without results of ours.
+        arguments: Files, folders and sources without a photo. Of a folder these are its
+            pictures in natural order, without hidden ones and without results of ours.
 
     Raises:
         InputError: If there is none.
         PictureError: If a file is missing or a folder has no pictures.
     """
     from keras_dream.files import check_file
+    from keras_dream.pictures.sources import is_source
 
     if not arguments:
         raise InputError(
@@ -50,7 +51,7 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
         else:
             photos.append(text)
     for photo in photos:
-        if photo != STANDARD:
+        if photo != STANDARD and not is_source(photo):
             check_file(photo, "A picture", error=PictureError)
     photos = list(dict.fromkeys(photos))
     return photos, len(photos) > 1 or _is_folder(arguments[0])

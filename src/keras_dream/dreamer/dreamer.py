@@ -1,8 +1,11 @@
 """The dreamer: a network on a device, and what can be done with it."""
 
+import functools
+import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,30 +14,34 @@ import numpy as np
 from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
+from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
-from keras_dream.engine.regions import step_weights
+from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
 from keras_dream.errors import (
     InputError,
     PictureError,
     SettingError,
     nearest,
+    short_repr,
 )
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
+from keras_dream.parts.part import Part
+from keras_dream.parts.starts import Photo as PhotoStart, Start
 from keras_dream.parts.transforms import View
 from keras_dream.pictures.picture import (
     Picture,
     as_picture,
     check_image,
-    read_picture,
 )
 from keras_dream.pictures.seams import seamless
+from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
@@ -44,6 +51,7 @@ from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
+from keras_dream.zoo.catalogue import ZOO
 from keras_dream.zoo.network import Network, as_networks, network_of, networks_of
 
 if TYPE_CHECKING:
@@ -237,6 +245,8 @@ class Dreamer:
             if misfit is not None
         ]
         notices = [*loading, *skipped]
+        if recipe.steps == 0:
+            notices.append("No step is made, because `steps` is 0.")
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
             notices.append(
                 f"The loss {recipe.loss.text} is not used: the objective has class "
@@ -277,92 +287,190 @@ class Dreamer:
         photo: "Photo",
         recipe: Recipe | str = "default",
         *,
-        start: np.ndarray | None = None,
+        start: "np.ndarray | Dream | Start | str | None" = None,
         keep_octaves: bool = False,
+        **settings: Any,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
 
         Args:
             photo: A path, a PIL image, a numpy array (h, w), (h, w, 3) or (h, w, 4) of
-                uint8 or of floats in [0, 1], or a `Picture`; it is read at this call.
+                uint8 or of floats in [0, 1], a `Picture`, or a source without a photo
+                such as "noise:640x480"; it is read at this call.
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
-            start: The image that the dream starts from in the photo's place, such as
-                another dream, float32 (h, w, 3) of the photo's size. The record names
-                the photo, and `replay` cannot make such a dream again.
+            start: What the dream starts from in the photo's place: the recipe's setting
+                of this name, such as "noise"; or another dream or an image, float32
+                (h, w, 3) of the photo's size. The record names the photo, and `replay`
+                cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
+            **settings: Settings of the recipe, put over it.
 
         Returns:
             An iterator of steps, each a whole result; its `dream` is the dream so far,
             and after the last step the finished one.
 
         Raises:
-            PictureError: If the photo cannot be read or is too small.
+            PictureError: If the photo cannot be read, is too small or wholly
+                transparent.
             InputError: If `start` has another shape than the photo.
+            SettingError: If a setting is unknown or impossible.
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
         """
-        source = as_picture(photo)
-        if isinstance(photo, str | os.PathLike):
-            self.files.look_in(Path(photo).parent)
-        recipe = self.complete(as_recipe(recipe))
-        picture = at_size(source, recipe)
-        image = seamless(picture.pixels, recipe.wrap) if start is None else start
-        check_image(image)
-        if image.shape != picture.pixels.shape:
-            raise InputError(
-                "The image that a dream starts from must have the photo's size",
-                received=f"{image.shape} for {picture.pixels.shape}",
-                hint="resize it",
-            )
-        size = (image.shape[0], image.shape[1])
-        recipe = recipe.for_size(size)
-        octaves, notices = self.octaves(size, recipe)
-        notices = (*source.notices, *notices)
-        strongest = self._ensemble.strongest(recipe, image)
-        start_sha256 = "" if start is None else Picture(start).sha256
-
-        def result(
-            image: np.ndarray,
-            losses: Mapping[str, Sequence[float]],
-            complete: bool,
-            octaves: Mapping[int, np.ndarray] | None = None,
-        ) -> Dream:
-            record = self._record(source, recipe, losses, notices, complete)
-            record = replace(record, strongest=strongest, start_sha256=start_sha256)
-            unfinished = Unfinished(image, octaves)
-            finished = finish(
-                unfinished,
-                recipe,
-                photo=source,
-                original=picture,
-                picture=lambda file: read_picture(file.name).pixels,
-            )
-            kept = unfinished if keep_octaves else None
-            return Dream(finished.pixels, finished.alpha, recipe, record, kept)
-
+        if isinstance(start, str | Part):
+            settings["start"], start = start, None
+        task = self._task(photo, self._completed(recipe, settings), start)
+        recipe, places = task.recipe, task.places
+        strongest = self._ensemble.strongest(recipe, task.image, places=places)
+        task = replace(task, strongest=strongest)
         return loop.run(
-            image,
-            octaves,
+            task.image,
+            task.octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(recipe, strongest),
+            gradient_of=lambda _: self._ensemble.gradient(
+                recipe, strongest, places=places
+            ),
             backend=self._backend,
-            result=result,
+            result=functools.partial(self._finished, task, keep_octaves),
+            original=task.original,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
-            weights=step_weights(recipe, self._backend),
+            weights=step_weights(recipe, places, self._backend),
         )
 
+    def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
+        """Returns the masks of a complete recipe as maps of a size."""
+        return places_of(recipe, photo, size, files=self.files)
+
     def dream(
-        self,
-        photo: "Photo",
-        recipe: Recipe | str = "default",
-        *,
-        start: np.ndarray | None = None,
-        keep_octaves: bool = False,
+        self, photo: "Photo", recipe: Recipe | str = "default", **options: Any
     ) -> Dream:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
-        run = self.steps(photo, recipe, start=start, keep_octaves=keep_octaves)
-        return run.finish()
+        return self.steps(photo, recipe, **options).finish()
+
+    def _completed(self, recipe: Recipe | str, settings: Mapping[str, Any]) -> Recipe:
+        """Returns a recipe, a preset or either with other settings, filled in."""
+        check_settings(settings)
+        recipe, name = as_recipe(recipe).but(**settings), recipe
+        if isinstance(name, str):
+            check_preset(name, recipe.but(network=self.network))
+        return self.complete(recipe)
+
+    def _task(
+        self, photo: "Photo", recipe: Recipe, start: np.ndarray | Dream | None
+    ) -> "_Task":
+        """Reads and checks all that a dream needs before its first step."""
+        source = photo_read = self._source(photo, recipe)
+        if recipe.wrap != "none":
+            source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
+        picture = at_size(source, recipe)
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        recipe = recipe.for_size(size)
+        image = _started(picture.pixels, recipe, start)
+        octaves, notices = self.octaves(size, recipe)
+        return _Task(
+            read=photo_read,
+            source=source,
+            picture=picture,
+            image=image,
+            recipe=recipe,
+            octaves=octaves,
+            places=self._places(recipe, source, size),
+            notices=(*source.notices, *notices),
+            start_sha256="" if start is None else Picture(image).sha256,
+        )
+
+    def _finished(
+        self,
+        task: "_Task",
+        keep_octaves: bool,
+        image: np.ndarray,
+        losses: Mapping[str, Sequence[float]],
+        complete: bool,
+        octaves: Mapping[int, np.ndarray] | None = None,
+    ) -> Dream:
+        """Returns the dream of a task as its last step left it."""
+        recipe = task.recipe
+        record = replace(
+            self._record(task.read, recipe, losses, task.notices, complete),
+            strongest=task.strongest,
+            start_sha256=task.start_sha256,
+        )
+        unfinished = Unfinished(image, octaves)
+        finished = finish(
+            unfinished,
+            recipe,
+            photo=task.source,
+            original=task.picture,
+            files=self.files,
+        )
+        return Dream(
+            finished.pixels,
+            finished.alpha,
+            recipe,
+            record,
+            exif=task.source.exif,
+            unfinished=unfinished if keep_octaves else None,
+        )
+
+    def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
+        """Returns the photo, or the picture of a source without one."""
+        if isinstance(photo, str) and is_source(photo):
+            return paint(photo, seed=recipe.seed)
+        picture = as_picture(photo)
+        if isinstance(photo, str | os.PathLike):
+            self.files.look_in(Path(photo).parent)
+        if picture.alpha is not None and not picture.alpha.any():
+            raise PictureError(
+                "A picture must be opaque somewhere, for a dream is as transparent",
+                received=f"{short_repr(picture.name)}, which is wholly transparent"
+                if picture.name
+                else "a wholly transparent one",
+                hint="take out its alpha channel first",
+            )
+        return picture
+
+    def variations(
+        self,
+        photo: "Photo",
+        recipe: Recipe | str,
+        *,
+        count: int = 4,
+        diversity: float = 1.0,
+    ) -> Iterator[Dream]:
+        """Yields dreams of one photo: each another seed, and unlike those before it.
+
+        Args:
+            photo: As for `steps`.
+            recipe: As for `steps`; the seeds follow on its own.
+            count: How many, 1 or more.
+            diversity: How strongly each is pushed away from the statistics of those
+                before it, in the layers of the objective; 0 is by its seed only.
+
+        Yields:
+            A dream as soon as it is finished. The recipe of the third, say, names the
+            first two as `variation-1.png` and `variation-2.png`: to replay it, save
+            them under these names beside it.
+
+        Raises:
+            ObjectiveError: If no layer is in the objective.
+            DreamError: As for `steps`.
+        """
+        if count < 1 or not 0 <= diversity < math.inf:
+            raise InputError(
+                "Variations must be 1 or more, and their diversity a finite number, 0 "
+                "or more",
+                received=f"count={count}, diversity={diversity:g}",
+                hint="try count=4, diversity=1",
+            )
+        recipe = self.complete(as_recipe(recipe))
+        with tempfile.TemporaryDirectory() as folder:
+            pictures: list[Path] = []
+            for number in range(1, count + 1):
+                own = pushed_from(recipe, pictures, diversity)
+                dream = self.dream(photo, own.but(seed=recipe.seed + number - 1))
+                pictures.append(dream.save(Path(folder) / f"variation-{number}.png"))
+                yield dream
 
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
@@ -409,8 +517,9 @@ class Dreamer:
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
             raise self._refusal(graphs, size, recipe, misfit)
-        strongest = self._ensemble.strongest(recipe, image)
-        gradient = self._ensemble.gradient(recipe, strongest)
+        places = self._places(recipe, Picture(image), size)
+        strongest = self._ensemble.strongest(recipe, image, places=places)
+        gradient = self._ensemble.gradient(recipe, strongest, places=places)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)
         return self._backend.to_float(loss), self._backend.to_image(image_gradient)
@@ -498,6 +607,102 @@ def _has_layers(objective: NetworkObjective) -> bool:
     return any(isinstance(term.target, Layer) for term in objective.terms)
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is known of a dream before its first step.
+
+    Attributes:
+        read: The photo as it was read.
+        source: The photo, made seamless where the recipe wraps.
+        picture: That at the size at which it is dreamed.
+        image: The image that the first step changes, which may be the picture's.
+        recipe: The recipe, filled in.
+        octaves: The octaves that run.
+        places: The recipe's masks.
+        notices: What a person should know.
+        start_sha256: Of the image, where it was given in the photo's place; else "".
+        strongest: As in `Record`.
+    """
+
+    read: Picture
+    source: Picture
+    picture: Picture
+    image: np.ndarray
+    recipe: Recipe
+    octaves: tuple[Octave, ...]
+    places: Places
+    notices: tuple[str, ...]
+    start_sha256: str
+    strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+
+    @property
+    def original(self) -> np.ndarray | None:
+        """The photo's pixels, None where the dream starts from them."""
+        photo = self.picture.pixels
+        return None if self.image is photo else photo
+
+
+def _started(
+    photo: np.ndarray, recipe: Recipe, start: np.ndarray | Dream | None
+) -> np.ndarray:
+    """Returns the image that the first step changes, which may be the photo itself."""
+    if start is None:
+        if isinstance(recipe.start, PhotoStart):
+            return photo
+        size = (photo.shape[0], photo.shape[1])
+        return seamless(recipe.start.paint(size, recipe.seed), recipe.wrap)
+    image = start.image if isinstance(start, Dream) else start
+    check_image(image)
+    if image.shape != photo.shape:
+        raise InputError(
+            "The image that a dream starts from must have the photo's size",
+            received=f"{image.shape} for {photo.shape}",
+            hint="resize it",
+        )
+    return image
+
+
+def check_settings(settings: Mapping[str, Any], *, more: Sequence[str] = ()) -> None:
+    """Refuses a keyword that is no setting of a recipe.
+
+    Args:
+        settings: Keywords and values.
+        more: Further keywords that could be meant, for the hint.
+    """
+    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
+    if unknown:
+        names = [*Recipe.model_fields, "layers", *more]
+        raise SettingError(
+            "A setting must be one that exists",
+            received=repr(unknown[0]),
+            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
+        )
+
+
+def check_preset(name: str, recipe: Recipe) -> None:
+    """Refuses a preset whose objective names layers of another network.
+
+    Args:
+        name: The preset's name.
+        recipe: It, with other settings over it. What a network of one's own has is not
+            known here.
+
+    Raises:
+        SettingError: If it is.
+    """
+    base = preset(name)
+    if base.objective is None or recipe.objective != base.objective:
+        return
+    if recipe.network != base.network and recipe.network in ZOO:
+        raise SettingError(
+            f"The preset {name} must be dreamed with {base.network}, of which it names "
+            "layers or classes",
+            received=recipe.network,
+            hint=f"leave the network out, or add an objective: `dream layers "
+            f"{recipe.network}` shows its layers",
+        )
+
+
 def as_recipe(recipe: Recipe | str) -> Recipe:
     """Returns a recipe for a recipe or the name of a preset."""
     return preset(recipe) if isinstance(recipe, str) else recipe
@@ -537,16 +742,12 @@ def dream(
     if isinstance(network, str) and not user_models.is_file(network):
         settings["network"], network = network, None
     run = pop_keys(settings, RunSettings.model_fields)
-    unknown = [n for n in settings if n not in (*Recipe.model_fields, "layers")]
-    if unknown:
-        names = [*Recipe.model_fields, *RunSettings.model_fields, "layers", "weights"]
-        raise SettingError(
-            "A setting must be one that exists",
-            received=repr(unknown[0]),
-            hint=setting_advice(unknown[0], names) or nearest(unknown[0], names),
-        )
+    check_settings(settings, more=[*RunSettings.model_fields, "weights"])
+    chosen = as_recipe(recipe).but(**settings)
+    if isinstance(recipe, str):
+        check_preset(recipe, chosen)
     dreamer = Dreamer.of(
-        chosen := as_recipe(recipe).but(**settings),
+        chosen,
         network,
         weights=weights,
         preprocessing=preprocessing,

@@ -17,9 +17,19 @@ from keras_dream.engine.gradients import (
     ObjectiveGraph,
     SummedGradient,
 )
+from keras_dream.engine.regions import (
+    WHOLE,
+    Places,
+    RegionGradient,
+    Shares,
+    Weights,
+    around,
+    step_weights,
+)
 from keras_dream.errors import NetworkError, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.recipe.files import Files
+from keras_dream.recipe.masks import Region
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.zoo.load import LoadedNetwork, check_opaque, check_own_functions
@@ -88,8 +98,8 @@ class Ensemble:
     def used(self, recipe: Recipe) -> tuple[LoadedNetwork, ...]:
         """Returns the networks that a recipe dreams with, each once."""
         others = (str(network.network) for network in recipe.networks[1:])
-        names = tuple(others) or self.names
-        return tuple(self.loaded(n) for n in dict.fromkeys([self.names[0], *names]))
+        names = [self.names[0], *(tuple(others) or self.names), *_of_regions(recipe)]
+        return tuple(self.loaded(name) for name in dict.fromkeys(names))
 
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with the networks and their objectives filled in.
@@ -99,13 +109,24 @@ class Ensemble:
         recipe = self._files.complete(recipe)
         first, *others = recipe.networks
         if not others:
-            others = [NetworkObjective(name) for name in self.names[1:]]
+            placed = _of_regions(recipe)
+            others = [NetworkObjective(n) for n in self.names[1:] if n not in placed]
         networks = (replace(first, network=None, preprocessing=None), *others)
+        changes: dict[str, Any] = {}
+        if recipe.regions:
+            changes["regions"] = tuple(
+                replace(region, objective=self._completed(region.objective.networks))
+                for region in recipe.regions
+            )
         return recipe.but(
             network=self.names[0],
             preprocessing=self.loaded(None).preprocessing,
-            objective=Objective(tuple(map(self._complete, networks))),
+            objective=self._completed(networks),
+            **changes,
         )
+
+    def _completed(self, networks: Sequence[NetworkObjective]) -> Objective:
+        return Objective(tuple(map(self._complete, networks)))
 
     def _complete(self, objective: NetworkObjective) -> NetworkObjective:
         network = self.loaded(objective.network)
@@ -132,23 +153,32 @@ class Ensemble:
         )
 
     def strongest(
-        self, recipe: Recipe, image: np.ndarray
+        self, recipe: Recipe, image: np.ndarray, *, places: Places = WHOLE
     ) -> dict[str, dict[str, tuple[int, ...]]]:
         """Returns the channels that `strongest(n)` stands for in a picture.
 
         Args:
             recipe: A complete recipe.
             image: float32 (h, w, 3) in [0, 1], at the picture's own size.
+            places: The recipe's masks: what is asked in a region is measured there.
 
         Returns:
-            By network, by the text of the target; nothing where nothing asks.
+            By network, by the text of the target, with the region's mask before it;
+            nothing where nothing asks.
         """
         channels: dict[str, dict[str, tuple[int, ...]]] = {}
-        for objective in recipe.networks:
+        asked = [("", image, objective) for objective in recipe.networks]
+        for region, mask in zip(recipe.regions, places.regions, strict=True):
+            part, prefix = around(image, mask), _prefix(region)
+            asked += [(prefix, part, n) for n in recipe.networks_of(region.objective)]
+        for prefix, part, objective in asked:
             if objective.strongest_targets:
                 name = str(objective.network)
-                measured = self.responses(name).strongest(image, objective)
-                channels.setdefault(name, {}).update(measured)
+                measured = self.responses(name).strongest(
+                    part, objective, seed=recipe.seed
+                )
+                named = {prefix + text: chosen for text, chosen in measured.items()}
+                channels.setdefault(name, {}).update(named)
         return channels
 
     def graphs(self, recipe: Recipe) -> tuple[ObjectiveGraph, ...]:
@@ -160,21 +190,48 @@ class Ensemble:
         Raises:
             ObjectiveError: If a network lacks what its objective names.
         """
-        return tuple(self._graph(network, recipe) for network in recipe.networks)
+        return tuple(self._graph(network, recipe) for network in recipe.every_network)
 
-    def gradient(self, recipe: Recipe, strongest: Strongest) -> Gradient:
+    def gradient(
+        self, recipe: Recipe, strongest: Strongest, *, places: Places = WHOLE
+    ) -> Gradient:
         """Returns the gradient of a complete recipe.
 
         Args:
             recipe: The recipe.
             strongest: What `strongest` returned.
+            places: The recipe's masks.
         """
-        terms = [(n.weight, self._one(n, recipe, strongest)) for n in recipe.networks]
+        if not recipe.regions:
+            weights = step_weights(recipe, places, self._backend)
+            return self._summed(recipe.networks, recipe, strongest, weights)
+        shares = Shares(places, self._backend)
+        parts = [
+            (recipe.networks_of(region.objective), _of_region(strongest, region))
+            for region in recipe.regions
+        ]
+        gradients = [
+            self._summed(networks, recipe, channels, shares.weights(number))
+            for number, (networks, channels) in enumerate(
+                (*parts, (recipe.networks, strongest))
+            )
+        ]
+        normalizer = Normalizer(recipe.normalizer, recipe.epsilon, self._backend)
+        return RegionGradient(gradients, shares, normalizer, self._backend)
+
+    def _summed(
+        self,
+        networks: Sequence[NetworkObjective],
+        recipe: Recipe,
+        strongest: Strongest,
+        weights: Weights,
+    ) -> Gradient:
+        terms = [(n.weight, self._one(n, recipe, strongest)) for n in networks]
         if len(terms) == 1:
             return terms[0][1]  # as published: normalized once, by the step
         backend = self._backend
         normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
-        return SummedGradient(terms, normalizer, backend)
+        return SummedGradient(terms, normalizer, backend, weights=weights)
 
     def _graph(self, objective: NetworkObjective, recipe: Recipe) -> ObjectiveGraph:
         graph = self.loaded(objective.network).graph
@@ -192,7 +249,7 @@ class Ensemble:
                 merge=self._backend.merges,
                 wrap=recipe.wrap,
             ),
-            max(KEPT_GRADIENTS, len(recipe.networks)),
+            max(KEPT_GRADIENTS, len(recipe.every_network)),
         )
 
     def _one(
@@ -208,7 +265,7 @@ class Ensemble:
                 self._goals(name, chosen),
                 Context(self._backend, recipe.loss, recipe.border, self._sources(name)),
             ),
-            max(KEPT_GRADIENTS, len(recipe.networks)),
+            max(KEPT_GRADIENTS, len(recipe.every_network)),
         )
 
     def _goals(self, name: str, objective: NetworkObjective) -> tuple[Goal, ...]:
@@ -240,3 +297,26 @@ class Ensemble:
                     values.pop(next(iter(values)))
                 values[key] = make()
             return values[key]
+
+
+def _of_regions(recipe: Recipe) -> list[str]:
+    """Returns the networks that only regions name, beside the recipe's own."""
+    objectives = (region.objective.networks[1:] for region in recipe.regions)
+    return [str(network.network) for one in objectives for network in one]
+
+
+def _prefix(region: Region) -> str:
+    return f"{region.mask.text}: "
+
+
+def _of_region(strongest: Strongest, region: Region) -> Strongest:
+    """Returns the channels of a region by the text of the target alone."""
+    prefix = _prefix(region)
+    return {
+        name: {
+            text.removeprefix(prefix): channels
+            for text, channels in targets.items()
+            if text.startswith(prefix)
+        }
+        for name, targets in strongest.items()
+    }

@@ -25,7 +25,7 @@ import numpy as np
 
 from keras_dream.backend.protocol import Backend
 from keras_dream.errors import NonFiniteError, ObjectiveError
-from keras_dream.geometry import Size, taps
+from keras_dream.geometry import Size, drawn, taps
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
@@ -135,13 +135,14 @@ class Responses:
             yield Response(node, z_scores, top.mean(axis=0, dtype=np.float64))
 
     def strongest(
-        self, image: np.ndarray, objective: NetworkObjective
+        self, image: np.ndarray, objective: NetworkObjective, *, seed: int
     ) -> dict[str, tuple[int, ...]]:
         """Returns the channels that `strongest(n)` means for a picture.
 
         Args:
             image: float32 (h, w, 3) in [0, 1], at its own size.
             objective: Any.
+            seed: The recipe's seed, by which `strongest(n, of=m)` draws.
 
         Returns:
             Channel numbers, the strongest first, by the text of their target.
@@ -155,15 +156,19 @@ class Responses:
         nodes = {t.text: self._graph.node_of(t.layer) for t in targets}
         if not nodes:
             return {}
-        count = max(target.strongest or 0 for target in targets)
+        count = max(target.of or target.strongest or 0 for target in targets)
         ranked = {
             response.node: response.strongest(count)
             for response in self.measure(self.reduce(image), list(nodes.values()))
         }
-        return {
-            target.text: ranked[nodes[target.text]][: target.strongest]
-            for target in targets
-        }
+        channels: dict[str, tuple[int, ...]] = {}
+        for number, target in enumerate(targets):
+            first, most = ranked[nodes[target.text]], target.strongest or 0
+            places = range(most)
+            if target.of is not None:
+                places = drawn(most, of=target.of, seed=seed, number=number)
+            channels[target.text] = tuple(first[place] for place in places)
+        return channels
 
     def _fit_baselines(self, nodes: Sequence[str]) -> None:
         """Measures mean and deviation of nodes' channels on the baseline pictures."""
@@ -245,7 +250,7 @@ def check_strongest(graph: Graph, objective: NetworkObjective) -> None:
     channels = graph.channels() if objective.strongest_targets else {}
     for target in objective.strongest_targets:
         count = channels[graph.node_of(target.layer)]
-        if (target.strongest or 0) > count:
+        if (target.of or target.strongest or 0) > count:
             raise ObjectiveError(
                 f"The strongest channels of {target.layer} must be at most {count}",
                 received=target.text,

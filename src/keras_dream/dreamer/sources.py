@@ -19,6 +19,7 @@ MAX_PIXELS = 320 * 240
 """A larger guide is reduced to this. Networks learn from pictures of about 224 × 224,
 and the parts of a guide must have about the size of the parts of a dream's octaves."""
 
+MAX_VECTOR_BYTES = 1_000_000  # 100,000 channels in 8 bytes each, and a header
 KEPT_MAPS = 16  # feature maps of guides, each about as large as one of a small picture
 
 
@@ -62,10 +63,11 @@ class GuideSources:
             InputError: If there is no such file, or it has no finite numbers.
         """
         try:
-            opened: Any = io.BytesIO(self._files.read(file))
+            opened: Any = io.BytesIO(self._files.read(file, limit=MAX_VECTOR_BYTES))
             # Pickles can run any code: they are refused.
             values = np.load(opened, allow_pickle=False)
-        except (ValueError, EOFError, OSError, SyntaxError):
+        # A forged header may ask for any memory.
+        except (ValueError, EOFError, OSError, SyntaxError, MemoryError):
             values = None
         is_real = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
         if not is_real or not np.isfinite(values).all():

@@ -7,26 +7,19 @@ it that a recipe does not ask for is computed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_dream.engine.regions import composite, map_of
 from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
-from keras_dream.pictures.picture import Picture
+from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe
-
-if TYPE_CHECKING:
-    from keras_dream.parts.colors import PictureOf
 
 DETAIL_RADIUS = 3.0
 """What is finer than this standard deviation in pixels is detail for `keep_detail`."""
-
-FINISHING = (
-    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend",
-)  # fmt: skip
-"""The settings that change only what is done here: those of `dream mix`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +46,8 @@ def at_size(picture: Picture, recipe: Recipe) -> Picture:
         return picture
     alpha = picture.alpha
     if alpha is not None:
-        alpha = np.clip(resample(alpha[..., None], size), 0, 1)[..., 0]
-    pixels = np.clip(resample(picture.pixels, size), 0, 1)
+        alpha = resample(alpha[..., None], size, wrap=recipe.wrap)[..., 0].clip(0, 1)
+    pixels = resample(picture.pixels, size, wrap=recipe.wrap).clip(0, 1)
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
@@ -64,7 +57,7 @@ def finish(
     *,
     photo: Picture,
     original: Picture,
-    picture: "PictureOf",
+    files: Files,
 ) -> Picture:
     """Returns the finished dream.
 
@@ -73,7 +66,7 @@ def finish(
         recipe: Its settings `size`, `full_size` and those in `FINISHING` are used.
         photo: The photo as it was read.
         original: The photo at the size at which it was dreamed.
-        picture: Returns the pixels of a file that the recipe names.
+        files: Finds the files that the recipe names.
 
     Returns:
         Pixels and alpha; the pixels are not clipped where nothing is asked for.
@@ -81,9 +74,14 @@ def finish(
     image = with_strengths(dream, recipe)
     if recipe.full_size and original is not photo:
         size = (photo.pixels.shape[0], photo.pixels.shape[1])
-        image = photo.pixels + resample(image - original.pixels, size)
+        change = resample(image - original.pixels, size, wrap=recipe.wrap)
+        image = photo.pixels + change
         original = photo
-    image = _colored(original.pixels, image, recipe, picture)
+    image = _colored(original.pixels, image, recipe, files)
+    if recipe.mask is not None:
+        size = (image.shape[0], image.shape[1])
+        mask = map_of(recipe.mask, photo, size, files=files)
+        image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
 
 
@@ -102,7 +100,7 @@ def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:
 
 
 def _colored(
-    original: np.ndarray, image: np.ndarray, recipe: Recipe, picture: "PictureOf"
+    original: np.ndarray, image: np.ndarray, recipe: Recipe, files: Files
 ) -> np.ndarray:
     """Returns a dream after the treatments of its detail and colours, and its blend."""
     if recipe.keep_detail:
@@ -112,7 +110,9 @@ def _colored(
     if recipe.colors:
         image = np.clip(image, 0, 1)
     for color in recipe.colors:
-        image = color(original, image, picture=picture)
+        image = color(
+            original, image, picture=lambda file: read_picture(files.find(file)).pixels
+        )
     if recipe.blend < 1:
         image = blended(original, image, recipe.blend)
     if recipe.keep_colors and recipe.blend > 0:

@@ -183,6 +183,8 @@ class SummedGradient:
         terms: Each network's weight and gradient.
         normalizer: What each gradient is divided by.
         backend: Where it is computed.
+        weights: How much each place counts in the normalizer's statistics, for a
+            (height, width); a map of one channel, or None for all alike.
     """
 
     def __init__(
@@ -190,7 +192,10 @@ class SummedGradient:
         terms: Sequence[tuple[float, Gradient]],
         normalizer: Normalizer,
         backend: Backend,
+        *,
+        weights: Callable[[Size], Array | None] = lambda _: None,
     ):
+        self._weights = weights
         self._terms = tuple(terms)
         self._normalizer = normalizer
         self._backend = backend
@@ -201,11 +206,12 @@ class SummedGradient:
         """Returns (the weighted sum of the losses, that of the scaled gradients)."""
         backend = self._backend
         total: Any = None
+        weights = self._weights(size)
         for weight, gradient_of in self._terms:
             loss, gradient = gradient_of(image, size, view=view, original=original)
             part = (
                 backend.multiply(loss, weight),
-                self._normalizer.scaled(gradient, weight),
+                self._normalizer.scaled(gradient, weight, weights),
             )
             total = part if total is None else tuple(map(backend.add, total, part))
         return total

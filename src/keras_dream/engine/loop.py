@@ -97,7 +97,7 @@ def work(size: Size, recipe: Recipe) -> int:
         recipe: The recipe.
     """
     sizes = (octave.size for octave in octaves_of(size, recipe))
-    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.networks)
+    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.every_network)
 
 
 def run(
@@ -108,18 +108,21 @@ def run(
     gradient_of: Callable[[Octave], Gradient],
     backend: Backend,
     result: Result,
+    original: np.ndarray | None = None,
     weights: Callable[[Size], Array | None] = lambda _: None,
     keep_octaves: bool = False,
 ) -> Run:
     """Dreams a picture.
 
     Args:
-        image: The picture that the dream starts from, float32 (h, w, 3) in [0, 1].
+        image: The picture that the dream starts from, float32 (h, w, 3) in [0, 1]. It
+            is its detail that is put back.
         octaves: The octaves to dream at, at least one, small to large.
         recipe: What decides the dream.
         gradient_of: Returns the loss and the gradient of an image, for an octave.
         backend: Where it is computed.
         result: Makes a dream of an image.
+        original: The photo, of the image's size; None for the image itself.
         weights: Returns for an octave's (height, width) a map of one channel, 0 or
             more: it multiplies the image's gradient and weighs the statistics of the
             normalizer. None for all alike.
@@ -133,12 +136,13 @@ def run(
     """
     image = image.copy()  # the caller may write to it between two steps
     ascent = _Ascent(recipe, gradient_of, weights, backend)
-    steps = _steps(image, octaves, recipe, ascent, backend, result, keep_octaves)
+    growth = _Growth(image, octaves, recipe, backend, original=original)
+    steps = _steps(growth, octaves, recipe, ascent, backend, result, keep_octaves)
     return Run(steps, lambda: result(image.copy(), {}, False))
 
 
 def _steps(
-    original: np.ndarray,
+    growth: "_Growth",
     octaves: Sequence[Octave],
     recipe: Recipe,
     ascent: "_Ascent",
@@ -146,9 +150,8 @@ def _steps(
     result: Result,
     keep_octaves: bool,
 ) -> Generator[Step, None, Dream]:
-    growth = _Growth(original, octaves, recipe, backend)
     additions = _Additions(growth, backend, keep=keep_octaves)
-    count = len(octaves_of((original.shape[0], original.shape[1]), recipe))
+    count = len(octaves_of(growth.size, recipe))
     losses: list[tuple[int, float]] = []
     image: Array = None
     for place, octave in enumerate(octaves):
@@ -310,24 +313,36 @@ def pull_back(
 
 
 class _Growth:
-    """How a picture passes from one octave to the next, and its lost detail with it."""
+    """How a picture passes from one octave to the next, and its lost detail with it.
+
+    Args:
+        image: The image that the dream starts from.
+        octaves: The octaves.
+        recipe: The recipe.
+        backend: Where it is computed.
+        original: The photo, or None.
+    """
 
     def __init__(
         self,
-        original: np.ndarray,
+        image: np.ndarray,
         octaves: Sequence[Octave],
         recipe: Recipe,
         backend: Backend,
+        *,
+        original: np.ndarray | None,
     ):
         self._backend = backend
         self._recipe = recipe
-        self._size = (original.shape[0], original.shape[1])
+        self.size = (image.shape[0], image.shape[1])
         self._sizes = [octave.size for octave in octaves]
-        self._bases = self._shrink(backend.image(original))
+        self._bases = self._originals = self._shrink(backend.image(image))
+        if original is not None:
+            self._originals = self._shrink(backend.image(original))
 
     def original(self, place: int) -> Array:
-        """Returns the original at an octave's size."""
-        return self._bases[place]
+        """Returns the photo at an octave's size."""
+        return self._originals[place]
 
     def enter(self, place: int, image: Array | None) -> Array:
         """Returns the image that an octave begins with."""
@@ -353,8 +368,8 @@ class _Growth:
 
     def whole(self, place: int, image: Array) -> np.ndarray:
         """Returns an octave's image at the picture's own size, on the host."""
-        if self._sizes[place] != self._size:
-            image = self._resample(image, self._sizes[place], self._size)
+        if self._sizes[place] != self.size:
+            image = self._resample(image, self._sizes[place], self.size)
         return self._backend.to_image(image)
 
     def _move(self, image: Array | None, start: int, end: int) -> Array:
@@ -378,11 +393,11 @@ class _Growth:
 
     def _shrink(self, original: Array) -> list[Array]:
         """Returns the original at every octave's size."""
-        bases = {self._size: original}
+        bases = {self.size: original}
         chain, chained = original, self._recipe.octave_sizes == "chained"
-        own = self._recipe.octaves_for(self._size)
-        previous = self._size
-        for octave in reversed(octaves_of(self._size, self._recipe)):
+        own = self._recipe.octaves_for(self.size)
+        previous = self.size
+        for octave in reversed(octaves_of(self.size, self._recipe)):
             below = octave.number <= own
             if min(octave.size) < 1 or octave.size in bases:
                 continue
@@ -390,7 +405,7 @@ class _Growth:
                 chain = self._resample(chain, previous, octave.size)
                 previous, bases[octave.size] = octave.size, chain
             elif octave.size in self._sizes:
-                bases[octave.size] = self._resample(original, self._size, octave.size)
+                bases[octave.size] = self._resample(original, self.size, octave.size)
         return [bases[size] for size in self._sizes]
 
     def _resized(self, image: Array, start: int, end: int) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from keras_dream.engine.finish import Unfinished
+from keras_dream.engine.octaves import save_octaves
 from keras_dream.errors import RunError
 from keras_dream.events import Event
 from keras_dream.geometry import Size
@@ -44,6 +45,7 @@ class Record:
             strongest first, by network and by the text of the target.
         start_sha256: Of the image that the dream started from, where it was given in
             the photo's place; else empty.
+        stripped: Whether the photo's EXIF was left out of the file.
     """
 
     versions: Mapping[str, str]
@@ -61,6 +63,7 @@ class Record:
     also: Mapping[str, str] = field(default_factory=dict)
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
     start_sha256: str = ""
+    stripped: bool = False
 
     def data(self) -> dict[str, Any]:
         """Returns the record as JSON types, short enough for a picture's metadata.
@@ -80,7 +83,7 @@ class Record:
         }
         data = asdict(replace(self, losses=losses, strongest=strongest))
         # Left out where there is nothing to say.
-        optional = ("also", "strongest", "start_sha256")
+        optional = ("also", "strongest", "start_sha256", "stripped")
         return {k: value for k, value in data.items() if k not in optional or value}
 
 
@@ -105,6 +108,7 @@ class Dream:
         alpha: The source's, float32 (height, width) in [0, 1], or None.
         recipe: What decided it, with the network and objective that were used.
         record: What happened.
+        exif: What is kept of the photo's EXIF: camera, date and copyright.
         unfinished: The dream as its last step left it, with what each octave added,
             where that was asked for.
     """
@@ -113,14 +117,34 @@ class Dream:
     alpha: np.ndarray | None
     recipe: Recipe
     record: Record
+    exif: bytes = b""
     unfinished: Unfinished | None = None
 
-    def save(self, path: str | os.PathLike[str], *, notes: bool = True) -> Path:
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        objective = self.recipe.objective or "its own objective"
+        return (
+            f"<Dream of {self.record.source or 'an array'}: {width} × {height} pixels, "
+            f"{self.recipe.network}: {objective}, {self.record.steps} steps"
+            f"{'' if self.record.complete else ' so far'}>"
+        )
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        notes: bool = True,
+        strip: bool = False,
+    ) -> Path:
         """Writes the picture, whole or not at all.
+
+        What each octave added, where the dream has kept it, is written beside it.
 
         Args:
             path: A .png, .jpg, .webp or .tif file.
             notes: Whether recipe and record are stored in the file's metadata.
+            strip: Whether camera, date and copyright of the photo are left out; where
+                it was taken always is.
 
         Returns:
             The path.
@@ -129,27 +153,39 @@ class Dream:
             OutputError: If the place or the suffix cannot be used.
             SaveError: If the disk refuses.
         """
-        stored = self._notes() if notes else None
-        save_picture(path, self.image, alpha=self.alpha, notes=stored)
-        return Path(path)
+        path = Path(path)
+        save_picture(path, self.image, **self._saved(notes=notes, strip=strip))
+        if self.unfinished is not None:
+            save_octaves(self.unfinished, path)
+        return path
 
-    def encode(self, *, suffix: str = ".png", notes: bool = True) -> bytes:
+    def encode(
+        self, *, suffix: str = ".png", notes: bool = True, strip: bool = False
+    ) -> bytes:
         """Returns the bytes of the file that `save` would write.
 
         Args:
             suffix: Of the format, as for `save`.
             notes: As for `save`.
+            strip: As for `save`.
 
         Raises:
             OutputError: If the suffix is unknown or the format too small.
         """
-        stored = self._notes() if notes else None
-        return encode_picture(self.image, suffix, alpha=self.alpha, notes=stored)
+        saved = self._saved(notes=notes, strip=strip)
+        return encode_picture(self.image, suffix, **saved)
 
-    def _notes(self) -> dict[str, str]:
-        return {
+    def _saved(self, *, notes: bool, strip: bool) -> dict[str, Any]:
+        """Returns what is saved with the image."""
+        record = replace(self.record, stripped=strip)
+        stored = {
             "recipe": self.recipe.json_text(),
-            "record": canonical_json(self.record.data()),
+            "record": canonical_json(record.data()),
+        }
+        return {
+            "alpha": self.alpha,
+            "notes": stored if notes else None,
+            "exif": b"" if strip else self.exif,
         }
 
 

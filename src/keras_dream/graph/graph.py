@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_dream.errors import NetworkError, ObjectiveError, nearest
 from keras_dream.geometry import Size
+from keras_dream.graph.classes import advice, numbers_of, similar
 from keras_dream.graph.ops import (
     OPERATIONS,
     Join,
@@ -21,7 +22,7 @@ from keras_dream.graph.ops import (
     Operation,
     ReceptiveField,
 )
-from keras_dream.recipe.targets import Layer
+from keras_dream.recipe.targets import Class, Layer
 
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
 LARGEST_PERIOD = 512  # pixels: of the sizes whose feature maps can be joined
@@ -106,16 +107,32 @@ class Graph:
                 hint="try a layer before or behind it, see `dream layers NETWORK`",
             )
         if layer not in self.layers:
+            self._check_no_class(layer)
             # A layer that goes by its class's name is known by its ordinal only.
             first = f"{layer}@0"
             named = [n for n in self.layers if "@" not in n or n == first]
             texts = map(_objective_text, named or self.layers)
+            hint = nearest(layer, texts, see="`dream layers NETWORK`")
+            words = [Class(name).text for name in similar(layer, self.classes)]
             raise ObjectiveError(
                 "A layer must be one of the network's",
                 received=repr(layer),
-                hint=nearest(layer, texts, see="`dream layers NETWORK`"),
+                hint=" or ".join([f"{hint}, or try {words[0]}", *words[1:]])
+                if words
+                else hint,
             )
         return self.layers[layer]
+
+    def _check_no_class(self, name: str) -> None:
+        """Leads from a layer that is missing to the class of this name."""
+        numbers = numbers_of(name, self.classes)
+        texts = [Class(self.classes[number]).text for number in numbers]
+        if texts:
+            raise ObjectiveError(
+                "A layer must be one of the network's",
+                received=f"{name!r}, which is a class of it",
+                hint=f"try {' or '.join(texts)}",
+            )
 
     def class_number(self, name: str) -> int:
         """Returns the number of the class with a name or number.
@@ -129,8 +146,16 @@ class Graph:
                 received=f"class:{name} for a network without one",
                 hint="try a layer instead, see `dream layers NETWORK`",
             )
-        if name in self.classes:
-            return self.classes.index(name)
+        numbers = numbers_of(name, self.classes)
+        if len(numbers) > 1:
+            raise ObjectiveError(
+                "A class's name must stand for one class",
+                received=f"{name!r}, which is "
+                + " and ".join(f"{n}, {self.classes[n]}" for n in numbers),
+                hint="try " + " or ".join(f"class:{n}" for n in numbers),
+            )
+        if numbers:
+            return numbers[0]
         count = self.channels()[self.classifier]
         # Not isdigit, which knows "²"; and int refuses thousands of digits.
         if name.isdecimal() and len(name) < 10 and int(name) < count:
@@ -140,9 +165,7 @@ class Graph:
             if self.classes
             else f"A class must be a number below {count} for this network",
             received=repr(name),
-            hint=nearest(name, self.classes, see="`dream layers NETWORK`")
-            if self.classes
-            else "try class:0",
+            hint=advice(name, self.classes) if self.classes else "try class:0",
         )
 
     def channels(self) -> dict[str, int]:

@@ -5,6 +5,7 @@ A treatment is called with the original and the dream, float32 `(height, width, 
 names. It returns a new image in [0, 1]. Everything is computed on the host.
 """
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -29,7 +30,9 @@ class Chroma(Part):
     """Colours made more vivid or paler, evenly to the eye.
 
     The opponent colours of OKLab are multiplied (B. Ottosson, "A perceptual color space
-    for image processing", 2020).
+    for image processing", 2020): pale ones by the gain, vivid ones by less, so that few
+    reach the limits of sRGB. Where t is how far a colour is on its way from grey to
+    those limits, it comes to 1 - (1 - t)^gain.
     """
 
     name: Literal["chroma"] = "chroma"
@@ -41,10 +44,16 @@ class Chroma(Part):
         self, original: "Image", dream: "Image", *, picture: "PictureOf"
     ) -> "Image":
         """Returns the treated dream."""
+        import numpy as np
+
         from keras_dream.parts import colorspaces as spaces
 
         lab = spaces.to_oklab(dream)
-        lab[..., 1:] *= self.gain
+        gain = np.float32(self.gain)
+        if gain > 1:
+            way = np.maximum(spaces.saturation(dream), np.float32(1e-3))
+            gain = ((1 - (1 - way) ** gain) / way)[..., None]
+        lab[..., 1:] *= gain
         return spaces.from_oklab(lab)
 
 
@@ -84,7 +93,7 @@ class Defringe(Part):
     """
 
     name: Literal["defringe"] = "defringe"
-    radius: _Radius = Field(default=4.0, description="how far colours run, in pixels")
+    radius: _Radius = Field(default=2.0, description="how far colours run, in pixels")
 
     def __call__(
         self, original: "Image", dream: "Image", *, picture: "PictureOf"
@@ -269,11 +278,12 @@ def blurred(values: "Image", radius: float) -> "Image":
         values: float32 (height, width, channels).
         radius: The standard deviation in pixels.
     """
-    import numpy as np
-
-    half = round((np.sqrt(4 * radius**2 + 1) - 1) / 2)  # of (2h + 1)² - 1 = 4 radius²
-    for axis in (0, 1) if half else ():
-        for _ in range(3):
+    # A box of 2h + 1 cells has the variance h (h + 1) / 3.
+    low = int((math.sqrt(4 * radius**2 + 1) - 1) / 2)
+    wider = round((radius**2 - low * (low + 1)) * 3 / (2 * (low + 1)))
+    halves = [low] * (3 - wider) + [low + 1] * wider
+    for axis in (0, 1):
+        for half in filter(None, halves):
             values = _boxed(values, half, axis)
     return values
 
@@ -329,7 +339,14 @@ def _matrix_power(matrix: "Image", power: float) -> "Image":
 
 
 Color = (
-    Chroma | ChromaLimit | Defringe | ContrastLock | Histogram | Decorrelate | SoftClip
+    Chroma
+    | ChromaLimit
+    | Defringe
+    | ContrastLock
+    | Histogram
+    | Palette
+    | Decorrelate
+    | SoftClip
 )
 """Every colour treatment; adding one is its class and its name here."""
 COLORS: tuple[type[Part], ...] = get_args(Color)

@@ -64,13 +64,27 @@ def around_grey(grey: np.ndarray, difference: np.ndarray) -> np.ndarray:
         grey: float32 (height, width); clipped to [0, 1].
         difference: float32 (height, width, 3).
     """
-    grey = np.clip(grey, 0, 1)[..., None]
-    # What is left to white and to black, over what is asked for.
-    tiny = np.float32(1e-12)
-    up = (1 - grey) / np.maximum(difference.max(axis=-1, keepdims=True), tiny)
-    down = grey / np.maximum(-difference.min(axis=-1, keepdims=True), tiny)
-    share = np.minimum(np.minimum(up, down), 1)
-    return np.clip(grey + share * difference, 0, 1)
+    grey = np.clip(grey, 0, 1)
+    share = np.minimum(_room(grey, difference), 1)[..., None]
+    return np.clip(grey[..., None] + share * difference, 0, 1)
+
+
+def saturation(image: np.ndarray) -> np.ndarray:
+    """Returns how far colours are on the way from grey to the limits of sRGB.
+
+    In linear light, at the same luminance: float32 (height, width) in [0, 1].
+    """
+    light = to_linear(image)
+    grey = light @ _LUMINANCE
+    return np.clip(1 / np.maximum(_room(grey, light - grey[..., None]), 1), 0, 1)
+
+
+def _room(grey: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """Returns how many times a difference fits between grey and the limits."""
+    tiny = np.float32(1e-9)
+    up = (1 - grey) / np.maximum(difference.max(axis=-1), tiny)
+    down = grey / np.maximum(-difference.min(axis=-1), tiny)
+    return np.minimum(up, down)
 
 
 def to_linear(image: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def read_chain(value: Any, kinds: Sequence[type[Part]], what: str) -> tuple[Any,
     """Returns the parts for what a recipe may hold of a chain of them.
 
     Args:
-        value: Text with + between the parts, a part, or a list of parts and of their
+        value: Text with + between the parts, a part, or a list of parts and of such
             texts; None, "" and "none" stand for no parts.
         kinds: The parts that there are.
         what: The recipe's setting, for the message.
@@ -88,7 +88,11 @@ def read_chain(value: Any, kinds: Sequence[type[Part]], what: str) -> tuple[Any,
         elif not parts:
             raise _unreadable(value, kinds, what)
     elif isinstance(value, list | tuple) or value is None:
-        parts = tuple(cast("Sequence[Any]", value or ()))
+        values = cast("Sequence[Any]", value or ())
+        chains = (
+            read_chain(v, kinds, what) if isinstance(v, str) else (v,) for v in values
+        )
+        parts = tuple(part for chain in chains for part in chain)
     if len(parts) > MAX_CHAIN:
         raise SettingError(
             f"`{what}` must have at most {MAX_CHAIN} parts",

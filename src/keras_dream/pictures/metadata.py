@@ -39,7 +39,9 @@ _KEPT_IN_EXIF_IFD = {
     36881: "OffsetTimeOriginal", 37386: "FocalLength", 41989: "FocalLengthIn35mmFilm",
     42035: "LensMake", 42036: "LensModel",
 }  # fmt: skip
-_LONGEST_VALUE = 160  # bytes of a text: with the longest notes they fit a JPEG segment
+_DATE_TIME, _DATE_TIME_ORIGINAL = 306, 36867
+# Bytes of a text: with the longest notes they fit a JPEG segment.
+_LONGEST_VALUE, _LONGEST_DATE = 160, 32
 
 
 def read_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:
@@ -102,7 +104,7 @@ def kept_exif(image: Image.Image) -> bytes:
         exif = image.getexif()
         inner = _kept(exif.get_ifd(_EXIF_IFD), _KEPT_IN_EXIF_IFD)
         kept = Image.Exif()
-        kept.update(_kept(exif, _KEPT))
+        kept.update(_latin(_kept(exif, _KEPT)))
         if inner:
             kept.get_ifd(_EXIF_IFD).update(inner)
             kept[_EXIF_IFD] = kept.get_ifd(_EXIF_IFD)
@@ -118,11 +120,23 @@ def _kept(values: Mapping[int, Any], tags: Mapping[int, str]) -> dict[int, Any]:
     for tag in tags:
         value = values.get(tag)
         if isinstance(value, str) and value.strip("\0 "):
-            # Pillow reads bytes as Latin-1, and would write other than ASCII as "?".
-            kept[tag] = value.strip("\0 ").encode("latin-1")[:_LONGEST_VALUE]
+            is_date = tags[tag].startswith(("DateTime", "Offset"))
+            longest = _LONGEST_DATE if is_date else _LONGEST_VALUE
+            kept[tag] = value.strip("\0 ")[:longest]
         elif _is_number(value):
             kept[tag] = value
     return kept
+
+
+def _latin(values: Mapping[int, Any]) -> dict[int, Any]:
+    """Returns tags of the outer directory with their texts as bytes.
+
+    Pillow reads bytes as Latin-1, and would write all but ASCII, such as ©, as "?".
+    """
+    return {
+        tag: value.encode("latin-1") if isinstance(value, str) else value
+        for tag, value in values.items()
+    }
 
 
 def _is_number(value: Any) -> bool:
@@ -151,12 +165,17 @@ def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, 
         if text:
             info.add_itxt(_KEYWORD, text)
         return {"pnginfo": info, **({"exif": exif} if exif else {})}
-    if suffix in (".tif", ".tiff"):
-        kept[_PREDICTOR] = 2  # differences, which deflate better
-        if text:
-            kept[_IMAGE_DESCRIPTION] = text
-        return {"exif": kept}
     ifd = kept.get_ifd(_EXIF_IFD)
+    outer = _latin(_kept(kept, _KEPT))
+    if suffix in (".tif", ".tiff"):
+        # libtiff, as Pillow uses it, writes no inner directory.
+        date = ifd.get(_DATE_TIME_ORIGINAL)
+        tags = {**outer, **({_DATE_TIME: date} if date else {})}
+        tags[_PREDICTOR] = 2  # differences, which deflate better
+        if text:
+            tags[_IMAGE_DESCRIPTION] = text
+        return {"tiffinfo": tags}
+    kept.update(outer)
     ifd[_COLOR_SPACE] = 1  # sRGB
     if text:
         ifd[_USER_COMMENT] = _ASCII + text.encode("ascii")

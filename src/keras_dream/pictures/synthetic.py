@@ -1,6 +1,6 @@
-"""Synthetic pictures: coloured noise, and discs that cover each other.
+"""Synthetic pictures: coloured noise, clouds, and discs that cover each other.
 
-Both are the same on every machine: whole 255ths from a seeded generator.
+All are the same on every machine: whole 255ths from a seeded generator.
 """
 
 import math
@@ -12,9 +12,12 @@ from keras_dream.geometry import Size
 
 # Standard deviations, about those of photographs such as scikit-image's.
 _GREY_DEVIATION, _COLOR_DEVIATION = 0.2, 0.08
+_PERLIN_SIZES = 6  # a blob of 256 pixels is broken down to 8
 
 
-def noise(seed: int, size: Size, *, steepness: float = 1.0) -> NDArray[np.float32]:
+def noise(
+    seed: int, size: Size, *, steepness: float = 1.0, contrast: float = 1.0
+) -> NDArray[np.float32]:
     """Returns an image of coloured noise, most of it grey.
 
     With a steepness of 1 no size of detail stands out: the amplitudes fall with one
@@ -26,6 +29,7 @@ def noise(seed: int, size: Size, *, steepness: float = 1.0) -> NDArray[np.float3
         seed: Another seed gives another image.
         size: (height, width) in pixels.
         steepness: The power of the frequency by which the amplitudes are divided.
+        contrast: A factor of the deviation from the mean grey.
 
     Returns:
         float32 (height, width, 3) in [0, 1].
@@ -41,10 +45,70 @@ def noise(seed: int, size: Size, *, steepness: float = 1.0) -> NDArray[np.float3
         )
         for white in generator.normal(size=(4, *size))
     )
-    color = np.stack(channels, axis=-1)
-    return round_to_8_bits(
-        0.5 + _GREY_DEVIATION * grey[..., None] + _COLOR_DEVIATION * color
+    return _mixed(grey, channels, contrast)
+
+
+def perlin(
+    seed: int, size: Size, *, scale: float = 0.25, contrast: float = 1.0
+) -> NDArray[np.float32]:
+    """Returns an image of clouds: gradient noise of six sizes, most of it grey.
+
+    Each size is half as large and half as strong as the one before. Source: K. Perlin,
+    "Improving Noise", 2002, with directions drawn at random for each corner.
+
+    Args:
+        seed: Another seed gives another image.
+        size: (height, width) in pixels.
+        scale: The largest blobs' size, as a share of the longer side.
+        contrast: A factor of the deviation from the mean grey.
+
+    Returns:
+        float32 (height, width, 3) in [0, 1].
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, 3]))
+    cell = scale * max(size)
+    grey, *channels = (
+        _unit_variance(
+            sum(
+                (
+                    _gradient_noise(generator, size, max(cell / 2**k, 1.0)) / 2**k
+                    for k in range(_PERLIN_SIZES)
+                ),
+                start=np.zeros(size),
+            )
+        )
+        for _ in range(4)
     )
+    return _mixed(grey, channels, contrast)
+
+
+def _gradient_noise(
+    generator: np.random.Generator, size: Size, cell: float
+) -> NDArray[np.float64]:
+    """Returns noise of blobs about as large as a cell in pixels."""
+    rows, columns = (np.arange(side) / cell for side in size)
+    corners = (int(rows[-1]) + 2, int(columns[-1]) + 2)
+    angle = generator.random(corners) * (2 * math.pi)
+    top, left = rows.astype(int)[:, None], columns.astype(int)[None, :]
+    y, x = (rows % 1.0)[:, None], (columns % 1.0)[None, :]
+
+    def corner(down: int, right: int) -> NDArray[np.float64]:
+        turned = angle[top + down, left + right]
+        return np.sin(turned) * (y - down) + np.cos(turned) * (x - right)
+
+    fade_y, fade_x = (t**3 * (t * (t * 6 - 15) + 10) for t in (y, x))
+    upper = corner(0, 0) + fade_x * (corner(0, 1) - corner(0, 0))
+    lower = corner(1, 0) + fade_x * (corner(1, 1) - corner(1, 0))
+    return upper + fade_y * (lower - upper)
+
+
+def _mixed(
+    grey: NDArray[np.float64], channels: list[NDArray[np.float64]], contrast: float
+) -> NDArray[np.float32]:
+    """Returns an image of maps of variance 1: one for all colours, and one for each."""
+    color = np.stack(channels, axis=-1)
+    deviation = _GREY_DEVIATION * grey[..., None] + _COLOR_DEVIATION * color
+    return round_to_8_bits(0.5 + contrast * deviation)
 
 
 def leaves(seed: int, size: Size) -> NDArray[np.float32]:

@@ -33,7 +33,8 @@ DEFAULT = re.compile(r"default\b(?=\s*(;|$))")
 DIGITS = re.compile(r"\d{1,6}", re.ASCII)
 _QUOTED = re.compile(r"'(?:[^']|'')+'")
 _STRONGEST_WORD = re.compile(r"strongest\b")
-_COUNT = re.compile(r"0*[1-9]\d{0,4}(?=\s*\))", re.ASCII)
+_COUNT = re.compile(r"0*[1-9]\d{0,4}(?=\s*[,)])", re.ASCII)
+_OF = re.compile(r"of\s*=")
 # A minus sign before a number is a range; one before a name is the next term's.
 _TO = re.compile(r"-(?=\s*\d{1,6}\s*(,|\+|-|;|$))", re.ASCII)
 _SPACES = re.compile(r"\s*")
@@ -49,11 +50,13 @@ class Reader:
     Attributes:
         text: As above.
         place: Of the next character to be read.
+        form: What is being read, as it should look, for messages; "" for an objective.
     """
 
     def __init__(self, text: str):
         self.text = text
         self.place = self._after_spaces(0)
+        self.form = ""
 
     def take(self, pattern: re.Pattern[str]) -> str:
         """Returns and passes what matches here, or returns "" and stays."""
@@ -90,7 +93,9 @@ class Reader:
         return ObjectiveError(
             f"An objective must have {must} at character {self.place + 1}",
             received=f"{rest} in {short_repr(self.text)}",
-            hint="write it like '0.2*mixed2 + 3*mixed3:11,40-47', 'class:eye' or "
+            hint=f"write it like '{self.form}'"
+            if self.form
+            else "write it like '0.2*mixed2 + 3*mixed3:11,40-47', 'class:eye' or "
             "'mixed4; 0.5*squeezenet: fire6'",
         )
 
@@ -124,15 +129,24 @@ class Reader:
             if not self.take(COMMA):
                 return tuple(sorted(channels))
 
-    def strongest(self) -> int | None:
-        """Returns the number in `strongest(8)`, or None where there is none."""
+    def strongest(self) -> tuple[int, int | None] | None:
+        """Returns the numbers in `strongest(8, of=24)`, or None where there are none.
+
+        The second is None where only the first is stated.
+        """
         if not self.take(_STRONGEST_WORD):
             return None
         must = f"a number of channels from 1 to {MAX_STRONGEST} in brackets"
         self.required(OPEN, must)
-        number = int(self.required(_COUNT, must))
+        number, among = int(self.required(_COUNT, must)), None
+        if self.take(COMMA):
+            more = f"of= and a number from {number} to {MAX_STRONGEST}"
+            self.required(_OF, more)
+            among = int(self.required(_COUNT, more))
+            if among < number:
+                raise self.error(f"{more} before this place, not")
         self.required(CLOSE, must)
-        return number
+        return number, among
 
     def fraction(self) -> float:
         """Returns a part of a whole, from 0 to 1 or from 0% to 100%."""

@@ -8,7 +8,7 @@
               | "direction(" layer "," file ")" | "caricature(" layer ")"
               | "guide(" file "," layer [ "," "gram" ] ")" | "custom(" name ")"
     layer     = name | kind "@" ordinal
-    channels  = range { "," range } | "strongest(" number ")"
+    channels  = range { "," range } | "strongest(" number [ ", of=" number ] ")"
     range     = number [ "-" number ]
     penalty   = "tv" | "l1" | "l2" | "blur"
     place     = "center" | number ["%"] "," number ["%"]
@@ -25,7 +25,8 @@ and its ordinal among the layers of that class in this network, counted from 0
 Odd names are quoted (`'conv-1.a'`), and so are layers with the name of a penalty; a
 quote inside quotes is written twice (`'it''s'`). `strongest(8)` stands for the eight
 channels of a layer that respond most to the source picture, as `dream explain` lists
-them; `keras_dream.dreamer.responses` says how that is measured.
+them; `keras_dream.dreamer.responses` says how that is measured. `strongest(8, of=24)`
+stands for eight that the recipe's seed draws among the 24 that respond most.
 """
 
 import math
@@ -151,7 +152,7 @@ class NetworkObjective:
             if not isinstance(target, Layer) or target.strongest is None:
                 return target
             channels = tuple(sorted(strongest.get(target.text, ())))
-            return replace(target, channels=channels, strongest=None)
+            return replace(target, channels=channels, strongest=None, of=None)
 
         terms = tuple(replace(t, target=chosen(t.target)) for t in self.terms)
         return replace(self, terms=terms)

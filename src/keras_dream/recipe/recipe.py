@@ -18,7 +18,9 @@ from keras_dream.parts.colors import COLORS, Color
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
+from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
+from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
@@ -28,6 +30,11 @@ from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
+FINISHING = (
+    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend",
+)  # fmt: skip
+"""The settings that a dream is finished by, after its last step."""
+
 MOST_SIDE = 100_000  # pixels of `size`
 MOST_STRENGTH = 10  # of an octave
 
@@ -65,9 +72,14 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
 def _read_strengths(value: Any) -> Any:
     """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
     none = value in (None, (), []) or (isinstance(value, str) and value.strip() == "")
-    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]  # as a flag gives text
+    if isinstance(value, str):
+        value = value.split(",")
+    elif isinstance(value, int | float):
+        value = (value,)
     try:
-        numbers = () if none else tuple(float(part) + 0.0 for part in parts)
+        numbers = () if none else tuple(float(part) + 0.0 for part in value)
     except (TypeError, ValueError):
         numbers = (math.nan,)
     if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
@@ -97,9 +109,10 @@ class Recipe(Settings):
     network: str = Field(default="motif", description="the network to dream with")
     objective: Objective | None = Field(
         default=None,
-        description="what is maximised, such as '0.2*mixed2 + 3*mixed3' or "
-        "'class:eye'; further networks behind a semicolon, each with its weight: "
-        "'mixed4; 0.5*squeezenet: fire6'; none for the network's own objective",
+        description="what is maximised, such as '0.2*mixed2 + 3*mixed3', 'class:eye' "
+        "or 'guide(photo2.jpg, mixed4) - 5*tv'; further networks behind a semicolon, "
+        "each with its weight: 'mixed4; 0.5*squeezenet: fire6'; none for the network's "
+        "own objective",
     )
     preprocessing: Preprocessing | None = Field(
         default=None,
@@ -113,6 +126,12 @@ class Recipe(Settings):
         "a pyramid, for large and small shapes; fourier(decay=0.5): waves, for softer "
         "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
         "waves, as strong as in the photo, or as in natural ones",
+    )
+    start: Annotated[Start, *_part_field(STARTS, "start")] = Field(
+        default=Photo(),
+        description="what the steps begin from: the photo, or in its place and size "
+        "noise(steepness=1.5, contrast=0.5), perlin(scale=0.25, contrast=0.6) or "
+        "flat(#446688); mask, blend and penalties still refer to the photo",
     )
     loss: Annotated[Loss, *_part_field(LOSSES, "loss")] = Field(
         default=L2Mean(),
@@ -239,7 +258,8 @@ class Recipe(Settings):
         default=(),
         description="what is done to the dream's colours, one after the other, such as "
         "'soft_clip + chroma(gain=1.5)': chroma, chroma_limit(limit=0.12), "
-        "defringe(radius=4), contrast_lock(radius=0), histogram (the photo's), "
+        "defringe(radius=2), contrast_lock(radius=0), histogram (the photo's), "
+        "palette(guide.jpg, amount=1), "
         "decorrelate(amount=0.5), soft_clip(hardness=3)",
     )
     keep_colors: bool = Field(
@@ -251,6 +271,19 @@ class Recipe(Settings):
         ge=0,
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
+    )
+    mask: Mask | None = Field(
+        default=None,
+        description="where the dream is: a picture's grey values or its transparency, "
+        "such as 'sky.png(feather=20, invert)', 'box(10%, 20%, 60%, 80%)' (left, top, "
+        "right, bottom; percent or pixels), or alpha, the photo's own transparency; "
+        "where it is black, the original's pixels stay",
+    )
+    regions: Annotated[tuple[Region, ...], BeforeValidator(as_regions)] = Field(
+        default=(),
+        description="parts of the picture with objectives of their own, each written "
+        "as MASK: OBJECTIVE, such as 'sky.png: mixed3' or "
+        "'box(0%, 0%, 50%, 100%): mixed4:11'; elsewhere the objective holds",
     )
     wrap: Literal["none", "horizontal", "both"] = Field(
         default="none",
@@ -288,13 +321,14 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
-        count = len(self.networks)
+        count = len(self.every_network)
         if count > 1 and self.max_loss is not None:
+            what = "regions" if self.regions else "networks"
             raise SettingError(
-                "A maximum loss must have a single network, for losses of several "
-                "cannot be compared",
-                received=f"{self.max_loss:g} with {count} networks",
-                hint="set max_loss to none, or leave the other networks out",
+                "A maximum loss must have a single network and no regions, for losses "
+                "of several cannot be compared",
+                received=f"{self.max_loss:g} with {count} {what}",
+                hint=f"set max_loss to none, or leave the {what} out",
             )
         return self
 
@@ -354,10 +388,24 @@ class Recipe(Settings):
     @property
     def networks(self) -> tuple[NetworkObjective, ...]:
         """What each network of the dream maximises, the recipe's own first."""
-        own = () if self.objective is None else self.objective.terms
-        others = () if self.objective is None else self.objective.networks[1:]
+        return self.networks_of(self.objective)
+
+    def networks_of(self, objective: Objective | None) -> tuple[NetworkObjective, ...]:
+        """Returns what each network maximises for an objective, its own network named.
+
+        Args:
+            objective: None stands for the network's own.
+        """
+        own = () if objective is None else objective.terms
+        others = () if objective is None else objective.networks[1:]
         first = NetworkObjective(self.network, own, preprocessing=self.preprocessing)
         return (first, *others)
+
+    @property
+    def every_network(self) -> tuple[NetworkObjective, ...]:
+        """What each network maximises anywhere: `networks`, then those of regions."""
+        regions = (self.networks_of(region.objective) for region in self.regions)
+        return (*self.networks, *(network for one in regions for network in one))
 
     @property
     def sha256(self) -> str:

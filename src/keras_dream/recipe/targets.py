@@ -39,15 +39,27 @@ class Layer:
         channels: Their numbers, ascending; empty for all of them.
         strongest: How many channels, those that respond most to the source picture,
             instead of numbers; None for the channels as they stand.
+        of: They are drawn by the recipe's seed among so many, those that respond most;
+            None for those that respond most themselves.
+
+    Raises:
+        ObjectiveError: If the name is none, or `of` is less than `strongest`.
     """
 
     name: str
     ordinal: int | None = None
     channels: tuple[int, ...] = ()
     strongest: int | None = None
+    of: int | None = None
 
     def __post_init__(self) -> None:
         check_name("A layer", self.name)
+        if self.of is not None and not 1 <= (self.strongest or 0) <= self.of:
+            raise ObjectiveError(
+                "Strongest channels must be drawn among at least as many",
+                received=f"{self.strongest} of {self.of}",
+                hint="write it like mixed4:strongest(8, of=24)",
+            )
         object.__setattr__(self, "channels", tuple(sorted(set(self.channels))))
 
     @classmethod
@@ -57,6 +69,7 @@ class Layer:
         *,
         channels: tuple[int, ...] = (),
         strongest: int | None = None,
+        of: int | None = None,
     ) -> "Layer":
         """Returns the target for a layer as a network's graph knows it.
 
@@ -64,13 +77,14 @@ class Layer:
             layer: Such as "mixed4" or "conv2d@7".
             channels: As in the class.
             strongest: As in the class.
+            of: As in the class.
         """
         if re.fullmatch(r"'.*@\d+'", layer):
-            return cls(layer[1:-1], None, channels, strongest)
+            return cls(layer[1:-1], None, channels, strongest, of)
         name, _, ordinal = layer.rpartition("@")
         if name and re.fullmatch(r"\d{1,6}", ordinal, re.ASCII):
-            return cls(name, int(ordinal), channels, strongest)
-        return cls(layer, None, channels, strongest)
+            return cls(name, int(ordinal), channels, strongest, of)
+        return cls(layer, None, channels, strongest, of)
 
     @property
     def layer(self) -> str:
@@ -85,7 +99,8 @@ class Layer:
         ordinal = "" if self.ordinal is None else f"@{self.ordinal}"
         channels = channels_text(self.channels)
         if self.strongest is not None:
-            channels = f"strongest({self.strongest})"
+            among = "" if self.of is None else f", of={self.of}"
+            channels = f"strongest({self.strongest}{among})"
         return quoted(self.name) + ordinal + (f":{channels}" if channels else "")
 
 
@@ -321,7 +336,8 @@ class Custom:
 
     Attributes:
         name: The function's name.
-        sha256: Of its source; empty where Python does not know it.
+        sha256: Of its source, or of its bytecode where Python does not know the source;
+            empty for what is not written in Python.
         layers: The layers whose feature maps it takes, as a network's graph knows them.
         function: Takes a feature map for each layer, `(1, height, width, channels)`
             of Keras' backend, and returns a scalar; None in an objective that was read
@@ -395,7 +411,8 @@ def read_target(reader: Reader) -> Target:
         return Layer(name, ordinal)
     strongest = reader.strongest()
     if strongest is not None:
-        return Layer(name, ordinal, strongest=strongest)
+        count, among = strongest
+        return Layer(name, ordinal, strongest=count, of=among)
     return Layer(name, ordinal, reader.channels())
 
 
@@ -404,8 +421,10 @@ def _with_arguments(reader: Reader, name: str, place: int) -> Target:
         reader.place = place
         forms = ", ".join(kind.form for kind in TARGETS.values())
         raise reader.error(f"a layer, or one of {forms},")
+    reader.form = TARGETS[name].form
     target = TARGETS[name].read(reader)
     reader.required(CLOSE, "a closing bracket")
+    reader.form = ""
     return target
 
 

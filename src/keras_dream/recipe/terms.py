@@ -10,6 +10,7 @@ added to. It is the same value as that of the text, and `str` gives the text.
 
 import hashlib
 import inspect
+import marshal
 import os
 import textwrap
 from collections.abc import Callable
@@ -33,12 +34,15 @@ from keras_dream.recipe.targets import (
 Path = str | os.PathLike[str] | FileRef
 
 
-def layer(name: str, *, strongest: int | None = None) -> Objective:
+def layer(
+    name: str, *, strongest: int | None = None, of: int | None = None
+) -> Objective:
     """Returns the objective of a layer: all of its channels.
 
     Args:
         name: Such as "mixed4", or "conv2d@7" for a layer that Keras only numbered.
         strongest: Of its channels only so many, those that respond most to the photo.
+        of: They are drawn by the recipe's seed among so many that respond most.
     """
     if strongest is not None and not 1 <= strongest < 100_000:
         raise ObjectiveError(
@@ -46,7 +50,7 @@ def layer(name: str, *, strongest: int | None = None) -> Objective:
             received=short_repr(strongest),
             hint="leave it out for all channels",
         )
-    return _objective(Layer.named(name, strongest=strongest))
+    return _objective(Layer.named(name, strongest=strongest, of=of))
 
 
 def channel(layer: str, *channels: int) -> Objective:
@@ -171,19 +175,25 @@ def _custom(function: Callable[..., Any], layers: tuple[str, ...]) -> Objective:
     name = getattr(function, "__name__", type(function).__name__)
     try:
         inspect.signature(function).bind(*(layers or ("image",)))
-    except TypeError:
+    except (TypeError, ValueError):  # not written in Python: it has no signature
         raise ObjectiveError(
             "An objective of your own must take an argument for each layer, or the "
             "image where there is none",
             received=f"{name} for {len(layers)} layers",
             hint="write @kd.objective('mixed4') above def mine(mixed4)",
         ) from None
+    return _objective(Custom(name, _sha256(function), layers, function))
+
+
+def _sha256(function: Callable[..., Any]) -> str:
+    """Returns the sha256 of a function's source; "" if there is none."""
     try:
-        source = textwrap.dedent(inspect.getsource(function))
-        sha256 = hashlib.sha256(source.encode()).hexdigest()
-    except (OSError, TypeError):  # typed into a console, or not written in Python
-        sha256 = ""
-    return _objective(Custom(name, sha256, layers, function))
+        source = textwrap.dedent(inspect.getsource(function)).encode()
+    except (OSError, TypeError):
+        # Typed into a console: its bytecode tells it from others of its name.
+        code = getattr(function, "__code__", None)
+        source = b"" if code is None else marshal.dumps(code)
+    return hashlib.sha256(source).hexdigest() if source else ""
 
 
 tv = _objective(Penalty("tv"))

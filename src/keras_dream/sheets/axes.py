@@ -235,7 +235,7 @@ def check_values(axes: Sequence[Axis]) -> None:
 
 def _check_value(recipe: Recipe, name: str) -> None:
     """Checks the networks of a recipe, which are text."""
-    for network in (str(n.network) for n in recipe.networks):
+    for network in (str(n.network) for n in recipe.every_network):
         if name in ("network", "objective") and not user_models.is_file(network):
             catalogue.entry(network)
 

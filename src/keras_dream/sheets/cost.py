@@ -46,7 +46,7 @@ class Predictor:
         recipe = dreamer.complete(cell.recipe)
         if not recipe.steps:
             return 0.0
-        kind = cell.like or tuple(network.text for network in recipe.networks)
+        kind = cell.like or tuple(network.text for network in recipe.every_network)
         key = (dreamer.networks, kind, recipe.loss, recipe.border, *sizes)
         if key not in self._times:
             self._times[key] = _step_times(dreamer, recipe, sizes)

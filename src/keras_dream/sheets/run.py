@@ -72,7 +72,7 @@ class Dreamers:
 
 def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     """Returns what decides which dreamer a recipe needs."""
-    return tuple((str(n.network), n.preprocessing) for n in recipe.networks)
+    return tuple((str(n.network), n.preprocessing) for n in recipe.every_network)
 
 
 class SheetRun(Iterator[CellProgress | CellDone]):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keras_dream.weights.source import Source
-from keras_dream.zoo import architectures
+from keras_dream.zoo import architectures, classes
 from keras_dream.zoo.entry import Entry
 
 _OTHER_FILES = "https://storage.googleapis.com/keras-applications/"
@@ -91,6 +91,7 @@ class _Family:
             application=title,
             build=build or architectures.application(title),
             sources=tuple(sources),
+            classes=classes.imagenet,
         )
 
 

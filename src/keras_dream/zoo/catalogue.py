@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_dream.errors import NetworkError, nearest
 from keras_dream.weights.source import Source
-from keras_dream.zoo import applications, architectures, googlenet
+from keras_dream.zoo import applications, architectures, classes, googlenet
 from keras_dream.zoo.entry import Entry
 
 _SQUEEZENET_FILES = (
@@ -45,6 +45,7 @@ ZOO: Mapping[str, Entry] = {
             preprocessing="caffe",
             objective="fire6 + fire8",
             build=architectures.squeezenet,
+            classes=classes.imagenet,
             sources=(
                 Source(
                     file="squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -64,6 +65,7 @@ ZOO: Mapping[str, Entry] = {
             preprocessing="bvlc",
             objective="inception_4c_output",  # google/deepdream, 2015
             build=googlenet.imagenet,
+            classes=classes.imagenet,
             sources=(
                 # sha256 and size: Open Model Zoo, models/public/googlenet-v1/model.yml.
                 Source(

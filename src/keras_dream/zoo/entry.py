@@ -1,9 +1,10 @@
 """An entry of the catalogue: everything about one named network."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from keras_dream.graph.graph import Graph
 from keras_dream.weights.source import Source
 
 
@@ -23,6 +24,8 @@ class Entry:
         paper: Who described it, when and where; None for our own.
         parameters: How many numbers it has without the classifier, or None.
         application: Its constructor's name in keras.applications, or None.
+        classes: Returns the names of the classes by number; None where they are not
+            known or are in the graph.
         dreams: What its layers dream of, described by layer; empty where unknown.
     """
 
@@ -36,4 +39,17 @@ class Entry:
     paper: str | None = None
     parameters: int | None = None
     application: str | None = None
+    classes: Callable[[], tuple[str, ...]] | None = None
     dreams: Mapping[str, str] = field(default_factory=dict)
+
+    def with_classes(self, graph: Graph) -> Graph:
+        """Returns a graph of the network with the names of its classes.
+
+        They are there without the classifier as well, where that is published: for
+        looking at, and for advice.
+        """
+        has_scores = graph.classifier is not None
+        published = any(source.classifier for source in self.sources)
+        if self.classes is None or not (has_scores or published):
+            return graph
+        return replace(graph, classes=self.classes())

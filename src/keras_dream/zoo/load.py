@@ -74,7 +74,8 @@ def load_entry(
     if weights is not None:
         sha256 = sha256_of(weights)
         backends.set_default_keras_backend(backend)
-        return LoadedNetwork(entry.name, _lowered(entry, entry.build, weights), sha256)
+        graph = _lowered(entry, entry.build, weights)
+        return LoadedNetwork(entry.name, entry.with_classes(graph), sha256)
     local = locate(
         entry.name,
         entry.sources,
@@ -89,7 +90,7 @@ def load_entry(
         backends.set_default_keras_backend(backend)
         graph = _lowered(entry, entry.build, local.path)
         lowered_cache.write(copy, graph)
-    return LoadedNetwork(entry.name, graph, local.sha256)
+    return LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
 
 
 def shipped_path(entry: Entry) -> Path:
@@ -105,11 +106,12 @@ def outline(entry: Entry) -> Graph:
     """
     if entry.build is None:
         return file.load(shipped_path(entry))
-    return lower(
+    graph = lower(
         entry.build(False),
         preprocessing=entry.preprocessing,
         objective=entry.objective,
     )
+    return entry.with_classes(graph)
 
 
 def check_opaque(graph: Graph, backend: Backend) -> None:

@@ -235,7 +235,7 @@ def networks_of(
     asked = list(first)
     recipe = recipe.but(network=asked[0].name)
     names = [network.name for network in asked]
-    others = dict.fromkeys(str(n.network) for n in recipe.networks)
+    others = dict.fromkeys(str(n.network) for n in recipe.every_network)
     asked += [
         network_of(name, networks=networks) for name in others if name not in names
     ]
@@ -284,7 +284,7 @@ def stated_preprocessing(recipe: Recipe) -> dict[str, str]:
         SettingError: If it states two for one network.
     """
     stated: dict[str, str] = {}
-    for name, mode in ((str(n.network), n.preprocessing) for n in recipe.networks):
+    for name, mode in ((str(n.network), n.preprocessing) for n in recipe.every_network):
         if mode and stated.setdefault(name, mode) != mode:
             raise SettingError(
                 "A network must have one preprocessing in a dream",
@@ -298,6 +298,6 @@ def asks_for_class(recipe: Recipe) -> frozenset[str]:
     """Returns the networks of a recipe whose objectives need class scores."""
     return frozenset(
         str(network.network)
-        for network in recipe.networks
+        for network in recipe.every_network
         if any(isinstance(term.target, Class) for term in network.terms)
     )

@@ -164,7 +164,7 @@ def distrusted(name: str) -> NetworkError:
 
 def files_of(recipe: Recipe) -> list[str]:
     """Returns a recipe's networks that are model files, each once."""
-    names = dict.fromkeys(str(network.network) for network in recipe.networks)
+    names = dict.fromkeys(str(network.network) for network in recipe.every_network)
     return [name for name in names if is_file(name)]
 
 

@@ -22,6 +22,8 @@ from keras_dream.cli.options import (
     RecipeFile,
     RecipeFlags,
     RunFlags,
+    Strip,
+    Switch,
     Trust,
     Weights,
     Yes,
@@ -65,21 +67,75 @@ class SeedFlags:
     ] = None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FileFlags:
+    """What is read and written, and how it is shown."""
+
+    out: Annotated[
+        Out,
+        Parameter(
+            help="the result, .png, .jpg, .webp or .tif; a folder for several photos; "
+            "- for standard output [default: PHOTO-dream.png]"
+        ),
+    ] = None
+    weights: Annotated[
+        Weights,
+        Parameter(
+            help="a weights file for the network; with several networks NETWORK=FILE"
+        ),
+    ] = ()
+    file: Annotated[
+        Named,
+        Parameter(
+            help="a file that the recipe names, such as a guide, if it is not beside it"
+        ),
+    ] = ()
+    trust_model: Annotated[
+        Trust,
+        Parameter(help="open a .keras file; only for files from authors you trust"),
+    ] = False
+    notes: Annotated[
+        bool,
+        Parameter(
+            group=FILES, help="save the recipe and the record in the result's metadata"
+        ),
+    ] = True
+    strip: Annotated[
+        Strip,
+        Parameter(
+            help="leave out the photo's camera, date and copyright; its place always is"
+        ),
+    ] = False
+    save_octaves: Annotated[
+        Switch,
+        Parameter(
+            group=FILES,
+            help="save what each octave added beside the result, for `dream mix`",
+        ),
+    ] = False
+    yes: Annotated[
+        Yes,
+        Parameter(
+            help="replace the file that -o names; allow a dream that may take hours, "
+            "and downloads that only --recipe needs"
+        ),
+    ] = False
+    quiet: Annotated[Quiet, Parameter(help="print only the path of the result")] = False
+    json: Annotated[
+        Json, Parameter(help="print JSON on standard output, one event a line")
+    ] = False
+
+
 _NO_SEEDS = SeedFlags()
+_NO_FILES = FileFlags()
 Photos = Annotated[str, Parameter(name="PHOTO", group=FILES, negative=())]
 
 
 def dream(
     *photos: Photos,
-    out: Out = None,
-    weights: Weights = (),
-    file: Named = (),
-    trust_model: Trust = False,
+    files: FileFlags = _NO_FILES,
     seeds: SeedFlags = _NO_SEEDS,
-    notes: Annotated[bool, Parameter(group=FILES)] = True,
-    yes: Yes = False,
-    quiet: Quiet = False,
-    json: Json = False,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     flags: RecipeFlags = None,
@@ -88,18 +144,10 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input
-        out: the result, .png, .jpg, .webp or .tif; a folder for several photos; - for
-            standard output [default: PHOTO-dream.png]
-        weights: a weights file for the network; with several networks NETWORK=FILE
-        file: a file that the recipe names, such as a guide, if it is not beside it
-        trust_model: open a .keras file; only for files from authors you trust
+        photos: pictures, and folders of them; - reads one from standard input; without
+            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
+        files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
-        notes: save the recipe and the record in the result's metadata
-        yes: replace the file that -o names; allow a dream that may take hours, and
-            downloads that only --recipe needs
-        quiet: print only the path of the result
-        json: print JSON on standard output, one event a line
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe
@@ -110,9 +158,9 @@ def dream(
     names, several = photos_of(photos)
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
-    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
-    _check_preset(preset, recipe, over)
-    out = STANDARD if out is None and names == [STANDARD] else out
+    over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
+    _check_preset(preset, recipe, over, own_network=over.network in models)
+    out = STANDARD if files.out is None and names == [STANDARD] else files.out
     folder = folder_of(out, several=several)
     request = Request(
         photo=names[0],
@@ -120,18 +168,19 @@ def dream(
         run=run or RunSettings(),
         out=None if folder is not None else out,
         folder=folder,
-        weights=weights,
-        notes=notes,
-        yes=yes,
+        weights=files.weights,
+        notes=files.notes,
+        strip=files.strip,
+        keep_octaves=files.save_octaves,
+        yes=files.yes,
         models=models,
-        files=recipe_files(file, recipe, *names),
-        before_download=None if yes else consent([own.over(base)]),
-        trust_model=trust_model,
+        files=recipe_files(files.file, recipe, *names),
+        before_download=None if files.yes else consent([own.over(base)]),
+        trust_model=files.trust_model,
     )
-    more = SheetFlags(trust_model=trust_model, yes=yes, quiet=quiet, json=json)
     if seeds.variations is not None:
-        return _variations(request, names, seeds.variations, more)
-    return _run(request, names if several else [], more)
+        return _variations(request, names, seeds.variations, files)
+    return _run(request, names if several else [], files)
 
 
 def _picked(recipe: Recipe, pick: int | None) -> Recipe:
@@ -146,15 +195,17 @@ def _picked(recipe: Recipe, pick: int | None) -> Recipe:
 
 
 def _variations(
-    request: Request, photos: list[str], count: int, flags: SheetFlags
+    request: Request, photos: list[str], count: int, files: FileFlags
 ) -> int:
     """Dreams a sheet of seeds in the request's place."""
+    from keras_dream.pictures.sources import is_source
     from keras_dream.sheets.choices import SIDE, seeds
 
-    if len(photos) > 1 or STANDARD in (*photos, request.out):
+    unfit = STANDARD in (*photos, request.out) or is_source(request.photo)
+    if len(photos) > 1 or unfit:
         raise InputError(
             "Variations must be those of one photo in a file, on a sheet in another",
-            received="several photos" if len(photos) > 1 else "-",
+            received="several photos" if len(photos) > 1 else "none in a file",
             hint="name one photo",
         )
     choices = Choices(
@@ -166,8 +217,15 @@ def _variations(
         loaded={
             "networks": request.networks,
             "run": request.run,
+            "files": request.files,
             "before_download": request.before_download,
         },
+    )
+    flags = SheetFlags(
+        trust_model=files.trust_model,
+        yes=files.yes,
+        quiet=files.quiet,
+        json=files.json,
     )
     return run_choices(choices, flags, how=_line_of_pick(command_line.get()))
 
@@ -188,7 +246,7 @@ def _line_of_pick(tokens: Sequence[str]) -> str:
     return shlex.join(["dream", *words])
 
 
-def _run(request: Request, photos: list[str], flags: SheetFlags) -> int:
+def _run(request: Request, photos: list[str], flags: FileFlags) -> int:
     """Dreams the request's photo, or several in its place."""
 
     def reporter() -> Reporter:
@@ -212,10 +270,22 @@ def _run(request: Request, photos: list[str], flags: SheetFlags) -> int:
         return run_dream(replace(request, photo=str(photo)), reporter()).exit_code
 
 
-def _check_preset(preset: str, recipe: str | None, over: Recipe) -> None:
-    """Refuses a preset of which a recipe file leaves nothing."""
+def _check_preset(
+    preset: str, recipe: str | None, over: Recipe, *, own_network: bool
+) -> None:
+    """Refuses a preset for another network, or of which a recipe file leaves nothing.
+
+    Args:
+        preset: Its name.
+        recipe: A recipe file, or None.
+        over: The settings over the preset.
+        own_network: Whether the network is a file of the user's.
+    """
+    from keras_dream.dreamer.dreamer import check_preset
     from keras_dream.recipe.presets import preset as preset_of
 
+    if not own_network:
+        check_preset(preset, over.over(preset_of(preset)))
     if recipe is None or preset == "default":
         return
     if over.over(preset_of(preset)) == over.over(preset_of("default")):

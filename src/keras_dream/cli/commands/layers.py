@@ -10,6 +10,12 @@ from cyclopts import Parameter
 
 from keras_dream.cli.options import Patterns, Switch, split
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
+from keras_dream.errors import NetworkError
+from keras_dream.recipe.targets import Class
+
+_FEW = 50
+"""Classes that are listed without being asked for; of more only the first ones."""
+_FIRST = 12
 
 if TYPE_CHECKING:
     from keras_dream.graph.graph import Graph
@@ -22,6 +28,7 @@ def layers(
     *,
     like: Patterns = (),
     every: Annotated[Switch, Parameter(name="--all")] = False,
+    classes: Switch = False,
     weights: Annotated[str | None, Parameter(metavar="FILE")] = None,
     trust_model: Switch = False,
     json: Switch = False,
@@ -40,6 +47,7 @@ def layers(
         network: a network's name, or a .keras file
         like: parts of names, or patterns such as "mixed*", with commas between
         every: list every layer
+        classes: list the classes instead, those that --like matches
         weights: a weights file for the network; without one nothing is downloaded
         trust_model: open a .keras file; only for files from authors you trust
         json: print JSON
@@ -48,6 +56,8 @@ def layers(
     from keras_dream.zoo.network import Network
 
     graph = Network(network, weights=weights, trust=trust_model).outline()
+    if classes:
+        return _write_classes(graph, split(like), json=json)
     every_name, patterns = names(graph), split(like)
     if patterns:
         nodes = matching(graph, patterns)
@@ -69,6 +79,26 @@ def layers(
     return 0
 
 
+def _write_classes(graph: "Graph", patterns: Sequence[str], *, json: bool) -> int:
+    """Prints the classes that match, with their numbers."""
+    from keras_dream.graph.classes import matching
+
+    if not graph.classes:
+        raise NetworkError(
+            "Classes must have names to be listed",
+            received="a network that has none, or only numbers",
+            hint="try a number, such as class:0, if it has a dense classifier",
+        )
+    numbers = matching(patterns, graph.classes)
+    if json:
+        data = [{"number": n, "name": graph.classes[n]} for n in numbers]
+        write_stdout(json_text.dumps(data, indent=2))
+        return 0
+    rows = [(str(n), plain(Class(graph.classes[n]).text)) for n in numbers]
+    write_stdout(table(("class", "objective"), rows))
+    return 0
+
+
 def _write_more(network: str, graph: "Graph") -> None:
     """Prints a network's objective, what its layers dream of, and its classes."""
     from keras_dream.zoo.catalogue import ZOO
@@ -80,9 +110,15 @@ def _write_more(network: str, graph: "Graph") -> None:
         write_stdout("\nwhat its layers dream of; docs/motif.md shows pictures")
         write_stdout(table(("layer", "dreams of"), rows))
     if graph.classes:
-        numbered = enumerate(map(plain, graph.classes))
-        classes = ", ".join(f"{number} {name}" for number, name in numbered)
+        shown = graph.classes
+        shown = shown if len(shown) <= _FEW else shown[:_FIRST]
+        classes = ", ".join(f"{n} {plain(name)}" for n, name in enumerate(shown))
         write_stdout(f"\nits classes, for objectives such as class:NAME\n{classes}")
+        if len(shown) < len(graph.classes):
+            write_stderr(
+                f"{len(shown)} of {len(graph.classes)} classes; --classes lists all, "
+                "with --like WORD those that match."
+            )
 
 
 def _row(layer: "Facts") -> tuple[str, ...]:

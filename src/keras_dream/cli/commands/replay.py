@@ -51,9 +51,8 @@ def replay(
 ) -> int:
     """Make a saved dream again and compare the two.
 
-    The recorded run settings are used. With the same versions, processor,
-    weights and run settings the new file equals the saved one; otherwise the
-    two dreams look alike.
+    The recorded run settings are used. With the same versions, processor and
+    weights the new file equals the saved one; otherwise the two look alike.
 
     Args:
         picture: a picture that keras-dream saved
@@ -81,6 +80,7 @@ def replay(
     request = Request(
         photo=str(find_source(saved, photo=source)),
         recipe=saved.recipe,
+        strip=saved.record.stripped,
         run=settings,
         out=str(_result(saved, out)),
         weights=weights,

@@ -1,0 +1,1 @@
+"""Citations: the papers and repositories behind what a recipe uses."""

@@ -1,0 +1,78 @@
+"""`dream mix`: a saved dream with other strengths and colours, without its network."""
+
+from functools import partial
+from pathlib import Path
+
+from keras_dream.cli.dream_run import save_new
+from keras_dream.cli.options import (
+    File,
+    Json,
+    MixFlags,
+    Named,
+    Out,
+    Strip,
+    Yes,
+)
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.errors import OutputError, short_repr
+from keras_dream.events import Saved
+
+
+def mix(
+    picture: str,
+    /,
+    *,
+    out: Out = None,
+    source: File = None,
+    octaves: File = None,
+    file: Named = (),
+    strip: Strip = False,
+    yes: Yes = False,
+    json: Json = False,
+    flags: MixFlags = None,
+) -> int:
+    """Mix a saved dream anew: strengths, colours, blend, in milliseconds.
+
+    The picture must have been saved with --save-octaves. No network is loaded. The
+    result has the recipe of the mix, so that `dream replay` makes it, too.
+
+    Args:
+        picture: a dream that was saved with --save-octaves
+        out: the result, .png, .jpg, .webp or .tif [default: PICTURE-mix.png]
+        source: the photo that was dreamed [default: by its name, beside PICTURE]
+        octaves: what each octave added [default: PICTURE.octaves.npz, beside PICTURE]
+        file: a file that the recipe names, such as a palette [default: beside PICTURE]
+        strip: leave out the photo's camera, date and copyright; its place always is
+        yes: replace the file that -o names
+        json: print JSON on standard output, one event a line
+        flags: settings of the mix; all others stay as they were
+    """
+    from keras_dream.mixing import Mixer
+
+    path = _result(Path(picture), out, yes=yes)
+    mixer = Mixer(picture, source=source, octaves=octaves, files=file)
+    names = () if flags is None else flags.model_fields_set
+    dream = mixer.mix(**{name: getattr(flags, name) for name in names})
+    with reporter_for(quiet=not json, json=json) as reporter:
+        save = dream.save if out is not None and yes else partial(save_new, dream)
+        path = save(path, strip=strip or mixer.saved.record.stripped)
+        reporter.report(Saved(str(path), complete=dream.record.complete))
+    return 0
+
+
+def _result(picture: Path, out: str | None, *, yes: bool) -> Path:
+    """Returns the path of the result, which replaces nothing unasked."""
+    from keras_dream.files import check_output, default_output
+    from keras_dream.pictures.encoding import SUFFIXES
+
+    if out is None:
+        name = default_output(picture, suffix=picture.suffix, word="mix")
+        return check_output(name, SUFFIXES)
+    path = check_output(out, SUFFIXES)
+    if path.exists() and (not yes or path.samefile(picture)):
+        raise OutputError(
+            "A mix must have a new name, or --yes to replace another picture",
+            received=short_repr(out),
+            hint="try another name",
+        )
+    return path

@@ -1,0 +1,126 @@
+"""Mixing a saved dream anew, without the network.
+
+A dream that was saved with its octaves is finished again with other settings: strength
+of each octave, detail, colours, blend. The mixed dream's recipe has these settings, so
+that `dream replay` makes it from its source.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_dream.engine.finish import at_size, finish
+from keras_dream.engine.octaves import octaves_path, read_octaves
+from keras_dream.engine.result import Dream
+from keras_dream.errors import PictureError, SettingError, nearest, short_repr
+from keras_dream.geometry import fitted
+from keras_dream.pictures.picture import read_picture
+from keras_dream.recipe.recipe import FINISHING, Recipe
+from keras_dream.replay import find_files, find_source, read_saved
+
+
+class Mixer:
+    """A saved dream and what each octave added, to be mixed as often as is wanted.
+
+    Args:
+        picture: A picture that was saved with its octaves.
+        source: The photo that was dreamed; None looks for it by its name beside the
+            picture.
+        octaves: The file of the octaves; None for the one beside the picture.
+        files: Files that recipes name, such as palettes, if they are not beside the
+            picture.
+
+    Raises:
+        PictureError: If the picture, its recipe or its source cannot be had.
+        InputError: If the octaves cannot be read, or are another picture's.
+    """
+
+    def __init__(
+        self,
+        picture: str | os.PathLike[str],
+        *,
+        source: str | os.PathLike[str] | None = None,
+        octaves: str | os.PathLike[str] | None = None,
+        files: Sequence[str | os.PathLike[str]] = (),
+    ):
+        self.saved = saved = read_saved(picture)
+        beside = octaves_path(saved.path)
+        if octaves is None and not beside.is_file():
+            raise PictureError(
+                "A picture must have its octaves beside it to be mixed",
+                received=f"{short_repr(str(saved.path))} without {beside.name}",
+                hint="dream it again with --save-octaves, or name its octaves with "
+                "--octaves",
+            )
+        self._photo = read_picture(find_source(saved, source))
+        self._original = at_size(self._photo, saved.recipe)
+        self._files = find_files(saved, named=files)
+        self._unfinished = read_octaves(
+            beside if octaves is None else Path(octaves),
+            saved.path,
+            fitted(saved.record.size, saved.recipe.size),
+        )
+
+    def mix(self, **settings: Any) -> Dream:
+        """Returns the dream with other settings.
+
+        Args:
+            **settings: Any of `octave_strengths`, `keep_detail`, `colors`,
+                `keep_colors` and `blend`; those of the recipe otherwise.
+
+        Raises:
+            SettingError: If a setting is another one or impossible.
+        """
+        for name in settings:
+            if name not in FINISHING:
+                raise SettingError(
+                    "A setting of a mix must be one that needs no network: "
+                    + ", ".join(FINISHING),
+                    received=repr(name),
+                    hint=f"dream the photo again with another {name}"
+                    if name in Recipe.model_fields
+                    else nearest(name, FINISHING),
+                )
+        recipe = self._files.complete(self.saved.recipe.but(**settings))
+        finished = finish(
+            self._unfinished,
+            recipe,
+            photo=self._photo,
+            original=self._original,
+            files=self._files,
+        )
+        return Dream(
+            finished.pixels,
+            finished.alpha,
+            recipe,
+            self.saved.record,
+            exif=self._photo.exif,
+        )
+
+
+def mix(
+    picture: str | os.PathLike[str],
+    *,
+    source: str | os.PathLike[str] | None = None,
+    octaves: str | os.PathLike[str] | None = None,
+    files: Sequence[str | os.PathLike[str]] = (),
+    **settings: Any,
+) -> Dream:
+    """Mixes a saved dream anew: a `Mixer` for one use.
+
+    Args:
+        picture: As for `Mixer`.
+        source: As for `Mixer`.
+        octaves: As for `Mixer`.
+        files: As for `Mixer`.
+        **settings: As for `Mixer.mix`.
+
+    Returns:
+        The dream; `mix(...).save("out.png")` writes it.
+
+    Raises:
+        DreamError: As for `Mixer` and `Mixer.mix`.
+    """
+    mixer = Mixer(picture, source=source, octaves=octaves, files=files)
+    return mixer.mix(**settings)
