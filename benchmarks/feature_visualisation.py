@@ -1,4 +1,4 @@
-"""Feature visualisation: ours beside xplique's and torch-lucent's, seconds and objective.
+"""Feature visualisation beside xplique and torch-lucent: seconds and objective.
 
     pip install xplique "tensorflow>=2.18,<2.21" torch-lucent kornia scikit-image
     python benchmarks/feature_visualisation.py [--steps 64] [--rounds 3] [--size 256]
@@ -11,7 +11,8 @@ round in turn, after a run that warms up. The objective is measured on the finis
 picture by one judge. Ours is also read at the seconds that the other took.
 
 Optimisers and rates of ours are those of `OURS`; the others' are the defaults of their
-functions. Start: theirs is noise of their own; ours is the same kind of noise.
+functions. Each starts from noise of its own; MaCo never changes how strong a wave is,
+so that ours starts there from what xplique starts from.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
+Trace = list[tuple[float, float]]  # the seconds and the loss of each step
 ROOT = Path(__file__).parents[1]
 LAYER, CHANNEL = "mixed4", 10  # one that responds to noise already
 
@@ -36,7 +38,7 @@ PAIRS = (  # theirs, ours
 )
 OURS = {
     "ours, fourier": {"canvas": "fourier(decay=0.5)", "step_size": 0.03},
-    "ours, maco": {"canvas": "maco(magnitude=natural)", "step_size": 0.03},
+    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.03},
 }
 
 
@@ -47,7 +49,6 @@ def keras_motif():
 
     sys.path.insert(0, str(ROOT / "training"))
     import network
-
     from keras_dream.zoo.network import Network
 
     weights = Network("motif").load().graph.weights
@@ -76,10 +77,11 @@ def fixed(size: int):
 
 
 def xplique(size: int, *, maco: bool) -> Callable[[int], object]:
-    """Returns what runs xplique for a number of steps; a picture in [0, 1] comes back."""
+    """Returns what runs xplique for a number of steps, to a picture in [0, 1]."""
     import numpy as np
     import tensorflow as tf
     import xplique.features_visualizations as visual
+    from xplique.features_visualizations import preconditioning
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -99,6 +101,9 @@ def xplique(size: int, *, maco: bool) -> Callable[[int], object]:
     waves = tf.data.Dataset.from_tensors(natural(size)[None])
 
     def maco_run(steps: int):
+        if steps == 0:
+            buffers = preconditioning.init_maco_buffer((size, size), dataset=waves)
+            return preconditioning.maco_image_parametrization(*buffers, (0, 1))
         image, _ = visual.maco(
             objective,
             nb_steps=steps,
@@ -162,7 +167,7 @@ def without_torchvision() -> None:
 
 
 def ours(size: int, settings: dict[str, object]) -> Callable[[int], object]:
-    """Returns what runs ours; also keeps the seconds and the pictures of all steps."""
+    """Returns what runs ours; also keeps the seconds and the losses of all steps."""
     import numpy as np
 
     import keras_dream as kd
@@ -172,9 +177,10 @@ def ours(size: int, settings: dict[str, object]) -> Callable[[int], object]:
         objective=f"{LAYER}:{CHANNEL}", loss="mean", octaves=1, jitter=0, **settings
     )
     noise = 0.5 + 0.01 * np.random.default_rng(0).normal(size=(size, size, 3))
-    photo = np.float32(noise)
 
     def run(steps: int):
+        photo = np.load(ours.start) if "maco" in settings["canvas"] else noise
+        photo = np.float32(photo)
         began, trace = time.perf_counter(), []
         run = dreamer.steps(photo, recipe.but(steps=steps))
         for step in run:
@@ -208,7 +214,7 @@ def work(name: str, size: int) -> None:
     }
     run = made[name]() if name in made else ours(size, OURS[name])
     for line in sys.stdin:
-        steps, path = json.loads(line)
+        steps, path, ours.start = json.loads(line)
         began = time.perf_counter()
         image = run(steps)
         seconds = time.perf_counter() - began
@@ -222,7 +228,6 @@ class Contender:
 
     def __init__(self, name: str, size: int):
         backend = "tensorflow" if name.startswith("xplique") else "torch"
-        threads = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--worker", name, "--size", str(size)],
             stdin=subprocess.PIPE,
@@ -231,16 +236,16 @@ class Contender:
             text=True,
             env={
                 **os.environ,
-                **dict.fromkeys(threads, "1"),
+                "OMP_NUM_THREADS": "1",
                 "KERAS_BACKEND": backend,
                 "PYTHONPATH": str(ROOT / "src"),
                 "CUDA_VISIBLE_DEVICES": "",
             },
         )
 
-    def run(self, steps: int, path: Path) -> tuple[float, list[tuple[float, float]]]:
+    def run(self, steps: int, path: Path, start: Path) -> tuple[float, Trace]:
         """Returns the seconds of a run, and of ours those and the loss of each step."""
-        self._process.stdin.write(json.dumps([steps, str(path)]) + "\n")
+        self._process.stdin.write(json.dumps([steps, str(path), str(start)]) + "\n")
         self._process.stdin.flush()
         for line in self._process.stdout:
             if line.startswith('["answer"'):
@@ -288,12 +293,13 @@ def main() -> None:
     scores: dict[str, float] = {}
     score = judge()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "image.npy"
+        path, start = Path(folder) / "image.npy", Path(folder) / "start.npy"
+        contenders["xplique, MaCo"].run(0, start, start)
         for contender in contenders.values():
-            contender.run(2, path)
+            contender.run(2, path, start)
         for _ in range(arguments.rounds):
             for name, contender in contenders.items():
-                spent, traces[name] = contender.run(arguments.steps, path)
+                spent, traces[name] = contender.run(arguments.steps, path, start)
                 seconds[name].append(spent)
                 scores[name] = score(path)
     for contender in contenders.values():
@@ -303,8 +309,8 @@ def main() -> None:
     print("| | seconds | objective |\n|---|---|---|")
     for name in names:
         print(f"| {name} | {medians[name]:.1f} | {scores[name]:.3f} |")
-    head = "theirs / ours, seconds | objective, ours / theirs | ours at their seconds"
-    print(f"\n| pair | {head} | seconds of ours to their objective |\n|---|---|---|---|---|")
+    print("\n| pair | theirs / ours, seconds | objective, ours / theirs | ", end="")
+    print("ours at their seconds | seconds of ours to theirs |\n|---|---|---|---|---|")
     for theirs, own in PAIRS:
         pace = medians[own] / traces[own][-1][0]  # of the last run to the median's
         steps = [(when * pace, loss) for when, loss in traces[own]]
