@@ -256,7 +256,8 @@ class Contender:
     def close(self) -> None:
         """Ends the process."""
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.terminate()
+        self._process.wait()
 
 
 def judge() -> Callable[[Path], float]:
