@@ -4,6 +4,7 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
     ...                      stopping is `break`; every step is a whole result
 """
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -16,12 +17,15 @@ from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import NonFiniteError
 from keras_dream.geometry import Size, fitted, octave_sizes, taps
 from keras_dream.parts.canvases import Surface
+from keras_dream.parts.filters import Place
 from keras_dream.parts.normalizers import Normalizer
-from keras_dream.parts.transforms import View, draw
+from keras_dream.parts.stops import Watched, Watcher
+from keras_dream.parts.transforms import View, draw, view_size, views_in_step
 from keras_dream.recipe.recipe import Recipe
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
-# and of what each octave added, as `octaves`, where that is kept.
+# of what each octave added, as `octaves`, where that is kept; and of sentences on why
+# octaves ended before their last step, as `ended`, where one did.
 Result = Callable[..., Dream]
 
 
@@ -92,12 +96,20 @@ def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
 def work(size: Size, recipe: Recipe) -> int:
     """Returns the cost of a dream: pixels × steps × networks, over all octaves.
 
+    Pixels are those that the networks see.
+
     Args:
         size: The picture's (height, width) in pixels.
         recipe: The recipe.
     """
-    sizes = (octave.size for octave in octaves_of(size, recipe))
-    return sum(h * w for h, w in sizes) * recipe.steps * len(recipe.every_network)
+    transforms = recipe.transforms
+    return sum(
+        math.prod(view_size(transforms, octave.size))
+        * views_in_step(transforms)
+        * recipe.at(octave.number).steps
+        * len(recipe.at(octave.number).every_network)
+        for octave in octaves_of(size, recipe)
+    )
 
 
 def run(
@@ -135,8 +147,9 @@ def run(
         NonFiniteError: While it runs, if a gradient is infinite or not a number.
     """
     image = image.copy()  # the caller may write to it between two steps
-    ascent = _Ascent(recipe, gradient_of, weights, backend)
     growth = _Growth(image, octaves, recipe, backend, original=original)
+    count = len(octaves_of(growth.size, recipe))
+    ascent = _Ascent(recipe, gradient_of, weights, count, backend)
     steps = _steps(growth, octaves, recipe, ascent, backend, result, keep_octaves)
     return Run(steps, lambda: result(image.copy(), {}, False))
 
@@ -164,7 +177,7 @@ def _steps(
                 octave=octave.number,
                 octaves=count,
                 iteration=move.iteration,
-                iterations=recipe.steps,
+                iterations=move.iterations,
                 size=octave.size,
                 loss=move.loss,
                 seconds=move.seconds,
@@ -174,12 +187,14 @@ def _steps(
                     whole,
                     losses,
                     _bound(additions.with_octave, place, octave, entered, image),
+                    ascent.options,
                 ),
             )
         additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
     finished = growth.whole(len(octaves) - 1, image)
-    return result(finished, _by_octave(losses), True, **additions.options)
+    options = {**additions.options, **ascent.options}
+    return result(finished, _by_octave(losses), True, **options)
 
 
 def _dream_so_far(
@@ -187,10 +202,13 @@ def _dream_so_far(
     whole: Callable[[], np.ndarray],
     losses: list[tuple[int, float]],
     options: Callable[[], Mapping[str, Any]],
+    more: Mapping[str, Any],
 ) -> Callable[[], Dream]:
     """Binds a step's own share of the losses, which are still being written."""
     count = len(losses)
-    return lambda: result(whole(), _by_octave(losses[:count]), False, **options())
+    return lambda: result(
+        whole(), _by_octave(losses[:count]), False, **options(), **more
+    )
 
 
 def _by_octave(losses: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
@@ -202,6 +220,7 @@ def _by_octave(losses: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
 
 class _Move(NamedTuple):
     iteration: int
+    iterations: int
     image: Array
     loss: float
     seconds: float
@@ -215,13 +234,21 @@ class _Ascent:
         recipe: Recipe,
         gradient_of: Callable[[Octave], Gradient],
         weights: Callable[[Size], Array | None],
+        octaves: int,
         backend: Backend,
     ):
         self._recipe = recipe
         self._gradient_of = gradient_of
         self._weights = weights
+        self._octaves = octaves
         self._backend = backend
         self._normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
+        self._ended: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Why octaves have ended before their last step, for `result`."""
+        return {"ended": self._ended} if self._ended else {}
 
     def moves(self, image: Array, octave: Octave, original: Array) -> Iterator[_Move]:
         """Makes the steps of an octave, from the image that it begins with.
@@ -231,42 +258,101 @@ class _Ascent:
             octave: The octave.
             original: The photo at the octave's size.
         """
-        recipe, optimizer = self._recipe, self._recipe.optimizer
+        recipe, optimizer = self._recipe.at(octave.number), self._recipe.optimizer
         gradient_of, weights = self._gradient_of(octave), self._weights(octave.size)
-        surface = recipe.canvas.on(self._backend, octave.size)
+        surface = recipe.canvas.on(self._backend, octave.size, recipe.wrap)
         to_parameters = pull_back(surface, self._backend)
+        watchers = self._watchers(octave, original)
         parameters, state = surface.parameters(image), optimizer.start()
         image = surface.image(parameters)
-        for iteration, view in enumerate(_views(recipe, octave), start=1):
+        for iteration, views in enumerate(self._views(recipe, octave), start=1):
             began = time.perf_counter()
-            value, image_gradient = gradient_of(
-                image, octave.size, view=view, original=original
+            loss, image_gradient = self._seen(
+                gradient_of, image, octave.size, views, original
             )
-            loss = self._checked(value, image_gradient, octave.size)
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
+            progress = (iteration - 1) / max(recipe.steps - 1, 1)
+            place = Place(octave.size, progress, weights, recipe.wrap)
+            for filtered in recipe.filters:
+                image_gradient = filtered.apply(self._backend, image_gradient, place)
             gradients = to_parameters(
                 parameters, self._weighed(image_gradient, weights)
-            )
-            # Pixels are measured before they are weighed, or weights would count twice.
-            measured = (
-                image_gradient if surface.is_identity else surface.movement(gradients)
             )
             state, updates = optimizer.step(
                 self._backend,
                 state,
                 gradients,
-                divisor=self._normalizer.divisor(measured, weights),
+                divisor=self._divisor(
+                    surface, image_gradient, gradients, weights, views
+                ),
                 step_size=recipe.step_size * recipe.strength,
             )
             parameters = tuple(map(self._backend.add, parameters, updates))
             if recipe.clamp:
                 parameters = surface.clamp(parameters)
             image = surface.image(parameters)
-            yield _Move(iteration, image, loss, time.perf_counter() - began)
-            if above:
+            seconds = time.perf_counter() - began
+            reason = next(filter(None, (w(loss, image) for w in watchers)), "")
+            if reason and iteration < recipe.steps:
+                steps = f"{iteration} of {recipe.steps} steps"
+                sentence = f"Octave {octave.number} ended after {steps}: {reason}."
+                self._ended = (*self._ended, sentence)
+            yield _Move(iteration, recipe.steps, image, loss, seconds)
+            if above or reason:
                 return
+
+    def _watchers(self, octave: Octave, original: Array) -> list[Watcher]:
+        """Returns what may end an octave after any of its steps."""
+        watched = Watched(octave.number / self._octaves, original)
+        return [stop.watch(self._backend, watched) for stop in self._recipe.stop]
+
+    def _views(self, recipe: Recipe, octave: Octave) -> Iterator[tuple[View, ...]]:
+        return draw(
+            octave.size,
+            recipe.transforms,
+            seed=recipe.seed,
+            octave=octave.number - 1,
+            steps=recipe.steps,
+            jitter=recipe.jitter,
+            backend=self._backend,
+        )
+
+    def _seen(
+        self,
+        gradient: Gradient,
+        image: Array,
+        size: Size,
+        views: tuple[View, ...],
+        original: Array,
+    ) -> tuple[float, Array]:
+        """Returns the means of the loss and the gradient over a step's views."""
+        b, (first, *others) = self._backend, views
+        value, total = gradient(image, size, view=first, original=original)
+        for view in others:
+            another, more = gradient(image, size, view=view, original=original)
+            value, total = b.add(value, another), b.add(total, more)
+        if others:
+            value = b.divide(value, len(views))
+            total = b.divide(total, len(views))
+        return self._checked(value, total, size), total
+
+    def _divisor(
+        self,
+        surface: Surface,
+        image_gradient: Array,
+        gradients: tuple[Array, ...],
+        weights: Array | None,
+        views: tuple[View, ...],
+    ) -> float:
+        """Returns what the gradients are divided by."""
+        if not surface.is_identity:
+            movement = surface.movement(gradients)
+            return self._normalizer.divisor(movement, weights)
+        # Pixels are measured before they are weighed, or weights would count twice.
+        unseen = math.prod(1 - view.share for view in views)
+        return self._normalizer.divisor(image_gradient, weights, share=1 - unseen)
 
     def _weighed(self, gradient: Array, weights: Array | None) -> Array:
         if weights is None:
@@ -282,16 +368,6 @@ class _Ascent:
                 hint="try a smaller step_size, clamp, or precision float32",
             )
         return self._backend.to_float(value)
-
-
-def _views(recipe: Recipe, octave: Octave) -> Iterator[View]:
-    return draw(
-        octave.size,
-        seed=recipe.seed,
-        octave=octave.number - 1,
-        steps=recipe.steps,
-        jitter=recipe.jitter,
-    )
 
 
 def pull_back(
