@@ -349,10 +349,12 @@ class _Ascent:
         """Returns what the gradients are divided by."""
         if not surface.is_identity:
             movement = surface.movement(gradients)
-            return self._normalizer.divisor(movement, weights)
+            return self._normalizer.divisor(movement, weights=weights)
         # Pixels are measured before they are weighed, or weights would count twice.
         unseen = math.prod(1 - view.share for view in views)
-        return self._normalizer.divisor(image_gradient, weights, share=1 - unseen)
+        return self._normalizer.divisor(
+            image_gradient, weights=weights, share=1 - unseen
+        )
 
     def _weighed(self, gradient: Array, weights: Array | None) -> Array:
         if weights is None:
