@@ -22,7 +22,7 @@ from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
-from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, Pad
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -237,7 +237,7 @@ class Recipe(Settings):
         default=(),
         description="what is done to the image's gradient, one after the other: "
         "smooth(sigma=1, end=0.5), laplacian(levels=4), clip(limit=3), "
-        "decorrelate(amount=1)",
+        "decorrelate(amount=1), chroma(sigma=8, share=0.5): colours in broad patches",
     )
     transforms: Annotated[
         tuple[AnyTransform, ...], *_chain_field(TRANSFORMS, "transforms")
@@ -426,7 +426,8 @@ class Recipe(Settings):
                 received=f"wrap={self.wrap} with border={self.border}",
                 hint="set border to 0",
             )
-        cut = [t.text for t in self.transforms if not isinstance(t, Flip)]
+        # A margin is left out there by `Dreamer.complete`: the edges have neighbours.
+        cut = [t.text for t in self.transforms if not isinstance(t, Flip | Pad)]
         if self.wrap != "none" and cut:
             raise SettingError(
                 "A dream whose edges belong together must have no transforms but flip",
