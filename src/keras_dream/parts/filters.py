@@ -184,10 +184,12 @@ class Chroma(Part):
         light = backend.matmul(gradient, grey)
         colors = backend.subtract(gradient, light)
         colors = Smooth(sigma=self.sigma).apply(backend, colors, place)
-        mean = Normalizer("mean_abs", 0.0, backend).divisor(light, place.weights)
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(
+            light, weights=place.weights
+        )
         # Rounding errors of a grey gradient are no colours.
         normalizer = Normalizer("mean_abs", 1e-3 * mean, backend)
-        colors = normalizer.scaled(colors, self.share * mean, place.weights)
+        colors = normalizer.scaled(colors, self.share * mean, weights=place.weights)
         return backend.add(light, colors)
 
 
