@@ -2,8 +2,8 @@
 
 They are dreamed by this project on the photographs in `photos`, of which its README
 has the sources, on `examples/sky.jpg`, and, for classes and layers, on scikit-image's
-`chelsea` (CC0) and `astronaut` (NASA, public domain). Gradient ascent is chaotic: another
-machine makes them alike, not equal.
+`chelsea` (CC0) and `astronaut` (NASA, public domain). Gradient ascent is chaotic:
+another machine makes them alike, not equal.
 """
 
 import sys
@@ -95,7 +95,7 @@ def sheet() -> np.ndarray:
         rows.append(joined([labelled(row[0], look), *row[1:]], 1))
     half = (len(rows) + 1) // 2
     blank = np.ones_like(rows[0])
-    left, right = rows[:half], (rows[half:] + [blank])[:half]
+    left, right = rows[:half], [*rows[half:], blank][:half]
     return joined([joined(left, 0), joined(right, 0)], 1)
 
 
