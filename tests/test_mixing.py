@@ -48,7 +48,7 @@ def test_strengths_of_nothing_are_the_photo(saved):
     [
         ("--octave-strengths", "0.5,-1"),
         ("--octave-strengths", "0,2", "--keep-colors"),
-        ("--blend-mask", "box(0%, 0%, 50%, 100%, feather=5)"),
+        ("--mask", "box(0%, 0%, 50%, 100%, feather=5)"),
         ("--keep-detail", "0.6", "--colors", "soft_clip + palette(guides/guide.png)"),
     ],
 )
@@ -128,6 +128,9 @@ def test_what_cannot_be_mixed(saved, dream, tmp_path):
     shutil.copy(saved, "alone.png")
     with pytest.raises(PictureError, match="--save-octaves"):
         kd.mix("alone.png")
+    code, _, error = dream("photo.png", "--save-octaves", "-o", "-")
+    assert code == 2
+    assert "leave --save-octaves out" in error
     code, _, error = dream("mix", saved, "-o", "photo.png")
     assert code == 2
     assert "new name" in error

@@ -51,6 +51,11 @@ def at_size(picture: Picture, recipe: Recipe) -> Picture:
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
+def result_size(size: Size, recipe: Recipe) -> Size:
+    """Returns the (height, width) of the dream of a photo of a size, in pixels."""
+    return size if recipe.full_size else fitted(size, recipe.size)
+
+
 def finish(
     dream: Unfinished,
     recipe: Recipe,
