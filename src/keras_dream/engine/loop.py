@@ -264,7 +264,7 @@ class _Ascent:
         to_parameters = pull_back(surface, self._backend)
         watchers = self._watchers(octave, original)
         parameters, state = surface.parameters(image), optimizer.start()
-        image = surface.image(parameters)
+        image = first = surface.image(parameters)
         for iteration, views in enumerate(self._views(recipe, octave), start=1):
             began = time.perf_counter()
             loss, image_gradient = self._seen(
@@ -302,6 +302,19 @@ class _Ascent:
             yield _Move(iteration, recipe.steps, image, loss, seconds)
             if above or reason:
                 return
+        if recipe.steps:
+            self._check_changed(octave, first, image)
+
+    def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
+        """Notes it where all steps of an octave have had no gradient."""
+        backend = self._backend
+        difference = backend.absolute(backend.subtract(image, first))
+        if backend.to_float(backend.sum(difference)) == 0:
+            sentence = (
+                f"Octave {octave.number} has changed nothing: nothing there responds "
+                "to the objective."
+            )
+            self._ended = (*self._ended, sentence)
 
     def _watchers(self, octave: Octave, original: Array) -> list[Watcher]:
         """Returns what may end an octave after any of its steps."""
