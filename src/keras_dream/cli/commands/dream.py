@@ -129,7 +129,16 @@ class FileFlags:
 
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
-Photos = Annotated[str, Parameter(name="PHOTO", group=FILES, negative=())]
+Photos = Annotated[
+    str,
+    Parameter(
+        name="PHOTO",
+        group=FILES,
+        negative=(),
+        help="pictures and folders of them; - for standard input; without a photo "
+        "noise:1024x768, perlin:800x600 or flat:#446688:640x480",
+    ),
+]
 
 
 def dream(
@@ -144,8 +153,7 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input; without
-            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
+        photos: pictures and folders of them
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
         preset: the recipe to start from, see `dream presets`
