@@ -17,7 +17,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 
 def terms():
     rows = re.findall(r"^\| (`.*?) \|", SECTION, re.MULTILINE)
-    return [term for row in rows for term in re.findall(r"`(.+?)`", row)]
+    found = [term for row in rows for term in re.findall(r"`(.+?)`", row)]
+    return list(dict.fromkeys(found))
 
 
 @pytest.mark.parametrize("term", terms())

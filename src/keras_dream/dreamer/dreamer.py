@@ -61,6 +61,13 @@ if TYPE_CHECKING:
     Photo = str | os.PathLike[str] | Image | np.ndarray | Picture
 
 
+BLENDED_EDGES = (
+    "The photo's opposite edges do not fit, so that its outer quarters fade into the "
+    "photo shifted by half."
+)
+"""The notice on a photo that had to be made seamless."""
+
+
 class Dreamer:
     """One network or several, loaded on a device, reusable for many dreams.
 
@@ -365,6 +372,7 @@ class Dreamer:
         source = photo_read = self._source(photo, recipe)
         if recipe.wrap != "none":
             source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
+        blended = () if source.pixels is photo_read.pixels else (BLENDED_EDGES,)
         picture = at_size(source, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
@@ -378,7 +386,7 @@ class Dreamer:
             recipe=recipe,
             octaves=octaves,
             places=self._places(recipe, source, size),
-            notices=(*source.notices, *notices),
+            notices=(*source.notices, *blended, *notices),
             start_sha256="" if start is None else Picture(image).sha256,
         )
 
@@ -746,6 +754,7 @@ def dream(
     preprocessing: str | None = None,
     trust_model: bool = False,
     files: Sequence[str | os.PathLike[str]] = (),
+    keep_octaves: bool = False,
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -757,6 +766,7 @@ def dream(
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
         files: As for `Dreamer`.
+        keep_octaves: As for `Dreamer.steps`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
             `network` may be whatever `Dreamer` takes.
@@ -785,7 +795,7 @@ def dream(
         run=RunSettings.of(run),
         files=files,
     )
-    return dreamer.dream(photo, chosen)
+    return dreamer.dream(photo, chosen, keep_octaves=keep_octaves)
 
 
 def _misfit(
