@@ -186,7 +186,7 @@ def _steps(
                     result,
                     whole,
                     losses,
-                    _bound(additions.with_octave, place, octave, entered, image),
+                    additions.at(place, octave, entered, image),
                     ascent.options,
                 ),
             )
@@ -362,10 +362,12 @@ class _Ascent:
         """Returns what the gradients are divided by."""
         if not surface.is_identity:
             movement = surface.movement(gradients)
-            return self._normalizer.divisor(movement, weights)
+            return self._normalizer.divisor(movement, weights=weights)
         # Pixels are measured before they are weighed, or weights would count twice.
         unseen = math.prod(1 - view.share for view in views)
-        return self._normalizer.divisor(image_gradient, weights, share=1 - unseen)
+        return self._normalizer.divisor(
+            image_gradient, weights=weights, share=1 - unseen
+        )
 
     def _weighed(self, gradient: Array, weights: Array | None) -> Array:
         if weights is None:
@@ -524,19 +526,25 @@ class _Additions:
 
     def keep(self, place: int, octave: Octave, entered: Array, left: Array) -> None:
         """Keeps what the steps added to the image that entered an octave."""
-        self._octaves = self.with_octave(place, octave, entered, left).get("octaves")
+        if self._octaves is not None:
+            added = self._carried(place, entered, left)
+            self._octaves = {**self._octaves, octave.number: added}
 
-    def with_octave(
+    def at(
         self, place: int, octave: Octave, entered: Array, left: Array
-    ) -> Mapping[str, Any]:
-        """Returns what `Result` is called with after an octave, or inside it."""
-        if self._octaves is None:
-            return {}
-        # A step of an earlier octave must not be given the later ones.
-        earlier = {n: a for n, a in self._octaves.items() if n < octave.number}
+    ) -> Callable[[], Mapping[str, Any]]:
+        """Returns what a step's `Result` is called with, computed when asked for."""
+        earlier = self._octaves
+        if earlier is None:
+            return dict  # and no array is held
+        number = octave.number
+        return lambda: {
+            "octaves": {**earlier, number: self._carried(place, entered, left)}
+        }
+
+    def _carried(self, place: int, entered: Array, left: Array) -> np.ndarray:
         change = self._backend.subtract(left, entered)
-        added = self._growth.carried(place, change).astype(np.float16)
-        return {"octaves": {**earlier, octave.number: added}}
+        return self._growth.carried(place, change).astype(np.float16)
 
 
 def _bound(function: Callable[..., Any], *arguments: object) -> Callable[[], Any]:

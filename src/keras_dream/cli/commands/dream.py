@@ -2,7 +2,6 @@
 
 import shlex
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +27,6 @@ from keras_dream.cli.options import (
     Weights,
     Yes,
 )
-from keras_dream.cli.output import command_line
 from keras_dream.cli.photos import (
     STANDARD,
     check_standard_output,
@@ -57,12 +55,13 @@ class SeedFlags:
             "PHOTO-variations.png",
         ),
     ] = None
-    pick: Annotated[
-        int | None,
+    diversity: Annotated[
+        float | None,
         Parameter(
             group=FILES,
             metavar="NUMBER",
-            help="dream one of the variations in full: 1 for the first",
+            help="how strongly each variation is pushed away from those before it; 0 "
+            "for seeds alone [default: 3, and 0 without a layer in the objective]",
         ),
     ] = None
 
@@ -127,9 +126,24 @@ class FileFlags:
     ] = False
 
 
+DIVERSITY = 3.0
+"""Of variations by default, chosen by looking: at 1 they are nearly one picture, and at
+10 the objective is lost."""
+
+MOST_DIVERSITY = 1000
+
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
-Photos = Annotated[str, Parameter(name="PHOTO", group=FILES, negative=())]
+Photos = Annotated[
+    str,
+    Parameter(
+        name="PHOTO",
+        group=FILES,
+        negative=(),
+        help="pictures and folders of them; - for standard input; without a photo "
+        "noise:1024x768, perlin:800x600 or flat:#446688:640x480",
+    ),
+]
 
 
 def dream(
@@ -144,8 +158,7 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input; without
-            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
+        photos: pictures and folders of them
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
         preset: the recipe to start from, see `dream presets`
@@ -164,7 +177,7 @@ def dream(
     folder = folder_of(out, several=several)
     request = Request(
         photo=names[0],
-        recipe=_picked(over.over(base), seeds.pick),
+        recipe=over.over(base),
         run=run or RunSettings(),
         out=None if folder is not None else out,
         folder=folder,
@@ -179,23 +192,12 @@ def dream(
         trust_model=files.trust_model,
     )
     if seeds.variations is not None:
-        return _variations(request, names, seeds.variations, files)
+        return _variations(request, names, seeds, files)
     return _run(request, names if several else [], files)
 
 
-def _picked(recipe: Recipe, pick: int | None) -> Recipe:
-    """Returns the recipe of one of the variations, from 1."""
-    if pick is None:
-        return recipe
-    if pick < 1:
-        raise SettingError(
-            "--pick must be a whole number from 1", received=str(pick), hint="try 1"
-        )
-    return recipe.but(seed=recipe.seed + pick - 1)
-
-
 def _variations(
-    request: Request, photos: list[str], count: int, files: FileFlags
+    request: Request, photos: list[str], asked: SeedFlags, files: FileFlags
 ) -> int:
     """Dreams a sheet of seeds in the request's place."""
     from keras_dream.pictures.sources import is_source
@@ -211,9 +213,10 @@ def _variations(
     choices = Choices(
         kind="variations",
         photo=request.photo,
-        recipes=seeds(request.recipe, count),
+        recipes=seeds(request.recipe, asked.variations or 0),
         out=request.out,
         side=SIDE,
+        diversity=_diversity(request.recipe, asked.diversity),
         loaded={
             "networks": request.networks,
             "run": request.run,
@@ -227,23 +230,35 @@ def _variations(
         quiet=files.quiet,
         json=files.json,
     )
-    return run_choices(choices, flags, how=_line_of_pick(command_line.get()))
+    return run_choices(choices, flags, how=lambda folder: _line(request, folder))
 
 
-def _line_of_pick(tokens: Sequence[str]) -> str:
+def _diversity(recipe: Recipe, diversity: float | None) -> float:
+    """Returns how strongly variations of a recipe are pushed apart."""
+    from keras_dream.recipe.targets import Layer
+
+    if diversity is not None:
+        if not 0 <= diversity <= MOST_DIVERSITY:
+            raise InputError(
+                f"--diversity must be a number from 0 to {MOST_DIVERSITY}",
+                received=str(diversity),
+                hint="try 3",
+            )
+        return diversity
+    terms = recipe.networks[0].terms
+    # Without terms it is the network's own objective, which has layers.
+    is_fit = not terms or any(isinstance(term.target, Layer) for term in terms)
+    return DIVERSITY if is_fit else 0.0
+
+
+def _line(request: Request, folder: Path) -> str:
     """Returns the line that dreams the second variation in full."""
-    words: list[str] = []
-    skips = False
-    for token in tokens:
-        name, equals, _ = token.partition("=")
-        if skips:
-            skips = False
-        elif name in ("--variations", "--out", "-o"):
-            skips = not equals
-            words += ["--pick", "2"] if name == "--variations" else []
-        else:
-            words.append(token)
-    return shlex.join(["dream", *words])
+    cell = next(iter(sorted(folder.glob("2-*.png"))), folder / "CELL.png")
+    # The small photo had fewer octaves than the whole one has.
+    words = ["dream", request.photo, "--recipe", str(cell), "--octaves", "auto"]
+    for weights in request.weights:
+        words += ["--weights", weights]
+    return shlex.join(words)
 
 
 def _run(request: Request, photos: list[str], flags: FileFlags) -> int:
