@@ -27,8 +27,11 @@ def test_an_event_becomes_json() -> None:
         "photo": "a.png",
         "path": "b.png",
         "network": "motif",
-        "size": [40, 60],
-        "octaves": [{"octave": 1, "size": [20, 30]}, {"octave": 2, "size": [40, 60]}],
+        "size": {"width": 60, "height": 40},
+        "octaves": [
+            {"octave": 1, "size": {"width": 30, "height": 20}},
+            {"octave": 2, "size": {"width": 60, "height": 40}},
+        ],
         "steps": 3,
     }
 

@@ -17,9 +17,10 @@ Every message is one sentence of three parts: what must be, what was received,
 and what to try.
 """
 
+import contextlib
 import difflib
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -101,13 +102,17 @@ class SaveError(RunError):
 _FEW = 12  # names, which fit on a line or two
 
 
-def nearest(name: str, names: Iterable[str], *, see: str = "") -> str:
+def nearest(
+    name: str, names: Iterable[str], *, see: str = "", listed: bool = False
+) -> str:
     """Returns advice that points to the nearest known name.
 
     Args:
         name: The unknown name.
         names: The existing names.
         see: What lists them all, such as "`dream networks`", or "".
+        listed: Whether the sentence lists the names already: then they are not said
+            again, and the clause is "" where none is near.
 
     Returns:
         A clause for `DreamError.hint`: the nearest name; if none is near, the names
@@ -120,10 +125,31 @@ def nearest(name: str, names: Iterable[str], *, see: str = "") -> str:
         # Two swapped letters are likelier than a wrong one.
         swapped = [other for other in close if sorted(other) == sorted(name)]
         return f"try {(swapped or close)[0]!r}, the nearest name{more}"
+    if listed:
+        return ""
     if choices and (len(choices) <= _FEW or not see):
         rest = ", …" if len(choices) > _FEW else ""
         return f"try one of {', '.join(choices[:_FEW])}{rest}{more}"
     return f"see {see}" if see else ""
+
+
+@contextlib.contextmanager
+def naming_network(name: str) -> Iterator[None]:
+    """Puts a network's name into the hints of errors of its graph, which has none.
+
+    Args:
+        name: The network's name.
+    """
+    try:
+        yield
+    except InputError as error:
+        if _ANY_NETWORK not in error.hint:
+            raise
+        hint = error.hint.replace(_ANY_NETWORK, f"dream layers {name}")
+        raise type(error)(error.must, received=error.received, hint=hint) from None
+
+
+_ANY_NETWORK = "dream layers NETWORK"
 
 
 def short_repr(value: object, *, limit: int = 80) -> str:

@@ -260,6 +260,10 @@ def _json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_json(item) for item in cast("Sequence[Any]", value)]
     if is_dataclass(value):
-        names = (f.name for f in fields(value) if not f.name.startswith("_"))
-        return {name: _json(getattr(value, name)) for name in names}
+        names = [f.name for f in fields(value) if not f.name.startswith("_")]
+        values = {name: _json(getattr(value, name)) for name in names}
+        if isinstance(values.get("size"), list):
+            height, width = values["size"]
+            values["size"] = {"width": width, "height": height}
+        return values
     return value

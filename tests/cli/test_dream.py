@@ -116,11 +116,10 @@ def test_json_prints_events(dream: Dream, photo: Path) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     kinds = [line["event"] for line in lines]
-    assert kinds == ["loading"] + ["notice"] * 3 + ["started"] + ["step"] * 6 + [
-        "saved"
-    ]
-    assert lines[4]["octaves"][-1] == {"octave": 9, "size": [40, 60]}
-    assert lines[-2]["size"] == [40, 60]
+    assert kinds == ["loading", "notice", "started"] + ["step"] * 6 + ["saved"]
+    size = {"width": 60, "height": 40}
+    assert lines[2]["octaves"][-1] == {"octave": 9, "size": size}
+    assert lines[-2]["size"] == size
     assert set(lines[-2]) == {
         "event", "octave", "octaves", "iteration", "iterations", "size", "loss",
         "seconds",
@@ -141,7 +140,7 @@ def test_json_prints_errors(dream: Dream) -> None:
 
 def test_skipped_octaves_are_noticed(dream: Dream, photo: Path) -> None:
     _, _, err = dream(photo, "--steps", 1, "--octaves", 9)
-    assert "Notice: Octave 1 of 9 is skipped: at" in err
+    assert "Notice: Octaves 1-3 of 9 are skipped: at" in err
 
 
 def test_flags_go_over_the_file_and_the_file_over_the_preset(
@@ -176,6 +175,26 @@ def test_a_recipe_comes_out_of_a_picture(dream: Dream, photo: Path) -> None:
 def test_notes_can_be_left_out(dream: Dream, photo: Path) -> None:
     dream(photo, *FAST, "--no-notes")
     assert read_notes("photo-dream.png") is None
+
+
+def test_masks_and_regions_from_the_shell(dream: Dream, photo: Path) -> None:
+    left = "box(0%, 0%, 50%, 100%)"
+    regions = (f"{left}: near:1", "alpha(invert): far")
+    flags = (*FAST, "--mask", f"{photo}(invert)", "--region", regions[0])
+    code, _, err = dream(photo, *flags)
+    assert code == 0, err
+    recipe = read_recipe("photo-dream.png")
+    assert recipe.mask is not None
+    assert recipe.mask.file is not None
+    assert (recipe.mask.file.name, len(recipe.mask.file.sha256)) == ("photo.png", 64)
+    assert [region.text for region in recipe.regions] == list(regions[:1])
+    assert dream("replay", "photo-dream.png")[0] == 0
+    code, _, err = dream(photo, *flags, "--region", regions[1])
+    assert code == 2
+    assert "must have transparency for the mask alpha" in err
+    code, _, err = dream(photo, "--region", left)
+    assert code == 2
+    assert "must be written as MASK: OBJECTIVE" in err
 
 
 def test_no_steps_give_the_photo_back(dream: Dream, photo: Path) -> None:

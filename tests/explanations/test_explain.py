@@ -82,7 +82,8 @@ def test_json_has_one_form(templates, tmp_path):
         "weights_sha256", "baseline", "classes", "strongest", "layers", "notices",
     ]  # fmt: skip
     assert (found["explanation"], found["photo"]) == (1, "planted.png")
-    assert (found["size"], found["measured_size"]) == ([60, 70], [60, 70])
+    size = {"width": 70, "height": 60}
+    assert (found["size"], found["measured_size"]) == (size, size)
     assert found["photo_sha256"] == read_picture("planted.png").sha256
     assert re.fullmatch("[0-9a-f]{64}", found["weights_sha256"])
     layer = found["layers"][0]

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
 from keras_dream.errors import DreamError, InputError, SettingError
@@ -28,6 +29,16 @@ def folder(tmp_path):
 )
 def test_text_is_read_back(text):
     assert FileRef.read(text).text == text
+
+
+@given(st.text(max_size=12), st.sampled_from(["", SHA256]))
+def test_any_name_is_refused_or_read_back(name, sha256):
+    try:
+        file = FileRef(name, sha256)
+    except SettingError as error:
+        assert str(error).endswith(".")  # noqa: PT017
+    else:
+        assert FileRef.read(file.text) == file
 
 
 def test_a_hash_is_read_in_capitals_too():
@@ -73,6 +84,11 @@ def test_a_recipe_s_file_is_looked_for_where_the_user_said(folder, monkeypatch):
     renamed = folder / "in" / "other.jpg"
     renamed.write_bytes(DATA)
     assert Files(named=[renamed]).find(GUIDE) == renamed
+
+
+def test_a_named_file_must_exist(folder):
+    with pytest.raises(InputError, match=r"try 'guide\.jpg', the nearest name"):
+        Files(named=[folder / "guid.jpg"])
 
 
 def test_a_file_with_other_bytes_is_not_taken(folder):

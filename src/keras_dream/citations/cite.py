@@ -108,6 +108,7 @@ SOURCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "defringe": OURS,
         "contrast_lock": OURS,
         "histogram": ("gonzalez2018",),
+        "palette": ("reinhard2001", "pitie2007"),
         "decorrelate": ("gillespie1986",),
         "soft_clip": OURS,
     },

@@ -504,6 +504,25 @@ _METHODS = (
         kind="book",
     ),
     Work(
+        key="reinhard2001",
+        authors="Reinhard, Erik and Ashikhmin, Michael and Gooch, Bruce and Shirley, "
+        "Peter",
+        title="Color transfer between images",
+        year=2001,
+        where="IEEE Computer Graphics and Applications 21",
+        kind="article",
+        doi="10.1109/38.946629",
+    ),
+    Work(
+        key="pitie2007",
+        authors="Pitié, François and Kokaram, Anil",
+        title="The linear Monge-Kantorovitch linear colour mapping for example-based "
+        "colour transfer",
+        year=2007,
+        where="European Conference on Visual Media Production",
+        doi="10.1049/cp:20070055",
+    ),
+    Work(
         key="gillespie1986",
         authors="Gillespie, Alan R. and Kahle, Anne B. and Walker, Richard E.",
         title="Color enhancement of highly correlated images. I. Decorrelation and "

@@ -293,8 +293,9 @@ def _checked(request: Request) -> Path:
         photo = Path(file_stem(request.photo) + ".png")
     else:
         photo = check_file(request.photo, "A picture", error=PictureError)
-    for name in dict.fromkeys(str(n.network) for n in request.recipe.every_network):
-        network_of(name, networks=request.networks).check()
+    names = dict.fromkeys(str(n.network) for n in request.recipe.every_network)
+    for number, name in enumerate(names):
+        network_of(name, networks=request.networks, further=number > 0).check()
     request.files.check(request.recipe)
     if request.out == STANDARD:
         return Path(STANDARD)

@@ -94,7 +94,10 @@ def _flag(name: str, field: FieldInfo) -> Any:
     elif kind == tuple[str, ...]:
         parameters.append(_TEXTS)
     elif name in _REPEATED:
-        parameters += [_TEXTS, Parameter(converter=_as_texts, accepts_keys=False)]
+        parameters += [
+            _TEXTS,
+            Parameter(converter=_as_texts, accepts_keys=False, n_tokens=1),
+        ]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
     if name in _ALIASES:

@@ -43,6 +43,7 @@ from keras_dream.pictures.picture import (
 from keras_dream.pictures.seams import seamless
 from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
+from keras_dream.recipe.objective_text import channels_text
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -237,14 +238,7 @@ class Dreamer:
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
-        skipped = [
-            f"Octave {octave.number} of {len(every)} is skipped: at "
-            f"{octave.size[1]} × {octave.size[0]} pixels {misfit.text}"
-            f"{_needed(graphs, misfit, complete)}."
-            for octave, misfit in zip(every, misfits, strict=True)
-            if misfit is not None
-        ]
-        notices = [*loading, *skipped]
+        notices = [*loading, *_skipped(graphs, every, misfits, complete)]
         if recipe.steps == 0:
             notices.append("No step is made, because `steps` is 0.")
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
@@ -585,6 +579,28 @@ class Dreamer:
             notices=notices,
             complete=complete,
         )
+
+
+def _skipped(
+    graphs: Sequence[ObjectiveGraph],
+    octaves: Sequence[Octave],
+    misfits: Sequence[Misfit | None],
+    complete: bool,
+) -> tuple[str, ...]:
+    """Returns one notice on all octaves that are skipped, or none."""
+    skipped = [(o, m) for o, m in zip(octaves, misfits, strict=True) if m is not None]
+    if not skipped:
+        return ()
+    octave, misfit = skipped[-1]
+    numbers = channels_text(tuple(skipped.number for skipped, _ in skipped))
+    which = "Octave" if len(skipped) == 1 else "Octaves"
+    what = "is" if len(skipped) == 1 else "are"
+    height, width = octave.size
+    text = (
+        f"{which} {numbers} of {len(octaves)} {what} skipped: at {width} × {height} "
+        f"pixels {misfit.text}{_needed(graphs, misfit, complete)}."
+    )
+    return (text,)
 
 
 def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) -> str:

@@ -26,7 +26,7 @@ from keras_dream.engine.regions import (
     around,
     step_weights,
 )
-from keras_dream.errors import NetworkError, short_repr
+from keras_dream.errors import NetworkError, naming_network, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.masks import Region
@@ -139,7 +139,7 @@ class Ensemble:
                 f"An objective must be given for {network.name}, which has none of its "
                 "own",
                 received="none",
-                hint="name a layer, see `dream layers NETWORK`",
+                hint=f"name a layer, see `dream layers {network.name}`",
             )
         return replace(objective, terms=parse(network.graph.objective).terms)
 
@@ -235,9 +235,10 @@ class Ensemble:
 
     def _graph(self, objective: NetworkObjective, recipe: Recipe) -> ObjectiveGraph:
         graph = self.loaded(objective.network).graph
-        check_strongest(graph, objective)
-        # Channels do not count: `strongest(n)` is the same graph as what it stands for.
-        goals = resolve(graph, objective.with_channels({}))
+        with naming_network(str(objective.network)):
+            check_strongest(graph, objective)
+            # Channels do not count: `strongest(n)` is the same graph as what it means.
+            goals = resolve(graph, objective.with_channels({}))
         nodes = tuple((goal.nodes, goal.bordered) for goal in goals)
         return self._kept(
             self._graphs,
@@ -269,7 +270,8 @@ class Ensemble:
         )
 
     def _goals(self, name: str, objective: NetworkObjective) -> tuple[Goal, ...]:
-        goals = resolve(self.loaded(name).graph, objective)
+        with naming_network(name):
+            goals = resolve(self.loaded(name).graph, objective)
         if any(goal.is_static for goal in goals):
             check_own_functions(self._backend)
         return goals

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.dreamer.responses import BASELINE, Response
-from keras_dream.errors import PictureError, SettingError
+from keras_dream.errors import PictureError, SettingError, naming_network
 from keras_dream.explanations.page import draw_page
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 MAX_LAYERS = 12  # that are shown by default, so that the page stays readable
 MAX_CLASSES = 5
 MAX_CHANNELS = 64  # of a layer
+
+
+def _labelled(size: Sequence[int]) -> dict[str, int]:
+    """Returns a size, whose height comes first, as JSON types."""
+    return {"width": size[1], "height": size[0]}
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class LayerResponse:
             "layer": self.facts.layer,
             "kind": self.facts.kind,
             "channels": self.facts.channels,
-            "map_size": list(self.map_size),
+            "map_size": _labelled(self.map_size),
             "objective": self.objective,
             "strongest": [channel.data() for channel in self.channels],
         }
@@ -188,8 +193,8 @@ class Explanation:
             "explanation": 1,
             "photo": self.picture.name,
             "photo_sha256": self.picture.sha256,
-            "size": [height, width],
-            "measured_size": list(self.measured.shape[:2]),
+            "size": {"width": width, "height": height},
+            "measured_size": _labelled(self.measured.shape),
             "network": self.network,
             "weights_sha256": self.weights_sha256,
             "baseline": list(BASELINE),
@@ -262,7 +267,8 @@ def explain(
     measured = responses.reduce(picture.pixels)
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     measured_size = (measured.shape[0], measured.shape[1])
-    nodes, notices = _choose(dreamer.graph, layers, measured_size)
+    with naming_network(dreamer.network):
+        nodes, notices = _choose(dreamer.graph, layers, measured_size)
     where = positions(truncate(dreamer.graph, frozenset(nodes)), *measured_size)
     described = zip(
         responses.measure(measured, nodes), facts(dreamer.graph, nodes), strict=True

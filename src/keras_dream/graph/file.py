@@ -81,7 +81,8 @@ def load(path: Path, *, sound: bool = False) -> Graph:
         raise WeightsError(
             "A network file must be one that keras-dream wrote",
             received=f"{path.name}, which cannot be read as one",
-            hint="leave --weights out for a network that is in the package",
+            hint="name the network that the weights belong to, as in --network vgg16, "
+            "or leave --weights out",
         ) from None
     return graph
 

@@ -55,7 +55,7 @@ def check_stated(mode: str | None, channels: int) -> None:
         raise NetworkError(
             f"The preprocessing must be one of {', '.join(PREPROCESSINGS)}",
             received=short_repr(mode),
-            hint=nearest(str(mode), PREPROCESSINGS),
+            hint=nearest(str(mode), PREPROCESSINGS, listed=True) or "try tf",
         )
     if mode in COLOURED and channels == 1:
         raise NetworkError(

@@ -182,7 +182,8 @@ def _unreadable(value: object, kinds: Sequence[type[Part]], what: str) -> Settin
         f"`{what}` must be one of {', '.join(names)}, and parameters must be written "
         "as NAME(PARAMETER=VALUE)",
         received=short_repr(value),
-        hint=nearest(value, names) if isinstance(value, str) else f"try {names[0]}",
+        hint=(isinstance(value, str) and nearest(value, names, listed=True))
+        or f"try {names[0]}",
     )
 
 

@@ -191,6 +191,9 @@ class Files:
         named: Files that the user named: a recipe's file may be one of them.
         folders: Where else a recipe's file is looked for by its plain name: beside the
             picture or the recipe.
+
+    Raises:
+        InputError: If one of the named files cannot be read.
     """
 
     def __init__(
@@ -199,7 +202,7 @@ class Files:
         named: Sequence[str | os.PathLike[str]] = (),
         folders: Sequence[str | os.PathLike[str]] = (),
     ):
-        self._named = [Path(path) for path in named]
+        self._named = [check_file(path, "A file that is named") for path in named]
         self._folders = [Path(folder) for folder in folders]
         self._paths: dict[FileRef, Path] = {}
 

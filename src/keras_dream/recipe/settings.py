@@ -160,9 +160,8 @@ def _translated(error: ValidationError, model: type[BaseModel]) -> InputError:
     return SettingError(
         f"`{name}` must be {f'one of {words}' if '|' in words else words}",
         received=short_repr(received),
-        hint=nearest(received, choices)
-        if choices and isinstance(received, str)
-        else f"try {_default_text(field)}",
+        hint=(isinstance(received, str) and nearest(received, choices, listed=True))
+        or f"try {_default_text(field)}",
     )
 
 

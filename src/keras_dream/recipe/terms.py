@@ -29,6 +29,7 @@ from keras_dream.recipe.targets import (
     Neuron,
     Penalty,
     Target,
+    check_name,
 )
 
 Path = str | os.PathLike[str] | FileRef
@@ -172,6 +173,8 @@ def _objective(target: Target) -> Objective:
 
 
 def _custom(function: Callable[..., Any], layers: tuple[str, ...]) -> Objective:
+    for layer in layers:
+        check_name("A layer of an objective of your own", layer)
     name = getattr(function, "__name__", type(function).__name__)
     try:
         inspect.signature(function).bind(*(layers or ("image",)))

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_dream.backend import load as backends
-from keras_dream.errors import NetworkError, SettingError, WeightsError, short_repr
+from keras_dream.errors import (
+    NetworkError,
+    SettingError,
+    WeightsError,
+    nearest,
+    short_repr,
+)
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
 from keras_dream.recipe.objectives import PREPROCESSINGS
@@ -237,7 +243,9 @@ def networks_of(
     names = [network.name for network in asked]
     others = dict.fromkeys(str(n.network) for n in recipe.every_network)
     asked += [
-        network_of(name, networks=networks) for name in others if name not in names
+        network_of(name, networks=networks, further=True)
+        for name in others
+        if name not in names
     ]
     stated, scored = stated_preprocessing(recipe), asks_for_class(recipe)
     return tuple(
@@ -250,7 +258,9 @@ def networks_of(
     )
 
 
-def network_of(name: str, *, networks: Iterable[Network] = ()) -> Network:
+def network_of(
+    name: str, *, networks: Iterable[Network] = (), further: bool = False
+) -> Network:
     """Returns the network that a name in a recipe stands for.
 
     A recipe is untrusted: a model file that it names is looked for among the networks
@@ -260,6 +270,7 @@ def network_of(name: str, *, networks: Iterable[Network] = ()) -> Network:
         name: The name.
         networks: What the user named with more than a name: model files, or with
             weights files.
+        further: Whether the name stands behind a semicolon of an objective.
 
     Raises:
         NetworkError: If it is a model file that the user did not give, or unknown.
@@ -273,6 +284,13 @@ def network_of(name: str, *, networks: Iterable[Network] = ()) -> Network:
             received=short_repr(name),
             hint="add --network FILE --trust-model, in Python network=FILE and "
             "trust_model=True",
+        )
+    if further and name not in catalogue.ZOO:
+        raise NetworkError(
+            "What follows a semicolon must begin with a network",
+            received=short_repr(name),
+            hint="write + between layers of one network, or "
+            + nearest(name, catalogue.ZOO, see="`dream networks`"),
         )
     return Network(name)
 

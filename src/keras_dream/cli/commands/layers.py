@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from keras_dream.cli.options import Patterns, Switch, split
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
-from keras_dream.errors import NetworkError
+from keras_dream.errors import NetworkError, naming_network
 from keras_dream.recipe.targets import Class
 
 _FEW = 50
@@ -60,7 +60,8 @@ def layers(
         return _write_classes(graph, split(like), json=json)
     every_name, patterns = names(graph), split(like)
     if patterns:
-        nodes = matching(graph, patterns)
+        with naming_network(network):
+            nodes = matching(graph, patterns)
     else:
         nodes = tuple(every_name) if every else chief_layers(graph)
     listed = facts(graph, nodes)
