@@ -4,6 +4,7 @@ The file is a `.npz` of float32 arrays and of a head in JSON. It is read as untr
 nothing in it is unpickled, unpacked or executed, and no more is read than is there.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -61,6 +62,13 @@ class Checkpoint:
 
     def __repr__(self) -> str:
         return f"<Checkpoint after step {self.iteration} of octave {self.octave}>"
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the parameters, or of the image, in hexadecimal."""
+        arrays = self.parameters or (self.image,)
+        parts = (np.ascontiguousarray(a, "<f4").tobytes() for a in arrays)
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def save(self, path: str | os.PathLike[str], *, picture_sha256: str = "") -> Path:
         """Writes the checkpoint, whole or not at all.

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
+from keras_dream.geometry import resample
+from keras_dream.pictures.picture import Picture
 
 OPAQUE = 80
 """The percentile from which a dream is opaque."""
@@ -44,15 +46,19 @@ class Transparency:
             self.total = resized(self.total)
 
 
-def opacity(total: np.ndarray) -> np.ndarray:
+def opacity(total: np.ndarray, picture: Picture) -> np.ndarray:
     """Returns the alpha channel for a sum of absolute gradients.
 
     Args:
-        total: float32 (height, width, 3).
+        total: float32 (height, width, 3), of any size.
+        picture: The finished dream, whose own alpha is a factor.
 
     Returns:
-        float32 (height, width) in [0, 1].
+        float32 (height, width) in [0, 1], of the picture's size.
     """
-    mean = np.maximum(total.mean(axis=2), 0)
+    size = (picture.pixels.shape[0], picture.pixels.shape[1])
+    mean = np.maximum(resample(total, size).mean(axis=2), 0)
     opaque = np.percentile(mean, OPAQUE)
-    return np.clip(mean / opaque, 0, 1) if opaque > 0 else np.ones_like(mean)
+    alpha = np.clip(mean / opaque, 0, 1) if opaque > 0 else np.ones_like(mean)
+    alpha = alpha.astype(np.float32)
+    return alpha if picture.alpha is None else alpha * picture.alpha
