@@ -20,8 +20,8 @@ def test_every_event_is_a_frozen_dataclass_of_its_own_kind() -> None:
 
 
 def test_an_event_becomes_json() -> None:
-    octaves = (events.OctaveSize(1, (20, 30)), events.OctaveSize(2, (40, 60)))
-    started = events.Started("a.png", "b.png", "motif", (40, 60), octaves, 3)
+    octaves = (events.OctaveSize(1, (20, 30), 3), events.OctaveSize(2, (40, 60), 5))
+    started = events.Started("a.png", "b.png", "motif", (40, 60), octaves)
     assert json.loads(json.dumps(started.data())) == {
         "event": "started",
         "photo": "a.png",
@@ -29,10 +29,9 @@ def test_an_event_becomes_json() -> None:
         "network": "motif",
         "size": {"width": 60, "height": 40},
         "octaves": [
-            {"octave": 1, "size": {"width": 30, "height": 20}},
-            {"octave": 2, "size": {"width": 60, "height": 40}},
+            {"octave": 1, "size": {"width": 30, "height": 20}, "steps": 3},
+            {"octave": 2, "size": {"width": 60, "height": 40}, "steps": 5},
         ],
-        "steps": 3,
     }
 
 

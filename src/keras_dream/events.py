@@ -91,10 +91,12 @@ class OctaveSize:
     Attributes:
         octave: Its number among the recipe's octaves, from 1, small to large.
         size: (height, width) in pixels.
+        steps: The most steps in it.
     """
 
     octave: int
     size: tuple[int, int]
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,6 @@ class Started(Event):
         network: The network's name; several names have " + " between them.
         size: (height, width) of the photo in pixels.
         octaves: The octaves that will run, small to large.
-        steps: The most steps in each of them.
     """
 
     photo: str
@@ -115,7 +116,6 @@ class Started(Event):
     network: str
     size: tuple[int, int]
     octaves: tuple[OctaveSize, ...]
-    steps: int
 
 
 @dataclass(frozen=True)

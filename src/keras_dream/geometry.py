@@ -123,6 +123,23 @@ def jitter_offsets(
     return generator.integers(-jitter, jitter, (steps, 2), endpoint=True)
 
 
+def uniforms(seed: int, octave: int, stream: int, count: int) -> NDArray[np.float64]:
+    """Returns the random numbers of one transform in an octave's steps.
+
+    Args:
+        seed: The recipe's seed, 0 or more.
+        octave: The octave's number, from 0.
+        stream: The transform's place in its chain, from 0.
+        count: For how many views.
+
+    Returns:
+        float64 (count, 4) from 0 to below 1; more views have the same first ones.
+    """
+    # The jitter's own stream has no third number, which is the same as a zero.
+    generator = np.random.Generator(np.random.PCG64([seed, octave, stream + 1]))
+    return generator.random((count, 4))
+
+
 def drawn(count: int, *, of: int, seed: int, number: int) -> tuple[int, ...]:
     """Returns which of several things a dream takes by chance, in ascending order.
 
@@ -195,6 +212,58 @@ def _lanczos(n_in: int, n_out: int, *, wrap: bool, radius: int = 3) -> Taps:
     weights = np.where(inside & (np.abs(distance) < radius), weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
     return cells % n_in if wrap else cells.clip(0, n_in - 1), weights.astype(np.float32)
+
+
+def gaussian_taps(n: int, sigma: float, *, wraps: bool = False) -> Taps:
+    """Returns the taps of a Gaussian blur, cut off at three standard deviations.
+
+    Args:
+        n: Cells along the axis.
+        sigma: The standard deviation in cells, above 0.
+        wraps: Whether the cell before the first is the last one; else the cells are
+            mirrored, those at the edges twice.
+
+    Returns:
+        As `taps`.
+    """
+    reach = math.ceil(3 * sigma)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * np.square(offsets / sigma))
+    weights /= weights.sum()
+    cells = _inside(np.arange(n)[:, None] + offsets, n, wraps=wraps)
+    return cells, np.tile(weights.astype(np.float32), (n, 1))
+
+
+def pyramid_taps(n_in: int, n_out: int) -> Taps:
+    """Returns the taps of one level of a Laplacian pyramid, up or down.
+
+    The kernel is 1 4 6 4 1, as of P. Burt, E. Adelson, "The Laplacian Pyramid as a
+    Compact Image Code" (1983); cells are mirrored, those at the edges twice.
+
+    Args:
+        n_in: Cells along the axis before.
+        n_out: Cells after: half of them, rounded up, or more than before.
+
+    Returns:
+        As `taps`.
+    """
+    outputs = np.arange(n_out)
+    if n_out < n_in or n_in == 1:
+        offsets, weights = np.arange(-2, 3), np.array([1, 4, 6, 4, 1]) / 16
+        cells = _inside(2 * outputs[:, None] + offsets, n_in, wraps=False)
+        return cells, np.tile(weights.astype(np.float32), (n_out, 1))
+    # An even cell lies at a coarse one, an odd one between two.
+    even, odd = np.array([1, 6, 1]) / 8, np.array([0, 4, 4]) / 8
+    weights = np.where(outputs[:, None] % 2 == 0, even, odd).astype(np.float32)
+    cells = outputs[:, None] // 2 + np.arange(-1, 2)
+    return _inside(cells, n_in, wraps=False), weights
+
+
+def _inside(cells: NDArray[np.int64], n: int, *, wraps: bool) -> NDArray[np.int64]:
+    if wraps:
+        return cells % n
+    cells = cells % (2 * n)
+    return np.minimum(cells, 2 * n - 1 - cells)
 
 
 def cosines_of_latitude(height: int) -> NDArray[np.float32]:

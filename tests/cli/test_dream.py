@@ -118,7 +118,7 @@ def test_json_prints_events(dream: Dream, photo: Path) -> None:
     kinds = [line["event"] for line in lines]
     assert kinds == ["loading", "notice", "started"] + ["step"] * 6 + ["saved"]
     size = {"width": 60, "height": 40}
-    assert lines[2]["octaves"][-1] == {"octave": 9, "size": size}
+    assert lines[2]["octaves"][-1] == {"octave": 9, "size": size, "steps": 1}
     assert lines[-2]["size"] == size
     assert set(lines[-2]) == {
         "event", "octave", "octaves", "iteration", "iterations", "size", "loss",
@@ -483,8 +483,8 @@ def test_a_dreams_time_left_follows_the_pace_after_the_first_step() -> None:
 
     now = [0.0]
     lines = Lines(clock=lambda: now[0])
-    octaves = (events.OctaveSize(1, (10, 10)), events.OctaveSize(2, (10, 30)))
-    lines.measure(events.Started("a", "b", "n", (10, 30), octaves, 2))
+    octaves = (events.OctaveSize(1, (10, 10), 2), events.OctaveSize(2, (10, 30), 2))
+    lines.measure(events.Started("a", "b", "n", (10, 30), octaves))
     left = []
     for octave, iteration, at in ((1, 1, 100), (1, 2, 102), (2, 1, 108), (2, 2, 114)):
         now[0] = at

@@ -243,6 +243,20 @@ class JaxBackend(Nhwc):
     def roll(self, x: Array, down: int, right: int) -> Array:
         return _roll(x, down, right)
 
+    def warp(self, x: Array, matrix: Array) -> Array:
+        h, w = x.shape[1:3]
+        i, j = jnp.arange(h)[:, None], jnp.arange(w)[None, :]
+        a, b, c, d, e, f = matrix
+        rows = _neighbours(a * i + b * j + c, h)
+        columns = _neighbours(d * i + e * j + f, w)
+        total: Any = 0.0
+        for row, row_share in rows:
+            for column, column_share in columns:
+                share = (row_share * column_share)[:, :, None]
+                # The indices are inside the feature map ("clip": without a check).
+                total += x[0].at[row, column].get(mode="clip") * share
+        return total[None]
+
     def resample(
         self,
         x: Array,
@@ -388,6 +402,15 @@ def _resample(x: Array, cells: Array, weights: Array, axis: int) -> Array:
         picked = jnp.take(x, cells[:, tap], axis, mode="clip")
         total += picked * along(axis, weights[:, tap])
     return total
+
+
+def _neighbours(position: Array, n: int) -> tuple[tuple[Array, Array], ...]:
+    """Returns the two cells on either side of mirrored positions, and their shares."""
+    away = (position + 0.5) % (2 * n)
+    inside = jnp.clip(jnp.where(away > n, 2 * n - away, away) - 0.5, 0, n - 1)
+    first = jnp.floor(inside).astype(np.int32)
+    share = inside - first
+    return (first, 1 - share), (jnp.minimum(first + 1, n - 1), share)
 
 
 def _extent(cells: int, dilation: int) -> int:

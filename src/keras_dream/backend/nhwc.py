@@ -40,6 +40,9 @@ class Nhwc(abc.ABC):
         starts = [0, *ends[:-1]]
         return [x[..., a:b] for a, b in zip(starts, ends, strict=True)]
 
+    def flip(self, x: Array) -> Array:
+        return x[:, :, ::-1]
+
     def add(self, x: Array, y: Any) -> Array:
         x, y = self._operands(x, y)
         return x + y

@@ -186,6 +186,22 @@ class Backend(Protocol):
         """Shifts a feature map cyclically, like `numpy.roll`."""
         ...
 
+    def flip(self, x: Array) -> Array:
+        """Mirrors a feature map, left for right."""
+        ...
+
+    def warp(self, x: Array, matrix: Array) -> Array:
+        """Moves a float32 map by an affine map of places, bilinearly, at its own size.
+
+        Beyond the edges the map is mirrored, the cells at the edges twice.
+
+        Args:
+            x: A feature map.
+            matrix: From `array`, 6 values a, b, c, d, e, f: the cell in row i and
+                column j comes from row a·i + b·j + c and column d·i + e·j + f.
+        """
+        ...
+
     def resample(
         self,
         x: Array,

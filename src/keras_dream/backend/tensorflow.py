@@ -242,6 +242,20 @@ class TensorFlowBackend(Nhwc):
     def roll(self, x: Array, down: int, right: int) -> Array:
         return tf.roll(x, (down, right), SPATIAL)
 
+    def warp(self, x: Array, matrix: Array) -> Array:
+        h, w = _size(x)
+        i = tf.cast(tf.range(h), tf.float32)[:, None]
+        j = tf.cast(tf.range(w), tf.float32)[None, :]
+        a, b, c, d, e, f = tf.unstack(matrix, 6)
+        rows = _neighbours(a * i + b * j + c, h)
+        columns = _neighbours(d * i + e * j + f, w)
+        total: Any = 0.0
+        for row, row_share in rows:
+            for column, column_share in columns:
+                picked = tf.gather_nd(x[0], tf.stack([row, column], 2))
+                total += picked * (row_share * column_share)[:, :, None]
+        return total[None]
+
     def resample(
         self,
         x: Array,
@@ -418,6 +432,17 @@ def _program(
     # Traced here, in one thread, and without a warning on many traces of one `run`.
     traced: Any = tf.function(run, input_signature=signature, autograph=False)
     return traced.get_concrete_function()
+
+
+def _neighbours(position: Array, n: Any) -> tuple[tuple[Array, Array], ...]:
+    """Returns the two cells on either side of mirrored positions, and their shares."""
+    last, n = n - 1, tf.cast(n, tf.float32)
+    away = tf.math.floormod(position + 0.5, 2 * n)
+    inside = tf.clip_by_value(tf.where(away > n, 2 * n - away, away) - 0.5, 0.0, n - 1)
+    first = tf.floor(inside)
+    share = inside - first
+    first = tf.cast(first, tf.int32)
+    return (first, 1 - share), (tf.minimum(first + 1, last), share)
 
 
 def _size(x: Array) -> tuple[Any, Any]:

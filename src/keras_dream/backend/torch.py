@@ -253,6 +253,21 @@ class TorchBackend:
     def roll(self, x: Array, down: int, right: int) -> Array:
         return torch.roll(x, (down, right), _SPATIAL)
 
+    def flip(self, x: Array) -> Array:
+        return x.flip(3)
+
+    def warp(self, x: Array, matrix: Array) -> Array:
+        h, w = x.shape[2:]
+        i = torch.arange(h, device=self._device, dtype=torch.float32)[:, None]
+        j = torch.arange(w, device=self._device, dtype=torch.float32)[None, :]
+        a, b, c, d, e, f = matrix.unbind()
+        # In torch's units a map reaches from -1 to 1, from edge to edge of its cells.
+        down = (2 * (a * i + b * j + c) + 1) / h - 1
+        right = (2 * (d * i + e * j + f) + 1) / w - 1
+        grid = torch.stack([right, down], 2)[None]
+        y = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+        return y.contiguous(memory_format=torch.channels_last)
+
     def resample(
         self,
         x: Array,

@@ -378,17 +378,20 @@ def _dream(
         more = request.notices(dreamer.record(picture)) if request.notices else ()
         for notice in (*picture.notices, *notices, *more):
             reporter.report(Notice(notice))
-        sizes = tuple(OctaveSize(octave.number, octave.size) for octave in octaves)
-        steps = request.recipe.steps
+        each = tuple(
+            OctaveSize(number, octave_size, request.recipe.at(number).steps)
+            for number, octave_size in octaves
+        )
         names = _names(request.recipe)
-        reporter.report(Started(request.photo, str(path), names, size, sizes, steps))
+        reporter.report(Started(request.photo, str(path), names, size, each))
         run = dreamer.steps(
             picture, request.recipe, start=start, keep_octaves=request.keep_octaves
         )
     except KeyboardInterrupt:
         interrupts.ignore()
         return Outcome(None, path, stopped=True, fetching=fetching)
-    return _steps(run, request, path, reporter, interrupts)
+    reported = frozenset((*picture.notices, *notices))
+    return _steps(run, request, path, reporter, interrupts, reported)
 
 
 def _steps(
@@ -397,6 +400,7 @@ def _steps(
     path: Path,
     reporter: Reporter,
     interrupts: Interrupts,
+    reported: frozenset[str],
 ) -> Outcome:
     """Makes the steps; a signal ends them, and the last one's dream is the result."""
     count = 0
@@ -412,10 +416,14 @@ def _steps(
     except KeyboardInterrupt:
         # Signals after the first are ignored: what follows must come to its end.
         interrupts.ignore()
-        dream = run.dream if count else None
+        stopped = run.dream if count else None
         checkpoint = run.checkpoint if count and request.save_canvas else None
-        return Outcome(dream, path, stopped=True, checkpoint=checkpoint)
-    return Outcome(run.dream, path)
+        return Outcome(stopped, path, stopped=True, checkpoint=checkpoint)
+    dream = run.dream
+    for notice in dream.record.notices:  # why octaves have ended early
+        if notice not in reported:
+            reporter.report(Notice(notice))
+    return Outcome(dream, path)
 
 
 def _names(recipe: Recipe) -> str:

@@ -69,7 +69,7 @@ _TEXT = Parameter(
     show_choices=False,
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
-_REPEATED = ("regions",)  # values of their own, read from text by the recipe
+_REPEATED = ("regions", "per_octave")  # values of their own, read by the recipe
 _ALIASES = {"regions": "--region"}
 _PLAIN = (int, float, str, bool, type(None))
 

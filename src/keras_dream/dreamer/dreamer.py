@@ -21,8 +21,8 @@ from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
-from keras_dream.engine.transparency import opacity
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.engine.transparency import opacity
 from keras_dream.errors import (
     InputError,
     PictureError,
@@ -36,7 +36,7 @@ from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.part import Part
 from keras_dream.parts.starts import Photo as PhotoStart, Start
-from keras_dream.parts.transforms import View
+from keras_dream.parts.transforms import View, view_size
 from keras_dream.pictures.picture import (
     Picture,
     as_picture,
@@ -230,18 +230,25 @@ class Dreamer:
             NetworkError, ObjectiveError: As for `gradient`.
         """
         recipe = self.complete(recipe)
-        graphs = self._ensemble.graphs(recipe)
         complete = recipe.small_octaves == "skip"
         every = loop.octaves_of(size, recipe)
-        misfits = [_misfit(graphs, octave.size, complete) for octave in every]
+        graphs = [self._ensemble.graphs(recipe.at(o.number)) for o in every]
+        seen = [view_size(recipe.transforms, octave.size) for octave in every]
+        misfits = [_misfit(g, s, complete) for g, s in zip(graphs, seen, strict=True)]
         kept = tuple(o for o, m in zip(every, misfits, strict=True) if m is None)
         if not kept:
-            raise self._refusal(graphs, size, recipe, misfits[-1])
+            raise self._refusal(graphs[-1], seen[-1], recipe, misfits[-1])
         loading = [
             n for used in self._ensemble.used(recipe) for n in used.graph.notices
         ]
-        notices = [*loading, *_skipped(graphs, every, misfits, complete)]
-        if recipe.steps == 0:
+        unused = [
+            f"per_octave is not used for octaves {override.octaves}: there are "
+            f"{len(every)}."
+            for override in recipe.per_octave
+            if override.first > len(every)
+        ]
+        notices = [*loading, *_skipped(graphs, every, misfits, complete), *unused]
+        if not any(recipe.at(octave.number).steps for octave in kept):
             notices.append("No step is made, because `steps` is 0.")
         if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
             notices.append(
@@ -275,6 +282,7 @@ class Dreamer:
             received=f"{size[1]} × {size[0]} pixels{reason}",
             hint=hint
             + (", a smaller border" if recipe.border else "")
+            + (", a larger crop" if recipe.transforms else "")
             + f" or an earlier layer, see `dream layers {self.networks[0]}`",
         )
 
@@ -326,8 +334,8 @@ class Dreamer:
             task.image,
             task.octaves,
             recipe,
-            gradient_of=lambda _: self._ensemble.gradient(
-                recipe, strongest, places=places
+            gradient_of=lambda octave: self._ensemble.gradient(
+                recipe.at(octave.number), strongest, places=places
             ),
             backend=self._backend,
             result=functools.partial(self._finished, task, keep_octaves),
@@ -369,7 +377,8 @@ class Dreamer:
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
         resumed = start if isinstance(start, Checkpoint) else None
-        image = _started(picture.pixels, recipe, None if resumed else start)
+        own = None if isinstance(start, Checkpoint) else start
+        image = _started(picture.pixels, recipe, own)
         octaves, notices = self.octaves(size, recipe)
         return _Task(
             read=photo_read,
@@ -392,12 +401,13 @@ class Dreamer:
         losses: Mapping[str, Sequence[float]],
         complete: bool,
         octaves: Mapping[int, np.ndarray] | None = None,
+        ended: Sequence[str] = (),
         gradients: np.ndarray | None = None,
     ) -> Dream:
         """Returns the dream of a task as its last step left it."""
-        recipe = task.recipe
+        recipe, notices = task.recipe, (*task.notices, *ended)
         record = replace(
-            self._record(task.read, recipe, losses, task.notices, complete),
+            self._record(task.read, recipe, losses, notices, complete),
             strongest=task.strongest,
             start_sha256=task.start_sha256,
         )
@@ -486,10 +496,14 @@ class Dreamer:
         where untold.
         """
         octaves, _ = self.octaves(size, recipe)
-        graphs = self._ensemble.graphs(self.complete(recipe))
-        size = octaves[-1].size
-        needed = sum(graph.graph.activation_bytes(*size) for graph in graphs)
-        return needed, self._backend.memory().get("total")
+        recipe = self.complete(recipe)
+
+        def needed(octave: Octave) -> int:
+            graphs = self._ensemble.graphs(recipe.at(octave.number))
+            seen = view_size(recipe.transforms, octave.size)
+            return sum(graph.graph.activation_bytes(*seen) for graph in graphs)
+
+        return max(map(needed, octaves)), self._backend.memory().get("total")
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
         """Returns the record of a dream of a picture as it is before the first step.
@@ -595,23 +609,24 @@ class Dreamer:
 
 
 def _skipped(
-    graphs: Sequence[ObjectiveGraph],
+    graphs: Sequence[Sequence[ObjectiveGraph]],
     octaves: Sequence[Octave],
     misfits: Sequence[Misfit | None],
     complete: bool,
 ) -> tuple[str, ...]:
     """Returns one notice on all octaves that are skipped, or none."""
-    skipped = [(o, m) for o, m in zip(octaves, misfits, strict=True) if m is not None]
+    every = zip(octaves, graphs, misfits, strict=True)
+    skipped = [(o, g, m) for o, g, m in every if m is not None]
     if not skipped:
         return ()
-    octave, misfit = skipped[-1]
-    numbers = channels_text(tuple(skipped.number for skipped, _ in skipped))
+    octave, used, misfit = skipped[-1]
+    numbers = channels_text(tuple(skipped.number for skipped, *_ in skipped))
     which = "Octave" if len(skipped) == 1 else "Octaves"
     what = "is" if len(skipped) == 1 else "are"
     height, width = octave.size
     text = (
         f"{which} {numbers} of {len(octaves)} {what} skipped: at {width} × {height} "
-        f"pixels {misfit.text}{_needed(graphs, misfit, complete)}."
+        f"pixels {misfit.text}{_needed(used, misfit, complete)}."
     )
     return (text,)
 

@@ -31,6 +31,7 @@ from keras_dream.parts.normalizers import Normalizer
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.masks import Region
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
+from keras_dream.recipe.per_octave import Override
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.zoo.load import LoadedNetwork, check_opaque, check_own_functions
 
@@ -122,8 +123,18 @@ class Ensemble:
             network=self.names[0],
             preprocessing=self.loaded(None).preprocessing,
             objective=self._completed(networks),
+            per_octave=tuple(map(self._complete_override, recipe.per_octave)),
             **changes,
         )
+
+    def _complete_override(self, override: Override) -> Override:
+        """Fills in an octave's own objective, which may leave networks out."""
+        if override.setting != "objective":
+            return override
+        networks = (NetworkObjective(),)
+        if override.value is not None:
+            networks = override.value.networks
+        return replace(override, value=self._completed(networks))
 
     def _completed(self, networks: Sequence[NetworkObjective]) -> Objective:
         return Objective(tuple(map(self._complete, networks)))
@@ -167,7 +178,8 @@ class Ensemble:
             nothing where nothing asks.
         """
         channels: dict[str, dict[str, tuple[int, ...]]] = {}
-        asked = [("", image, objective) for objective in recipe.networks]
+        everywhere = [*recipe.networks, *recipe.networks_of_octaves]
+        asked = [("", image, objective) for objective in everywhere]
         for region, mask in zip(recipe.regions, places.regions, strict=True):
             part, prefix = around(image, mask), _prefix(region)
             asked += [(prefix, part, n) for n in recipe.networks_of(region.objective)]

@@ -115,6 +115,10 @@ class Checkpoint:
             if not all(np.isfinite(array).all() for array in arrays.values()):
                 raise ValueError("values that are not finite")
             tree = {name: _unpacked(part, arrays) for name, part in head.tree.items()}
+            values = head.model_dump(exclude={"format", "picture_sha256", "tree"})
+            values["losses"] = tuple(map(tuple, head.losses))
+            checkpoint = cls(**values, **tree)
+            checkpoint._check_arrays()
         # A damaged or forged file may break the reader in any way.
         except Exception as failure:  # noqa: BLE001
             reason = " ".join(str(failure).split())[:80] or type(failure).__name__
@@ -123,9 +127,16 @@ class Checkpoint:
                 received=f"{short_repr(str(path))} ({reason})",
                 hint="remove it, to go on from the picture alone",
             ) from None
-        values = head.model_dump(exclude={"format", "picture_sha256", "tree"})
-        values["losses"] = tuple(map(tuple, head.losses))
-        return cls(**values, **tree), head.picture_sha256
+        return checkpoint, head.picture_sha256
+
+    def _check_arrays(self) -> None:
+        """Raises a `TypeError` where something else stands in the place of an array."""
+        optional = [part for part in (self.image, self.opacity) if part is not None]
+        for array in (*self.parameters, *self.fixed, *optional):
+            if not isinstance(array, np.ndarray):
+                raise TypeError("no array where one must be")
+        if not self.parameters and self.image is None:
+            raise TypeError("no parameters")
 
 
 class _Head(BaseModel):

@@ -1,7 +1,7 @@
 """What a gradient is divided by before a step."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_dream.parts.part import Array
 
@@ -31,6 +31,10 @@ def _std(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> flo
     return backend.to_float(sums.mean(backend.square(spread))) ** 0.5 + epsilon
 
 
+def _rms(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
+    return backend.to_float(sums.mean(backend.square(gradient))) ** 0.5 + epsilon
+
+
 def _l2(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
     return max(backend.to_float(sums.sum(backend.square(gradient))), epsilon) ** 0.5
 
@@ -42,6 +46,7 @@ def _none(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> fl
 NORMALIZERS: Mapping[str, Callable[["Backend", Array, Sums, float], float]] = {
     "mean_abs": _mean_abs,
     "std": _std,
+    "rms": _rms,
     "l2": _l2,
     "none": _none,
 }
@@ -49,10 +54,11 @@ NORMALIZERS: Mapping[str, Callable[["Backend", Array, Sums, float], float]] = {
 
 # Each normalizer's own epsilon, for images in [0, 1] (the published numbers, rescaled
 # from [-1, 1]): a maximum over the mean of |g| (book1), added to the standard deviation
-# (tftut), a maximum under the root (book2).
+# (tftut; so it is to rms), a maximum under the root (book2).
 EPSILONS: Mapping[str, float] = {
     "mean_abs": 2e-7,
     "std": 2e-8,
+    "rms": 2e-8,
     "l2": 4e-12,
     "none": 0.0,
 }
@@ -72,15 +78,19 @@ class Normalizer:
         self._divisor = NORMALIZERS[kind]
         self._epsilon = EPSILONS[kind] if epsilon is None else epsilon
 
-    def divisor(self, gradient: Array, weights: Array | None = None) -> float:
+    def divisor(
+        self, gradient: Array, weights: Array | None = None, *, share: float = 1.0
+    ) -> float:
         """Returns what a gradient is divided by: 1 where it is all zero.
 
         Args:
             gradient: A feature map.
             weights: How much each place counts in the means, a map of one channel, 0 or
                 more; None for all alike.
+            share: How much of the gradient is not zero because it was not computed:
+                means are over that share alone.
         """
-        sums = self._sums(weights)
+        sums = self._sums(weights, share)
         return self._divisor(self._backend, gradient, sums, self._epsilon) or 1.0
 
     def scaled(
@@ -91,14 +101,17 @@ class Normalizer:
             gradient, factor / self.divisor(gradient, weights)
         )
 
-    def _sums(self, weights: Array | None) -> Sums:
+    def _sums(self, weights: Array | None, share: float) -> Sums:
         b = self._backend
-        if weights is None:
+        if weights is None and share == 1:
             return Sums(b.mean, b.sum)
         # A map of zeros has no mean; nothing moves there whatever the divisor is.
-        total = b.maximum(b.mean(weights), 1e-30)
+        total: Any = share
+        if weights is not None:
+            total = b.multiply(b.maximum(b.mean(weights), 1e-30), share)
 
         def mean(x: Array) -> Array:
-            return b.divide(b.mean(b.multiply(x, weights)), total)
+            weighed = x if weights is None else b.multiply(x, weights)
+            return b.divide(b.mean(weighed), total)
 
         return Sums(mean, lambda x: b.multiply(mean(x), b.count(x)))

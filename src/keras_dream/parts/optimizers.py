@@ -95,6 +95,115 @@ class Adam(Part):
         return (count, means, squares), updates
 
 
+class Momentum(Part):
+    """A step along the decaying mean of the past gradients.
+
+    Source: B. T. Polyak, "Some methods of speeding up the convergence of iteration
+    methods" (1964). The mean, not the sum, is taken, so that a step size means the same
+    with and without: SGD of PyTorch with a dampening as large as its momentum.
+    """
+
+    name: Literal["momentum"] = "momentum"
+    momentum: _Share = Field(default=0.9, description="decay of the mean gradient")
+
+    def start(self) -> State:
+        """Returns the state before an octave's first step: no mean."""
+        return 0, None
+
+    def step(
+        self,
+        backend: "Backend",
+        state: State,
+        gradients: Arrays,
+        *,
+        divisor: float,
+        step_size: float,
+    ) -> tuple[State, Arrays]:
+        """Returns the next state and what is added; arguments as for `Sgd.step`."""
+        count, means = state
+        scaled = tuple(backend.multiply(g, 1 / divisor) for g in gradients)
+        means = _decayed(backend, means, scaled, self.momentum)
+        # A mean that began at zero is too small at first, as Adam's is.
+        rate = step_size / (1 - self.momentum ** (count + 1))
+        return (count + 1, means), tuple(backend.multiply(m, rate) for m in means)
+
+
+class Lbfgs(Part):
+    """L-BFGS: the gradient turned by what the last steps tell of the curvature.
+
+    Source: J. Nocedal, S. Wright, "Numerical Optimization" (2006), algorithm 7.4, the
+    two-loop recursion, uphill. Departures: there is no line search, because the jitter
+    makes every step's loss another function; a step is as long as that of `sgd`, and
+    pairs of steps between which the loss curves upwards are left out.
+    """
+
+    name: Literal["lbfgs"] = "lbfgs"
+    memory: int = Field(default=10, ge=1, le=100, description="steps remembered")
+
+    def start(self) -> State:
+        """Returns the state before an octave's first step: nothing remembered."""
+        return None, None, ()
+
+    def step(
+        self,
+        backend: "Backend",
+        state: State,
+        gradients: Arrays,
+        *,
+        divisor: float,
+        step_size: float,
+    ) -> tuple[State, Arrays]:
+        """Returns the next state and what is added; arguments as for `Sgd.step`."""
+        b = backend
+        before, unit, pairs = state
+        # One unit for all steps of an octave: a divisor of each would bend differences.
+        unit = divisor if unit is None else unit
+        scaled = tuple(b.multiply(g, 1 / unit) for g in gradients)
+        if before is not None:
+            last_update, last_gradients = before
+            # Uphill, the gradient of what is minimised is the negative one.
+            y = tuple(map(b.subtract, last_gradients, scaled))
+            product = _dot(b, last_update, y)
+            if product > 1e-10 * _dot(b, y, y):
+                pairs = (*pairs, (last_update, y, product))[-self.memory :]
+        direction = self._turned(b, scaled, pairs)
+        square = _dot(b, direction, direction)
+        length = (_dot(b, gradients, gradients) / square) ** 0.5 if square else 0.0
+        updates = tuple(b.multiply(d, step_size * length / divisor) for d in direction)
+        return ((updates, scaled), unit, pairs), updates
+
+    def _turned(
+        self, backend: "Backend", gradients: Arrays, pairs: tuple[Any, ...]
+    ) -> Arrays:
+        """Returns the two-loop recursion's direction."""
+        b = backend
+        direction, factors = gradients, []
+        for s, y, product in reversed(pairs):
+            factor = _dot(b, s, direction) / product
+            factors.append(factor)
+            direction = _plus(b, direction, y, -factor)
+        if pairs:
+            _, y, product = pairs[-1]
+            scale = product / _dot(b, y, y)
+            direction = tuple(b.multiply(d, scale) for d in direction)
+        for (s, y, product), factor in zip(pairs, reversed(factors), strict=True):
+            direction = _plus(b, direction, s, factor - _dot(b, y, direction) / product)
+        return direction
+
+
+def _dot(backend: "Backend", xs: Arrays, ys: Arrays) -> float:
+    """Returns the scalar product of two tuples of arrays."""
+    products = (backend.multiply(x, y) for x, y in zip(xs, ys, strict=True))
+    return sum(backend.to_float(backend.sum(product)) for product in products)
+
+
+def _plus(backend: "Backend", xs: Arrays, ys: Arrays, factor: float) -> Arrays:
+    """Returns xs + factor · ys."""
+    return tuple(
+        backend.add(x, backend.multiply(y, factor)) for x, y in zip(xs, ys, strict=True)
+    )
+
+
 def _decayed(
     backend: "Backend", averages: Arrays | None, values: Arrays, decay: float
 ) -> Arrays:
@@ -106,6 +215,6 @@ def _decayed(
     return tuple(map(backend.add, olds, news))
 
 
-Optimizer = Sgd | Adam
+Optimizer = Sgd | Momentum | Adam | Lbfgs
 """Every optimizer; adding one is its class and its name here."""
 OPTIMIZERS: tuple[type[Part], ...] = get_args(Optimizer)

@@ -4,14 +4,21 @@ A view is drawn for every step on the host. It is applied to the image inside of
 function that the backend differentiates, so that the gradient comes back through it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-from keras_dream.geometry import Size, jitter_offsets
-from keras_dream.parts.part import Array
+from pydantic import Field, model_validator
+
+from keras_dream.errors import SettingError
+from keras_dream.parts.canvases import Size
+from keras_dream.parts.part import Array, Part
+from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from keras_dream.backend.protocol import Backend
 
 
@@ -38,6 +45,62 @@ class Roll:
         """Returns the shifted map."""
         down, right = constants
         return backend.roll(x, down, right)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Left for right."""
+
+    count = 0
+
+    def apply(self, backend: "Backend", x: Array, constants: Sequence[Any]) -> Array:
+        """Returns the mirrored map."""
+        return backend.flip(x)
+
+
+@dataclass(frozen=True)
+class Reflect:
+    """Cells beyond each side, mirrored at the cells of the edge."""
+
+    size: int
+    count = 0
+
+    def apply(self, backend: "Backend", x: Array, constants: Sequence[Any]) -> Array:
+        """Returns the map with its margin."""
+        n = self.size
+        return backend.pad(x, (n, n, n, n), mode="reflect")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A window, from a place down and to the right of the corner on.
+
+    Attributes:
+        bottom: Rows of the map less those of the window.
+        right: The same of columns.
+    """
+
+    bottom: int
+    right: int
+    count = 2
+
+    def apply(self, backend: "Backend", x: Array, constants: Sequence[Any]) -> Array:
+        """Returns the window."""
+        top, left = constants
+        # One compiled function serves every place: it rolls the window to the corner.
+        x = backend.roll(x, -top, -left)
+        return backend.crop(x, (0, self.bottom, 0, self.right))
+
+
+@dataclass(frozen=True)
+class Warp:
+    """An affine map of places, bilinear between the cells, reflected at the edges."""
+
+    count = 1
+
+    def apply(self, backend: "Backend", x: Array, constants: Sequence[Any]) -> Array:
+        """Returns the warped map."""
+        return backend.warp(x, constants[0])
 
 
 @dataclass(frozen=True)
@@ -77,25 +140,256 @@ class View:
         size: (height, width) in pixels of what it sees.
         chain: The moves that make it of the image; without any it is the image.
         constants: The numbers drawn for them: whole numbers, and arrays of the backend.
+        share: How much of the image it shows, above 0 and at most 1.
     """
 
     size: Size
-    chain: Chain = Chain()
+    chain: Chain = field(default_factory=Chain)
     constants: tuple[Any, ...] = ()
+    share: float = 1.0
+
+
+_Drawn = tuple[Move, tuple[Any, ...]]  # a move and its numbers, arrays of the host
+
+
+class Transform(Part):
+    """A random change of what the network sees."""
+
+    def seen(self, size: Size) -> Size:
+        """Returns the (height, width) that it makes of a size."""
+        return size
+
+    def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
+        """Returns the move of a step with its numbers; None for none.
+
+        Args:
+            size: (height, width) of what it is applied to.
+            numbers: Four random numbers from 0 to below 1.
+        """
+        raise NotImplementedError
+
+
+class Flip(Transform):
+    """Left for right, in a share of the steps."""
+
+    name: Literal["flip"] = "flip"
+    probability: FiniteFloat = Field(
+        default=0.5, ge=0, le=1, description="share of the steps that are mirrored"
+    )
+
+    def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
+        """Returns the mirror, or None."""
+        return (Mirror(), ()) if numbers[0] < self.probability else None
+
+
+class Scale(Transform):
+    """A zoom about a random place, at the same size; edges are reflected.
+
+    The factor is uniform in its logarithm. The defaults are lucid's standard
+    (optvis/transform.py: 0.9 to 1.1).
+    """
+
+    name: Literal["scale"] = "scale"
+    low: FiniteFloat = Field(default=0.9, ge=0.25, le=4, description="least factor")
+    high: FiniteFloat = Field(default=1.1, ge=0.25, le=4, description="largest factor")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "Scale":
+        if self.low > self.high:
+            raise SettingError(
+                "The least factor of `scale` must not be above the largest",
+                received=f"{self.low:g} and {self.high:g}",
+                hint="exchange them",
+            )
+        return self
+
+    def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
+        """Returns the zoom."""
+        factor = self.low * (self.high / self.low) ** numbers[0]
+        center = tuple(
+            number * (side - 1) for side, number in zip(size, numbers[1:3], strict=True)
+        )
+        return Warp(), (_about(center, ((1 / factor, 0.0), (0.0, 1 / factor))),)
+
+
+class Rotate(Transform):
+    """A rotation about the centre, at the same size; edges are reflected."""
+
+    name: Literal["rotate"] = "rotate"
+    degrees: FiniteFloat = Field(
+        default=10, ge=0, le=180, description="largest angle to either side"
+    )
+
+    def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
+        """Returns the rotation."""
+        angle = math.radians(self.degrees) * (2 * numbers[0] - 1)
+        cos, sin = math.cos(angle), math.sin(angle)
+        center = tuple((side - 1) / 2 for side in size)
+        return Warp(), (_about(center, ((cos, sin), (-sin, cos))),)
+
+
+class Pad(Transform):
+    """A margin that reflects the picture, so that its edge is an inside to the network.
+
+    Layers pad with zeros, and what lies within their reach of an edge dreams weakly.
+    """
+
+    name: Literal["pad"] = "pad"
+    size: int = Field(default=32, ge=1, le=1024, description="pixels beyond each side")
+
+    def _most(self, size: Size) -> int:
+        return min(self.size, *(side - 1 for side in size))
+
+    def seen(self, size: Size) -> Size:
+        """Returns the size with its margin."""
+        return size[0] + 2 * self._most(size), size[1] + 2 * self._most(size)
+
+    def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
+        """Returns the padding, the same in every step."""
+        return (Reflect(self._most(size)), ()) if self._most(size) > 0 else None
+
+
+class Crop(Transform):
+    """Random windows of one size: memory does not grow with the picture.
+
+    A step is of the mean gradient of its windows; the normalizer's means are over the
+    share that they show. Source: T. Fel et al., "Unlocking Feature Visualization for
+    Deeper Networks with MAgnitude Constrained Optimization", arXiv:2306.06805, whose
+    crops also differ in size, as `scale` makes them.
+    """
+
+    name: Literal["crop"] = "crop"
+    size: int = Field(
+        default=224, ge=8, le=16_384, description="sides of a window in pixels"
+    )
+    count: int = Field(default=1, ge=1, le=64, description="windows in each step")
+
+    def seen(self, size: Size) -> Size:
+        """Returns the window's size, in smaller pictures theirs."""
+        return min(size[0], self.size), min(size[1], self.size)
+
+    def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
+        """Returns the window at its place."""
+        spare = tuple(a - b for a, b in zip(size, self.seen(size), strict=True))
+        top, left = (int(n * (s + 1)) for n, s in zip(numbers, spare, strict=False))
+        return (Cut(*spare), (top, left)) if any(spare) else None
+
+
+def _about(center: Sequence[float], matrix: Sequence[Sequence[float]]) -> "np.ndarray":
+    """Returns the affine map, float64 (3, 3), of places by a matrix about a centre."""
+    import numpy as np
+
+    affine, middle = np.eye(3), np.array(center)
+    affine[:2, :2] = matrix
+    affine[:2, 2] = middle - affine[:2, :2] @ middle
+    return affine
+
+
+_ROLL = None  # where the jitter stands in a chain of transforms
+
+
+def _in_order(transforms: Sequence[Transform]) -> list[Transform | None]:
+    """Returns the transforms with the jitter: last, but before a window is cut out.
+
+    A roll of the window itself would put a seam into it.
+    """
+    windows = [n for n, t in enumerate(transforms) if isinstance(t, Crop)]
+    place = windows[0] if windows else len(transforms)
+    return [*transforms[:place], _ROLL, *transforms[place:]]
+
+
+def view_size(transforms: Sequence[Transform], size: Size) -> Size:
+    """Returns the (height, width) of what the network sees of an image of `size`."""
+    for transform in transforms:
+        size = transform.seen(size)
+    return size
+
+
+def views_in_step(transforms: Sequence[Transform]) -> int:
+    """Returns how many views of the image a step has."""
+    return math.prod(t.count for t in transforms if isinstance(t, Crop))
 
 
 def draw(
-    size: Size, *, seed: int, octave: int, steps: int, jitter: int
-) -> Iterator[View]:
+    size: Size,
+    transforms: Sequence[Transform] = (),
+    *,
+    seed: int,
+    octave: int,
+    steps: int,
+    jitter: int,
+    backend: "Backend",
+) -> Iterator[tuple[View, ...]]:
     """Yields the views of an octave's steps, the same on every backend.
 
     Args:
         size: The octave's (height, width) in pixels.
+        transforms: The recipe's transforms.
         seed: The recipe's seed.
         octave: The octave's number, from 0.
         steps: How many steps the octave may take.
         jitter: The largest cyclic shift in pixels.
+        backend: Where the numbers that are arrays are put.
     """
-    chain = Chain((Roll(),) if jitter else ())
-    for down, right in jitter_offsets(seed, octave, steps, jitter).tolist():
-        yield View(size, chain, (down, right) if jitter else ())
+    from keras_dream.geometry import jitter_offsets, uniforms
+
+    count = views_in_step(transforms)
+    order = _in_order(transforms)
+    # A stream for every transform; the jitter's own is as it is without transforms.
+    streams = [
+        uniforms(seed, octave, place, steps * count) for place in range(len(order))
+    ]
+    for step, offset in enumerate(jitter_offsets(seed, octave, steps, jitter).tolist()):
+        yield tuple(
+            _view(
+                size,
+                order,
+                [stream[step * count + number].tolist() for stream in streams],
+                offset if jitter else None,
+                backend,
+            )
+            for number in range(count)
+        )
+
+
+def _view(
+    size: Size,
+    order: Sequence[Transform | None],
+    numbers: Sequence[Sequence[float]],
+    offset: Sequence[int] | None,
+    backend: "Backend",
+) -> View:
+    drawn: list[_Drawn] = []
+    share = 1.0
+    for transform, row in zip(order, numbers, strict=True):
+        if transform is None:
+            if offset is not None:
+                drawn.append((Roll(), tuple(offset)))
+            continue
+        one = transform.draw(size, row)
+        before, size = size, transform.seen(size)
+        if isinstance(one, tuple) and isinstance(one[0], Cut):
+            share *= math.prod(size) / math.prod(before)
+        if one is not None:
+            _append(drawn, one)
+    constants = (c for _, numbers in drawn for c in numbers)
+    return View(
+        size,
+        Chain(tuple(move for move, _ in drawn)),
+        tuple(
+            c if isinstance(c, int) else backend.array(c[:2].ravel()) for c in constants
+        ),
+        share,
+    )
+
+
+def _append(drawn: list[_Drawn], one: _Drawn) -> None:
+    """Adds a move; neighbouring affine maps become one, interpolated once."""
+    if drawn and isinstance(one[0], Warp) and isinstance(drawn[-1][0], Warp):
+        one = (Warp(), (drawn.pop()[1][0] @ one[1][0],))
+    drawn.append(one)
+
+
+AnyTransform = Flip | Scale | Rotate | Pad | Crop
+"""Every transform; adding one is its class and its name here."""
+TRANSFORMS: tuple[type[Transform], ...] = get_args(AnyTransform)

@@ -8,6 +8,7 @@ two models.
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
@@ -15,13 +16,21 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 from keras_dream.errors import SettingError, short_repr
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
 from keras_dream.parts.colors import COLORS, Color
+from keras_dream.parts.filters import FILTERS, Filter
 from keras_dream.parts.losses import LOSSES, L2Mean, Loss
 from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
+from keras_dream.parts.stops import STOPS, Stop
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Flip
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
+from keras_dream.recipe.per_octave import (
+    MOST_OVERRIDES,
+    Override,
+    read as read_override,
+)
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
@@ -67,6 +76,31 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
         ),
         PlainSerializer(chain_text, return_type=str),
     )
+
+
+def _read_overrides(value: Any) -> tuple[Override, ...]:
+    """Returns overrides, their values read by the recipe's own fields."""
+    one = isinstance(value, str | Override)
+    texts = (value,) if one else () if value is None else tuple(value)
+    if len(texts) > MOST_OVERRIDES:
+        raise SettingError(
+            f"`per_octave` must have at most {MOST_OVERRIDES} entries",
+            received=str(len(texts)),
+            hint="leave some of them out",
+        )
+    return tuple(t if isinstance(t, Override) else _override(t) for t in texts)
+
+
+def _override(text: object) -> Override:
+    override = read_override(text)
+    setting = override.setting
+    return replace(
+        override, value=getattr(Recipe.of({setting: override.value}), setting)
+    )
+
+
+def _texts_of(overrides: Sequence[Override]) -> list[str]:
+    return [override.text for override in overrides]
 
 
 def _read_strengths(value: Any) -> Any:
@@ -158,8 +192,8 @@ class Recipe(Settings):
     )
     optimizer: Annotated[Optimizer, *_part_field(OPTIMIZERS, "optimizer")] = Field(
         default=Sgd(),
-        description="how a gradient becomes a step: sgd, a step along it, or "
-        "adam(beta1=0.9, beta2=0.999)",
+        description="how a gradient becomes a step: sgd, a step along it, "
+        "momentum(momentum=0.9), adam(beta1=0.9, beta2=0.999), or lbfgs(memory=10)",
     )
     step_size: FiniteFloat = Field(
         default=0.0025,
@@ -194,7 +228,7 @@ class Recipe(Settings):
         description="what to do with an octave so small that a layer has no cells "
         "inside the border: skip it, or run it without effect, as published",
     )
-    normalizer: Literal["mean_abs", "std", "l2", "none"] = Field(
+    normalizer: Literal["mean_abs", "std", "rms", "l2", "none"] = Field(
         default="mean_abs", description="what the gradient is divided by"
     )
     epsilon: FiniteFloat | None = Field(
@@ -202,7 +236,27 @@ class Recipe(Settings):
         ge=0,
         le=1e6,
         description="the least divisor (mean_abs), least sum of squares (l2) or what "
-        "is added (std); none for the normalizer's own",
+        "is added (std, rms); none for the normalizer's own",
+    )
+    filters: Annotated[tuple[Filter, ...], *_chain_field(FILTERS, "filters")] = Field(
+        default=(),
+        description="what is done to the image's gradient, one after the other: "
+        "smooth(sigma=1, end=0.5), laplacian(levels=4), clip(limit=3), "
+        "decorrelate(amount=1)",
+    )
+    transforms: Annotated[
+        tuple[AnyTransform, ...], *_chain_field(TRANSFORMS, "transforms")
+    ] = Field(
+        default=(),
+        description="how each step's view of the image is changed, at random: "
+        "flip(probability=0.5), scale(low=0.9, high=1.1), rotate(degrees=10), "
+        "pad(size=32) by reflection, crop(size=224, count=1): windows, so that memory "
+        "does not grow with the picture",
+    )
+    stop: Annotated[tuple[Stop, ...], *_chain_field(STOPS, "stop")] = Field(
+        default=(),
+        description="what ends an octave before its last step: plateau(steps=5, "
+        "tolerance=0.01) of the loss, distance(limit=0.1) from the photo",
     )
     jitter: int = Field(
         default=16,
@@ -278,6 +332,16 @@ class Recipe(Settings):
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
     )
+    per_octave: Annotated[
+        tuple[Override, ...],
+        BeforeValidator(_read_overrides, json_schema_input_type=list[str]),
+        PlainSerializer(_texts_of, return_type=list[str]),
+    ] = Field(
+        default=(),
+        description="what single octaves have of their own, each as OCTAVES: "
+        "SETTING=VALUE, such as '1-2: objective=class:eye' or '3-: steps=10'; octaves "
+        "are counted from 1, small to large; objective, steps, step_size, jitter",
+    )
     mask: Mask | None = Field(
         default=None,
         description="where the dream is: a picture's grey values or its transparency, "
@@ -327,7 +391,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
-        count = len(self.every_network)
+        count = len(self.every_network) - len(self.networks_of_octaves)
         if count > 1 and self.max_loss is not None:
             what = "regions" if self.regions else "networks"
             raise SettingError(
@@ -339,12 +403,35 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_overrides(self) -> "Recipe":
+        names = {network.network for network in self.networks[1:]}
+        for override in self.per_octave:
+            value = override.value
+            others = value.networks[1:] if isinstance(value, Objective) else ()
+            for other in others:
+                if other.network not in names:
+                    raise SettingError(
+                        "A network of an octave's objective must be one of the "
+                        "recipe's objective",
+                        received=short_repr(other.network),
+                        hint="add it to the objective, behind a semicolon",
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _check_wrap(self) -> "Recipe":
         if self.wrap != "none" and self.border:
             raise SettingError(
                 "A dream whose edges belong together must have no border",
                 received=f"wrap={self.wrap} with border={self.border}",
                 hint="set border to 0",
+            )
+        cut = [t.text for t in self.transforms if not isinstance(t, Flip)]
+        if self.wrap != "none" and cut:
+            raise SettingError(
+                "A dream whose edges belong together must have no transforms but flip",
+                received=f"wrap={self.wrap} with {', '.join(cut)}",
+                hint="leave them out",
             )
         return self
 
@@ -391,6 +478,23 @@ class Recipe(Settings):
         """Returns the recipe with its octaves as a number, as a dream records it."""
         return self.but(octaves=self.octaves_for(size))
 
+    def at(self, octave: int) -> "Recipe":
+        """Returns the recipe of one octave, with what `per_octave` says of it.
+
+        Args:
+            octave: The octave's number, from 1, small to large.
+        """
+        if not self.per_octave:
+            return self
+        changes = {o.setting: o.value for o in self.per_octave if o.covers(octave)}
+        return self.but(per_octave=(), **changes)
+
+    @property
+    def networks_of_octaves(self) -> tuple[NetworkObjective, ...]:
+        """What each network maximises in octaves with objectives of their own."""
+        objectives = (o.value for o in self.per_octave if o.setting == "objective")
+        return tuple(n for value in objectives for n in self.networks_of(value))
+
     @property
     def networks(self) -> tuple[NetworkObjective, ...]:
         """What each network of the dream maximises, the recipe's own first."""
@@ -409,9 +513,10 @@ class Recipe(Settings):
 
     @property
     def every_network(self) -> tuple[NetworkObjective, ...]:
-        """What each network maximises anywhere: `networks`, then those of regions."""
+        """What each maximises anywhere: `networks`, those of regions and of octaves."""
         regions = (self.networks_of(region.objective) for region in self.regions)
-        return (*self.networks, *(network for one in regions for network in one))
+        placed = (network for one in regions for network in one)
+        return (*self.networks, *placed, *self.networks_of_octaves)
 
     @property
     def sha256(self) -> str:

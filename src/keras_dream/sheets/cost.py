@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine.loop import Octave
 from keras_dream.geometry import Size
 from keras_dream.pictures.synthetic import noise
 from keras_dream.recipe.recipe import Recipe
@@ -35,24 +36,28 @@ class Predictor:
     def __init__(self) -> None:
         self._times: dict[tuple[Any, ...], StepTimes] = {}
 
-    def seconds(self, cell: Cell, dreamer: Dreamer, sizes: Sequence[Size]) -> float:
+    def seconds(self, cell: Cell, dreamer: Dreamer, octaves: Sequence[Octave]) -> float:
         """Returns the most seconds of a cell; `max_loss` may end octaves early.
 
         Args:
             cell: The cell.
             dreamer: The dreamer of its recipe.
-            sizes: (height, width) in pixels of its octaves, small to large.
+            octaves: Those that it runs, small to large.
         """
         recipe = dreamer.complete(cell.recipe)
-        if not recipe.steps:
+        sizes = [octave.size for octave in octaves]
+        steps = [recipe.at(octave.number).steps for octave in octaves]
+        if not any(steps):
             return 0.0
         kind = cell.like or tuple(network.text for network in recipe.every_network)
         key = (dreamer.networks, kind, recipe.loss, recipe.border, *sizes)
         if key not in self._times:
             self._times[key] = _step_times(dreamer, recipe, sizes)
         times = self._times[key]
-        pixels = sum(height * width for height, width in sizes)
-        each = recipe.steps * (len(sizes) * times.step + pixels * times.pixel)
+        each = sum(
+            count * (times.step + height * width * times.pixel)
+            for count, (height, width) in zip(steps, sizes, strict=True)
+        )
         return each + len(sizes) * times.first
 
 
@@ -75,7 +80,12 @@ def _step_times(dreamer: Dreamer, recipe: Recipe, sizes: Sequence[Size]) -> Step
 def _time_steps(dreamer: Dreamer, recipe: Recipe, size: Size) -> tuple[float, float]:
     """Returns the additional seconds of a first step, and those of a later one."""
     short = recipe.but(
-        steps=3, octaves=1, octaves_above=0, max_loss=None, small_octaves="run"
+        steps=3,
+        per_octave=(),
+        octaves=1,
+        octaves_above=0,
+        max_loss=None,
+        small_octaves="run",
     )
     steps = dreamer.steps(noise(0, size), short)
     first, *later = [step.seconds for step in steps]

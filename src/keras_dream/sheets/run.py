@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine.loop import Octave
 from keras_dream.events import CellDone, CellProgress
-from keras_dream.geometry import Size
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.sheets.cells import DreamedCell, find, keep, open_folder, path_of
 from keras_dream.sheets.cost import Predictor
@@ -103,7 +103,7 @@ class SheetRun(Iterator[CellProgress | CellDone]):
     ):
         self.plan = plan
         self._dreamers = dreamers
-        self._sizes: dict[str, list[Size]] = {}
+        self._runs: dict[str, tuple[Octave, ...]] = {}
         self._paths: list[Path | None] = []
         self._cells: dict[int, DreamedCell] = {}
         self._events = self._run()
@@ -199,7 +199,8 @@ class SheetRun(Iterator[CellProgress | CellDone]):
             if dreamed is None:
                 run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
                 seconds = self.predicted[index]
-                steps = max(len(self._octaves(index, cell)) * cell.recipe.steps, 1)
+                octaves = self._octaves(index, cell)
+                steps = max(sum(cell.recipe.at(o.number).steps for o in octaves), 1)
                 name = str(cell.recipe.objective or cell.name)
                 for step, _ in enumerate(run, start=1):
                     now = passed + seconds * (step / steps)
@@ -218,10 +219,10 @@ class SheetRun(Iterator[CellProgress | CellDone]):
                 done=min(passed / total, 1.0),
             )
 
-    def _octaves(self, index: int, cell: Cell) -> list[Size]:
-        """Returns the sizes at which a cell is dreamed, small to large."""
+    def _octaves(self, index: int, cell: Cell) -> tuple[Octave, ...]:
+        """Returns the octaves that a cell runs, small to large."""
         kind = cell.like or str(index)
-        if kind not in self._sizes:
+        if kind not in self._runs:
             octaves, _ = self._dreamers.of(cell.recipe).octaves(cell.size, cell.recipe)
-            self._sizes[kind] = [octave.size for octave in octaves]
-        return self._sizes[kind]
+            self._runs[kind] = octaves
+        return self._runs[kind]

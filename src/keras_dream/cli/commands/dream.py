@@ -42,7 +42,6 @@ from keras_dream.cli.sheet_run import SheetFlags
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
-
 if TYPE_CHECKING:
     from keras_dream.replay import Saved
 

@@ -1,7 +1,7 @@
 """`dream show`: the recipe and the record that a saved picture holds."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from keras_dream.cli.options import Switch
 from keras_dream.cli.output import plain, table, write_stdout
@@ -86,4 +86,6 @@ def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        value = "; ".join(map(str, cast("list[object]", value))) or None
     return "none" if value is None else plain(str(value))

@@ -139,10 +139,12 @@ class Lines(Reporter):
         """
         if self._started is None:
             return 0.0
-        areas = {o.octave: o.size[0] * o.size[1] for o in self._started.octaves}
-        done = sum(area for octave, area in areas.items() if octave < step.octave)
+        work = {
+            o.octave: o.size[0] * o.size[1] * o.steps for o in self._started.octaves
+        }
+        done = sum(part for octave, part in work.items() if octave < step.octave)
         share = step.iteration / step.iterations
-        return (done + areas[step.octave] * share) / sum(areas.values())
+        return (done + work[step.octave] * share) / sum(work.values())
 
     def _summary(self) -> str:
         spent = in_words(self._clock() - self._began)

@@ -1,0 +1,157 @@
+"""Filters: what is done to the image's gradient before it is normalized.
+
+A filter is called with the gradient, a feature map of the image's size, and with what
+it may look at, and returns the changed gradient.
+"""
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from pydantic import Field
+
+from keras_dream.parts.canvases import Size, color_matrix
+from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.part import Array, Part
+from keras_dream.recipe.settings import FiniteFloat
+
+if TYPE_CHECKING:
+    from keras_dream.backend.protocol import Backend
+
+
+class Place(NamedTuple):
+    """Where in a dream a gradient is filtered.
+
+    Attributes:
+        size: (height, width) of the image in pixels.
+        progress: How much of the octave is done, from 0 in its first step to 1.
+        weights: How much each place counts, a map of one channel; None for all alike.
+        wrap: The recipe's own: which edges belong together.
+    """
+
+    size: Size
+    progress: float = 0.0
+    weights: Array | None = None
+    wrap: Literal["none", "horizontal", "both"] = "none"
+
+
+class Smooth(Part):
+    """A Gaussian blur, which takes the finest grain out of a step.
+
+    Its width may go from one value to another over an octave's steps, linearly. Source
+    of such a schedule: gordicaleksa/pytorch-deepdream, whose standard deviations grow
+    over an octave, and who takes the mean of three blurs.
+    """
+
+    name: Literal["smooth"] = "smooth"
+    sigma: FiniteFloat = Field(
+        default=1.0, gt=0, le=64, description="standard deviation in pixels"
+    )
+    end: FiniteFloat | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="that of an octave's last step; none for the same",
+    )
+
+    def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
+        """Returns the smoothed gradient."""
+        from keras_dream.geometry import gaussian_taps
+
+        end = self.sigma if self.end is None else self.end
+        sigma = self.sigma + (end - self.sigma) * place.progress
+        if sigma < 0.05:  # the centre then weighs 1 in float32
+            return gradient
+        height, width = place.size
+        return backend.resample(
+            gradient,
+            gaussian_taps(height, sigma, wraps=place.wrap == "both"),
+            gaussian_taps(width, sigma, wraps=place.wrap != "none"),
+        )
+
+
+class Laplacian(Part):
+    """Every band of frequencies made equally strong, which brings out large forms.
+
+    The gradient is taken apart into a Laplacian pyramid, each level divided by the root
+    of its mean square, and put together. Source: A. Mordvintsev, "DeepDreaming with
+    TensorFlow" (2015), `lap_normalize`, 4 levels; here edges are reflected instead of
+    padded with zeros.
+    """
+
+    name: Literal["laplacian"] = "laplacian"
+    levels: int = Field(
+        default=4, ge=1, le=12, description="bands above the coarsest, which is kept"
+    )
+
+    def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
+        """Returns the gradient with equal bands."""
+        b, low, size = backend, gradient, place.size
+        bands: list[tuple[Array, Size, Size]] = []
+        while len(bands) < self.levels and min(size) > 1:
+            half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+            coarse = _resampled(b, low, size, half)
+            band = b.subtract(low, _resampled(b, coarse, half, size))
+            bands.append((band, half, size))
+            low, size = coarse, half
+        low = _at_one(b, low)
+        for band, half, size in reversed(bands):
+            low = b.add(_resampled(b, low, half, size), _at_one(b, band))
+        return low
+
+
+def _resampled(backend: "Backend", x: Array, size: Size, target: Size) -> Array:
+    from keras_dream.geometry import pyramid_taps
+
+    rows, columns = (pyramid_taps(a, b) for a, b in zip(size, target, strict=True))
+    return backend.resample(x, rows, columns)
+
+
+def _at_one(backend: "Backend", x: Array) -> Array:
+    return Normalizer("rms", 0.0, backend).scaled(x, 1.0)
+
+
+class Clip(Part):
+    """Limits for single values, so that no pixel steps much further than the others."""
+
+    name: Literal["clip"] = "clip"
+    limit: FiniteFloat = Field(
+        default=3.0,
+        gt=0,
+        le=1000,
+        description="largest size, in multiples of the mean size",
+    )
+
+    def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
+        """Returns the limited gradient."""
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(gradient, place.weights)
+        return backend.clip(gradient, -self.limit * mean, self.limit * mean)
+
+
+class Decorrelate(Part):
+    """A step of independent colours, so that light and shade change more than hues.
+
+    In photographs red, green and blue rise and fall together. A step along the gradient
+    of independent colours is, in red, green and blue, the gradient times the covariance
+    of ImageNet's colours. Source of the matrix: see `canvases.color_matrix`.
+    """
+
+    name: Literal["decorrelate"] = "decorrelate"
+    amount: FiniteFloat = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of that step in a mix with the plain gradient",
+    )
+
+    def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
+        """Returns the gradient in colours that belong together."""
+        import numpy as np
+
+        covariance = color_matrix().T @ color_matrix()
+        covariance *= 3 / np.trace(covariance)
+        mixed = (1 - self.amount) * np.eye(3) + self.amount * covariance
+        return backend.matmul(gradient, backend.array(mixed))
+
+
+Filter = Smooth | Laplacian | Clip | Decorrelate
+"""Every filter; adding one is its class and its name here."""
+FILTERS: tuple[type[Part], ...] = get_args(Filter)
