@@ -16,7 +16,9 @@ from keras_dream.engine.regions import (
     step_weights,
 )
 from keras_dream.errors import PictureError
+from keras_dream.parts.canvases import CANVASES
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.part import name_of
 from keras_dream.parts.transforms import View
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture, to_uint8
@@ -97,7 +99,11 @@ def test_grey_is_how_strong_the_dream_is(dreamer, photo):
 @pytest.mark.backends
 @pytest.mark.parametrize(
     ("normalizer", "canvas"),
-    [*((n, "pixels") for n in NORMALIZERS), ("mean_abs", "fourier"), ("l2", "fourier")],
+    [
+        *((n, "pixels") for n in NORMALIZERS),
+        *(("mean_abs", name_of(canvas)) for canvas in CANVASES[1:]),
+        ("l2", "fourier"),
+    ],
 )
 def test_the_step_inside_does_not_depend_on_the_area(normalizer, canvas, backend):
     """1 % of the picture moves as far as all of it, and nothing moves outside."""

@@ -7,6 +7,9 @@ from reference import off, picture
 import keras_dream as kd
 from keras_dream.errors import SettingError
 from keras_dream.geometry import cosines_of_latitude
+from keras_dream.parts.canvases import CANVASES
+from keras_dream.parts.filters import FILTERS
+from keras_dream.parts.part import name_of
 from keras_dream.pictures.seams import FITTING_ROUGHNESS, roughness, seamless
 
 DREAM = kd.Recipe(steps=6, octaves=2, jitter=0, step_size=0.01)
@@ -34,10 +37,13 @@ def test_the_seam_is_no_rougher_than_the_inside(wrap, dreamer):
         assert roughness(dream, axis) < 1.5
 
 
-@pytest.mark.parametrize("wrap", ["both", "horizontal"])
-def test_a_shifted_start_makes_the_shifted_dream(wrap, dreamer):
+@pytest.mark.parametrize(
+    ("wrap", "canvas"),
+    [("horizontal", "pixels"), *(("both", name_of(canvas)) for canvas in CANVASES)],
+)
+def test_a_shifted_start_makes_the_shifted_dream(wrap, canvas, dreamer):
     """Over every octave; 64 and 32 pixels are multiples of the network's strides."""
-    recipe = DREAM.but(wrap=wrap, steps=2, octave_scale=2.0)
+    recipe = DREAM.but(wrap=wrap, steps=2, octave_scale=2.0, canvas=canvas)
     image = seamless(picture(64, 64), wrap)
     shift = (32 if wrap == "both" else 0, 32)
     dream = dreamer.dream(image, recipe).image
@@ -47,6 +53,15 @@ def test_a_shifted_start_makes_the_shifted_dream(wrap, dreamer):
     dream = dreamer.dream(image, plain).image
     shifted = dreamer.dream(np.roll(image, shift, (0, 1)), plain).image
     assert off(shifted, np.roll(dream, shift, (0, 1))) > 0.03
+
+
+@pytest.mark.parametrize("kind", FILTERS, ids=name_of)
+def test_filters_of_the_gradient_wrap(kind, dreamer):
+    recipe = DREAM.but(wrap="both", steps=2, octaves=1, filters=name_of(kind))
+    image = seamless(picture(64, 64), "both")
+    dream = dreamer.dream(image, recipe).image
+    shifted = dreamer.dream(np.roll(image, 32, (0, 1)), recipe).image
+    assert off(shifted, np.roll(dream, 32, (0, 1))) < 1e-3
 
 
 def test_a_panorama_steps_by_the_cosine_of_its_latitude(dreamer):

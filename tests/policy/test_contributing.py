@@ -120,7 +120,7 @@ class Gray(Part):
 
     name: Literal["gray"] = "gray"
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
         """Returns the canvas for an image of (height, width) on a backend."""
         return _GraySurface(backend)
 

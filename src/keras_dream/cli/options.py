@@ -24,7 +24,9 @@ _GROUPS = {
     "transforms jitter clamp stop max_loss max_loss_rule",
     Group("Octaves: the sizes", sort_key=7): "octaves octave_scale octaves_above "
     "per_octave detail octave_sizes small_octaves resampling",
-    Group("Strength and colour", sort_key=8): "strength blend keep_colors colors size "
+    Group(
+        "Strength and colour", sort_key=8
+    ): "strength blend blend_mask keep_colors colors size "
     "full_size keep_detail octave_strengths",
 }
 GROUPS = {name: group for group, names in _GROUPS.items() for name in names.split()}

@@ -774,6 +774,7 @@ def dream(
     preprocessing: str | None = None,
     trust_model: bool = False,
     files: Sequence[str | os.PathLike[str]] = (),
+    keep_octaves: bool = False,
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -785,6 +786,7 @@ def dream(
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
         files: As for `Dreamer`.
+        keep_octaves: As for `Dreamer.steps`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
             `network` may be whatever `Dreamer` takes.
@@ -813,7 +815,7 @@ def dream(
         run=RunSettings.of(run),
         files=files,
     )
-    return dreamer.dream(photo, chosen)
+    return dreamer.dream(photo, chosen, keep_octaves=keep_octaves)
 
 
 def _misfit(

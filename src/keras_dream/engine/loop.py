@@ -418,7 +418,7 @@ class _Ascent:
         """
         recipe, optimizer = self._recipe.at(octave.number), self._recipe.optimizer
         gradient_of, weights = self._gradient_of(octave), self._weights(octave.size)
-        surface = recipe.canvas.on(self._backend, octave.size)
+        surface = recipe.canvas.on(self._backend, octave.size, recipe.wrap)
         to_parameters = pull_back(surface, self._backend)
         watchers = self._watchers(octave, original)
         parameters, state = self._begin(surface, image, resumed)
@@ -531,10 +531,12 @@ class _Ascent:
         """Returns what the gradients are divided by."""
         if not surface.is_identity:
             movement = surface.movement(gradients)
-            return self._normalizer.divisor(movement, weights)
+            return self._normalizer.divisor(movement, weights=weights)
         # Pixels are measured before they are weighed, or weights would count twice.
         unseen = math.prod(1 - view.share for view in views)
-        return self._normalizer.divisor(image_gradient, weights, share=1 - unseen)
+        return self._normalizer.divisor(
+            image_gradient, weights=weights, share=1 - unseen
+        )
 
     def _weighed(self, gradient: Array, weights: Array | None) -> Array:
         if weights is None:

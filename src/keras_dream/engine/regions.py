@@ -272,7 +272,7 @@ class RegionGradient:
             if share is None:
                 continue
             loss, gradient = gradient_of(image, size, view=view, original=original)
-            scaled = self._normalizer.scaled(gradient, 1.0, share)
+            scaled = self._normalizer.scaled(gradient, 1.0, weights=share)
             part = (loss, b.multiply(scaled, share))
             total = part if total is None else tuple(map(b.add, total, part))
         if total is None:  # the shares add up to 1, so one of them counts

@@ -292,14 +292,17 @@ def _boxed(values: "Image", half: int, axis: int) -> "Image":
     """Returns the means of windows of 2 · half + 1 cells, cut at the border."""
     import numpy as np
 
-    count = values.shape[axis]
-    sums = np.cumsum(values, axis=axis, dtype=np.float64)
-    sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis=axis)
+    values = values.swapaxes(0, axis)
+    count = len(values)
+    sums = np.empty((count + 2 * half + 1, *values.shape[1:]))
+    sums[: half + 1] = 0
+    np.cumsum(values, axis=0, out=sums[half + 1 : half + 1 + count])
+    sums[half + 1 + count :] = sums[half + count]
     cells = np.arange(count)
     ends, starts = np.minimum(cells + half + 1, count), np.maximum(cells - half, 0)
-    shape = [-1 if a == axis else 1 for a in range(values.ndim)]
-    means = sums.take(ends, axis) - sums.take(starts, axis)
-    return (means / (ends - starts).reshape(shape)).astype(np.float32)
+    means = sums[2 * half + 1 :] - sums[:count]
+    means /= (ends - starts).reshape(-1, *[1] * (values.ndim - 1))
+    return means.astype(np.float32).swapaxes(0, axis)
 
 
 _LEVELS = 4096  # of a histogram: sixteen to each of the 8-bit values
@@ -312,10 +315,11 @@ def _cumulative(values: "Image") -> "tuple[Image, Image]":
     """
     import numpy as np
 
-    counts, edges = np.histogram(values, bins=_LEVELS, range=(0, 1))
+    cells = np.minimum((values * _LEVELS).astype(np.intp), _LEVELS - 1)
+    counts = np.bincount(cells.ravel(), minlength=_LEVELS)
     below = (np.cumsum(counts) - counts / 2) / max(values.size, 1)
     occurs = counts > 0
-    return ((edges[:-1] + edges[1:]) / 2)[occurs], below[occurs]
+    return ((np.arange(_LEVELS) + 0.5) / _LEVELS)[occurs], below[occurs]
 
 
 def _color_statistics(values: "Image") -> "tuple[Image, Image]":

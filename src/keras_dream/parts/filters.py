@@ -88,20 +88,23 @@ class Laplacian(Part):
         bands: list[tuple[Array, Size, Size]] = []
         while len(bands) < self.levels and min(size) > 1:
             half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-            coarse = _resampled(b, low, size, half)
-            band = b.subtract(low, _resampled(b, coarse, half, size))
+            coarse = _resampled(b, low, size, half, place.wrap)
+            band = b.subtract(low, _resampled(b, coarse, half, size, place.wrap))
             bands.append((band, half, size))
             low, size = coarse, half
         low = _at_one(b, low)
         for band, half, size in reversed(bands):
-            low = b.add(_resampled(b, low, half, size), _at_one(b, band))
+            low = b.add(_resampled(b, low, half, size, place.wrap), _at_one(b, band))
         return low
 
 
-def _resampled(backend: "Backend", x: Array, size: Size, target: Size) -> Array:
+def _resampled(
+    backend: "Backend", x: Array, size: Size, target: Size, wrap: str
+) -> Array:
     from keras_dream.geometry import pyramid_taps
 
-    rows, columns = (pyramid_taps(a, b) for a, b in zip(size, target, strict=True))
+    rows = pyramid_taps(size[0], target[0], wraps=wrap == "both")
+    columns = pyramid_taps(size[1], target[1], wraps=wrap != "none")
     return backend.resample(x, rows, columns)
 
 
@@ -122,7 +125,9 @@ class Clip(Part):
 
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the limited gradient."""
-        mean = Normalizer("mean_abs", 0.0, backend).divisor(gradient, place.weights)
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(
+            gradient, weights=place.weights
+        )
         return backend.clip(gradient, -self.limit * mean, self.limit * mean)
 
 

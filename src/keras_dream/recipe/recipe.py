@@ -22,7 +22,7 @@ from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
-from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Flip
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -40,7 +40,7 @@ MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
 FINISHING = (
-    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend",
+    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend", "blend_mask",
 )  # fmt: skip
 """The settings that a dream is finished by, after its last step."""
 
@@ -332,6 +332,11 @@ class Recipe(Settings):
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
     )
+    blend_mask: Mask | None = Field(
+        default=None,
+        description="a share at each place, times `blend`: written as `mask` is, but "
+        "only mixed by, so that `dream mix` can change it",
+    )
     per_octave: Annotated[
         tuple[Override, ...],
         BeforeValidator(_read_overrides, json_schema_input_type=list[str]),
@@ -432,6 +437,18 @@ class Recipe(Settings):
                 "A dream whose edges belong together must have no transforms but flip",
                 received=f"wrap={self.wrap} with {', '.join(cut)}",
                 hint="leave them out",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_places(self) -> "Recipe":
+        windows = [t.text for t in self.transforms if isinstance(t, Crop)]
+        if windows and (self.mask or self.regions):
+            # A window at a mask's corner would step as hard as the whole mask.
+            raise SettingError(
+                "A dream with a mask or regions must be seen whole in every step",
+                received=", ".join(windows),
+                hint="leave crop out of the transforms, or use blend_mask for the mask",
             )
         return self
 

@@ -85,7 +85,8 @@ SYNONYMS: Mapping[str, str] = {
 }
 """What to try for each name, which is in small letters with dashes."""
 
-_NEAR = 0.8  # of difflib: a letter or two of a name
+# Of difflib: a letter or two of a name, and no more than a plural.
+_NEAR, _SAME = 0.8, 0.9
 
 
 def flag_advice(name: str, flags: Collection[str]) -> str:
@@ -96,12 +97,17 @@ def flag_advice(name: str, flags: Collection[str]) -> str:
         flags: The real ones, with their dashes.
     """
     plain = _plain(name)
+    real = [_plain(flag) for flag in flags]
+    if difflib.get_close_matches(plain, real, 1, _SAME):
+        return ""
     if plain not in SYNONYMS:
-        every = [*SYNONYMS, *(_plain(flag) for flag in flags)]
+        every = [*SYNONYMS, *real]
         plain = next(iter(difflib.get_close_matches(plain, every, 1, _NEAR)), "")
     if plain not in SYNONYMS:
         return ""
     example, _, note = SYNONYMS[plain].partition(" | ")
+    if example.startswith("--") and example.split()[0] not in flags:
+        return ""  # of another command
     return f"try {example}" + (f", {note}" if note else "")
 
 
