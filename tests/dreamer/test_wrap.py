@@ -10,6 +10,7 @@ from keras_dream.geometry import cosines_of_latitude
 from keras_dream.parts.canvases import CANVASES
 from keras_dream.parts.filters import FILTERS
 from keras_dream.parts.part import name_of
+from keras_dream.pictures.picture import as_picture
 from keras_dream.pictures.seams import FITTING_ROUGHNESS, roughness, seamless
 
 DREAM = kd.Recipe(steps=6, octaves=2, jitter=0, step_size=0.01)
@@ -91,6 +92,19 @@ def test_edges_of_a_photo_are_made_to_fit():
     assert np.array_equal(seamless(photo, "none"), photo)
     ring = seamless(photo, "horizontal")
     assert roughness(ring, 1) < FITTING_ROUGHNESS < roughness(ring, 0)
+
+
+def test_a_photo_that_had_to_be_made_to_fit_is_noticed(dreamer):
+    recipe = DREAM.but(wrap="both", steps=0)
+    down = np.broadcast_to(
+        np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (64, 64, 3)
+    )
+    dream = dreamer.dream(down, recipe)
+    assert roughness(dream.image, 0) < FITTING_ROUGHNESS
+    assert "edges do not fit" in " ".join(dream.record.notices)
+    assert dream.record.source_sha256 == as_picture(down).sha256
+    fitting = dreamer.dream(noise(64, 64), recipe).record.notices
+    assert not any("edges do not fit" in notice for notice in fitting)
 
 
 def test_a_border_is_refused():

@@ -63,6 +63,13 @@ if TYPE_CHECKING:
     Photo = str | os.PathLike[str] | Image | np.ndarray | Picture
 
 
+BLENDED_EDGES = (
+    "The photo's opposite edges do not fit, so that its outer quarters fade into the "
+    "photo shifted by half."
+)
+"""The notice on a photo that had to be made seamless."""
+
+
 class Dreamer:
     """One network or several, loaded on a device, reusable for many dreams.
 
@@ -373,6 +380,7 @@ class Dreamer:
         source = photo_read = self._source(photo, recipe)
         if recipe.wrap != "none":
             source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
+        blended = () if source.pixels is photo_read.pixels else (BLENDED_EDGES,)
         picture = at_size(source, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
@@ -388,7 +396,7 @@ class Dreamer:
             recipe=recipe,
             octaves=octaves,
             places=self._places(recipe, source, size),
-            notices=(*source.notices, *notices),
+            notices=(*source.notices, *blended, *notices),
             resumed=resumed,
             start_sha256=_start_sha256(image, recipe, start),
         )

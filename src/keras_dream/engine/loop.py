@@ -402,11 +402,7 @@ class _Ascent:
         return parameters, state
 
     def moves(
-        self,
-        image: Array,
-        octave: Octave,
-        original: Array,
-        resumed: Checkpoint | None = None,
+        self, image: Array, octave: Octave, original: Array, resumed: Checkpoint | None
     ) -> Iterator[_Move]:
         """Makes the steps of an octave, from the image that it begins with.
 
@@ -425,9 +421,8 @@ class _Ascent:
         image = surface.image(parameters)
         made = 0 if resumed is None else resumed.iteration
         if resumed is not None:
-            yield _Move(
-                made, recipe.steps, image, 0.0, 0.0, surface, parameters, state, True
-            )
+            held = (surface, parameters, state)
+            yield _Move(made, recipe.steps, image, 0.0, 0.0, *held, is_restored=True)
             if self._is_over(recipe, resumed, watchers, image):
                 return
         views_of_steps = itertools.islice(self._views(recipe, octave), made, None)
@@ -439,10 +434,10 @@ class _Ascent:
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
-            progress = (iteration - 1) / max(recipe.steps - 1, 1)
-            place = Place(octave.size, progress, weights, recipe.wrap)
-            for filtered in recipe.filters:
-                image_gradient = filtered.apply(self._backend, image_gradient, place)
+            if recipe.filters:
+                progress = (iteration - 1) / max(recipe.steps - 1, 1)
+                place = Place(octave.size, progress, weights, recipe.wrap)
+                image_gradient = self._filtered(image_gradient, place)
             weighed = self._weighed(image_gradient, weights)
             gradients = to_parameters(parameters, weighed)
             divisor = self._divisor(surface, image_gradient, gradients, weights, views)
@@ -462,12 +457,19 @@ class _Ascent:
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
             if reason and iteration < recipe.steps:
                 steps = f"{iteration} of {recipe.steps} steps"
-                sentence = f"Octave {octave.number} ended after {steps}: {reason}."
-                self.ended = (*self.ended, sentence)
+                self._end(octave, f"after {steps}: {reason}")
             held = (surface, parameters, state)
             yield _Move(iteration, recipe.steps, image, loss, seconds, *held)
             if above or reason:
                 return
+
+    def _filtered(self, gradient: Array, place: Place) -> Array:
+        for filtered in self._recipe.filters:
+            gradient = filtered.apply(self._backend, gradient, place)
+        return gradient
+
+    def _end(self, octave: Octave, how: str) -> None:
+        self.ended = (*self.ended, f"Octave {octave.number} ended {how}.")
 
     def _is_over(
         self,
