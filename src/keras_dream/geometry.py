@@ -295,9 +295,12 @@ def resample(
             continue
         cells, weights = taps(image.shape[axis], size[axis], "lanczos3", wrap=wraps)
         shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
-        total = np.zeros((), np.float32)
-        for tap in range(cells.shape[1]):
-            weight = weights[:, tap].reshape(shape)
-            total = total + image.take(cells[:, tap], axis) * weight
+        parts = (
+            image.take(cells[:, tap], axis) * weights[:, tap].reshape(shape)
+            for tap in range(cells.shape[1])
+        )
+        total = next(parts)
+        for part in parts:
+            total += part
         image = total
     return np.ascontiguousarray(image)

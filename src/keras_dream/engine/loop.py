@@ -237,7 +237,7 @@ def _steps(
                     place,
                     octave,
                     move,
-                    _bound(additions.with_octave, place, octave, entered, image),
+                    additions.at(place, octave, entered, image),
                 ),
                 _checkpoint=course.checkpoint(octave, move),
             )
@@ -404,10 +404,10 @@ class _Ascent:
     def moves(
         self, image: Array, octave: Octave, original: Array, resumed: Checkpoint | None
     ) -> Iterator[_Move]:
-        """Makes the steps of an octave, from the image that it begins with.
+        """Makes the steps of an octave.
 
         Args:
-            image: That image.
+            image: The image that it begins with.
             octave: The octave.
             original: The photo at the octave's size.
             resumed: The step after which it goes on: what comes first is its image.
@@ -418,9 +418,9 @@ class _Ascent:
         to_parameters = pull_back(surface, self._backend)
         watchers = self._watchers(octave, original)
         parameters, state = self._begin(surface, image, resumed)
-        image = surface.image(parameters)
-        made = 0 if resumed is None else resumed.iteration
-        if resumed is not None:
+        image = first = surface.image(parameters)
+        made = resumed.iteration if resumed else 0
+        if resumed:
             held = (surface, parameters, state)
             yield _Move(made, recipe.steps, image, 0.0, 0.0, *held, is_restored=True)
             if self._is_over(recipe, resumed, watchers, image):
@@ -428,9 +428,8 @@ class _Ascent:
         views_of_steps = itertools.islice(self._views(recipe, octave), made, None)
         for iteration, views in enumerate(views_of_steps, start=made + 1):
             began = time.perf_counter()
-            loss, image_gradient = self._seen(
-                gradient_of, image, octave.size, views, original
-            )
+            seen = self._seen(gradient_of, image, octave.size, views, original)
+            loss, image_gradient = seen
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
@@ -449,19 +448,33 @@ class _Ascent:
                 divisor=divisor,
                 step_size=recipe.step_size * recipe.strength,
             )
-            parameters = tuple(map(self._backend.add, parameters, updates))
-            if recipe.clamp:
-                parameters = surface.clamp(parameters)
+            parameters = self._moved(surface, parameters, updates)
             image = surface.image(parameters)
             seconds = time.perf_counter() - began
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
             if reason and iteration < recipe.steps:
                 steps = f"{iteration} of {recipe.steps} steps"
-                self._end(octave, f"after {steps}: {reason}")
+                self._end(octave, f"ended after {steps}: {reason}")
             held = (surface, parameters, state)
             yield _Move(iteration, recipe.steps, image, loss, seconds, *held)
             if above or reason:
                 return
+        if recipe.steps and resumed is None:
+            self._check_changed(octave, first, image)
+
+    def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
+        """Notes it where all steps of an octave have had no gradient."""
+        backend = self._backend
+        difference = backend.absolute(backend.subtract(image, first))
+        if backend.to_float(backend.sum(difference)) == 0:
+            how = "has changed nothing: nothing there responds to the objective"
+            self._end(octave, how)
+
+    def _moved(
+        self, surface: Surface, parameters: tuple[Array, ...], updates: Sequence[Array]
+    ) -> tuple[Array, ...]:
+        moved = tuple(map(self._backend.add, parameters, updates))
+        return surface.clamp(moved) if self._recipe.clamp else moved
 
     def _filtered(self, gradient: Array, place: Place) -> Array:
         for filtered in self._recipe.filters:
@@ -469,7 +482,7 @@ class _Ascent:
         return gradient
 
     def _end(self, octave: Octave, how: str) -> None:
-        self.ended = (*self.ended, f"Octave {octave.number} ended {how}.")
+        self.ended = (*self.ended, f"Octave {octave.number} {how}.")
 
     def _is_over(
         self,
@@ -696,19 +709,25 @@ class _Additions:
 
     def keep(self, place: int, octave: Octave, entered: Array, left: Array) -> None:
         """Keeps what the steps added to the image that entered an octave."""
-        self._octaves = self.with_octave(place, octave, entered, left).get("octaves")
+        if self._octaves is not None:
+            added = self._carried(place, entered, left)
+            self._octaves = {**self._octaves, octave.number: added}
 
-    def with_octave(
+    def at(
         self, place: int, octave: Octave, entered: Array, left: Array
-    ) -> Mapping[str, Any]:
-        """Returns what `Result` is called with after an octave, or inside it."""
-        if self._octaves is None:
-            return {}
-        # A step of an earlier octave must not be given the later ones.
-        earlier = {n: a for n, a in self._octaves.items() if n < octave.number}
+    ) -> Callable[[], Mapping[str, Any]]:
+        """Returns what a step's `Result` is called with, computed when asked for."""
+        earlier = self._octaves
+        if earlier is None:
+            return dict  # and no array is held
+        number = octave.number
+        return lambda: {
+            "octaves": {**earlier, number: self._carried(place, entered, left)}
+        }
+
+    def _carried(self, place: int, entered: Array, left: Array) -> np.ndarray:
         change = self._backend.subtract(left, entered)
-        added = self._growth.carried(place, change).astype(np.float16)
-        return {"octaves": {**earlier, octave.number: added}}
+        return self._growth.carried(place, change).astype(np.float16)
 
 
 def _bound(function: Callable[..., Any], *arguments: object) -> Callable[[], Any]:

@@ -7,7 +7,7 @@ names. It returns a new image in [0, 1]. Everything is computed on the host.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 from pydantic import Field, model_validator
 
@@ -162,7 +162,8 @@ class Histogram(Part):
         result = np.empty_like(dream)
         for channel in range(3):
             levels, own = _cumulative(dream[..., channel])
-            curve = np.interp(own, *reversed(_cumulative(original[..., channel])))
+            wanted, below = _cumulative(original[..., channel])
+            curve = np.interp(own, below, wanted)
             result[..., channel] = np.interp(dream[..., channel], levels, curve)
         return result
 
@@ -185,11 +186,11 @@ class Palette(Part):
     @model_validator(mode="before")
     @classmethod
     def _check_file(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "file" not in values:
+        if isinstance(values, dict) and "file" not in cast("dict[str, Any]", values):
             raise SettingError(
                 "A palette must name its guide picture", hint="try palette(guide.jpg)"
             )
-        return values
+        return cast("Any", values)
 
     def __call__(
         self, original: "Image", dream: "Image", *, picture: "PictureOf"

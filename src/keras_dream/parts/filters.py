@@ -157,6 +157,42 @@ class Decorrelate(Part):
         return backend.matmul(gradient, backend.array(mixed))
 
 
-Filter = Smooth | Laplacian | Clip | Decorrelate
+class Chroma(Part):
+    """Colours that change in broad patches, in steps of a stated share of the light's.
+
+    A gradient is taken apart into light, the mean of red, green and blue, and the rest.
+    Most of the rest is fine grain, which becomes rainbow fringes. What is left of it
+    after a blur are the colours of the motifs. Ours, chosen by looking.
+    """
+
+    name: Literal["chroma"] = "chroma"
+    sigma: FiniteFloat = Field(
+        default=8.0, gt=0, le=64, description="standard deviation in pixels"
+    )
+    share: FiniteFloat = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        description="mean size of the colours' steps, in multiples of the light's",
+    )
+
+    def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
+        """Returns the gradient with broad colours."""
+        import numpy as np
+
+        grey = backend.array(np.full((3, 3), 1 / 3))
+        light = backend.matmul(gradient, grey)
+        colors = backend.subtract(gradient, light)
+        colors = Smooth(sigma=self.sigma).apply(backend, colors, place)
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(
+            light, weights=place.weights
+        )
+        # Rounding errors of a grey gradient are no colours.
+        normalizer = Normalizer("mean_abs", 1e-3 * mean, backend)
+        colors = normalizer.scaled(colors, self.share * mean, weights=place.weights)
+        return backend.add(light, colors)
+
+
+Filter = Smooth | Laplacian | Clip | Decorrelate | Chroma
 """Every filter; adding one is its class and its name here."""
 FILTERS: tuple[type[Part], ...] = get_args(Filter)

@@ -22,7 +22,7 @@ from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
-from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, Pad
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -103,17 +103,18 @@ def _texts_of(overrides: Sequence[Override]) -> list[str]:
     return [override.text for override in overrides]
 
 
-def _read_strengths(value: Any) -> Any:
+def _read_strengths(value: Any) -> tuple[float, ...]:
     """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
-    none = value in (None, (), []) or (isinstance(value, str) and value.strip() == "")
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]  # as a flag gives text
-    if isinstance(value, str):
-        value = value.split(",")
-    elif isinstance(value, int | float):
-        value = (value,)
+    values: Any = value
+    if isinstance(value, list | tuple) and len(cast("Sequence[Any]", value)) == 1:
+        values = cast("Sequence[Any]", value)[0]  # as a flag gives text
+    if isinstance(values, str):
+        text = values.strip()
+        values = [] if text in ("", "none") else text.split(",")
+    elif isinstance(values, int | float):
+        values = [values]
     try:
-        numbers = () if none else tuple(float(part) + 0.0 for part in value)
+        numbers = tuple(float(part) + 0.0 for part in values or ())
     except (TypeError, ValueError):
         numbers = (math.nan,)
     if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
@@ -122,7 +123,7 @@ def _read_strengths(value: Any) -> Any:
         raise SettingError(
             f"`octave_strengths` must be a number from -{MOST_STRENGTH} to "
             f"{MOST_STRENGTH} for each octave, with commas between",
-            received=short_repr(value),
+            received=short_repr(cast("object", value)),
             hint="try '1, 0.5, 0'",
         )
     return numbers
@@ -242,7 +243,7 @@ class Recipe(Settings):
         default=(),
         description="what is done to the image's gradient, one after the other: "
         "smooth(sigma=1, end=0.5), laplacian(levels=4), clip(limit=3), "
-        "decorrelate(amount=1)",
+        "decorrelate(amount=1), chroma(sigma=8, share=0.5): colours in broad patches",
     )
     transforms: Annotated[
         tuple[AnyTransform, ...], *_chain_field(TRANSFORMS, "transforms")
@@ -431,7 +432,8 @@ class Recipe(Settings):
                 received=f"wrap={self.wrap} with border={self.border}",
                 hint="set border to 0",
             )
-        cut = [t.text for t in self.transforms if not isinstance(t, Flip)]
+        # A margin is left out there by `Dreamer.complete`: the edges have neighbours.
+        cut = [t.text for t in self.transforms if not isinstance(t, Flip | Pad)]
         if self.wrap != "none" and cut:
             raise SettingError(
                 "A dream whose edges belong together must have no transforms but flip",

@@ -28,7 +28,6 @@ from keras_dream.cli.options import (
     Weights,
     Yes,
 )
-from keras_dream.cli.output import command_line
 from keras_dream.cli.photos import (
     STANDARD,
     check_standard_output,
@@ -60,12 +59,13 @@ class SeedFlags:
             "PHOTO-variations.png",
         ),
     ] = None
-    pick: Annotated[
-        int | None,
+    diversity: Annotated[
+        float | None,
         Parameter(
             group=FILES,
             metavar="NUMBER",
-            help="dream one of the variations in full: 1 for the first",
+            help="how strongly each variation is pushed away from those before it; 0 "
+            "for seeds alone [default: 3, and 0 without a layer in the objective]",
         ),
     ] = None
 
@@ -138,12 +138,27 @@ class FileFlags:
     ] = False
 
 
+DIVERSITY = 3.0
+"""Of variations by default, chosen by looking: at 1 they are nearly one picture, and at
+10 the objective is lost."""
+
+MOST_DIVERSITY = 1000
+
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
 From = Annotated[
     str | None, Parameter(name="--from", group=FILES, metavar="DREAM", negative=())
 ]
-Photos = Annotated[str, Parameter(name="PHOTO", group=FILES, negative=())]
+Photos = Annotated[
+    str,
+    Parameter(
+        name="PHOTO",
+        group=FILES,
+        negative=(),
+        help="pictures and folders of them; - for standard input; without a photo "
+        "noise:1024x768, perlin:800x600 or flat:#446688:640x480",
+    ),
+]
 
 
 def dream(
@@ -159,8 +174,7 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input; without
-            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
+        photos: pictures and folders of them
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
         start_from: a saved dream to go on from, with its recipe: a stopped one goes on
@@ -184,7 +198,7 @@ def dream(
     folder = folder_of(out, several=several)
     request = Request(
         photo=names[0],
-        recipe=_picked(over.over(base), seeds.pick),
+        recipe=over.over(base),
         run=run or RunSettings(),
         out=None if folder is not None else out,
         folder=folder,
@@ -201,7 +215,7 @@ def dream(
         trust_model=files.trust_model,
     )
     if seeds.variations is not None:
-        return _variations(request, names, seeds.variations, files)
+        return _variations(request, names, seeds, files)
     return _run(request, names if several else [], files)
 
 
@@ -223,19 +237,8 @@ def _origin(
     return saved, [str(find_source(saved, photo=photos[0] if photos else None))]
 
 
-def _picked(recipe: Recipe, pick: int | None) -> Recipe:
-    """Returns the recipe of one of the variations, from 1."""
-    if pick is None:
-        return recipe
-    if pick < 1:
-        raise SettingError(
-            "--pick must be a whole number from 1", received=str(pick), hint="try 1"
-        )
-    return recipe.but(seed=recipe.seed + pick - 1)
-
-
 def _variations(
-    request: Request, photos: list[str], count: int, files: FileFlags
+    request: Request, photos: list[str], asked: SeedFlags, files: FileFlags
 ) -> int:
     """Dreams a sheet of seeds in the request's place."""
     from keras_dream.pictures.sources import is_source
@@ -251,9 +254,10 @@ def _variations(
     choices = Choices(
         kind="variations",
         photo=request.photo,
-        recipes=seeds(request.recipe, count),
+        recipes=seeds(request.recipe, asked.variations or 0),
         out=request.out,
         side=SIDE,
+        diversity=_diversity(request.recipe, asked.diversity),
         loaded={
             "networks": request.networks,
             "run": request.run,
@@ -267,23 +271,35 @@ def _variations(
         quiet=files.quiet,
         json=files.json,
     )
-    return run_choices(choices, flags, how=_line_of_pick(command_line.get()))
+    return run_choices(choices, flags, how=lambda folder: _line(request, folder))
 
 
-def _line_of_pick(tokens: Sequence[str]) -> str:
+def _diversity(recipe: Recipe, diversity: float | None) -> float:
+    """Returns how strongly variations of a recipe are pushed apart."""
+    from keras_dream.recipe.targets import Layer
+
+    if diversity is not None:
+        if not 0 <= diversity <= MOST_DIVERSITY:
+            raise InputError(
+                f"--diversity must be a number from 0 to {MOST_DIVERSITY}",
+                received=str(diversity),
+                hint="try 3",
+            )
+        return diversity
+    terms = recipe.networks[0].terms
+    # Without terms it is the network's own objective, which has layers.
+    is_fit = not terms or any(isinstance(term.target, Layer) for term in terms)
+    return DIVERSITY if is_fit else 0.0
+
+
+def _line(request: Request, folder: Path) -> str:
     """Returns the line that dreams the second variation in full."""
-    words: list[str] = []
-    skips = False
-    for token in tokens:
-        name, equals, _ = token.partition("=")
-        if skips:
-            skips = False
-        elif name in ("--variations", "--out", "-o"):
-            skips = not equals
-            words += ["--pick", "2"] if name == "--variations" else []
-        else:
-            words.append(token)
-    return shlex.join(["dream", *words])
+    cell = next(iter(sorted(folder.glob("2-*.png"))), folder / "CELL.png")
+    # The small photo had fewer octaves than the whole one has.
+    words = ["dream", request.photo, "--recipe", str(cell), "--octaves", "auto"]
+    for weights in request.weights:
+        words += ["--weights", weights]
+    return shlex.join(words)
 
 
 def _run(request: Request, photos: list[str], flags: FileFlags) -> int:
