@@ -2,9 +2,10 @@
 
 import shlex
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -39,6 +40,9 @@ from keras_dream.cli.reporters.base import Reporter
 from keras_dream.cli.sheet_run import SheetFlags
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.recipe.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from keras_dream.replay import Saved
 
 
 @Parameter(name="*")
@@ -113,6 +117,14 @@ class FileFlags:
             help="save what each octave added beside the result, for `dream mix`",
         ),
     ] = False
+    save_canvas: Annotated[
+        Switch,
+        Parameter(
+            group=FILES,
+            help="if the dream is stopped, save its canvas beside it as "
+            "PHOTO-dream.canvas.npz, so that --from goes on exactly",
+        ),
+    ] = False
     yes: Annotated[
         Yes,
         Parameter(
@@ -134,6 +146,9 @@ MOST_DIVERSITY = 1000
 
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
+From = Annotated[
+    str | None, Parameter(name="--from", group=FILES, metavar="DREAM", negative=())
+]
 Photos = Annotated[
     str,
     Parameter(
@@ -150,6 +165,7 @@ def dream(
     *photos: Photos,
     files: FileFlags = _NO_FILES,
     seeds: SeedFlags = _NO_SEEDS,
+    start_from: From = None,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     flags: RecipeFlags = None,
@@ -161,6 +177,9 @@ def dream(
         photos: pictures and folders of them
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
+        start_from: a saved dream to go on from, with its recipe: a stopped one goes on
+            with its next step, a finished one runs its recipe once more; its photo is
+            looked for beside it, or is PHOTO
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe
@@ -168,6 +187,8 @@ def dream(
     """
     from keras_dream.recipe.presets import preset as preset_of
 
+    saved, photos = _origin(start_from, photos)
+    recipe = start_from if recipe is None else recipe
     names, several = photos_of(photos)
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
@@ -185,6 +206,8 @@ def dream(
         notes=files.notes,
         strip=files.strip,
         keep_octaves=files.save_octaves,
+        save_canvas=files.save_canvas,
+        start=saved,
         yes=files.yes,
         models=models,
         files=recipe_files(files.file, recipe, *names),
@@ -194,6 +217,24 @@ def dream(
     if seeds.variations is not None:
         return _variations(request, names, seeds, files)
     return _run(request, names if several else [], files)
+
+
+def _origin(
+    start_from: str | None, photos: Sequence[str]
+) -> "tuple[Saved | None, Sequence[str]]":
+    """Returns the dream to go on from, and its photo in the place of none."""
+    from keras_dream.replay import find_source, read_saved
+
+    if start_from is None:
+        return None, photos
+    if len(photos) > 1:
+        raise InputError(
+            "A dream must go on with its own photo",
+            received=f"{len(photos)} photos",
+            hint="name the one that was dreamed, or none if it is beside the dream",
+        )
+    saved = read_saved(start_from)
+    return saved, [str(find_source(saved, photo=photos[0] if photos else None))]
 
 
 def _variations(
