@@ -8,6 +8,7 @@ from reference import off, picture
 
 import keras_dream as kd
 from keras_dream.engine import loop
+from keras_dream.engine.finish import at_size
 from keras_dream.engine.regions import (
     Places,
     RegionGradient,
@@ -94,6 +95,20 @@ def test_grey_is_how_strong_the_dream_is(dreamer, photo):
     with_alpha = np.dstack([image, mask])
     found = dreamer.dream(with_alpha, QUICK.but(mask="alpha")).image
     assert off(found - image, mask[..., None] * (plain - image)) < 1e-4
+
+
+@pytest.mark.parametrize("full_size", [True, False])
+def test_a_mask_of_a_dream_at_another_size(full_size, dreamer, photo):
+    """Boxes and feathers are measured in the photo, wherever they end up."""
+    image = photo[..., :3]
+    recipe = QUICK.but(size=32, full_size=full_size, mask="box(32, 0, 64, 48)")
+    found = dreamer.dream(image, recipe).image
+    plain = at_size(Picture(image), QUICK.but(size=32)).pixels
+    expected = image if full_size else plain
+    assert found.shape == expected.shape
+    end = found.shape[1] // 2 - 1
+    assert np.array_equal(found[:, :end], expected[:, :end])
+    assert (np.abs(found - expected)[:, end + 2 :] > 0.001).mean() > 0.9
 
 
 @pytest.mark.backends

@@ -89,7 +89,9 @@ def _is_plain(kind: Any) -> bool:
 
 def _flag(name: str, field: FieldInfo) -> Any:
     """Returns the annotation of a setting as a flag."""
-    parameters = [Parameter(group=GROUPS.get(name, RECIPE))]
+    # An empty tuple says nothing to a reader.
+    group, show = GROUPS.get(name, RECIPE), field.default not in ((), None)
+    parameters = [Parameter(group=group, show_default=show)]
     kind: Any = field.annotation
     if name == "schema_number":
         parameters.append(Parameter(show=False))
