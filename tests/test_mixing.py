@@ -47,7 +47,8 @@ def test_strengths_of_nothing_are_the_photo(saved):
     "flags",
     [
         ("--octave-strengths", "0.5,-1"),
-        ("--octave-strengths", "0,2", "--keep-colors", "--blend", "0.7"),
+        ("--octave-strengths", "0,2", "--keep-colors"),
+        ("--mask", "box(0%, 0%, 50%, 100%, feather=5)"),
         ("--keep-detail", "0.6", "--colors", "soft_clip + palette(guides/guide.png)"),
     ],
 )
@@ -75,7 +76,7 @@ def test_a_mix_replays_to_the_same_file(saved, dream, flags):
 
 
 def mixed_settings(recipe):
-    names = ("octave_strengths", "keep_detail", "colors", "keep_colors", "blend")
+    names = ("octave_strengths", "keep_detail", "colors", "keep_colors", "blend_mask")
     return {name: getattr(recipe, name) for name in names}
 
 
@@ -92,6 +93,19 @@ def test_a_dream_that_was_stopped_is_mixed_and_replays(motif, photo, dream):
     assert Path("r.png").read_bytes() == Path("m.png").read_bytes()
 
 
+@pytest.mark.parametrize("source", ["photo.png", "noise:40x32"])
+def test_what_wraps_or_starts_without_a_photo_is_mixed(dream, photo, source):
+    code, _, error = dream(
+        source, *SHORT, "--wrap", "both", "--save-octaves", "-o", "d.png"
+    )
+    assert code == 0, error
+    kd.mix("d.png").save("same.png")
+    assert Path("same.png").read_bytes() == Path("d.png").read_bytes()
+    kd.mix("d.png", octave_strengths="0.5, 2", blend=0.8).save("m.png")
+    code, _, error = dream("replay", "m.png", "-o", "r.png")
+    assert Path("r.png").read_bytes() == Path("m.png").read_bytes(), error
+
+
 def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
     size = ("--size", 40, "--full-size", "--save-octaves", "-o", "d.png")
     code, _, error = dream(photo, *SHORT, *size)
@@ -105,6 +119,8 @@ def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
 def test_what_cannot_be_mixed(saved, dream, tmp_path):
     with pytest.raises(SettingError, match="dream the photo again"):
         kd.mix(saved, steps=3)
+    with pytest.raises(SettingError, match="blend_mask"):
+        kd.mix(saved, mask="alpha")
     with pytest.raises(SettingError, match="'blend', the nearest"):
         kd.mix(saved, blent=3)
     with pytest.raises(SettingError, match="from 0 to 1"):
@@ -112,6 +128,9 @@ def test_what_cannot_be_mixed(saved, dream, tmp_path):
     shutil.copy(saved, "alone.png")
     with pytest.raises(PictureError, match="--save-octaves"):
         kd.mix("alone.png")
+    code, _, error = dream("photo.png", "--save-octaves", "-o", "-")
+    assert code == 2
+    assert "leave --save-octaves out" in error
     code, _, error = dream("mix", saved, "-o", "photo.png")
     assert code == 2
     assert "new name" in error

@@ -234,15 +234,16 @@ def gaussian_taps(n: int, sigma: float, *, wraps: bool = False) -> Taps:
     return cells, np.tile(weights.astype(np.float32), (n, 1))
 
 
-def pyramid_taps(n_in: int, n_out: int) -> Taps:
+def pyramid_taps(n_in: int, n_out: int, *, wraps: bool = False) -> Taps:
     """Returns the taps of one level of a Laplacian pyramid, up or down.
 
     The kernel is 1 4 6 4 1, as of P. Burt, E. Adelson, "The Laplacian Pyramid as a
-    Compact Image Code" (1983); cells are mirrored, those at the edges twice.
+    Compact Image Code" (1983).
 
     Args:
         n_in: Cells along the axis before.
         n_out: Cells after: half of them, rounded up, or more than before.
+        wraps: As for `gaussian_taps`.
 
     Returns:
         As `taps`.
@@ -250,13 +251,13 @@ def pyramid_taps(n_in: int, n_out: int) -> Taps:
     outputs = np.arange(n_out)
     if n_out < n_in or n_in == 1:
         offsets, weights = np.arange(-2, 3), np.array([1, 4, 6, 4, 1]) / 16
-        cells = _inside(2 * outputs[:, None] + offsets, n_in, wraps=False)
+        cells = _inside(2 * outputs[:, None] + offsets, n_in, wraps=wraps)
         return cells, np.tile(weights.astype(np.float32), (n_out, 1))
     # An even cell lies at a coarse one, an odd one between two.
     even, odd = np.array([1, 6, 1]) / 8, np.array([0, 4, 4]) / 8
     weights = np.where(outputs[:, None] % 2 == 0, even, odd).astype(np.float32)
     cells = outputs[:, None] // 2 + np.arange(-1, 2)
-    return _inside(cells, n_in, wraps=False), weights
+    return _inside(cells, n_in, wraps=wraps), weights
 
 
 def _inside(cells: NDArray[np.int64], n: int, *, wraps: bool) -> NDArray[np.int64]:
@@ -294,9 +295,12 @@ def resample(
             continue
         cells, weights = taps(image.shape[axis], size[axis], "lanczos3", wrap=wraps)
         shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
-        total = np.zeros((), np.float32)
-        for tap in range(cells.shape[1]):
-            weight = weights[:, tap].reshape(shape)
-            total = total + image.take(cells[:, tap], axis) * weight
+        parts = (
+            image.take(cells[:, tap], axis) * weights[:, tap].reshape(shape)
+            for tap in range(cells.shape[1])
+        )
+        total = next(parts)
+        for part in parts:
+            total += part
         image = total
     return np.ascontiguousarray(image)

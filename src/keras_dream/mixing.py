@@ -7,6 +7,7 @@ that `dream replay` makes it from its source.
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from keras_dream.engine.octaves import octaves_path, read_octaves
 from keras_dream.engine.result import Dream
 from keras_dream.errors import PictureError, SettingError, nearest, short_repr
 from keras_dream.geometry import fitted
-from keras_dream.pictures.picture import read_picture
+from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.pictures.seams import seamless
+from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.recipe import FINISHING, Recipe
 from keras_dream.replay import find_files, find_source, read_saved
 
@@ -53,7 +56,7 @@ class Mixer:
                 hint="dream it again with --save-octaves, or name its octaves with "
                 "--octaves",
             )
-        self._photo = read_picture(find_source(saved, source))
+        self._photo = _photo(find_source(saved, source), saved.recipe)
         self._original = at_size(self._photo, saved.recipe)
         self._files = find_files(saved, named=files)
         self._unfinished = read_octaves(
@@ -67,7 +70,7 @@ class Mixer:
 
         Args:
             **settings: Any of `octave_strengths`, `keep_detail`, `colors`,
-                `keep_colors` and `blend`; those of the recipe otherwise.
+                `keep_colors`, `blend` and `blend_mask`; those of the recipe otherwise.
 
         Raises:
             SettingError: If a setting is another one or impossible.
@@ -78,9 +81,7 @@ class Mixer:
                     "A setting of a mix must be one that needs no network: "
                     + ", ".join(FINISHING),
                     received=repr(name),
-                    hint=f"dream the photo again with another {name}"
-                    if name in Recipe.model_fields
-                    else nearest(name, FINISHING),
+                    hint=_instead(name),
                 )
         recipe = self._files.complete(self.saved.recipe.but(**settings))
         finished = finish(
@@ -97,6 +98,25 @@ class Mixer:
             self.saved.record,
             exif=self._photo.exif,
         )
+
+
+def _photo(source: Path | str, recipe: Recipe) -> Picture:
+    """Returns the photo as it was dreamed: made seamless where the recipe wraps."""
+    if isinstance(source, str) and is_source(source):
+        photo = paint(source, seed=recipe.seed)
+    else:
+        photo = read_picture(source)
+    if recipe.wrap == "none":
+        return photo
+    return replace(photo, pixels=seamless(photo.pixels, recipe.wrap))
+
+
+def _instead(name: str) -> str:
+    if name == "mask":
+        return "try 'blend_mask', which needs none"
+    if name in Recipe.model_fields:
+        return f"dream the photo again with another {name}"
+    return nearest(name, FINISHING)
 
 
 def mix(

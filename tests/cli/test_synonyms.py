@@ -67,6 +67,14 @@ def test_the_command_line_names_what_is_meant(
 def test_a_real_flag_nearby_wins() -> None:
     assert flag_advice("--step", ["--steps"]) == ""
     assert flag_advice("--jiter", ["--jitter"]) == ""
+    assert flag_advice("--layer", ["--layers", "--objective"]) == ""
+    assert flag_advice("--layer", ["--objective"]) == "try --objective " + (
+        "'mixed4 + 0.5*mixed3'"
+    )
+
+
+def test_a_flag_of_another_command_is_not_advised() -> None:
+    assert flag_advice("--iterations", ["--json"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from reference import off, picture
 
 import keras_dream as kd
 from keras_dream.engine import loop
+from keras_dream.engine.finish import at_size
 from keras_dream.engine.regions import (
     Places,
     RegionGradient,
@@ -16,7 +17,9 @@ from keras_dream.engine.regions import (
     step_weights,
 )
 from keras_dream.errors import PictureError
+from keras_dream.parts.canvases import CANVASES
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.part import name_of
 from keras_dream.parts.transforms import View
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture, to_uint8
@@ -94,10 +97,28 @@ def test_grey_is_how_strong_the_dream_is(dreamer, photo):
     assert off(found - image, mask[..., None] * (plain - image)) < 1e-4
 
 
+@pytest.mark.parametrize("full_size", [True, False])
+def test_a_mask_of_a_dream_at_another_size(full_size, dreamer, photo):
+    """Boxes and feathers are measured in the photo, wherever they end up."""
+    image = photo[..., :3]
+    recipe = QUICK.but(size=32, full_size=full_size, mask="box(32, 0, 64, 48)")
+    found = dreamer.dream(image, recipe).image
+    plain = at_size(Picture(image), QUICK.but(size=32)).pixels
+    expected = image if full_size else plain
+    assert found.shape == expected.shape
+    end = found.shape[1] // 2 - 1
+    assert np.array_equal(found[:, :end], expected[:, :end])
+    assert (np.abs(found - expected)[:, end + 2 :] > 0.001).mean() > 0.9
+
+
 @pytest.mark.backends
 @pytest.mark.parametrize(
     ("normalizer", "canvas"),
-    [*((n, "pixels") for n in NORMALIZERS), ("mean_abs", "fourier"), ("l2", "fourier")],
+    [
+        *((n, "pixels") for n in NORMALIZERS),
+        *(("mean_abs", name_of(canvas)) for canvas in CANVASES[1:]),
+        ("l2", "fourier"),
+    ],
 )
 def test_the_step_inside_does_not_depend_on_the_area(normalizer, canvas, backend):
     """1 % of the picture moves as far as all of it, and nothing moves outside."""

@@ -7,6 +7,10 @@ from reference import off, picture
 import keras_dream as kd
 from keras_dream.errors import SettingError
 from keras_dream.geometry import cosines_of_latitude
+from keras_dream.parts.canvases import CANVASES
+from keras_dream.parts.filters import FILTERS
+from keras_dream.parts.part import name_of
+from keras_dream.pictures.picture import as_picture
 from keras_dream.pictures.seams import FITTING_ROUGHNESS, roughness, seamless
 
 DREAM = kd.Recipe(steps=6, octaves=2, jitter=0, step_size=0.01)
@@ -34,10 +38,13 @@ def test_the_seam_is_no_rougher_than_the_inside(wrap, dreamer):
         assert roughness(dream, axis) < 1.5
 
 
-@pytest.mark.parametrize("wrap", ["both", "horizontal"])
-def test_a_shifted_start_makes_the_shifted_dream(wrap, dreamer):
+@pytest.mark.parametrize(
+    ("wrap", "canvas"),
+    [("horizontal", "pixels"), *(("both", name_of(canvas)) for canvas in CANVASES)],
+)
+def test_a_shifted_start_makes_the_shifted_dream(wrap, canvas, dreamer):
     """Over every octave; 64 and 32 pixels are multiples of the network's strides."""
-    recipe = DREAM.but(wrap=wrap, steps=2, octave_scale=2.0)
+    recipe = DREAM.but(wrap=wrap, steps=2, octave_scale=2.0, canvas=canvas)
     image = seamless(picture(64, 64), wrap)
     shift = (32 if wrap == "both" else 0, 32)
     dream = dreamer.dream(image, recipe).image
@@ -47,6 +54,15 @@ def test_a_shifted_start_makes_the_shifted_dream(wrap, dreamer):
     dream = dreamer.dream(image, plain).image
     shifted = dreamer.dream(np.roll(image, shift, (0, 1)), plain).image
     assert off(shifted, np.roll(dream, shift, (0, 1))) > 0.03
+
+
+@pytest.mark.parametrize("kind", FILTERS, ids=name_of)
+def test_filters_of_the_gradient_wrap(kind, dreamer):
+    recipe = DREAM.but(wrap="both", steps=2, octaves=1, filters=name_of(kind))
+    image = seamless(picture(64, 64), "both")
+    dream = dreamer.dream(image, recipe).image
+    shifted = dreamer.dream(np.roll(image, 32, (0, 1)), recipe).image
+    assert off(shifted, np.roll(dream, 32, (0, 1))) < 1e-3
 
 
 def test_a_panorama_steps_by_the_cosine_of_its_latitude(dreamer):
@@ -76,6 +92,19 @@ def test_edges_of_a_photo_are_made_to_fit():
     assert np.array_equal(seamless(photo, "none"), photo)
     ring = seamless(photo, "horizontal")
     assert roughness(ring, 1) < FITTING_ROUGHNESS < roughness(ring, 0)
+
+
+def test_a_photo_that_had_to_be_made_to_fit_is_noticed(dreamer):
+    recipe = DREAM.but(wrap="both", steps=0)
+    down = np.broadcast_to(
+        np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (64, 64, 3)
+    )
+    dream = dreamer.dream(down, recipe)
+    assert roughness(dream.image, 0) < FITTING_ROUGHNESS
+    assert "edges do not fit" in " ".join(dream.record.notices)
+    assert dream.record.source_sha256 == as_picture(down).sha256
+    fitting = dreamer.dream(noise(64, 64), recipe).record.notices
+    assert not any("edges do not fit" in notice for notice in fitting)
 
 
 def test_a_border_is_refused():

@@ -57,6 +57,14 @@ def test_a_blend_is_in_linear_light():
     assert to_uint8(half)[0, 0].tolist() == [188] * 3
 
 
+def test_a_blend_mask_leaves_the_photo_where_it_is_black():
+    half = {"blend_mask": "box(0%, 0%, 50%, 100%)", "keep_colors": True}
+    result = finished(smooth(1), **half)
+    assert np.array_equal(result[:, 30:], PHOTO[:, 30:])
+    whole = finished(smooth(1), keep_colors=True)
+    assert np.array_equal(result[:, :30], whole[:, :30])
+
+
 def test_a_blend_by_a_map_is_exact_at_its_ends():
     share = np.zeros((40, 60, 1), np.float32)
     share[:, 30:] = 1

@@ -12,6 +12,7 @@ from planted_patterns import planted, template_network
 import keras_dream as kd
 from keras_dream.errors import ObjectiveError, PictureError, SettingError
 from keras_dream.explanations import explain as explaining
+from keras_dream.explanations.explain import ClassScore, _doubts
 from keras_dream.graph import file
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.objectives import parse
@@ -287,3 +288,14 @@ def test_channels_of_a_layer_of_classes_bear_their_names():
             wanted = classes[channel.channel] if layer.facts.layer == "motifs" else None
             assert channel.class_name == wanted
             assert channel.data().get("class") == wanted
+
+
+def test_a_network_that_recognises_nothing_says_so():
+    def score(name, share):
+        return ClassScore(name=name, index=0, logit=0.0, probability=share)
+
+    (notice,) = _doubts("mine", [score("background", 0.92), score("cat", 0.03)])
+    assert "none of its classes: 92 % background" in notice
+    assert "drawings" in next(iter(_doubts("motif", [score("background", 1.0)])))
+    assert not list(_doubts("mine", [score("cat", 0.6), score("background", 0.4)]))
+    assert not list(_doubts("mine", []))

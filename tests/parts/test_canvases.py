@@ -35,7 +35,7 @@ def named(canvas):
 )
 def test_an_image_comes_back(canvas, size, backend):
     image = picture(*size).clip(0.01, 0.99)
-    surface = canvas.on(backend, size)
+    surface = canvas.on(backend, size, "none")
     parameters = surface.parameters(backend.image(image))
     again = backend.to_image(surface.image(parameters))
     np.testing.assert_allclose(again, image, atol=2e-5)
@@ -44,7 +44,7 @@ def test_an_image_comes_back(canvas, size, backend):
 def test_black_and_white_come_back_to_half_a_grey_level(backend):
     image = np.zeros((8, 8, 3), np.float32)
     image[:4] = 1.0
-    surface = Fourier().on(backend, (8, 8))
+    surface = Fourier().on(backend, (8, 8), "none")
     again = backend.to_image(surface.image(surface.parameters(backend.image(image))))
     assert np.abs(again - image).max() < 0.51 / 255
 
@@ -59,7 +59,7 @@ def test_the_spectrum_falls_with_the_frequency():
 def test_parameters_of_variance_one_make_pictures_of_even_contrast(backend):
     """So that a step means the same as one of pixels, at every size."""
     for size in ((32, 48), (91, 40)):
-        surface = Fourier().on(backend, size)
+        surface = Fourier().on(backend, size, "none")
         random = np.random.default_rng(0)
         shape = (size[0], size[1] // 2 + 1, 3)
         logits = []
@@ -85,7 +85,7 @@ def test_colours_are_decorrelated():
 @pytest.mark.parametrize("canvas", EVERY[1:], ids=named)
 def test_the_gradient_reaches_the_parameters(canvas, size, backend):
     """Of loss ∘ canvas, by finite differences of the whole."""
-    surface = canvas.on(backend, size)
+    surface = canvas.on(backend, size, "none")
     parameters = surface.parameters(backend.image(picture(*size)))
     weights = np.random.default_rng(1).normal(size=(*size, 3)).astype(np.float32)
     found = pull_back(surface, backend)(parameters, backend.image(weights))
@@ -110,7 +110,7 @@ def test_the_gradient_reaches_the_parameters(canvas, size, backend):
 def test_a_canvas_and_pixels_agree_on_the_gradient(canvas, backend):
     """The gradient at the image, pulled back, is that of loss ∘ canvas in one."""
     size, image = (16, 14), picture(16, 14)
-    surface = canvas.on(backend, size)
+    surface = canvas.on(backend, size, "none")
     parameters = surface.parameters(backend.image(image))
     # A bent loss: its gradient is another one at every image.
     pattern = np.random.default_rng(2).normal(size=(*size, 3)).astype(np.float32)
@@ -137,7 +137,7 @@ def test_movement_is_how_grey_moves(canvas, backend):
     """Where a small step is made, the picture moves as far as it says."""
     size = (20, 18)
     image = (0.5 + 0.1 * (picture(*size) - 0.5)).astype(np.float32)
-    surface = canvas.on(backend, size)
+    surface = canvas.on(backend, size, "none")
     parameters = surface.parameters(backend.image(image))
     weights = np.random.default_rng(1).normal(size=(*size, 3)).astype(np.float32)
     changes = pull_back(surface, backend)(parameters, backend.image(weights))
@@ -154,7 +154,7 @@ def test_movement_is_how_grey_moves(canvas, backend):
 @pytest.mark.parametrize("canvas", EVERY[:3], ids=named)
 def test_a_clamped_image_stays_within_bounds(canvas, backend):
     size, image = (12, 10), picture(12, 10)
-    surface = canvas.on(backend, size)
+    surface = canvas.on(backend, size, "none")
     parameters = surface.parameters(backend.image(image * 3 - 1))
     clamped = backend.to_image(surface.image(surface.clamp(parameters)))
     np.testing.assert_allclose(clamped, (image * 3 - 1).clip(0, 1), atol=1e-5)
@@ -165,7 +165,7 @@ def test_decorrelated_steps_have_the_colours_of_photographs(backend):
     size = (32, 32)
     noise = np.random.default_rng(0).normal(size=(*size, 3)).astype(np.float32)
     for canvas in (Decorrelated(), Laplacian(levels=2)):
-        surface = canvas.on(backend, size)
+        surface = canvas.on(backend, size, "none")
         parameters = surface.parameters(backend.image(picture(*size)))
         pulled = pull_back(surface, backend)(parameters, backend.image(noise))
         step = backend.to_image(surface.movement(pulled)).reshape(-1, 3)
@@ -179,7 +179,7 @@ def test_a_pyramid_turns_noise_into_larger_forms(backend):
     noise = np.random.default_rng(0).normal(size=(*size, 3)).astype(np.float32)
 
     def low(canvas):
-        surface = canvas.on(backend, size)
+        surface = canvas.on(backend, size, "none")
         parameters = surface.parameters(backend.image(picture(*size)))
         pulled = pull_back(surface, backend)(parameters, backend.image(noise))
         step = backend.to_image(surface.movement(pulled)).mean(axis=2)
@@ -203,7 +203,7 @@ def spectrum(backend, image):
 
 def test_maco_moves_phases_only(backend):
     size, image = (24, 20), picture(24, 20).clip(0.1, 0.9)
-    surface = Maco().on(backend, size)
+    surface = Maco().on(backend, size, "none")
     before = parameters = surface.parameters(backend.image(image))
     start = surface.image(parameters)
     weights = np.random.default_rng(1).normal(size=(*size, 3)).astype(np.float32)
@@ -225,7 +225,7 @@ def test_maco_moves_phases_only(backend):
 def test_natural_magnitudes_are_one_spectrum_for_all_pictures(backend):
     """They fall with the frequency; the mean colour and the forms are the photo's."""
     size = (48, 40)
-    surface = Maco(magnitude="natural").on(backend, size)
+    surface = Maco(magnitude="natural").on(backend, size, "none")
     found = []
     rough = np.random.default_rng(0).random((*size, 3), np.float32)
     for image in (picture(*size), rough):
@@ -249,7 +249,7 @@ def mean_color(image):
 def test_maco_of_a_flat_colour(grey, backend):
     """It has no waves to turn; with natural ones it becomes noise, always the same."""
     image = backend.image(np.full((16, 16, 3), grey, np.float32))
-    surface = Maco().on(backend, (16, 16))
+    surface = Maco().on(backend, (16, 16), "none")
     parameters = surface.parameters(image)
     np.testing.assert_allclose(backend.to_image(surface.image(parameters)), grey, 1e-4)
     weights = np.random.default_rng(1).normal(size=(16, 16, 3)).astype(np.float32)
@@ -257,7 +257,7 @@ def test_maco_of_a_flat_colour(grey, backend):
     assert all(np.abs(backend.to_image(p)).max() < 1e-3 for p in pulled)
     noises = [
         backend.to_image(surface.image(surface.parameters(image)))
-        for surface in [Maco(magnitude="natural").on(backend, (16, 16))] * 2
+        for surface in [Maco(magnitude="natural").on(backend, (16, 16), "none")] * 2
     ]
     assert noises[0].std() > 0.05
     assert np.array_equal(*noises)

@@ -132,14 +132,16 @@ def test_statistics_under_a_mask(kind, backend):
     inside = np.zeros((5, 6, 1), np.float32)
     inside[1:3, 2:5] = 1.0
     kept = array[1:3, 2:5]
-    found = normalizer.divisor(backend.image(array), backend.image(inside))
+    found = normalizer.divisor(backend.image(array), weights=backend.image(inside))
     alone = normalizer.divisor(backend.image(kept))
     if kind == "l2":  # a norm of as many values as the whole has
         alone *= (array.size / kept.size) ** 0.5
     assert found == pytest.approx(alone, rel=1e-5)
     ones = backend.image(np.ones((5, 6, 1), np.float32))
     whole = normalizer.divisor(backend.image(array))
-    assert normalizer.divisor(backend.image(array), ones) == pytest.approx(whole)
+    assert normalizer.divisor(backend.image(array), weights=ones) == pytest.approx(
+        whole
+    )
     # The share of what was seen counts alike, where the rest is zero.
     unseen = normalizer.divisor(backend.image(array * inside), share=6 / 30)
     # The values that were not seen are 0, which a spread about a mean counts in.

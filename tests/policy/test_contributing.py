@@ -97,7 +97,7 @@ class L1(Part):
 
     def __call__(self, backend: "Backend", features: Array, border: int) -> Array:
         """Returns the loss."""
-        return backend.mean(backend.absolute(_interior(backend, features, border)))
+        return backend.mean(backend.absolute(interior(backend, features, border)))
 
 
 '''
@@ -113,6 +113,64 @@ assert losses[0] == losses[1] > 0, losses  # mixed2 ends in a ReLU
     )
 
 
+def test_a_term_of_an_objective(copy):
+    value = '''
+@dataclass(frozen=True)
+class Total(OfLayer):
+    """The sum of a layer's activations."""
+
+    layer: str
+
+    word: ClassVar[str] = "total"
+    form: ClassVar[str] = "total(mixed4)"
+
+    @property
+    def text(self) -> str:
+        """The target as it is written in an objective."""
+        return f"total({self.layer_text})"
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Total":
+        """Reads the argument."""
+        return cls(Layer(*reader.layer()).layer)
+
+
+'''
+    copy.register("recipe/targets.py", "Target", value)
+    text = (copy.root / "recipe/targets.py").read_text("utf-8")
+    copy.write("recipe/targets.py", text.replace("(Neuron, ", "(Total, Neuron, "))
+    goal = """
+def _total_of(graph: Graph, weight: float, target: Target) -> Goal:
+    node = graph.node_of(target.layer)
+
+    def make(context: Context) -> Value:
+        return lambda seen: context.backend.sum(seen.features[node])
+
+    return Goal(weight, make, (node,))
+
+
+"""
+    copy.insert("engine/goals.py", "RESOLVERS: ", goal)
+    text = (copy.root / "engine/goals.py").read_text("utf-8")
+    text = text.replace(
+        "    Layer: _layer,\n", "    Total: _total_of,\n    Layer: _layer,\n"
+    )
+    text = text.replace("    Penalty,\n", "    Total,\n    Penalty,\n", 1)
+    copy.write("engine/goals.py", text)
+    assert copy.changed == files_named("A term of an objective")
+    copy.run(
+        START
+        + """
+one["objective"] = "2*total(mixed2)"
+dreamer = kd.Dreamer("motif")
+value, gradient = dreamer.gradient(photo, kd.Recipe(**one))
+features = dreamer.features(photo, ["mixed2"])["mixed2"]
+assert abs(value - 2 * features.sum()) < 1e-3 * value, (value, features.sum())
+assert str(kd.dream(photo, **one).recipe.objective) == "2.0*total(mixed2)"
+"""
+    )
+
+
 def test_a_canvas(copy):
     member = '''
 class Gray(Part):
@@ -120,7 +178,7 @@ class Gray(Part):
 
     name: Literal["gray"] = "gray"
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
         """Returns the canvas for an image of (height, width) on a backend."""
         return _GraySurface(backend)
 

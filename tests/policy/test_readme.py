@@ -39,8 +39,9 @@ def dream_lines():
 def desk(tmp_path, monkeypatch):
     """A folder with the photos that the README speaks of, and no way out."""
     sky = Image.open(ROOT / "examples" / "sky.jpg").resize(SIZE)
-    (tmp_path / "examples").mkdir()
-    for name in ("examples/sky.jpg", "photo.jpg", "other.jpg"):
+    for folder in ("examples", "photos"):
+        (tmp_path / folder).mkdir()
+    for name in ("examples/sky.jpg", "photo.jpg", "other.jpg", "photos/one.jpg"):
         sky.save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")

@@ -106,6 +106,13 @@ def test_a_maximum_loss_has_no_regions():
         kd.Recipe(regions="alpha: mixed4", max_loss=3)
 
 
+def test_windows_have_neither_masks_nor_regions():
+    for places in ({"mask": "alpha"}, {"regions": "alpha: mixed4"}):
+        with pytest.raises(SettingError, match="seen whole in every step"):
+            kd.Recipe(transforms="flip + crop", **places)
+    kd.Recipe(transforms="flip + rotate + pad", mask="alpha")
+
+
 def test_an_untrusted_mask_has_a_plain_name_and_a_hash():
     with pytest.raises(SettingError, match="name without folders"):
         kd.Recipe.read('{"mask": "sky.png"}')

@@ -252,6 +252,8 @@ def test_no_text_takes_for_ever():
         "a:" + "1" * 9_900,
         "a; b: " + "1" * 9_900,
         f"class:a{blank}1",
+        "a:" + ",".join(["0-99999"] * 1_200),
+        "+".join(["a:0-99999"] * 900),
         "class:" + "a-" * 4_900,
         f"guide(a{blank}",
         f"neuron(a{blank}",

@@ -18,7 +18,7 @@ _SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
     | {".gif", ".bmp", ".heic", ".heif"}
 )
-_OURS = re.compile(r".+-(dream|grid|atlas|looks|seen|variations)(-\d+)?\.\w+")
+_OURS = re.compile(r".+-(dream|mix|grid|atlas|looks|seen|variations)(-\d+)?\.\w+")
 
 
 def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:

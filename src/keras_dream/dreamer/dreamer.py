@@ -16,11 +16,13 @@ from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
+from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.finish import Unfinished, at_size, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.engine.transparency import opacity
 from keras_dream.errors import (
     InputError,
     PictureError,
@@ -59,6 +61,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Photo = str | os.PathLike[str] | Image | np.ndarray | Picture
+
+
+BLENDED_EDGES = (
+    "The photo's opposite edges do not fit, so that its outer quarters fade into the "
+    "photo shifted by half."
+)
+"""The notice on a photo that had to be made seamless."""
 
 
 class Dreamer:
@@ -289,7 +298,7 @@ class Dreamer:
         photo: "Photo",
         recipe: Recipe | str = "default",
         *,
-        start: "np.ndarray | Dream | Start | str | None" = None,
+        start: "np.ndarray | Dream | Checkpoint | Start | str | None" = None,
         keep_octaves: bool = False,
         **settings: Any,
     ) -> Run:
@@ -302,8 +311,10 @@ class Dreamer:
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
             start: What the dream starts from in the photo's place: the recipe's setting
-                of this name, such as "noise"; or another dream or an image, float32
-                (h, w, 3) of the photo's size. The record names the photo, and `replay`
+                of this name, such as "noise"; another dream or an image, float32
+                (h, w, 3) of the size at which the photo is dreamed; or the `checkpoint`
+                of a step, after which it goes on, exactly as the undisturbed run where
+                photo and recipe are the same. The record names the photo, and `replay`
                 cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
             **settings: Settings of the recipe, put over it.
@@ -315,7 +326,7 @@ class Dreamer:
         Raises:
             PictureError: If the photo cannot be read, is too small or wholly
                 transparent.
-            InputError: If `start` has another shape than the photo.
+            InputError: If `start` does not fit the photo or the recipe.
             SettingError: If a setting is unknown or impossible.
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
@@ -336,6 +347,7 @@ class Dreamer:
             backend=self._backend,
             result=functools.partial(self._finished, task, keep_octaves),
             original=task.original,
+            resumed=task.resumed,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
         )
@@ -359,16 +371,22 @@ class Dreamer:
         return self.complete(recipe)
 
     def _task(
-        self, photo: "Photo", recipe: Recipe, start: np.ndarray | Dream | None
+        self,
+        photo: "Photo",
+        recipe: Recipe,
+        start: np.ndarray | Dream | Checkpoint | None,
     ) -> "_Task":
         """Reads and checks all that a dream needs before its first step."""
         source = photo_read = self._source(photo, recipe)
         if recipe.wrap != "none":
             source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
+        blended = () if source.pixels is photo_read.pixels else (BLENDED_EDGES,)
         picture = at_size(source, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
-        image = _started(picture.pixels, recipe, start)
+        resumed = start if isinstance(start, Checkpoint) else None
+        own = None if isinstance(start, Checkpoint) else start
+        image = _started(picture.pixels, recipe, own)
         octaves, notices = self.octaves(size, recipe)
         return _Task(
             read=photo_read,
@@ -378,8 +396,9 @@ class Dreamer:
             recipe=recipe,
             octaves=octaves,
             places=self._places(recipe, source, size),
-            notices=(*source.notices, *notices),
-            start_sha256="" if start is None else Picture(image).sha256,
+            notices=(*source.notices, *blended, *notices),
+            resumed=resumed,
+            start_sha256=_start_sha256(image, recipe, start),
         )
 
     def _finished(
@@ -391,6 +410,7 @@ class Dreamer:
         complete: bool,
         octaves: Mapping[int, np.ndarray] | None = None,
         ended: Sequence[str] = (),
+        gradients: np.ndarray | None = None,
     ) -> Dream:
         """Returns the dream of a task as its last step left it."""
         recipe, notices = task.recipe, (*task.notices, *ended)
@@ -407,6 +427,8 @@ class Dreamer:
             original=task.picture,
             files=self.files,
         )
+        if gradients is not None:
+            finished = replace(finished, alpha=opacity(gradients, finished))
         return Dream(
             finished.pixels,
             finished.alpha,
@@ -650,7 +672,8 @@ class _Task:
         octaves: The octaves that run.
         places: The recipe's masks.
         notices: What a person should know.
-        start_sha256: Of the image, where it was given in the photo's place; else "".
+        resumed: Where the dream goes on from, or None.
+        start_sha256: As in `Record`.
         strongest: As in `Record`.
     """
 
@@ -662,6 +685,7 @@ class _Task:
     octaves: tuple[Octave, ...]
     places: Places
     notices: tuple[str, ...]
+    resumed: Checkpoint | None
     start_sha256: str
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
@@ -670,6 +694,18 @@ class _Task:
         """The photo's pixels, None where the dream starts from them."""
         photo = self.picture.pixels
         return None if self.image is photo else photo
+
+
+def _start_sha256(
+    image: np.ndarray, recipe: Recipe, start: np.ndarray | Dream | Checkpoint | None
+) -> str:
+    """Returns what a record says of the start: "" where recipe and photo make it."""
+    if start is None:
+        return ""
+    if not isinstance(start, Checkpoint):
+        return Picture(image).sha256
+    same = (start.recipe_sha256, start.start_sha256)
+    return "" if same == (recipe.sha256, Picture(image).sha256) else start.sha256
 
 
 def _started(
@@ -746,6 +782,7 @@ def dream(
     preprocessing: str | None = None,
     trust_model: bool = False,
     files: Sequence[str | os.PathLike[str]] = (),
+    keep_octaves: bool = False,
     **settings: Any,
 ) -> Dream:
     """Dreams one picture: a `Dreamer` for one use.
@@ -757,6 +794,7 @@ def dream(
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
         files: As for `Dreamer`.
+        keep_octaves: As for `Dreamer.steps`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
             `network` may be whatever `Dreamer` takes.
@@ -785,7 +823,7 @@ def dream(
         run=RunSettings.of(run),
         files=files,
     )
-    return dreamer.dream(photo, chosen)
+    return dreamer.dream(photo, chosen, keep_octaves=keep_octaves)
 
 
 def _misfit(

@@ -28,6 +28,7 @@ from keras_dream.engine.regions import (
 )
 from keras_dream.errors import NetworkError, naming_network, short_repr
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.transforms import Pad
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.masks import Region
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
@@ -102,6 +103,11 @@ class Ensemble:
         names = [self.names[0], *(tuple(others) or self.names), *_of_regions(recipe)]
         return tuple(self.loaded(name) for name in dict.fromkeys(names))
 
+    @property
+    def _is_fixed(self) -> bool:
+        graphs = (network.graph for network in self._loaded.values())
+        return any(layer.is_fixed for g in graphs for layer in g.opaque.values())
+
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with the networks and their objectives filled in.
 
@@ -118,6 +124,11 @@ class Ensemble:
             changes["regions"] = tuple(
                 replace(region, objective=self._completed(region.objective.networks))
                 for region in recipe.regions
+            )
+        if recipe.wrap != "none" or self._is_fixed:
+            # Edges that have neighbours, or a network of one size: no margin.
+            changes["transforms"] = tuple(
+                t for t in recipe.transforms if not isinstance(t, Pad)
             )
         return recipe.but(
             network=self.names[0],

@@ -51,6 +51,11 @@ def at_size(picture: Picture, recipe: Recipe) -> Picture:
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
+def result_size(size: Size, recipe: Recipe) -> Size:
+    """Returns the (height, width) of the dream of a photo of a size, in pixels."""
+    return size if recipe.full_size else fitted(size, recipe.size)
+
+
 def finish(
     dream: Unfinished,
     recipe: Recipe,
@@ -77,9 +82,13 @@ def finish(
         change = resample(image - original.pixels, size, wrap=recipe.wrap)
         image = photo.pixels + change
         original = photo
-    image = _colored(original.pixels, image, recipe, files)
+    size = (image.shape[0], image.shape[1])
+    share: float | np.ndarray = recipe.blend
+    if recipe.blend_mask is not None:
+        shares = map_of(recipe.blend_mask, photo, size, files=files)
+        share = np.float32(share) * shares[..., None]
+    image = _colored(original.pixels, image, recipe, files, share)
     if recipe.mask is not None:
-        size = (image.shape[0], image.shape[1])
         mask = map_of(recipe.mask, photo, size, files=files)
         image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
@@ -100,7 +109,11 @@ def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:
 
 
 def _colored(
-    original: np.ndarray, image: np.ndarray, recipe: Recipe, files: Files
+    original: np.ndarray,
+    image: np.ndarray,
+    recipe: Recipe,
+    files: Files,
+    share: float | np.ndarray,
 ) -> np.ndarray:
     """Returns a dream after the treatments of its detail and colours, and its blend."""
     if recipe.keep_detail:
@@ -113,10 +126,11 @@ def _colored(
         image = color(
             original, image, picture=lambda file: read_picture(files.find(file)).pixels
         )
-    if recipe.blend < 1:
-        image = blended(original, image, recipe.blend)
-    if recipe.keep_colors and recipe.blend > 0:
-        image = spaces.with_luma(original, spaces.luma(np.clip(image, 0, 1)))
+    if np.any(share != 1):
+        image = blended(original, image, share)
+    if recipe.keep_colors:
+        dreamed = spaces.with_luma(original, spaces.luma(np.clip(image, 0, 1)))
+        image = np.where(np.equal(share, 0), original, dreamed)
     return image
 
 

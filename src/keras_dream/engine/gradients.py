@@ -211,7 +211,7 @@ class SummedGradient:
             loss, gradient = gradient_of(image, size, view=view, original=original)
             part = (
                 backend.multiply(loss, weight),
-                self._normalizer.scaled(gradient, weight, weights),
+                self._normalizer.scaled(gradient, weight, weights=weights),
             )
             total = part if total is None else tuple(map(backend.add, total, part))
         return total

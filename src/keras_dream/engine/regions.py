@@ -1,5 +1,6 @@
 """Where a dream happens: masks and regions at every octave's size."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -176,6 +177,7 @@ def step_weights(recipe: Recipe, places: Places, backend: Backend) -> Weights:
         backend: Where the maps are.
     """
 
+    @functools.lru_cache(maxsize=1)  # of the octave that is being dreamed
     def weights(size: Size) -> Array | None:
         values: np.ndarray | None = None
         if places.mask is not None:
@@ -272,7 +274,7 @@ class RegionGradient:
             if share is None:
                 continue
             loss, gradient = gradient_of(image, size, view=view, original=original)
-            scaled = self._normalizer.scaled(gradient, 1.0, share)
+            scaled = self._normalizer.scaled(gradient, 1.0, weights=share)
             part = (loss, b.multiply(scaled, share))
             total = part if total is None else tuple(map(b.add, total, part))
         if total is None:  # the shares add up to 1, so one of them counts

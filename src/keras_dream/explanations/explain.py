@@ -1,7 +1,7 @@
 """Explanations: which layers and channels respond most to a picture, and where."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,24 +255,19 @@ def explain(
         SettingError: If `top` is out of range, or options come with a `Dreamer`.
         DreamError: As for `Dreamer`.
     """
-    if not 1 <= top <= MAX_CHANNELS:
-        raise SettingError(
-            f"`top` must be a whole number from 1 to {MAX_CHANNELS}",
-            received=str(top),
-            hint="try 6",
-        )
+    _check_top(top)
     picture = as_picture(photo)
     dreamer = _dreamer(network, options)
     responses = dreamer.responses()
     measured = responses.reduce(picture.pixels)
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     measured_size = (measured.shape[0], measured.shape[1])
-    with naming_network(dreamer.network):
-        nodes, notices = _choose(dreamer.graph, layers, measured_size)
+    nodes, notices = _choose(dreamer, layers, measured_size)
     where = positions(truncate(dreamer.graph, frozenset(nodes)), *measured_size)
     described = zip(
         responses.measure(measured, nodes), facts(dreamer.graph, nodes), strict=True
     )
+    classes = _classes(dreamer, measured)
     strongest = [
         _layer(response, fact, where[response.node], size, measured_size, top)
         for response, fact in described
@@ -283,9 +278,18 @@ def explain(
         picture=picture,
         measured=measured,
         layers=tuple(_with_classes(la, dreamer.graph.classes) for la in strongest),
-        classes=_classes(dreamer, measured),
-        notices=tuple(notices),
+        classes=classes,
+        notices=(*notices, *_doubts(dreamer.network, classes)),
     )
+
+
+def _check_top(top: int) -> None:
+    if not 1 <= top <= MAX_CHANNELS:
+        raise SettingError(
+            f"`top` must be a whole number from 1 to {MAX_CHANNELS}",
+            received=str(top),
+            hint="try 6",
+        )
 
 
 def _dreamer(network: Any, options: dict[str, Any]) -> Dreamer:
@@ -302,11 +306,13 @@ def _dreamer(network: Any, options: dict[str, Any]) -> Dreamer:
 
 
 def _choose(
-    graph: Graph, patterns: Sequence[str], size: tuple[int, int]
+    dreamer: Dreamer, patterns: Sequence[str], size: tuple[int, int]
 ) -> tuple[list[str], list[str]]:
     """Returns the nodes to measure, and notices on those that are left out."""
+    graph = dreamer.graph
     if patterns:
-        nodes = list(matching(graph, patterns, chief_first=True))
+        with naming_network(dreamer.network):
+            nodes = list(matching(graph, patterns, chief_first=True))
     else:
         nodes = _default_nodes(graph)
     described = dict(zip(nodes, facts(graph, nodes), strict=True))
@@ -401,6 +407,20 @@ def _layer(
         measured_size=measured_size,
         objective=Layer.named(fact.layer, strongest=len(strongest)).text,
     )
+
+
+_NONE_OF_THEM = "background"  # a class that stands for the lack of every other one
+
+
+def _doubts(network: str, classes: Sequence[ClassScore]) -> Iterator[str]:
+    """Yields a notice where a network recognises none of its classes."""
+    if not classes or classes[0].name != _NONE_OF_THEM:
+        return
+    share = f"{100 * classes[0].probability:.0f} %"
+    text = f"{network} recognises none of its classes: {share} background"
+    if network == "motif":
+        text += "; it has learned them from drawings, so that channels say more here"
+    yield f"{text}."
 
 
 def _classes(dreamer: Dreamer, measured: np.ndarray) -> tuple[ClassScore, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from keras_dream.backend.protocol import Backend
+    from keras_dream.geometry import Wrap
 
 Size = tuple[int, int]  # (height, width) in pixels
 
@@ -59,8 +60,14 @@ class Pixels(Part):
 
     name: Literal["pixels"] = "pixels"
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
-        """Returns the canvas for an image of (height, width) on a backend."""
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
+        """Returns the canvas for an image on a backend.
+
+        Args:
+            backend: Where it is computed.
+            size: The image's (height, width) in pixels.
+            wrap: Which of its edges belong together.
+        """
         return _PixelSurface(backend)
 
 
@@ -95,8 +102,8 @@ class Decorrelated(Part):
 
     name: Literal["decorrelated"] = "decorrelated"
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
-        """Returns the canvas for an image of (height, width) on a backend."""
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
+        """Returns the canvas for an image; arguments as for `Pixels.on`."""
         return _DecorrelatedSurface(backend)
 
 
@@ -155,14 +162,17 @@ class Laplacian(Part):
         description="a map counts more with its pixel's width to this power",
     )
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
-        """Returns the canvas for an image of (height, width) on a backend."""
-        return _LaplacianSurface(backend, size, self.levels, self.decay)
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
+        """Returns the canvas for an image; arguments as for `Pixels.on`."""
+        return _LaplacianSurface(backend, size, self.levels, self.decay, wrap)
 
 
 class _LaplacianSurface(Surface):
-    def __init__(self, backend: "Backend", size: Size, levels: int, decay: float):
+    def __init__(
+        self, backend: "Backend", size: Size, levels: int, decay: float, wrap: "Wrap"
+    ):
         self._backend = backend
+        self._wrap = wrap
         self._colors = _Colors(backend)
         self._sizes = [
             (-(-size[0] // 2**level), -(-size[1] // 2**level))
@@ -204,7 +214,8 @@ class _LaplacianSurface(Surface):
         from keras_dream.geometry import taps
 
         (h, w), (height, width) = self._sizes[level], self._sizes[target]
-        rows, columns = taps(h, height, "lanczos3"), taps(w, width, "lanczos3")
+        rows = taps(h, height, "lanczos3", wrap=self._wrap == "both")
+        columns = taps(w, width, "lanczos3", wrap=self._wrap != "none")
         return self._backend.resample(x, rows, columns)
 
 
@@ -228,8 +239,8 @@ class Fourier(Part):
         description="coefficients count less with the frequency to this power",
     )
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
-        """Returns the canvas for an image of (height, width) on a backend."""
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
+        """Returns the canvas for an image; arguments as for `Pixels.on`."""
         return _FourierSurface(backend, size, self.decay)
 
 
@@ -313,8 +324,8 @@ class Maco(Part):
         description="a step counts with a wave's magnitude to this power",
     )
 
-    def on(self, backend: "Backend", size: Size) -> Surface:
-        """Returns the canvas for an image of (height, width) on a backend."""
+    def on(self, backend: "Backend", size: Size, wrap: "Wrap") -> Surface:
+        """Returns the canvas for an image; arguments as for `Pixels.on`."""
         return _MacoSurface(backend, size, self)
 
 

@@ -7,7 +7,7 @@ names. It returns a new image in [0, 1]. Everything is computed on the host.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 from pydantic import Field, model_validator
 
@@ -162,7 +162,8 @@ class Histogram(Part):
         result = np.empty_like(dream)
         for channel in range(3):
             levels, own = _cumulative(dream[..., channel])
-            curve = np.interp(own, *reversed(_cumulative(original[..., channel])))
+            wanted, below = _cumulative(original[..., channel])
+            curve = np.interp(own, below, wanted)
             result[..., channel] = np.interp(dream[..., channel], levels, curve)
         return result
 
@@ -185,11 +186,11 @@ class Palette(Part):
     @model_validator(mode="before")
     @classmethod
     def _check_file(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "file" not in values:
+        if isinstance(values, dict) and "file" not in cast("dict[str, Any]", values):
             raise SettingError(
                 "A palette must name its guide picture", hint="try palette(guide.jpg)"
             )
-        return values
+        return cast("Any", values)
 
     def __call__(
         self, original: "Image", dream: "Image", *, picture: "PictureOf"
@@ -292,14 +293,17 @@ def _boxed(values: "Image", half: int, axis: int) -> "Image":
     """Returns the means of windows of 2 · half + 1 cells, cut at the border."""
     import numpy as np
 
-    count = values.shape[axis]
-    sums = np.cumsum(values, axis=axis, dtype=np.float64)
-    sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis=axis)
+    values = values.swapaxes(0, axis)
+    count = len(values)
+    sums = np.empty((count + 2 * half + 1, *values.shape[1:]))
+    sums[: half + 1] = 0
+    np.cumsum(values, axis=0, out=sums[half + 1 : half + 1 + count])
+    sums[half + 1 + count :] = sums[half + count]
     cells = np.arange(count)
     ends, starts = np.minimum(cells + half + 1, count), np.maximum(cells - half, 0)
-    shape = [-1 if a == axis else 1 for a in range(values.ndim)]
-    means = sums.take(ends, axis) - sums.take(starts, axis)
-    return (means / (ends - starts).reshape(shape)).astype(np.float32)
+    means = sums[2 * half + 1 :] - sums[:count]
+    means /= (ends - starts).reshape(-1, *[1] * (values.ndim - 1))
+    return means.astype(np.float32).swapaxes(0, axis)
 
 
 _LEVELS = 4096  # of a histogram: sixteen to each of the 8-bit values
@@ -312,10 +316,11 @@ def _cumulative(values: "Image") -> "tuple[Image, Image]":
     """
     import numpy as np
 
-    counts, edges = np.histogram(values, bins=_LEVELS, range=(0, 1))
+    cells = np.minimum((values * _LEVELS).astype(np.intp), _LEVELS - 1)
+    counts = np.bincount(cells.ravel(), minlength=_LEVELS)
     below = (np.cumsum(counts) - counts / 2) / max(values.size, 1)
     occurs = counts > 0
-    return ((edges[:-1] + edges[1:]) / 2)[occurs], below[occurs]
+    return ((np.arange(_LEVELS) + 0.5) / _LEVELS)[occurs], below[occurs]
 
 
 def _color_statistics(values: "Image") -> "tuple[Image, Image]":

@@ -88,20 +88,23 @@ class Laplacian(Part):
         bands: list[tuple[Array, Size, Size]] = []
         while len(bands) < self.levels and min(size) > 1:
             half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-            coarse = _resampled(b, low, size, half)
-            band = b.subtract(low, _resampled(b, coarse, half, size))
+            coarse = _resampled(b, low, size, half, place.wrap)
+            band = b.subtract(low, _resampled(b, coarse, half, size, place.wrap))
             bands.append((band, half, size))
             low, size = coarse, half
         low = _at_one(b, low)
         for band, half, size in reversed(bands):
-            low = b.add(_resampled(b, low, half, size), _at_one(b, band))
+            low = b.add(_resampled(b, low, half, size, place.wrap), _at_one(b, band))
         return low
 
 
-def _resampled(backend: "Backend", x: Array, size: Size, target: Size) -> Array:
+def _resampled(
+    backend: "Backend", x: Array, size: Size, target: Size, wrap: str
+) -> Array:
     from keras_dream.geometry import pyramid_taps
 
-    rows, columns = (pyramid_taps(a, b) for a, b in zip(size, target, strict=True))
+    rows = pyramid_taps(size[0], target[0], wraps=wrap == "both")
+    columns = pyramid_taps(size[1], target[1], wraps=wrap != "none")
     return backend.resample(x, rows, columns)
 
 
@@ -122,7 +125,9 @@ class Clip(Part):
 
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the limited gradient."""
-        mean = Normalizer("mean_abs", 0.0, backend).divisor(gradient, place.weights)
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(
+            gradient, weights=place.weights
+        )
         return backend.clip(gradient, -self.limit * mean, self.limit * mean)
 
 
@@ -152,6 +157,42 @@ class Decorrelate(Part):
         return backend.matmul(gradient, backend.array(mixed))
 
 
-Filter = Smooth | Laplacian | Clip | Decorrelate
+class Chroma(Part):
+    """Colours that change in broad patches, in steps of a stated share of the light's.
+
+    A gradient is taken apart into light, the mean of red, green and blue, and the rest.
+    Most of the rest is fine grain, which becomes rainbow fringes. What is left of it
+    after a blur are the colours of the motifs. Ours, chosen by looking.
+    """
+
+    name: Literal["chroma"] = "chroma"
+    sigma: FiniteFloat = Field(
+        default=8.0, gt=0, le=64, description="standard deviation in pixels"
+    )
+    share: FiniteFloat = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        description="mean size of the colours' steps, in multiples of the light's",
+    )
+
+    def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
+        """Returns the gradient with broad colours."""
+        import numpy as np
+
+        grey = backend.array(np.full((3, 3), 1 / 3))
+        light = backend.matmul(gradient, grey)
+        colors = backend.subtract(gradient, light)
+        colors = Smooth(sigma=self.sigma).apply(backend, colors, place)
+        mean = Normalizer("mean_abs", 0.0, backend).divisor(
+            light, weights=place.weights
+        )
+        # Rounding errors of a grey gradient are no colours.
+        normalizer = Normalizer("mean_abs", 1e-3 * mean, backend)
+        colors = normalizer.scaled(colors, self.share * mean, weights=place.weights)
+        return backend.add(light, colors)
+
+
+Filter = Smooth | Laplacian | Clip | Decorrelate | Chroma
 """Every filter; adding one is its class and its name here."""
 FILTERS: tuple[type[Part], ...] = get_args(Filter)

@@ -79,7 +79,7 @@ class Normalizer:
         self._epsilon = EPSILONS[kind] if epsilon is None else epsilon
 
     def divisor(
-        self, gradient: Array, weights: Array | None = None, *, share: float = 1.0
+        self, gradient: Array, *, weights: Array | None = None, share: float = 1.0
     ) -> float:
         """Returns what a gradient is divided by: 1 where it is all zero.
 
@@ -94,11 +94,11 @@ class Normalizer:
         return self._divisor(self._backend, gradient, sums, self._epsilon) or 1.0
 
     def scaled(
-        self, gradient: Array, factor: float, weights: Array | None = None
+        self, gradient: Array, factor: float, *, weights: Array | None = None
     ) -> Array:
         """Returns a gradient, normalized, times a factor; weights as for `divisor`."""
         return self._backend.multiply(
-            gradient, factor / self.divisor(gradient, weights)
+            gradient, factor / self.divisor(gradient, weights=weights)
         )
 
     def _sums(self, weights: Array | None, share: float) -> Sums:

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -17,8 +18,8 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from keras_dream.errors import PictureError, short_repr
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
-"""The formats that are read. Pillow reads forty more, among them EPS, for which it runs
-Ghostscript: see "Security" in Pillow's handbook."""
+"""The formats that are read, beside HEIC. Pillow reads forty more, among them EPS, for
+which it runs Ghostscript: see "Security" in Pillow's handbook."""
 
 MAX_PIXELS = 1024**3 // 4 // 3
 """The most pixels that are decoded by default: Pillow's own
@@ -61,7 +62,7 @@ def open_image(path: Path, max_pixels: int | None) -> Iterator[Image.Image]:
         file = stack.enter_context(path.open("rb"))
         with decoding_errors(path.name):
             try:
-                image = Image.open(file, formats=FORMATS)
+                image = _opened(file, path)
             except UnidentifiedImageError:
                 raise PictureError(
                     "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file",
@@ -97,10 +98,10 @@ def decoding_errors(name: str) -> Iterator[None]:
 
 def _signature(path: Path) -> str:
     """Returns what a file that is not a picture seems to be."""
+    if _is_heic(path):
+        return "a damaged HEIC file"
     with path.open("rb") as file:
         head = file.read(16)
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
-        return "HEIC"
     names = (name for magic, name in _SIGNATURES.items() if head.startswith(magic))
     return next(names, "none of these, or damaged at its start")
 
@@ -117,6 +118,35 @@ def frames_of(image: Image.Image) -> int:
     # Damaged frames may break any of Pillow's parsers.
     except Exception:  # noqa: BLE001
         return 1
+
+
+def _is_heic(path: Path) -> bool:
+    """Tells HEIC, as phones write it, by its brands (ISO/IEC 23008-12, annex B)."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+    return head[4:8] == b"ftyp" and head[8:] in brands
+
+
+def _opened(file: IO[bytes], path: Path) -> Image.Image:
+    """Opens a picture; HEIC by libheif, which the extra `heif` installs."""
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        if not _is_heic(path):
+            raise
+    try:
+        import pi_heif  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise PictureError(
+            "a HEIC picture must have pi-heif to be read",
+            received=f"{short_repr(path.name)}, and pi-heif is not installed",
+            hint="install it with `pip install 'keras-dream[heif]'`, or save the "
+            "photo as JPEG",
+        ) from None
+    pi_heif.register_heif_opener()
+    file.seek(0)
+    return Image.open(file, formats=("HEIF",))
 
 
 def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:

@@ -13,7 +13,10 @@ from keras_dream.recipe.files import FileRef
 PENALTIES = ("tv", "l1", "l2", "blur")
 """Words that stand for penalties; a layer of such a name is quoted."""
 
-MAX_CHANNELS = 100_000
+MAX_CHANNELS = 100_000  # of a range
+MAX_ALL_CHANNELS = 1_000_000
+"""Of all ranges of an objective: 10,000 characters could name 125 million, which take
+seconds and gigabytes."""
 MAX_STRONGEST = 99_999
 
 NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -57,6 +60,7 @@ class Reader:
         self.text = text
         self.place = self._after_spaces(0)
         self.form = ""
+        self._count = 0  # of the channels so far
 
     def take(self, pattern: re.Pattern[str]) -> str:
         """Returns and passes what matches here, or returns "" and stays."""
@@ -125,6 +129,9 @@ class Reader:
                 last = int(self.required(DIGITS, "a channel's number"))
             if not first <= last < first + MAX_CHANNELS:
                 raise self.error("a range of channels from low to high before it ends")
+            self._count += last - first + 1
+            if self._count > MAX_ALL_CHANNELS:
+                raise self.error(f"at most {MAX_ALL_CHANNELS:,} channels")
             channels.update(range(first, last + 1))
             if not self.take(COMMA):
                 return tuple(sorted(channels))

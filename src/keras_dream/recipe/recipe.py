@@ -22,7 +22,7 @@ from keras_dream.parts.optimizers import OPTIMIZERS, Optimizer, Sgd
 from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
-from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Flip
+from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, Pad
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -40,7 +40,7 @@ MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
 FINISHING = (
-    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend",
+    "octave_strengths", "keep_detail", "colors", "keep_colors", "blend", "blend_mask",
 )  # fmt: skip
 """The settings that a dream is finished by, after its last step."""
 
@@ -103,17 +103,18 @@ def _texts_of(overrides: Sequence[Override]) -> list[str]:
     return [override.text for override in overrides]
 
 
-def _read_strengths(value: Any) -> Any:
+def _read_strengths(value: Any) -> tuple[float, ...]:
     """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
-    none = value in (None, (), []) or (isinstance(value, str) and value.strip() == "")
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]  # as a flag gives text
-    if isinstance(value, str):
-        value = value.split(",")
-    elif isinstance(value, int | float):
-        value = (value,)
+    values: Any = value
+    if isinstance(value, list | tuple) and len(cast("Sequence[Any]", value)) == 1:
+        values = cast("Sequence[Any]", value)[0]  # as a flag gives text
+    if isinstance(values, str):
+        text = values.strip()
+        values = [] if text in ("", "none") else text.split(",")
+    elif isinstance(values, int | float):
+        values = [values]
     try:
-        numbers = () if none else tuple(float(part) + 0.0 for part in value)
+        numbers = tuple(float(part) + 0.0 for part in values or ())
     except (TypeError, ValueError):
         numbers = (math.nan,)
     if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
@@ -122,7 +123,7 @@ def _read_strengths(value: Any) -> Any:
         raise SettingError(
             f"`octave_strengths` must be a number from -{MOST_STRENGTH} to "
             f"{MOST_STRENGTH} for each octave, with commas between",
-            received=short_repr(value),
+            received=short_repr(cast("object", value)),
             hint="try '1, 0.5, 0'",
         )
     return numbers
@@ -160,6 +161,12 @@ class Recipe(Settings):
         "a pyramid, for large and small shapes; fourier(decay=0.5): waves, for softer "
         "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
         "waves, as strong as in the photo, or as in natural ones",
+    )
+    transparency: bool = Field(
+        default=False,
+        description="make the result transparent where the steps changed nothing: the "
+        "sum of their gradients' sizes becomes its alpha channel, opaque for the "
+        "strongest fifth",
     )
     start: Annotated[Start, *_part_field(STARTS, "start")] = Field(
         default=Photo(),
@@ -236,7 +243,7 @@ class Recipe(Settings):
         default=(),
         description="what is done to the image's gradient, one after the other: "
         "smooth(sigma=1, end=0.5), laplacian(levels=4), clip(limit=3), "
-        "decorrelate(amount=1)",
+        "decorrelate(amount=1), chroma(sigma=8, share=0.5): colours in broad patches",
     )
     transforms: Annotated[
         tuple[AnyTransform, ...], *_chain_field(TRANSFORMS, "transforms")
@@ -325,6 +332,11 @@ class Recipe(Settings):
         ge=0,
         le=1,
         description="share of the dream in a mix with the photo, in linear light",
+    )
+    blend_mask: Mask | None = Field(
+        default=None,
+        description="a share at each place, times `blend`: written as `mask` is, but "
+        "only mixed by, so that `dream mix` can change it",
     )
     per_octave: Annotated[
         tuple[Override, ...],
@@ -420,12 +432,25 @@ class Recipe(Settings):
                 received=f"wrap={self.wrap} with border={self.border}",
                 hint="set border to 0",
             )
-        cut = [t.text for t in self.transforms if not isinstance(t, Flip)]
+        # A margin is left out there by `Dreamer.complete`: the edges have neighbours.
+        cut = [t.text for t in self.transforms if not isinstance(t, Flip | Pad)]
         if self.wrap != "none" and cut:
             raise SettingError(
                 "A dream whose edges belong together must have no transforms but flip",
                 received=f"wrap={self.wrap} with {', '.join(cut)}",
                 hint="leave them out",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_places(self) -> "Recipe":
+        windows = [t.text for t in self.transforms if isinstance(t, Crop)]
+        if windows and (self.mask or self.regions):
+            # A window at a mask's corner would step as hard as the whole mask.
+            raise SettingError(
+                "A dream with a mask or regions must be seen whole in every step",
+                received=", ".join(windows),
+                hint="leave crop out of the transforms, or use blend_mask for the mask",
             )
         return self
 

@@ -71,9 +71,8 @@ def replay(
     from keras_dream.zoo import user_models
 
     saved = read_saved(picture)
-    models = find_models(
-        saved, user_models.files_of(saved.recipe), files=network, trusted=trust_model
-    )
+    names = user_models.files_of(saved.recipe)
+    models = find_models(saved, names, files=network, trusted=trust_model)
     settings, notices = _run_settings(saved, run)
     reporter = reporter_for(quiet=quiet, json=json)
     comparison = _Comparison(saved, notices)
