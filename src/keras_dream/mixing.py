@@ -59,6 +59,9 @@ class Mixer:
         self._photo = _photo(find_source(saved, source), saved.recipe)
         self._original = at_size(self._photo, saved.recipe)
         self._files = find_files(saved, named=files)
+        # What the steps' gradients were is in the picture alone.
+        own = saved.recipe.transparency
+        self._alpha = read_picture(saved.path).alpha if own else None
         self._unfinished = read_octaves(
             beside if octaves is None else Path(octaves),
             saved.path,
@@ -93,7 +96,7 @@ class Mixer:
         )
         return Dream(
             finished.pixels,
-            finished.alpha,
+            finished.alpha if self._alpha is None else self._alpha,
             recipe,
             self.saved.record,
             exif=self._photo.exif,

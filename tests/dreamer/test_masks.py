@@ -193,6 +193,18 @@ def test_each_half_raises_its_own_channel(dreamer):
     assert max(abs(left[2]), abs(right[2])) < left[0] / 5  # ruled nowhere
 
 
+def test_the_gradient_of_regions_is_each_ones_own_inside_it(dreamer):
+    image = picture(64, 128)
+    a, b = Recipe(objective="mixed0:3"), Recipe(objective="mixed0:11")
+    text = f"{LEFT}: {a.objective}"
+    both = b.but(regions=text, mask="alpha", normalizer="none")
+    loss, found = dreamer.gradient(image, both)
+    (loss_a, left), (loss_b, right) = (dreamer.gradient(image, r) for r in (a, b))
+    assert loss == pytest.approx(loss_a + loss_b, rel=1e-5)
+    assert off(found[:, :64], left[:, :64]) < 1e-5
+    assert off(found[:, 64:], right[:, 64:]) < 1e-5
+
+
 class Steep(StandIn):
     """A stand-in a thousand times as steep, and in another direction."""
 

@@ -185,6 +185,7 @@ def test_an_octave_without_strength_leaves_the_others(dreamer):
     assert np.array_equal(ones, whole.image)
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("detail", ["before", "after"])
 @pytest.mark.parametrize("above", [0, 1])
 def test_the_photo_and_what_octaves_added_are_the_dream(dreamer, detail, above):

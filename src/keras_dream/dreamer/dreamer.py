@@ -527,12 +527,12 @@ class Dreamer:
 
         Args:
             image: float32 (h, w, 3), nominally in [0, 1].
-            recipe: Its objective, loss and border are used; of several networks its
-                normalizer, too.
+            recipe: Its objective, loss, border, wrap and regions are used, but not its
+                mask; of several networks or regions its normalizer, too.
 
         Returns:
-            The loss, and d loss / d image as float32 (h, w, 3). Of several networks,
-            the weighted sum of the losses, and that of the normalised gradients.
+            The loss, and d loss / d image as float32 (h, w, 3). Of several networks or
+            regions, the sum of the losses, and that of the normalised gradients.
 
         Raises:
             InputError: If the image has another shape.
@@ -541,7 +541,7 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
         """
         check_image(image)
-        recipe = self.complete(recipe)
+        recipe = self.complete(recipe.but(mask=None))
         size = (image.shape[0], image.shape[1])
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
