@@ -129,6 +129,8 @@ def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
 def test_what_cannot_be_mixed(saved, dream, tmp_path):
     with pytest.raises(SettingError, match="dream the photo again"):
         kd.mix(saved, steps=3)
+    with pytest.raises(SettingError, match="at most 2 numbers, one for each octave"):
+        kd.mix(saved, octave_strengths="1, 1, 1")
     with pytest.raises(SettingError, match="blend_mask"):
         kd.mix(saved, mask="alpha")
     with pytest.raises(SettingError, match="'blend', the nearest"):

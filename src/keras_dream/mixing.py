@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keras_dream.engine.finish import at_size, finish
+from keras_dream.engine.finish import at_size, check_strengths, finish
 from keras_dream.engine.octaves import octaves_path, read_octaves
 from keras_dream.engine.result import Dream
 from keras_dream.errors import PictureError, SettingError, nearest, short_repr
@@ -87,6 +87,7 @@ class Mixer:
                     hint=_instead(name),
                 )
         recipe = self._files.complete(self.saved.recipe.but(**settings))
+        check_strengths(recipe)
         finished = finish(
             self._unfinished,
             recipe,
