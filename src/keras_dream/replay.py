@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
+from keras_dream.engine.checkpoint import SUFFIX, Checkpoint
+from keras_dream.engine.loop import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
-from keras_dream.files import CELLS, check_file, read_bounded
+from keras_dream.files import CELLS, check_file, read_bounded, sha256_file
+from keras_dream.geometry import fitted, resample
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
 from keras_dream.pictures.picture import Picture, as_picture, read_picture
@@ -146,6 +150,74 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
             f"`dream PHOTO --recipe {saved.path.name}`",
         )
     return path
+
+
+_CARRIED = (
+    "canvas", "detail", "octaves", "octaves_above", "octave_scale", "octave_sizes",
+    "optimizer", "size", "small_octaves",
+)  # fmt: skip
+"""The settings that must stay the same for a dream to go on in its midst."""
+
+
+def start_of(
+    saved: Saved, recipe: Recipe
+) -> tuple[Checkpoint | np.ndarray, tuple[str, ...]]:
+    """Returns where a dream goes on from, and notices.
+
+    A stopped dream goes on with its next step: exactly as it would have where its
+    canvas was saved beside it, else from its picture. A finished one begins anew from
+    its picture, and so does one for which another canvas, another optimizer or other
+    octaves are asked.
+
+    Args:
+        saved: The dream.
+        recipe: What it goes on with.
+    """
+    picture = read_picture(saved.path).pixels
+    others = [n for n in _CARRIED if getattr(recipe, n) != getattr(saved.recipe, n)]
+    if saved.record.complete or not saved.record.losses or others:
+        size = fitted((picture.shape[0], picture.shape[1]), recipe.size)
+        image = np.clip(resample(picture, size), 0, 1)
+        if saved.record.complete or not others:
+            return image, ()
+        anew = f"The dream begins anew from the picture, with another {others[0]}."
+        return image, (anew,)
+    canvas = saved.path.with_suffix(SUFFIX)
+    reason = f"{canvas.name} is not beside it"
+    if canvas.is_file():
+        checkpoint, picture_sha256 = Checkpoint.read(canvas)
+        if picture_sha256 == sha256_file(saved.path):
+            return checkpoint, ()
+        reason = f"{canvas.name} is that of another picture"
+    alike = f"The dream goes on from the picture's 8 bits, because {reason}: what "
+    return _checkpoint(saved, picture, recipe), (
+        f"{alike}follows is alike, not equal to what it would have been.",
+    )
+
+
+def _checkpoint(saved: Saved, picture: np.ndarray, recipe: Recipe) -> Checkpoint:
+    """Returns where a stopped dream was, as far as its picture and its record tell."""
+    octaves = octaves_of((picture.shape[0], picture.shape[1]), recipe)
+    sizes = {str(octave.number): octave.size for octave in octaves}
+    recorded = saved.record.losses
+    unknown = [number for number in recorded if number not in sizes]
+    if unknown:
+        raise PictureError(
+            "A record must be about octaves of its recipe",
+            received=f"octave {short_repr(unknown[0])}",
+            hint=f"dream the picture itself: `dream {saved.path.name}`",
+        )
+    losses = [(int(n), loss) for n, values in recorded.items() for loss in values]
+    *before, last = recorded
+    made = len(recorded[last])
+    if len(losses) < saved.record.steps:  # of a very long run the ends are recorded
+        made = saved.record.steps - len(before) * saved.recipe.steps
+    return Checkpoint(
+        octave=int(last),
+        iteration=max(made, 0),
+        losses=tuple(losses),
+        image=np.clip(resample(picture, sizes[last]), 0, 1),
+    )
 
 
 def find_files(saved: Saved, *, named: Sequence[str | os.PathLike[str]] = ()) -> Files:

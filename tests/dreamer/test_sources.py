@@ -89,6 +89,19 @@ def test_a_neuron_rises_most(dreamer):
     assert np.unravel_index(risen.argmax(), risen.shape) == (row, column, channel)
 
 
+def test_an_objective_that_nothing_responds_to_is_noticed(dreamer):
+    """A channel that is silent everywhere has no gradient, and its dream no change."""
+    grey = np.full((64, 64, 3), 0.5, np.float32)
+    silent = int(features(dreamer, grey).max((0, 1)).argmin())
+    assert features(dreamer, grey)[..., silent].max() == 0
+    recipe = kd.Recipe(objective=f"mixed4:{silent}", octaves=2, steps=2)
+    dreamed = dreamer.dream(grey, recipe)
+    np.testing.assert_array_equal(dreamed.image, grey)
+    assert sum("nothing there responds" in n for n in dreamed.record.notices) == 2
+    other = dreamer.dream(IMAGE, kd.Recipe(objective="mixed4", octaves=2, steps=2))
+    assert not other.record.notices
+
+
 def test_a_direction_is_gone_along(dreamer, tmp_path):
     vector = features(dreamer, OTHER).mean((0, 1))
     vector -= features(dreamer, IMAGE).mean((0, 1))

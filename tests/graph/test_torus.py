@@ -122,3 +122,6 @@ def test_a_map_smaller_than_its_padding_vanishes():
     assert misfit is not None
     assert misfit.vanishes
     assert misfit.axes == (0,)
+    assert (
+        misfit.text == "wide/wrap needs more cells than there are at the opposite edge"
+    )

@@ -87,26 +87,53 @@ def test_there_are_no_looks_of_another_network(dream: Dream, photo: Path) -> Non
     assert (code, "'squeezenet'" in err) == (2, True)
 
 
-def test_a_variation_can_be_picked(dream: Dream, photo: Path) -> None:
-    line = [photo, *FAST, "--jitter=3", "--seed", 4]
+def test_a_variation_can_be_dreamed_in_full(dream: Dream, photo: Path) -> None:
+    line = [photo, *FAST, "--jitter=3", "--seed", 4, "--objective", "far"]
     code, out, err = dream(*line, "--variations", 3)
     assert (code, out) == (0, "photo-variations.png\n")
     last = err.splitlines()[-1]
-    assert last.startswith("For one of them in full: dream photo.png --steps 1")
-    pick = shlex.split(last.partition(": dream ")[2])
-    code, out, _ = dream(*pick, "-o", "second.png")
-    assert code == 0
-    picked = read_recipe("second.png")
-    assert (picked.seed, picked.jitter) == (5, 3)
-    (cell,) = Path("photo-variations-cells").glob("2*seed*5*.png")
-    np.testing.assert_array_equal(
-        read_picture(cell).pixels, read_picture("second.png").pixels
+    assert last.startswith(
+        "For one of them in full: dream photo.png --recipe photo-var"
     )
+    code, out, err = dream(*shlex.split(last.partition(": dream ")[2]), "-o", "two.png")
+    assert code == 0, err
+    made = read_recipe("two.png")
+    assert (made.seed, made.jitter) == (5, 3)
+    (first,) = Path("photo-variations-cells").glob("1-*.png")
+    assert f"guide({first.name}#" in str(made.objective)
+
+
+def test_variations_are_pushed_apart(dream: Dream, photo: Path) -> None:
+    """The second moves away from the Gram matrix of the first; seeds alone do not."""
+    away = {}
+    flags = ("--steps", 8, "--octaves", 1, "--objective", "far", "--variations", 2)
+    for diversity in ("0", "30"):
+        out = f"d{diversity}.png"
+        assert dream(photo, *flags, "--diversity", diversity, "-o", out)[0] == 0
+        one, two = (
+            read_picture(next(Path(f"d{diversity}-cells").glob(f"{n}-*.png"))).pixels
+            for n in (1, 2)
+        )
+        away[diversity] = float(np.abs(one - two).mean())
+    assert away["30"] > 1.2 * away["0"]
+
+
+def test_variations_of_classes_differ_by_their_seeds() -> None:
+    from keras_dream.cli.commands.dream import DIVERSITY, _diversity
+
+    assert _diversity(Recipe(objective="class:eye"), None) == 0
+    assert _diversity(Recipe(objective="class:eye + far"), None) == DIVERSITY
+    assert _diversity(Recipe(), None) == DIVERSITY
+    assert _diversity(Recipe(objective="far"), 0) == 0
 
 
 @pytest.mark.parametrize(
     "flags",
-    [("--variations", "0"), ("--pick", "0"), ("other.png", "--variations", "2")],
+    [
+        ("--variations", "0"),
+        ("--variations", "2", "--diversity", "-1"),
+        ("other.png", "--variations", "2"),
+    ],
 )
 def test_impossible_variations(
     dream: Dream, photo: Path, flags: tuple[str, ...]

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_dream.cli.interrupts import STOPPED
-from keras_dream.cli.output import command_line, write_failure, write_stderr
+from keras_dream.cli.output import write_failure, write_stderr
 from keras_dream.errors import DreamError, InputError
 
 
@@ -26,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    command_line.set(tuple(tokens))
     try:
         return _run(tokens)
     except KeyboardInterrupt:

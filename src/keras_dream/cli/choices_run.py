@@ -1,7 +1,8 @@
 """Sheets to choose from, from the shell: looks and variations of one photo."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_dream.cli.output import write_stderr
@@ -32,6 +33,7 @@ class Choices:
         recipes: The recipes by their labels.
         out: The sheet's path; None for a name beside the photo.
         side: The longer side at which the photo is dreamed, in pixels.
+        diversity: How strongly cells are pushed away from those before them.
         loaded: Of `Dreamers`: networks, run settings and the check before a download.
     """
 
@@ -40,6 +42,7 @@ class Choices:
     recipes: Mapping[str, Recipe]
     out: str | None
     side: int
+    diversity: float = 0.0
     loaded: Mapping[str, Any] = field(default_factory=dict)
 
     def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
@@ -67,13 +70,15 @@ class Choices:
         return plan, dreamers
 
 
-def run_choices(choices: Choices, flags: SheetFlags, *, how: str) -> int:
+def run_choices(
+    choices: Choices, flags: SheetFlags, *, how: Callable[[Path], str]
+) -> int:
     """Dreams the sheet and says how to get one of its dreams in full.
 
     Args:
         choices: The sheet.
         flags: The options of every sheet.
-        how: The line to type, shown once the sheet is done.
+        how: Returns the line to type, for the folder of the cells.
 
     Returns:
         The exit code.
@@ -96,7 +101,7 @@ def run_choices(choices: Choices, flags: SheetFlags, *, how: str) -> int:
             check_cells(plan)
         return plan, dreamers
 
-    code = run_sheet(prepare, places, flags)
+    code = run_sheet(prepare, places, flags, diversity=choices.diversity)
     if not code and not flags.quiet and not flags.json:
-        write_stderr(f"For one of them in full: {how}")
+        write_stderr(f"For one of them in full: {how(places.folder)}")
     return code

@@ -37,8 +37,10 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Dreamer
+    from keras_dream.engine.checkpoint import Checkpoint
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record
+    from keras_dream.replay import Saved as SavedDream
     from keras_dream.weights.source import BeforeDownload
     from keras_dream.zoo.network import Network
 
@@ -74,6 +76,8 @@ class Request:
         before_download: Called before weights are downloaded, as for `Dreamer`.
         trust_model: Whether model files may be opened.
         most_steps: After how many steps to stop, or None.
+        start: The dream from which to go on, or None.
+        save_canvas: Whether a dream that is stopped saves its canvas beside it.
         notices: Returns notices for the user from the record as it is before the first
             step, without losses; None for no notices.
     """
@@ -93,6 +97,8 @@ class Request:
     before_download: "BeforeDownload | None" = None
     trust_model: bool = False
     most_steps: int | None = None
+    start: "SavedDream | None" = None
+    save_canvas: bool = False
     notices: "Callable[[Record], Sequence[str]] | None" = None
 
     @property
@@ -111,12 +117,14 @@ class Outcome:
         path: Where it was saved.
         stopped: Whether the user stopped it.
         fetching: Whether weights were being downloaded then.
+        checkpoint: Where it was stopped, if that is to be saved.
     """
 
     dream: "Dream | None"
     path: Path
     stopped: bool = False
     fetching: bool = False
+    checkpoint: "Checkpoint | None" = None
 
     @property
     def exit_code(self) -> int:
@@ -238,6 +246,8 @@ def run_dream(
         dream = outcome.dream
         if dream is not None:
             outcome = replace(outcome, path=_save(dream, request, outcome.path))
+            if outcome.checkpoint is not None:
+                save_beside(outcome.checkpoint, outcome.path)
             reporter.report(Saved(str(outcome.path), complete=dream.record.complete))
     if outcome.stopped and outcome.dream is None:
         kept = " except the downloaded part of the weights" if outcome.fetching else ""
@@ -246,6 +256,15 @@ def run_dream(
         saved = short_repr(str(outcome.path))
         write_stderr(f"dream: Stopped; the dream so far was saved as {saved}.")
     return outcome
+
+
+def save_beside(checkpoint: "Checkpoint", picture: Path) -> None:
+    """Saves a checkpoint beside its picture, from which it can be gone on."""
+    from keras_dream.engine.checkpoint import SUFFIX
+    from keras_dream.files import sha256_file
+
+    path = picture.with_suffix(SUFFIX)
+    checkpoint.save(path, picture_sha256=sha256_file(picture))
 
 
 def _save(dream: "Dream", request: Request, path: Path) -> Path:
@@ -297,6 +316,13 @@ def _checked(request: Request) -> Path:
     for number, name in enumerate(names):
         network_of(name, networks=request.networks, further=number > 0).check()
     request.files.check(request.recipe)
+    check_alpha(request.recipe, request.out)
+    if request.out == STANDARD and request.keep_octaves:
+        raise InputError(
+            "A result must be a file for its octaves to be saved beside it",
+            received="- for standard output",
+            hint="name a file with -o, or leave --save-octaves out",
+        )
     if request.out == STANDARD:
         return Path(STANDARD)
     if request.out is None:
@@ -328,6 +354,7 @@ def _dream(
     """Loads the network and dreams; a signal before the first step leaves nothing."""
     from keras_dream.pictures.picture import read_picture
     from keras_dream.pictures.sources import is_source, paint, size_of
+    from keras_dream.replay import start_of
 
     fetching = False
 
@@ -348,6 +375,10 @@ def _dream(
             check_work(size, request.recipe)
         dreamer = loader.load(request, reporter, download)
         octaves, notices = dreamer.octaves(size, request.recipe)
+        start = None
+        if request.start is not None:
+            start, said = start_of(request.start, request.recipe)
+            notices = (*notices, *said)
         if not request.yes:
             check_memory(*dreamer.memory(size, request.recipe))
         more = request.notices(dreamer.record(picture)) if request.notices else ()
@@ -359,7 +390,9 @@ def _dream(
         )
         names = _names(request.recipe)
         reporter.report(Started(request.photo, str(path), names, size, each))
-        run = dreamer.steps(picture, request.recipe, keep_octaves=request.keep_octaves)
+        run = dreamer.steps(
+            picture, request.recipe, start=start, keep_octaves=request.keep_octaves
+        )
     except KeyboardInterrupt:
         interrupts.ignore()
         return Outcome(None, path, stopped=True, fetching=fetching)
@@ -389,7 +422,9 @@ def _steps(
     except KeyboardInterrupt:
         # Signals after the first are ignored: what follows must come to its end.
         interrupts.ignore()
-        return Outcome(run.dream if count else None, path, stopped=True)
+        stopped = run.dream if count else None
+        checkpoint = run.checkpoint if count and request.save_canvas else None
+        return Outcome(stopped, path, stopped=True, checkpoint=checkpoint)
     dream = run.dream
     for notice in dream.record.notices:  # why octaves have ended early
         if notice not in reported:
@@ -400,6 +435,17 @@ def _steps(
 def _names(recipe: Recipe) -> str:
     """Returns the names of a recipe's networks."""
     return " + ".join(dict.fromkeys(str(n.network) for n in recipe.every_network))
+
+
+def check_alpha(recipe: Recipe, out: str | None) -> None:
+    """Refuses a transparent result in a format without an alpha channel."""
+    suffix = Path(out or "").suffix.lower()
+    if recipe.transparency and suffix in (".jpg", ".jpeg"):
+        raise OutputError(
+            "A transparent result must be a .png, .webp or .tif file",
+            received=short_repr(out),
+            hint="try .png, or leave --transparency out",
+        )
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:

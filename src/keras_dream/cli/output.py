@@ -7,14 +7,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from contextvars import ContextVar
 from typing import TextIO
 
 from keras_dream.errors import RunError
 from keras_dream.events import Event, Failed
-
-command_line: ContextVar[tuple[str, ...]] = ContextVar("command_line", default=())
-"""What the user typed behind `dream`, for hints that repeat it."""
 
 
 def write_stderr(text: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -21,6 +21,7 @@ from keras_dream.files import CELLS
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.run import Dreamers, SheetRun
+    from keras_dream.sheets.variations import VariationsRun
 
 MOST_SECONDS = 3600
 """A sheet that is predicted to take longer than an hour asks for `--yes`."""
@@ -67,7 +68,13 @@ class Places:
 Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
 
 
-def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
+def run_sheet(
+    prepare: Prepare,
+    places: Places,
+    flags: SheetFlags,
+    *,
+    diversity: float = 0.0,
+) -> int:
     """Plans a sheet, shows its cost, dreams the missing cells, and saves it.
 
     Ctrl-C keeps the cells that are done, and saves no sheet.
@@ -76,6 +83,7 @@ def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
         prepare: Loads what the plan needs, and plans.
         places: Where the sheet and its cells are saved.
         flags: The options of every sheet.
+        diversity: How strongly cells are pushed away from those before them.
 
     Returns:
         The exit code.
@@ -84,14 +92,20 @@ def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
     from keras_dream.sheets.run import SheetRun
+    from keras_dream.sheets.variations import VariationsRun
 
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
     with reporter, Interrupts() as interrupts:
-        run: SheetRun | None = None
+        run: SheetRun | VariationsRun | None = None
         done = 0
         try:
             plan, dreamers = prepare(places, reporter)
-            run = SheetRun(plan, dreamers, folder=places.folder, fresh=flags.fresh)
+            kept: dict[str, Any] = {"folder": places.folder, "fresh": flags.fresh}
+            run = (
+                VariationsRun(plan, dreamers, **kept, diversity=diversity)
+                if diversity
+                else SheetRun(plan, dreamers, **kept)
+            )
             done = run.ready
             reporter.report(_cost(run, places, agreed=flags.yes))
             interrupts.check()
@@ -110,7 +124,7 @@ def run_sheet(prepare: Prepare, places: Places, flags: SheetFlags) -> int:
     return 0
 
 
-def _cost(run: "SheetRun", places: Places, *, agreed: bool) -> Planned:
+def _cost(run: "SheetRun | VariationsRun", places: Places, *, agreed: bool) -> Planned:
     """Returns what a sheet costs, and asks for `--yes` where that is much."""
     hint = "try fewer cells, fewer steps, smaller ones, or --yes"
     if not agreed and run.work > MOST_WORK:
@@ -142,7 +156,7 @@ def _cost(run: "SheetRun", places: Places, *, agreed: bool) -> Planned:
     return cost
 
 
-def _stopped(run: "SheetRun | None", done: int, places: Places) -> str:
+def _stopped(run: "SheetRun | VariationsRun | None", done: int, places: Places) -> str:
     if run is None or not done:
         return "dream: Stopped before the first cell was done; no sheet is drawn."
     return (

@@ -16,11 +16,13 @@ from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
-from keras_dream.engine.finish import Unfinished, at_size, finish
+from keras_dream.engine.checkpoint import Checkpoint
+from keras_dream.engine.finish import Unfinished, at_size, check_strengths, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.engine.transparency import opacity
 from keras_dream.errors import (
     InputError,
     PictureError,
@@ -296,7 +298,7 @@ class Dreamer:
         photo: "Photo",
         recipe: Recipe | str = "default",
         *,
-        start: "np.ndarray | Dream | Start | str | None" = None,
+        start: "np.ndarray | Dream | Checkpoint | Start | str | None" = None,
         keep_octaves: bool = False,
         **settings: Any,
     ) -> Run:
@@ -309,8 +311,10 @@ class Dreamer:
             recipe: A recipe or the name of a preset. Its network gives way to this
                 dreamer's, which is what gets recorded.
             start: What the dream starts from in the photo's place: the recipe's setting
-                of this name, such as "noise"; or another dream or an image, float32
-                (h, w, 3) of the photo's size. The record names the photo, and `replay`
+                of this name, such as "noise"; another dream or an image, float32
+                (h, w, 3) of the size at which the photo is dreamed; or the `checkpoint`
+                of a step, after which it goes on, exactly as the undisturbed run where
+                photo and recipe are the same. The record names the photo, and `replay`
                 cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
             **settings: Settings of the recipe, put over it.
@@ -322,7 +326,7 @@ class Dreamer:
         Raises:
             PictureError: If the photo cannot be read, is too small or wholly
                 transparent.
-            InputError: If `start` has another shape than the photo.
+            InputError: If `start` does not fit the photo or the recipe.
             SettingError: If a setting is unknown or impossible.
             ObjectiveError: If the network lacks what the objective names.
             NonFiniteError: While it runs, if a gradient is not finite.
@@ -343,6 +347,7 @@ class Dreamer:
             backend=self._backend,
             result=functools.partial(self._finished, task, keep_octaves),
             original=task.original,
+            resumed=task.resumed,
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
         )
@@ -366,7 +371,10 @@ class Dreamer:
         return self.complete(recipe)
 
     def _task(
-        self, photo: "Photo", recipe: Recipe, start: np.ndarray | Dream | None
+        self,
+        photo: "Photo",
+        recipe: Recipe,
+        start: np.ndarray | Dream | Checkpoint | None,
     ) -> "_Task":
         """Reads and checks all that a dream needs before its first step."""
         source = photo_read = self._source(photo, recipe)
@@ -376,7 +384,10 @@ class Dreamer:
         picture = at_size(source, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
-        image = _started(picture.pixels, recipe, start)
+        check_strengths(recipe)
+        resumed = start if isinstance(start, Checkpoint) else None
+        own = None if isinstance(start, Checkpoint) else start
+        image = _started(picture.pixels, recipe, own)
         octaves, notices = self.octaves(size, recipe)
         return _Task(
             read=photo_read,
@@ -387,7 +398,8 @@ class Dreamer:
             octaves=octaves,
             places=self._places(recipe, source, size),
             notices=(*source.notices, *blended, *notices),
-            start_sha256="" if start is None else Picture(image).sha256,
+            resumed=resumed,
+            start_sha256=_start_sha256(image, recipe, start),
         )
 
     def _finished(
@@ -399,6 +411,7 @@ class Dreamer:
         complete: bool,
         octaves: Mapping[int, np.ndarray] | None = None,
         ended: Sequence[str] = (),
+        gradients: np.ndarray | None = None,
     ) -> Dream:
         """Returns the dream of a task as its last step left it."""
         recipe, notices = task.recipe, (*task.notices, *ended)
@@ -415,6 +428,8 @@ class Dreamer:
             original=task.picture,
             files=self.files,
         )
+        if gradients is not None:
+            finished = replace(finished, alpha=opacity(gradients, finished))
         return Dream(
             finished.pixels,
             finished.alpha,
@@ -513,12 +528,12 @@ class Dreamer:
 
         Args:
             image: float32 (h, w, 3), nominally in [0, 1].
-            recipe: Its objective, loss and border are used; of several networks its
-                normalizer, too.
+            recipe: Its objective, loss, border, wrap and regions are used, but not its
+                mask; of several networks or regions its normalizer, too.
 
         Returns:
-            The loss, and d loss / d image as float32 (h, w, 3). Of several networks,
-            the weighted sum of the losses, and that of the normalised gradients.
+            The loss, and d loss / d image as float32 (h, w, 3). Of several networks or
+            regions, the sum of the losses, and that of the normalised gradients.
 
         Raises:
             InputError: If the image has another shape.
@@ -527,7 +542,7 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
         """
         check_image(image)
-        recipe = self.complete(recipe)
+        recipe = self.complete(recipe.but(mask=None))
         size = (image.shape[0], image.shape[1])
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:
@@ -658,7 +673,8 @@ class _Task:
         octaves: The octaves that run.
         places: The recipe's masks.
         notices: What a person should know.
-        start_sha256: Of the image, where it was given in the photo's place; else "".
+        resumed: Where the dream goes on from, or None.
+        start_sha256: As in `Record`.
         strongest: As in `Record`.
     """
 
@@ -670,6 +686,7 @@ class _Task:
     octaves: tuple[Octave, ...]
     places: Places
     notices: tuple[str, ...]
+    resumed: Checkpoint | None
     start_sha256: str
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
@@ -678,6 +695,18 @@ class _Task:
         """The photo's pixels, None where the dream starts from them."""
         photo = self.picture.pixels
         return None if self.image is photo else photo
+
+
+def _start_sha256(
+    image: np.ndarray, recipe: Recipe, start: np.ndarray | Dream | Checkpoint | None
+) -> str:
+    """Returns what a record says of the start: "" where recipe and photo make it."""
+    if start is None:
+        return ""
+    if not isinstance(start, Checkpoint):
+        return Picture(image).sha256
+    same = (start.recipe_sha256, start.start_sha256)
+    return "" if same == (recipe.sha256, Picture(image).sha256) else start.sha256
 
 
 def _started(

@@ -4,6 +4,7 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
     ...                      stopping is `break`; every step is a whole result
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -12,20 +13,24 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
+from keras_dream.engine.checkpoint import Checkpoint, host
 from keras_dream.engine.gradients import Gradient
 from keras_dream.engine.result import Dream, Step, unpicklable
-from keras_dream.errors import NonFiniteError
+from keras_dream.engine.transparency import Transparency
+from keras_dream.errors import InputError, NonFiniteError
 from keras_dream.geometry import Size, fitted, octave_sizes, taps
 from keras_dream.parts.canvases import Surface
 from keras_dream.parts.filters import Place
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.stops import Watched, Watcher
 from keras_dream.parts.transforms import View, draw, view_size, views_in_step
+from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
 # of what each octave added, as `octaves`, where that is kept; and of sentences on why
-# octaves ended before their last step, as `ended`, where one did.
+# octaves ended before their last step, as `ended`, where one did; and of the sum of all
+# gradients' sizes, as `gradients`, where the result is transparent.
 Result = Callable[..., Dream]
 
 
@@ -54,6 +59,7 @@ class Run(Iterator[Step]):
     ):
         self._steps = steps
         self._dream = unchanged
+        self._checkpoint: Callable[[], Checkpoint | None] = lambda: None
 
     def __next__(self) -> Step:
         try:
@@ -64,12 +70,18 @@ class Run(Iterator[Step]):
                 self._dream = lambda: finished
             raise StopIteration from None
         self._dream = lambda: step.dream
+        self._checkpoint = lambda: step.checkpoint
         return step
 
     @property
     def dream(self) -> Dream:
         """The finished dream after the last step; before that, the dream so far."""
         return self._dream()
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the run is, so that it can be gone on from; None before a step."""
+        return self._checkpoint()
 
     def finish(self) -> Dream:
         """Makes all steps that are left and returns the dream."""
@@ -121,6 +133,7 @@ def run(
     backend: Backend,
     result: Result,
     original: np.ndarray | None = None,
+    resumed: Checkpoint | None = None,
     weights: Callable[[Size], Array | None] = lambda _: None,
     keep_octaves: bool = False,
 ) -> Run:
@@ -135,6 +148,7 @@ def run(
         backend: Where it is computed.
         result: Makes a dream of an image.
         original: The photo, of the image's size; None for the image itself.
+        resumed: The step after which the run goes on; None for its beginning.
         weights: Returns for an octave's (height, width) a map of one channel, 0 or
             more: it multiplies the image's gradient and weighs the statistics of the
             normalizer. None for all alike.
@@ -144,35 +158,72 @@ def run(
         The run; its dream's image is not clipped.
 
     Raises:
+        InputError: If the run cannot go on from `resumed`.
         NonFiniteError: While it runs, if a gradient is infinite or not a number.
     """
     image = image.copy()  # the caller may write to it between two steps
     growth = _Growth(image, octaves, recipe, backend, original=original)
     count = len(octaves_of(growth.size, recipe))
     ascent = _Ascent(recipe, gradient_of, weights, count, backend)
-    steps = _steps(growth, octaves, recipe, ascent, backend, result, keep_octaves)
-    return Run(steps, lambda: result(image.copy(), {}, False))
+    course = _Course(recipe, image, growth, ascent, backend, result)
+    if resumed is None:
+        steps = _steps(course, octaves, count, keep_octaves, None)
+        return Run(steps, lambda: result(image.copy(), {}, False))
+    place = _check_resumed(resumed, octaves, keep_octaves)
+    ascent.restore(resumed, growth, octaves[place])
+    course.losses += resumed.losses
+    steps = _steps(course, octaves, count, keep_octaves, resumed)
+    octave, base = octaves[place], growth.enter(place, None)
+    restored = next(ascent.moves(base, octave, growth.original(place), resumed))
+    return Run(steps, course.dream(place, octave, restored, dict))
+
+
+def _check_resumed(
+    resumed: Checkpoint, octaves: Sequence[Octave], keep_octaves: bool
+) -> int:
+    """Returns the place of the octave in which a run goes on."""
+    if keep_octaves:
+        raise InputError(
+            "A dream that goes on from a checkpoint must do without its octaves",
+            received="octave strengths, or octaves to be kept",
+            hint="leave octave_strengths and --save-octaves out",
+        )
+    numbers = [octave.number for octave in octaves]
+    if resumed.octave not in numbers:
+        raise _unfit(f"octave {resumed.octave} for {len(numbers)} octaves")
+    return numbers.index(resumed.octave)
+
+
+def _unfit(received: str) -> InputError:
+    return InputError(
+        "A checkpoint must be of the same canvas, optimizer and octaves",
+        received=received,
+        hint="go on with its own recipe and photo, or begin anew from its image",
+    )
 
 
 def _steps(
-    growth: "_Growth",
+    course: "_Course",
     octaves: Sequence[Octave],
-    recipe: Recipe,
-    ascent: "_Ascent",
-    backend: Backend,
-    result: Result,
+    count: int,
     keep_octaves: bool,
+    resumed: Checkpoint | None,
 ) -> Generator[Step, None, Dream]:
+    growth, ascent, backend = course.growth, course.ascent, course.backend
     additions = _Additions(growth, backend, keep=keep_octaves)
-    count = len(octaves_of(growth.size, recipe))
-    losses: list[tuple[int, float]] = []
     image: Array = None
     for place, octave in enumerate(octaves):
+        if resumed is not None and octave.number < resumed.octave:
+            continue
+        began = resumed if resumed and resumed.octave == octave.number else None
         image = entered = growth.enter(place, image)
-        for move in ascent.moves(image, octave, growth.original(place)):
+        if place and began is None:
+            ascent.transparency.resize(_bound_resize(growth, place))
+        for move in ascent.moves(image, octave, growth.original(place), began):
             image = move.image
-            losses.append((octave.number, move.loss))
-            whole = _bound(growth.finish, place, image)
+            if move.is_restored:
+                continue
+            course.losses.append((octave.number, move.loss))
             yield Step(
                 octave=octave.number,
                 octaves=count,
@@ -182,40 +233,99 @@ def _steps(
                 loss=move.loss,
                 seconds=move.seconds,
                 _image=_bound(backend.to_image, image),
-                _dream=_dream_so_far(
-                    result,
-                    whole,
-                    losses,
+                _dream=course.dream(
+                    place,
+                    octave,
+                    move,
                     additions.at(place, octave, entered, image),
-                    ascent.options,
                 ),
+                _checkpoint=course.checkpoint(octave, move),
             )
         additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
-    finished = growth.whole(len(octaves) - 1, image)
-    options = {**additions.options, **ascent.options}
-    return result(finished, _by_octave(losses), True, **options)
+    last = len(octaves) - 1
+    options = {**additions.options, **ascent.options, **course.gradients(last)}
+    return course.result(growth.whole(last, image), course.by_octave(), True, **options)
 
 
-def _dream_so_far(
-    result: Result,
-    whole: Callable[[], np.ndarray],
-    losses: list[tuple[int, float]],
-    options: Callable[[], Mapping[str, Any]],
-    more: Mapping[str, Any],
-) -> Callable[[], Dream]:
-    """Binds a step's own share of the losses, which are still being written."""
-    count = len(losses)
-    return lambda: result(
-        whole(), _by_octave(losses[:count]), False, **options(), **more
-    )
+def _bound_resize(growth: "_Growth", place: int) -> Callable[[Array], Array]:
+    return lambda x: growth.resized(x, place - 1, place)
 
 
-def _by_octave(losses: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
-    octaves: dict[str, list[float]] = {}
-    for octave, loss in losses:
-        octaves.setdefault(str(octave), []).append(loss)
-    return octaves
+class _Course:
+    """What the steps of a run have in common, and the results that can be made of them.
+
+    A result binds its own share of what is still being written.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        image: np.ndarray,
+        growth: "_Growth",
+        ascent: "_Ascent",
+        backend: Backend,
+        result: Result,
+    ):
+        self._recipe = recipe
+        self._image = image
+        self.growth = growth
+        self.ascent = ascent
+        self.backend = backend
+        self.result = result
+        self.losses: list[tuple[int, float]] = []
+
+    def by_octave(self, count: int | None = None) -> dict[str, list[float]]:
+        """Returns the first losses by the number of their octave."""
+        octaves: dict[str, list[float]] = {}
+        for octave, loss in self.losses[:count]:
+            octaves.setdefault(str(octave), []).append(loss)
+        return octaves
+
+    def gradients(self, place: int, total: Array | None = None) -> Mapping[str, Any]:
+        """Returns the sum of the gradients' sizes at the whole size, if it is kept."""
+        total = self.ascent.transparency.total if total is None else total
+        return {} if total is None else {"gradients": self.growth.carried(place, total)}
+
+    def dream(
+        self,
+        place: int,
+        octave: Octave,
+        move: "_Move",
+        more: Callable[[], Mapping[str, Any]],
+    ) -> Callable[[], Dream]:
+        """Returns what makes the dream as if it ended after a move."""
+        count, options = len(self.losses), self.ascent.options
+        total = self.ascent.transparency.total
+
+        def dream() -> Dream:
+            whole = self.growth.finish(place, move.image)
+            shown = {} if total is None else self.gradients(place, total)
+            every = {**more(), **options, **shown}
+            return self.result(whole, self.by_octave(count), False, **every)
+
+        return dream
+
+    def checkpoint(self, octave: Octave, move: "_Move") -> Callable[[], Checkpoint]:
+        """Returns what makes the checkpoint after a move."""
+        count, ended = len(self.losses), self.ascent.ended
+        total, copy = self.ascent.transparency.total, self.backend.to_image
+
+        def checkpoint() -> Checkpoint:
+            return Checkpoint(
+                octave=octave.number,
+                iteration=move.iteration,
+                losses=tuple(self.losses[:count]),
+                recipe_sha256=self._recipe.sha256,
+                start_sha256=Picture(self._image).sha256,
+                parameters=host(move.parameters, copy),
+                fixed=host(move.surface.fixed, copy),
+                state=host(move.state, copy),
+                opacity=None if total is None else copy(total),
+                ended=ended,
+            )
+
+        return checkpoint
 
 
 class _Move(NamedTuple):
@@ -224,6 +334,10 @@ class _Move(NamedTuple):
     image: Array
     loss: float
     seconds: float
+    surface: Surface
+    parameters: tuple[Array, ...]
+    state: Any
+    is_restored: bool = False  # no move, but the image from which a run goes on
 
 
 class _Ascent:
@@ -243,65 +357,148 @@ class _Ascent:
         self._octaves = octaves
         self._backend = backend
         self._normalizer = Normalizer(recipe.normalizer, recipe.epsilon, backend)
-        self._ended: tuple[str, ...] = ()
+        self.ended: tuple[str, ...] = ()
+        self.transparency = Transparency(backend, keep=recipe.transparency)
 
     @property
     def options(self) -> Mapping[str, Any]:
         """Why octaves have ended before their last step, for `result`."""
-        return {"ended": self._ended} if self._ended else {}
+        return {"ended": self.ended} if self.ended else {}
 
-    def moves(self, image: Array, octave: Octave, original: Array) -> Iterator[_Move]:
-        """Makes the steps of an octave, from the image that it begins with.
+    def restore(self, resumed: Checkpoint, growth: "_Growth", octave: Octave) -> None:
+        """Takes up what earlier octaves have left."""
+        self.ended = resumed.ended
+        if resumed.opacity is not None and self._recipe.transparency:
+            if resumed.opacity.shape != (*octave.size, 3):
+                raise _unfit(f"gradients of the shape {resumed.opacity.shape}")
+            self.transparency.total = self._backend.image(resumed.opacity)
+
+    def _begin(
+        self, surface: Surface, image: Array, resumed: Checkpoint | None
+    ) -> tuple[tuple[Array, ...], Any]:
+        """Returns the parameters and the optimizer's state of an octave's next step."""
+        b, optimizer = self._backend, self._recipe.optimizer
+        if resumed is None:
+            return surface.parameters(image), optimizer.start()
+        if resumed.image is not None:
+            return surface.parameters(b.image(resumed.image)), optimizer.start()
+        parameters = surface.parameters(image)
+        shapes = [b.to_image(x).shape for x in (*parameters, *surface.fixed)]
+        found = [x.shape for x in (*resumed.parameters, *resumed.fixed)]
+        if shapes != found:
+            raise _unfit(f"parameters of the shapes {found}")
+        surface.fixed = tuple(map(b.image, resumed.fixed))
+        parameters = tuple(map(b.image, resumed.parameters))
+        try:  # a step on nothing: a state that is forged may break it in any way
+            state = host(resumed.state, b.image)
+            zeros = tuple(b.multiply(x, 0.0) for x in parameters)
+            _, updates = optimizer.step(b, state, zeros, divisor=1.0, step_size=0.0)
+            moved = tuple(map(b.add, parameters, updates))
+            fits = [b.to_image(x).shape for x in moved] == found[: len(moved)]
+        except Exception:  # noqa: BLE001
+            state, fits = None, False
+        if not fits:
+            raise _unfit(f"another state than that of {optimizer.text}")
+        return parameters, state
+
+    def moves(
+        self, image: Array, octave: Octave, original: Array, resumed: Checkpoint | None
+    ) -> Iterator[_Move]:
+        """Makes the steps of an octave.
 
         Args:
-            image: That image.
+            image: The image that it begins with.
             octave: The octave.
             original: The photo at the octave's size.
+            resumed: The step after which it goes on: what comes first is its image.
         """
         recipe, optimizer = self._recipe.at(octave.number), self._recipe.optimizer
         gradient_of, weights = self._gradient_of(octave), self._weights(octave.size)
         surface = recipe.canvas.on(self._backend, octave.size, recipe.wrap)
         to_parameters = pull_back(surface, self._backend)
         watchers = self._watchers(octave, original)
-        parameters, state = surface.parameters(image), optimizer.start()
-        image = surface.image(parameters)
-        for iteration, views in enumerate(self._views(recipe, octave), start=1):
+        parameters, state = self._begin(surface, image, resumed)
+        image = first = surface.image(parameters)
+        made = resumed.iteration if resumed else 0
+        if resumed:
+            held = (surface, parameters, state)
+            yield _Move(made, recipe.steps, image, 0.0, 0.0, *held, is_restored=True)
+            if self._is_over(recipe, resumed, watchers, image):
+                return
+        views_of_steps = itertools.islice(self._views(recipe, octave), made, None)
+        for iteration, views in enumerate(views_of_steps, start=made + 1):
             began = time.perf_counter()
-            loss, image_gradient = self._seen(
-                gradient_of, image, octave.size, views, original
-            )
+            seen = self._seen(gradient_of, image, octave.size, views, original)
+            loss, image_gradient = seen
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
-            progress = (iteration - 1) / max(recipe.steps - 1, 1)
-            place = Place(octave.size, progress, weights, recipe.wrap)
-            for filtered in recipe.filters:
-                image_gradient = filtered.apply(self._backend, image_gradient, place)
-            gradients = to_parameters(
-                parameters, self._weighed(image_gradient, weights)
-            )
+            if recipe.filters:
+                progress = (iteration - 1) / max(recipe.steps - 1, 1)
+                place = Place(octave.size, progress, weights, recipe.wrap)
+                image_gradient = self._filtered(image_gradient, place)
+            weighed = self._weighed(image_gradient, weights)
+            gradients = to_parameters(parameters, weighed)
+            divisor = self._divisor(surface, image_gradient, gradients, weights, views)
+            self.transparency.add(weighed, divisor)
             state, updates = optimizer.step(
                 self._backend,
                 state,
                 gradients,
-                divisor=self._divisor(
-                    surface, image_gradient, gradients, weights, views
-                ),
+                divisor=divisor,
                 step_size=recipe.step_size * recipe.strength,
             )
-            parameters = tuple(map(self._backend.add, parameters, updates))
-            if recipe.clamp:
-                parameters = surface.clamp(parameters)
+            parameters = self._moved(surface, parameters, updates)
             image = surface.image(parameters)
             seconds = time.perf_counter() - began
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
             if reason and iteration < recipe.steps:
                 steps = f"{iteration} of {recipe.steps} steps"
-                sentence = f"Octave {octave.number} ended after {steps}: {reason}."
-                self._ended = (*self._ended, sentence)
-            yield _Move(iteration, recipe.steps, image, loss, seconds)
+                self._end(octave, f"ended after {steps}: {reason}")
+            held = (surface, parameters, state)
+            yield _Move(iteration, recipe.steps, image, loss, seconds, *held)
             if above or reason:
                 return
+        if recipe.steps and resumed is None:
+            self._check_changed(octave, first, image)
+
+    def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
+        """Notes it where all steps of an octave have had no gradient."""
+        backend = self._backend
+        difference = backend.absolute(backend.subtract(image, first))
+        if backend.to_float(backend.sum(difference)) == 0:
+            how = "has changed nothing: nothing there responds to the objective"
+            self._end(octave, how)
+
+    def _moved(
+        self, surface: Surface, parameters: tuple[Array, ...], updates: Sequence[Array]
+    ) -> tuple[Array, ...]:
+        moved = tuple(map(self._backend.add, parameters, updates))
+        return surface.clamp(moved) if self._recipe.clamp else moved
+
+    def _filtered(self, gradient: Array, place: Place) -> Array:
+        for filtered in self._recipe.filters:
+            gradient = filtered.apply(self._backend, gradient, place)
+        return gradient
+
+    def _end(self, octave: Octave, how: str) -> None:
+        self.ended = (*self.ended, f"Octave {octave.number} {how}.")
+
+    def _is_over(
+        self,
+        recipe: Recipe,
+        resumed: Checkpoint,
+        watchers: Sequence[Watcher],
+        image: Array,
+    ) -> bool:
+        """Tells whether the step that a run goes on from was its octave's last."""
+        losses = [loss for number, loss in resumed.losses if number == resumed.octave]
+        reasons: list[str] = []
+        for loss in losses:
+            reasons = [watcher(loss, image) for watcher in watchers]
+        most = recipe.max_loss if recipe.max_loss_rule == "after" else None
+        above = most is not None and bool(losses) and losses[-1] > most
+        return above or any(reasons)
 
     def _watchers(self, octave: Octave, original: Array) -> list[Watcher]:
         """Returns what may end an octave after any of its steps."""
@@ -441,7 +638,7 @@ class _Growth:
         """Returns what an octave added, as the picture's own size has it at the end."""
         last = len(self._sizes) - 1
         for start in range(place, last):
-            change = self._resized(change, start, start + 1)
+            change = self.resized(change, start, start + 1)
         return self.whole(last, change)
 
     def whole(self, place: int, image: Array) -> np.ndarray:
@@ -455,17 +652,15 @@ class _Growth:
         if image is None:
             return self._bases[end]
         if self._recipe.detail != "before":
-            return self._resized(image, start, end)
+            return self.resized(image, start, end)
         difference = self._backend.subtract(image, self._bases[start])
-        return self._backend.add(
-            self._bases[end], self._resized(difference, start, end)
-        )
+        return self._backend.add(self._bases[end], self.resized(difference, start, end))
 
     def _regain(self, image: Array, start: int, end: int) -> Array:
         """Puts back, after the steps, what the original lost at the smaller size."""
         if self._recipe.detail != "after":
             return image
-        before = self._resized(self._bases[start], start, end)
+        before = self.resized(self._bases[start], start, end)
         lost = self._backend.subtract(self._bases[end], before)
         return self._backend.add(image, lost)
 
@@ -486,7 +681,8 @@ class _Growth:
                 bases[octave.size] = self._resample(original, self.size, octave.size)
         return [bases[size] for size in self._sizes]
 
-    def _resized(self, image: Array, start: int, end: int) -> Array:
+    def resized(self, image: Array, start: int, end: int) -> Array:
+        """Returns a map of one octave at another one's size."""
         return self._resample(image, self._sizes[start], self._sizes[end])
 
     def _resample(self, image: Array, size: Size, target: Size) -> Array:

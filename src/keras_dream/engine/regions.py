@@ -1,5 +1,6 @@
 """Where a dream happens: masks and regions at every octave's size."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -176,6 +177,7 @@ def step_weights(recipe: Recipe, places: Places, backend: Backend) -> Weights:
         backend: Where the maps are.
     """
 
+    @functools.lru_cache(maxsize=1)  # of the octave that is being dreamed
     def weights(size: Size) -> Array | None:
         values: np.ndarray | None = None
         if places.mask is not None:

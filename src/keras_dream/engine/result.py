@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.finish import Unfinished
 from keras_dream.engine.octaves import save_octaves
 from keras_dream.errors import RunError
@@ -212,6 +213,7 @@ class Step(Event):
     seconds: float
     _image: Callable[[], np.ndarray] = field(repr=False, compare=False)
     _dream: Callable[[], Dream] = field(repr=False, compare=False)
+    _checkpoint: Callable[[], Checkpoint] = field(repr=False, compare=False)
 
     def image(self) -> np.ndarray:
         """Returns the image after the move, float32 (height, width, 3), at its size."""
@@ -221,6 +223,11 @@ class Step(Event):
     def dream(self) -> Dream:
         """The dream as if it ended here: whole size, detail put back."""
         return self._dream()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the run is after the step, for `start` of another run."""
+        return self._checkpoint()
 
     def __reduce__(self) -> NoReturn:
         raise unpicklable("A step", "step.image() or step.dream")

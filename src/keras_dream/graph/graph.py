@@ -331,7 +331,7 @@ class Graph:
             cells = op.size(inputs, [channels[i] for i in op.node.inputs])
             axes = tuple(a for a in (0, 1) if cells[a] < 1 and a not in vanished)
             if axes:
-                text = f"{name} has no cells left"
+                text = f"{name} {op.vanished}"
                 if op.layer is not None:
                     shapes = " and ".join(map(_cells, inputs))
                     text = f"{name} cannot be run on feature maps of {shapes}"

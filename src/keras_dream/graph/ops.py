@@ -128,6 +128,7 @@ class Operation:
         takes_many: Whether it takes any number of inputs.
         is_global: Whether it makes one cell out of the whole feature map.
         sees_everything: Whether a cell may see the whole picture.
+        vanished: What is said where it has no cells.
     """
 
     attributes: ClassVar[Mapping[str, Callable[[Any], bool]]] = {}
@@ -135,6 +136,7 @@ class Operation:
     takes_many: ClassVar[bool] = False
     is_global: ClassVar[bool] = False
     sees_everything: ClassVar[bool] = False
+    vanished: ClassVar[str] = "has no cells left"
 
     def __init__(
         self, node: Node, weights: Mapping[str, np.ndarray], *, layer: Any = None
@@ -662,6 +664,8 @@ class Wrap(_Internal, Window):
     is at an edge. Where the stride does not divide the side, the last window and the
     first are nearer to each other than others.
     """
+
+    vanished: ClassVar[str] = "needs more cells than there are at the opposite edge"
 
     @property
     def window(self) -> Size:

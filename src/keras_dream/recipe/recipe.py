@@ -163,6 +163,12 @@ class Recipe(Settings):
         "and larger shapes; maco(magnitude=photo, decay=0.5): only the phases of "
         "waves, as strong as in the photo, or as in natural ones",
     )
+    transparency: bool = Field(
+        default=False,
+        description="make the result transparent where the steps changed nothing: the "
+        "sum of their gradients' sizes becomes its alpha channel, opaque for the "
+        "strongest fifth",
+    )
     start: Annotated[Start, *_part_field(STARTS, "start")] = Field(
         default=Photo(),
         description="what the steps begin from: the photo, or in its place and size "

@@ -17,7 +17,8 @@ _MEANT = {
     "step-length alpha-step",
     "--octaves 5": "octave-n num-octaves n-octaves octave-num octave-count oct levels "
     "pyramid-size pyramid-levels scales num-scales per-octave-count",
-    "--octave-scale 1.4": "octs octave-ratio pyramid-ratio scale-factor scale",
+    "--octave-scale 1.4": "octs octave-ratio pyramid-ratio scale-factor",
+    "--octave-scale 1.4 | for the octaves, or --size 1600 for the result": "scale",
     "--objective 'mixed4 + 0.5*mixed3'": "layers layer l layers-to-use dream-layers "
     "layer-name layer-names end target-layer features end-layer objectives "
     "objective-f layer-weights",
@@ -65,6 +66,37 @@ _MEANT = {
     "--clamp": "clip clipping",
     "--no-clamp": "no-clip",
     "--detail none": "unzoom-octave no-detail",
+    "--blend 0.6": "opacity alpha mix amount blend-alpha fade",
+    "--strength 0.5": "intensity dream-weight power style-strength",
+    "--keep-colors": "original-colors original-colours preserve-color preserve-colors "
+    "keep-colours keep-color luma luminance-only",
+    "--size 1600": "image-size img-size img-width width height max-size max-dim "
+    "max-width max-height resolution max-input-size imsize resize output-size",
+    "--colors 'chroma(gain=1.5)'": "saturation vibrance chroma colour colours color",
+    "--colors contrast_lock": "contrast adjust-contrast",
+    "--colors 'palette(photo2.jpg)'": "palette",
+    "--filters 'smooth(sigma=1)'": "blur sigma smooth smoothing gaussian "
+    "smoothing-coefficient gradient-smoothing grad-blur",
+    "--filters 'laplacian(levels=4)'": "lap-scale lap-n laplacian laplacian-norm",
+    "--filters 'clip(limit=3)'": "grad-clip clip-grad gradient-clip",
+    "--canvas decorrelated": "decorrelate color-decorrelation",
+    "--canvas maco": "maco",
+    "--transforms 'flip + rotate(degrees=10)'": "random-transforms augment rotate "
+    "augmentation rotation rotate-degrees flip flips",
+    "--transforms 'scale(low=0.9, high=1.1)'": "random-scale scale-max scale-min",
+    "--transforms 'crop(size=224, count=6)'": "crops crop crops-per-iteration "
+    "model-input-size",
+    "--transforms 'pad(size=32)'": "pad padding",
+    "--stop 'plateau(steps=5)'": "early-stopping patience",
+    "--start noise": "init init-image use-noise random-start random-init noise",
+    "--start 'perlin(scale=0.25)'": "perlin",
+    "--mask 'box(10%, 20%, 60%, 80%)'": "roi area where rect box crop-box",
+    "--mask mask.png": "mask-image mask-file matte",
+    "--region 'sky.png: mixed3'": "guide-region segment segmentation",
+    "--wrap both": "tileable seamless tile wrap-mode tiling",
+    "--wrap horizontal": "panorama equirectangular spherical pano 360",
+    "--variations 4": "count copies num-images batch-size versions num-variations",
+    "--per-octave '1-2: steps=10'": "octave-mode octave-iters",
     "--recipe FILE": "config config-file params settings-file parameters",
     "--yes": "overwrite force y f",
     "--no-notes": "no-metadata strip-metadata",

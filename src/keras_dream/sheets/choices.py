@@ -1,6 +1,7 @@
 """Sheets to choose from: one photo dreamed small by several recipes, side by side."""
 
 import math
+import re
 from collections.abc import Mapping
 
 from keras_dream.errors import InputError
@@ -40,7 +41,7 @@ def plan_choices(
         )
     check_count(len(recipes), "try fewer")
     cells = [
-        Cell(label.replace(" ", "-"), label, recipe, picture, label)
+        Cell(re.sub(r"\W+", "-", label), label, recipe, picture, label)
         for label, recipe in recipes.items()
     ]
     height, width = picture.pixels.shape[:2]

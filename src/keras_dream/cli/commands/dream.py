@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -28,7 +28,6 @@ from keras_dream.cli.options import (
     Weights,
     Yes,
 )
-from keras_dream.cli.output import command_line
 from keras_dream.cli.photos import (
     STANDARD,
     check_standard_output,
@@ -41,6 +40,9 @@ from keras_dream.cli.reporters.base import Reporter
 from keras_dream.cli.sheet_run import SheetFlags
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.recipe.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from keras_dream.replay import Saved
 
 
 @Parameter(name="*")
@@ -57,12 +59,13 @@ class SeedFlags:
             "PHOTO-variations.png",
         ),
     ] = None
-    pick: Annotated[
-        int | None,
+    diversity: Annotated[
+        float | None,
         Parameter(
             group=FILES,
             metavar="NUMBER",
-            help="dream one of the variations in full: 1 for the first",
+            help="how strongly each variation is pushed away from those before it; 0 "
+            "for seeds alone [default: 3, and 0 without a layer in the objective]",
         ),
     ] = None
 
@@ -114,6 +117,14 @@ class FileFlags:
             help="save what each octave added beside the result, for `dream mix`",
         ),
     ] = False
+    save_canvas: Annotated[
+        Switch,
+        Parameter(
+            group=FILES,
+            help="if the dream is stopped, save its canvas beside it as "
+            "PHOTO-dream.canvas.npz, so that --from goes on exactly",
+        ),
+    ] = False
     yes: Annotated[
         Yes,
         Parameter(
@@ -127,15 +138,34 @@ class FileFlags:
     ] = False
 
 
+DIVERSITY = 3.0
+"""Of variations by default, chosen by looking: at 1 they are nearly one picture, and at
+10 the objective is lost."""
+
+MOST_DIVERSITY = 1000
+
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
-Photos = Annotated[str, Parameter(name="PHOTO", group=FILES, negative=())]
+From = Annotated[
+    str | None, Parameter(name="--from", group=FILES, metavar="DREAM", negative=())
+]
+Photos = Annotated[
+    str,
+    Parameter(
+        name="PHOTO",
+        group=FILES,
+        negative=(),
+        help="pictures and folders of them; - for standard input; without a photo "
+        "noise:1024x768, perlin:800x600 or flat:#446688:640x480",
+    ),
+]
 
 
 def dream(
     *photos: Photos,
     files: FileFlags = _NO_FILES,
     seeds: SeedFlags = _NO_SEEDS,
+    start_from: From = None,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     flags: RecipeFlags = None,
@@ -144,10 +174,12 @@ def dream(
     """Dream a photo, or several.
 
     Args:
-        photos: pictures, and folders of them; - reads one from standard input; without
-            a photo noise:1024x768, perlin:800x600 or flat:#446688:640x480
+        photos: pictures and folders of them
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
+        start_from: a saved dream to go on from, with its recipe: a stopped one goes on
+            with its next step, a finished one runs its recipe once more; its photo is
+            looked for beside it, or is PHOTO
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe
@@ -155,6 +187,8 @@ def dream(
     """
     from keras_dream.recipe.presets import preset as preset_of
 
+    saved, photos = _origin(start_from, photos)
+    recipe = start_from if recipe is None else recipe
     names, several = photos_of(photos)
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
@@ -164,7 +198,7 @@ def dream(
     folder = folder_of(out, several=several)
     request = Request(
         photo=names[0],
-        recipe=_picked(over.over(base), seeds.pick),
+        recipe=over.over(base),
         run=run or RunSettings(),
         out=None if folder is not None else out,
         folder=folder,
@@ -172,6 +206,8 @@ def dream(
         notes=files.notes,
         strip=files.strip,
         keep_octaves=files.save_octaves,
+        save_canvas=files.save_canvas,
+        start=saved,
         yes=files.yes,
         models=models,
         files=recipe_files(files.file, recipe, *names),
@@ -179,23 +215,30 @@ def dream(
         trust_model=files.trust_model,
     )
     if seeds.variations is not None:
-        return _variations(request, names, seeds.variations, files)
+        return _variations(request, names, seeds, files)
     return _run(request, names if several else [], files)
 
 
-def _picked(recipe: Recipe, pick: int | None) -> Recipe:
-    """Returns the recipe of one of the variations, from 1."""
-    if pick is None:
-        return recipe
-    if pick < 1:
-        raise SettingError(
-            "--pick must be a whole number from 1", received=str(pick), hint="try 1"
+def _origin(
+    start_from: str | None, photos: Sequence[str]
+) -> "tuple[Saved | None, Sequence[str]]":
+    """Returns the dream to go on from, and its photo in the place of none."""
+    from keras_dream.replay import find_source, read_saved
+
+    if start_from is None:
+        return None, photos
+    if len(photos) > 1:
+        raise InputError(
+            "A dream must go on with its own photo",
+            received=f"{len(photos)} photos",
+            hint="name the one that was dreamed, or none if it is beside the dream",
         )
-    return recipe.but(seed=recipe.seed + pick - 1)
+    saved = read_saved(start_from)
+    return saved, [str(find_source(saved, photo=photos[0] if photos else None))]
 
 
 def _variations(
-    request: Request, photos: list[str], count: int, files: FileFlags
+    request: Request, photos: list[str], asked: SeedFlags, files: FileFlags
 ) -> int:
     """Dreams a sheet of seeds in the request's place."""
     from keras_dream.pictures.sources import is_source
@@ -211,9 +254,10 @@ def _variations(
     choices = Choices(
         kind="variations",
         photo=request.photo,
-        recipes=seeds(request.recipe, count),
+        recipes=seeds(request.recipe, asked.variations or 0),
         out=request.out,
         side=SIDE,
+        diversity=_diversity(request.recipe, asked.diversity),
         loaded={
             "networks": request.networks,
             "run": request.run,
@@ -227,23 +271,35 @@ def _variations(
         quiet=files.quiet,
         json=files.json,
     )
-    return run_choices(choices, flags, how=_line_of_pick(command_line.get()))
+    return run_choices(choices, flags, how=lambda folder: _line(request, folder))
 
 
-def _line_of_pick(tokens: Sequence[str]) -> str:
+def _diversity(recipe: Recipe, diversity: float | None) -> float:
+    """Returns how strongly variations of a recipe are pushed apart."""
+    from keras_dream.recipe.targets import Layer
+
+    if diversity is not None:
+        if not 0 <= diversity <= MOST_DIVERSITY:
+            raise InputError(
+                f"--diversity must be a number from 0 to {MOST_DIVERSITY}",
+                received=str(diversity),
+                hint="try 3",
+            )
+        return diversity
+    terms = recipe.networks[0].terms
+    # Without terms it is the network's own objective, which has layers.
+    is_fit = not terms or any(isinstance(term.target, Layer) for term in terms)
+    return DIVERSITY if is_fit else 0.0
+
+
+def _line(request: Request, folder: Path) -> str:
     """Returns the line that dreams the second variation in full."""
-    words: list[str] = []
-    skips = False
-    for token in tokens:
-        name, equals, _ = token.partition("=")
-        if skips:
-            skips = False
-        elif name in ("--variations", "--out", "-o"):
-            skips = not equals
-            words += ["--pick", "2"] if name == "--variations" else []
-        else:
-            words.append(token)
-    return shlex.join(["dream", *words])
+    cell = next(iter(sorted(folder.glob("2-*.png"))), folder / "CELL.png")
+    # The small photo had fewer octaves than the whole one has.
+    words = ["dream", request.photo, "--recipe", str(cell), "--octaves", "auto"]
+    for weights in request.weights:
+        words += ["--weights", weights]
+    return shlex.join(words)
 
 
 def _run(request: Request, photos: list[str], flags: FileFlags) -> int:

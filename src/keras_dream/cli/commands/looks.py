@@ -67,4 +67,4 @@ def looks(
         },
     )
     example = shlex.join(["dream", photo, "--preset", names[-1]])
-    return run_choices(choices, more, how=example)
+    return run_choices(choices, more, how=lambda _: example)
