@@ -69,7 +69,8 @@ _MEANT = {
     "--blend 0.6": "opacity alpha mix amount blend-alpha fade",
     "--from photo-dream.png": "continue resume go-on from-dream from-image",
     "--strength 2": "stronger more strong bolder wilder",
-    "--strength 0.5": "weaker less subtle softer gentle intensity dream-weight power style-strength",
+    "--strength 0.5": "weaker less subtle softer gentle intensity power dream-weight "
+    "style-strength",
     "--keep-colors": "original-colors original-colours preserve-color "
     "preserve-colors keep-colours keep-color luma luminance-only",
     "--size 1600": "image-size img-size img-width width height max-size max-dim "
