@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_dream.engine.regions import composite, map_of
+from keras_dream.errors import SettingError
 from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
@@ -92,6 +93,25 @@ def finish(
         mask = map_of(recipe.mask, photo, size, files=files)
         image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
+
+
+def check_strengths(recipe: Recipe) -> None:
+    """Checks that a recipe has no more strengths than octaves.
+
+    Args:
+        recipe: Its octaves are a number: those of a dream's record.
+
+    Raises:
+        SettingError: If it has.
+    """
+    count = recipe.octaves_above
+    count += recipe.octaves if isinstance(recipe.octaves, int) else 0
+    if len(recipe.octave_strengths) > count:
+        raise SettingError(
+            f"`octave_strengths` must be at most {count} numbers, one for each octave",
+            received=str(len(recipe.octave_strengths)),
+            hint="leave the last ones out",
+        )
 
 
 def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:
