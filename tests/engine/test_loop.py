@@ -229,10 +229,10 @@ def test_the_recipe_decides_which_octaves_run(backend):
     )
     octaves, notices = dreamer.octaves((60, 60), asked)
     assert [octave.number for octave in octaves] != [1, 2, 3, 4]
-    assert len(octaves) + len(notices) == 4
+    assert len(notices) == 1
     every, silence = dreamer.octaves((60, 60), asked.but(small_octaves="run"))
     assert len(every) > len(octaves)
-    assert len(every) + len(silence) == 4
+    assert (len(every) < 4) == bool(silence)
     ended = dreamer.dream(picture(60, 60), asked)
     assert ended.record.notices == notices
     assert list(ended.record.losses) == [str(octave.number) for octave in octaves]
