@@ -48,7 +48,7 @@ def test_strengths_of_nothing_are_the_photo(saved):
     [
         ("--octave-strengths", "0.5,-1"),
         ("--octave-strengths", "0,2", "--keep-colors"),
-        ("--blend-mask", "box(0%, 0%, 50%, 100%, feather=5)"),
+        ("--mask", "box(0%, 0%, 50%, 100%, feather=5)"),
         ("--keep-detail", "0.6", "--colors", "soft_clip + palette(guides/guide.png)"),
     ],
 )
@@ -106,6 +106,16 @@ def test_what_wraps_or_starts_without_a_photo_is_mixed(dream, photo, source):
     assert Path("r.png").read_bytes() == Path("m.png").read_bytes(), error
 
 
+def test_transparency_stays(dream, photo):
+    code, _, error = dream(
+        photo, *SHORT, "--transparency", "--save-octaves", "-o", "d.png"
+    )
+    assert code == 0, error
+    kd.mix("d.png").save("same.png")
+    assert Path("same.png").read_bytes() == Path("d.png").read_bytes()
+    assert read_picture("same.png").alpha.std() > 0
+
+
 def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
     size = ("--size", 40, "--full-size", "--save-octaves", "-o", "d.png")
     code, _, error = dream(photo, *SHORT, *size)
@@ -119,6 +129,8 @@ def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
 def test_what_cannot_be_mixed(saved, dream, tmp_path):
     with pytest.raises(SettingError, match="dream the photo again"):
         kd.mix(saved, steps=3)
+    with pytest.raises(SettingError, match="at most 2 numbers, one for each octave"):
+        kd.mix(saved, octave_strengths="1, 1, 1")
     with pytest.raises(SettingError, match="blend_mask"):
         kd.mix(saved, mask="alpha")
     with pytest.raises(SettingError, match="'blend', the nearest"):
@@ -128,6 +140,9 @@ def test_what_cannot_be_mixed(saved, dream, tmp_path):
     shutil.copy(saved, "alone.png")
     with pytest.raises(PictureError, match="--save-octaves"):
         kd.mix("alone.png")
+    code, _, error = dream("photo.png", "--save-octaves", "-o", "-")
+    assert code == 2
+    assert "leave --save-octaves out" in error
     code, _, error = dream("mix", saved, "-o", "photo.png")
     assert code == 2
     assert "new name" in error

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keras_dream.engine.finish import at_size, finish
+from keras_dream.engine.finish import at_size, check_strengths, finish
 from keras_dream.engine.octaves import octaves_path, read_octaves
 from keras_dream.engine.result import Dream
 from keras_dream.errors import PictureError, SettingError, nearest, short_repr
@@ -59,6 +59,9 @@ class Mixer:
         self._photo = _photo(find_source(saved, source), saved.recipe)
         self._original = at_size(self._photo, saved.recipe)
         self._files = find_files(saved, named=files)
+        # What the steps' gradients were is in the picture alone.
+        own = saved.recipe.transparency
+        self._alpha = read_picture(saved.path).alpha if own else None
         self._unfinished = read_octaves(
             beside if octaves is None else Path(octaves),
             saved.path,
@@ -84,6 +87,7 @@ class Mixer:
                     hint=_instead(name),
                 )
         recipe = self._files.complete(self.saved.recipe.but(**settings))
+        check_strengths(recipe)
         finished = finish(
             self._unfinished,
             recipe,
@@ -93,7 +97,7 @@ class Mixer:
         )
         return Dream(
             finished.pixels,
-            finished.alpha,
+            finished.alpha if self._alpha is None else self._alpha,
             recipe,
             self.saved.record,
             exif=self._photo.exif,

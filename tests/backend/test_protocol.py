@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import ndimage, special
 
 from keras_dream import geometry
 from keras_dream.backend.load import load
@@ -521,6 +521,37 @@ def test_roll(backend, shift):
         lambda x: np.roll(x, shift, (0, 1)),
         random(5, 6, 3),
     )
+
+
+@on_every_backend
+def test_flip(backend):
+    check(backend, backend.flip, lambda x: x[:, ::-1], random(5, 6, 3))
+
+
+@on_every_backend
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        (1, 0, 0, 0, 1, 0),
+        (0.9, 0.3, -1.2, -0.3, 0.9, 2.1),
+        (0.4, 0, 3.3, 0, 2.5, -20.0),  # far beyond both edges
+    ],
+)
+def test_warp(matrix, backend):
+    """Bilinear; edges are mirrored as scipy's "reflect" does."""
+
+    def warped(x):
+        i, j = np.mgrid[:8, :11]
+        a, b, c, d, e, f = matrix
+        places = [a * i + b * j + c, d * i + e * j + f]
+        channels = [
+            ndimage.map_coordinates(x[..., k], places, order=1, mode="reflect")
+            for k in range(3)
+        ]
+        return np.stack(channels, 2)
+
+    held = backend.array(np.array(matrix))
+    check(backend, lambda x: backend.warp(x, held), warped, random(8, 11, 3))
 
 
 @on_every_backend

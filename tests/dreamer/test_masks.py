@@ -25,7 +25,8 @@ from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture, to_uint8
 from keras_dream.recipe.recipe import Recipe
 
-QUICK = Recipe(steps=2, octaves=2, step_size=0.02)
+PLAIN = {"filters": (), "transforms": (), "colors": (), "strength": 1.0}
+QUICK = Recipe(**PLAIN, steps=2, octaves=2, step_size=0.02)
 LEFT, RIGHT = "box(0%, 0%, 50%, 100%)", "box(50%, 0%, 100%, 100%)"
 SIZE = (48, 64)
 NORMALIZERS = ["mean_abs", "std", "l2", "none"]
@@ -124,7 +125,13 @@ def test_the_step_inside_does_not_depend_on_the_area(normalizer, canvas, backend
     """1 % of the picture moves as far as all of it, and nothing moves outside."""
     image = picture(*SIZE)
     recipe = Recipe(
-        steps=1, octaves=1, jitter=0, normalizer=normalizer, canvas=canvas, clamp=False
+        **PLAIN,
+        steps=1,
+        octaves=1,
+        jitter=0,
+        normalizer=normalizer,
+        canvas=canvas,
+        clamp=False,
     )
     recipe = recipe.but(step_size=1000.0 if normalizer == "none" else 0.01)
     moved = []
@@ -175,6 +182,7 @@ def test_each_half_raises_its_own_channel(dreamer):
     a, b = "mixed0:3", "mixed0:11"
     image = picture(64, 128)
     recipe = Recipe(
+        **PLAIN,
         steps=6,
         octaves=1,
         step_size=0.02,
@@ -191,6 +199,18 @@ def test_each_half_raises_its_own_channel(dreamer):
     assert left[0] > 5 * max(abs(left[1]), abs(right[0]))
     assert right[1] > 5 * max(abs(right[0]), abs(left[1]))
     assert max(abs(left[2]), abs(right[2])) < left[0] / 5  # ruled nowhere
+
+
+def test_the_gradient_of_regions_is_each_ones_own_inside_it(dreamer):
+    image = picture(64, 128)
+    a, b = Recipe(objective="mixed0:3"), Recipe(objective="mixed0:11")
+    text = f"{LEFT}: {a.objective}"
+    both = b.but(regions=text, mask="alpha", normalizer="none")
+    loss, found = dreamer.gradient(image, both)
+    (loss_a, left), (loss_b, right) = (dreamer.gradient(image, r) for r in (a, b))
+    assert loss == pytest.approx(loss_a + loss_b, rel=1e-5)
+    assert off(found[:, :64], left[:, :64]) < 1e-5
+    assert off(found[:, 64:], right[:, 64:]) < 1e-5
 
 
 class Steep(StandIn):

@@ -168,6 +168,12 @@ def test_a_step_is_finished_as_its_dream_is(dreamer):
     assert np.array_equal(last, run.dream.image)
 
 
+def test_there_are_no_more_strengths_than_octaves(dreamer):
+    recipe = kd.Recipe(**SHORT, octave_strengths="1, 1, 2")
+    with pytest.raises(SettingError, match="at most 2 numbers"):
+        dreamer.steps(smooth(1), recipe)
+
+
 def test_an_octave_without_strength_leaves_the_others(dreamer):
     photo = smooth(1)
     recipe = kd.Recipe(**SHORT)
@@ -185,6 +191,7 @@ def test_an_octave_without_strength_leaves_the_others(dreamer):
     assert np.array_equal(ones, whole.image)
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("detail", ["before", "after"])
 @pytest.mark.parametrize("above", [0, 1])
 def test_the_photo_and_what_octaves_added_are_the_dream(dreamer, detail, above):

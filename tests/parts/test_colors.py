@@ -167,6 +167,9 @@ def test_decorrelated_colours_are():
     image = treated("decorrelate(1)", dream=alike.astype(np.float32))
     assert correlation(image) < 0.2
     assert spaces.luma(image).std() == pytest.approx(spaces.luma(alike).std(), rel=0.1)
+    assert clipped(treated("decorrelate(1)")) < 0.02
+    same = treated("decorrelate(0)", dream=alike.astype(np.float32))
+    np.testing.assert_allclose(same, alike, atol=1e-4)
 
 
 def test_a_blur_has_the_deviation_that_it_says():

@@ -112,26 +112,34 @@ def _flag(name: str, field: FieldInfo) -> Any:
 def _mix_flags() -> Any:
     fields = {name: Recipe.model_fields[name] for name in FINISHING}
     flags: Any = {name: (_flag(name, field), field) for name, field in fields.items()}
+    kind, field = flags["blend_mask"]  # the only mask that a mix can have
+    flags["blend_mask"] = (Annotated[kind, Parameter(alias="--mask")], field)
     return create_model("_MixFlags", __base__=Settings, **flags)
 
 
+def _recipe_flags(*without: str) -> Any:
+    flags: Any = {
+        name: (_flag(name, field), field) for name, field in Recipe.model_fields.items()
+    }
+    for name in without:
+        kind = Recipe.model_fields[name].annotation
+        flags[name] = (Annotated[kind, Parameter(parse=False)], flags[name][1])
+    return create_model("_Flags", __base__=Recipe, **flags)
+
+
 if TYPE_CHECKING:
-    _Flags = Recipe
+    _Flags = _CellFlags = Recipe
 else:
-    _Flags = create_model(
-        "_Flags",
-        __base__=Recipe,
-        **{
-            name: (_flag(name, field), field)
-            for name, field in Recipe.model_fields.items()
-        },
-    )
+    _Flags, _CellFlags = _recipe_flags(), _recipe_flags("size", "full_size")
 
 MixFlags = Annotated[_mix_flags() | None, Parameter(name="*", group=RECIPE)]
 """The settings of a mix as flags."""
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 """The recipe as flags."""
+
+CellFlags = Annotated[_CellFlags | None, Parameter(name="*", group=RECIPE)]
+"""The same for sheets, whose `--size` is that of a cell."""
 
 
 def split(patterns: Sequence[str]) -> list[str]:

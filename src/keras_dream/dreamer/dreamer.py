@@ -17,7 +17,7 @@ from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
 from keras_dream.engine.checkpoint import Checkpoint
-from keras_dream.engine.finish import Unfinished, at_size, finish
+from keras_dream.engine.finish import Unfinished, at_size, check_strengths, finish
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
@@ -384,6 +384,7 @@ class Dreamer:
         picture = at_size(source, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
+        check_strengths(recipe)
         resumed = start if isinstance(start, Checkpoint) else None
         own = None if isinstance(start, Checkpoint) else start
         image = _started(picture.pixels, recipe, own)
@@ -527,12 +528,12 @@ class Dreamer:
 
         Args:
             image: float32 (h, w, 3), nominally in [0, 1].
-            recipe: Its objective, loss and border are used; of several networks its
-                normalizer, too.
+            recipe: Its objective, loss, border, wrap and regions are used, but not its
+                mask; of several networks or regions its normalizer, too.
 
         Returns:
-            The loss, and d loss / d image as float32 (h, w, 3). Of several networks,
-            the weighted sum of the losses, and that of the normalised gradients.
+            The loss, and d loss / d image as float32 (h, w, 3). Of several networks or
+            regions, the sum of the losses, and that of the normalised gradients.
 
         Raises:
             InputError: If the image has another shape.
@@ -541,7 +542,7 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
         """
         check_image(image)
-        recipe = self.complete(recipe)
+        recipe = self.complete(recipe.but(mask=None))
         size = (image.shape[0], image.shape[1])
         graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
         if (misfit := _misfit(graphs, size, complete)) is not None:

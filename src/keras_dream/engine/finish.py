@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_dream.engine.regions import composite, map_of
+from keras_dream.errors import SettingError
 from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
@@ -51,6 +52,11 @@ def at_size(picture: Picture, recipe: Recipe) -> Picture:
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
+def result_size(size: Size, recipe: Recipe) -> Size:
+    """Returns the (height, width) of the dream of a photo of a size, in pixels."""
+    return size if recipe.full_size else fitted(size, recipe.size)
+
+
 def finish(
     dream: Unfinished,
     recipe: Recipe,
@@ -80,13 +86,32 @@ def finish(
     size = (image.shape[0], image.shape[1])
     share: float | np.ndarray = recipe.blend
     if recipe.blend_mask is not None:
-        shares = map_of(recipe.blend_mask, photo, size, files=files)
+        shares = map_of(recipe.blend_mask, photo, size, files=files, seed=recipe.seed)
         share = np.float32(share) * shares[..., None]
     image = _colored(original.pixels, image, recipe, files, share)
     if recipe.mask is not None:
-        mask = map_of(recipe.mask, photo, size, files=files)
+        mask = map_of(recipe.mask, photo, size, files=files, seed=recipe.seed)
         image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
+
+
+def check_strengths(recipe: Recipe) -> None:
+    """Checks that a recipe has no more strengths than octaves.
+
+    Args:
+        recipe: Its octaves are a number: those of a dream's record.
+
+    Raises:
+        SettingError: If it has.
+    """
+    count = recipe.octaves_above
+    count += recipe.octaves if isinstance(recipe.octaves, int) else 0
+    if len(recipe.octave_strengths) > count:
+        raise SettingError(
+            f"`octave_strengths` must be at most {count} numbers, one for each octave",
+            received=str(len(recipe.octave_strengths)),
+            hint="leave the last ones out",
+        )
 
 
 def with_strengths(dream: Unfinished, recipe: Recipe) -> np.ndarray:

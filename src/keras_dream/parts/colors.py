@@ -241,7 +241,9 @@ class Decorrelate(Part):
         values *= np.float32(spaces.luma(dream).std() / deviation)
         values += mean
         y = spaces.luma(values)
-        return spaces.around_grey(y, values - y[..., None])
+        # Gently at the limits of sRGB, the more the farther colours are stretched.
+        hardness = 4 / self.amount if self.amount > 0.2 else math.inf
+        return spaces.around_grey(y, values - y[..., None], hardness=hardness)
 
 
 class SoftClip(Part):

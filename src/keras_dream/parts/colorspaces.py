@@ -55,7 +55,9 @@ def with_luma(image: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.clip(y[..., None] + difference, 0, 1)
 
 
-def around_grey(grey: np.ndarray, difference: np.ndarray) -> np.ndarray:
+def around_grey(
+    grey: np.ndarray, difference: np.ndarray, *, hardness: float = np.inf
+) -> np.ndarray:
     """Returns grey + difference; shrinks the difference where that leaves [0, 1].
 
     So hue and luma stay where a colour is too vivid, and saturation gives way.
@@ -63,10 +65,17 @@ def around_grey(grey: np.ndarray, difference: np.ndarray) -> np.ndarray:
     Args:
         grey: float32 (height, width); clipped to [0, 1].
         difference: float32 (height, width, 3).
+        hardness: 4 shrinks it gently before it comes to the limits, so that it never
+            does; infinity only what would leave them.
     """
     grey = np.clip(grey, 0, 1)
-    share = np.minimum(_room(grey, difference), 1)[..., None]
-    return np.clip(grey[..., None] + share * difference, 0, 1)
+    room = np.minimum(_room(grey, difference), np.float32(10))
+    if np.isinf(hardness):
+        share = np.minimum(room, 1)
+    else:
+        power = np.float32(hardness)
+        share = room / (1 + room**power) ** (1 / power)
+    return np.clip(grey[..., None] + share[..., None] * difference, 0, 1)
 
 
 def saturation(image: np.ndarray) -> np.ndarray:

@@ -270,8 +270,14 @@ class Crop(Transform):
 
     def draw(self, size: Size, numbers: Sequence[float]) -> _Drawn | None:
         """Returns the window at its place."""
-        spare = tuple(a - b for a, b in zip(size, self.seen(size), strict=True))
-        top, left = (int(n * (s + 1)) for n, s in zip(numbers, spare, strict=False))
+        window = self.seen(size)
+        spare = tuple(a - b for a, b in zip(size, window, strict=True))
+        # Places half a window beyond an edge are taken back to it: else the cells near
+        # edges would be seen much less often than those inside.
+        top, left = (
+            min(max(int(n * (s + side)) - side // 2, 0), s)
+            for n, s, side in zip(numbers[:2], spare, window, strict=True)
+        )
         return (Cut(*spare), (top, left)) if any(spare) else None
 
 

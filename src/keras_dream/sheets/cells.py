@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine.finish import result_size
 from keras_dream.engine.result import Dream
 from keras_dream.errors import DreamError, InputError, OutputError, short_repr
 from keras_dream.files import check_output
@@ -111,7 +112,8 @@ def find(path: Path, cell: Cell, side: int) -> DreamedCell | None:
         losses = [loss for octave in record["losses"].values() for loss in octave]
     except (DreamError, LookupError, TypeError, ValueError, AttributeError):
         return None
-    if not record.get("complete") or picture.pixels.shape[:2] != cell.size:
+    wanted = result_size(cell.size, recipe)
+    if not record.get("complete") or picture.pixels.shape[:2] != wanted:
         return None
     image = on_sheet(picture.pixels, picture.alpha, side)
     return DreamedCell(cell, image, recipe, path, _is_silent(losses))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from keras_dream.cli.options import (
+    CellFlags,
     File,
     Out,
     Patterns,
-    RecipeFlags,
     RunFlags,
     Switch,
     split,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from keras_dream.zoo.network import Network
 
 # The defaults of `dream PHOTO` are not shown: an atlas has some of its own.
-CellFlags = Annotated[RecipeFlags, Parameter(show_default=False)]
+SheetRecipe = Annotated[CellFlags, Parameter(show_default=False)]
 
 _NONE = SheetFlags()
 
@@ -50,7 +50,7 @@ def atlas(
     out: Out = None,
     weights: File = None,
     more: SheetFlags = _NONE,
-    flags: CellFlags = None,
+    flags: SheetRecipe = None,
     run: RunFlags = None,
 ) -> int:
     """Draw a sheet of what a network's layers, channels and classes dream from noise.

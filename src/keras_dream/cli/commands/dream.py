@@ -187,9 +187,9 @@ def dream(
     """
     from keras_dream.recipe.presets import preset as preset_of
 
-    saved, photos = _origin(start_from, photos)
+    saved, arguments = _origin(start_from, photos)
     recipe = start_from if recipe is None else recipe
-    names, several = photos_of(photos)
+    names, several = photos_of(arguments)
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
     over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)

@@ -15,12 +15,12 @@ from keras_dream.cli.network_files import (
     weights_of,
 )
 from keras_dream.cli.options import (
+    CellFlags,
     Named,
     Out,
     Photo,
     Preset,
     RecipeFile,
-    RecipeFlags,
     RunFlags,
     Weights,
 )
@@ -88,7 +88,7 @@ def grid(
     more: SheetFlags = _NONE,
     preset: Preset = "default",
     recipe: RecipeFile = None,
-    flags: RecipeFlags = None,
+    flags: CellFlags = None,
     run: RunFlags = None,
 ) -> int:
     """Dream a photo with every combination of several values of some settings.
