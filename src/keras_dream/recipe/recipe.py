@@ -81,8 +81,10 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
 def _read_overrides(value: Any) -> tuple[Override, ...]:
     """Returns overrides, their values read by the recipe's own fields."""
     texts: Sequence[object] = (value,)
-    if isinstance(value, list | tuple) or value is None:
-        texts = tuple(cast("Sequence[object]", value or ()))
+    if value is None or value == "none":
+        texts = ()
+    elif isinstance(value, list | tuple):
+        texts = tuple(cast("Sequence[object]", value))
     if len(texts) > MOST_OVERRIDES:
         raise SettingError(
             f"`per_octave` must have at most {MOST_OVERRIDES} entries",
