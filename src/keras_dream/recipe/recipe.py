@@ -80,9 +80,11 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
 
 def _read_overrides(value: Any) -> tuple[Override, ...]:
     """Returns overrides, their values read by the recipe's own fields."""
-    one = isinstance(value, str | Override)
-    none = value is None or value == "none"
-    texts = () if none else (value,) if one else tuple(value)
+    texts: Sequence[object] = (value,)
+    if value is None or value == "none":
+        texts = ()
+    elif isinstance(value, list | tuple):
+        texts = tuple(cast("Sequence[object]", value))
     if len(texts) > MOST_OVERRIDES:
         raise SettingError(
             f"`per_octave` must have at most {MOST_OVERRIDES} entries",
