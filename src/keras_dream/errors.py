@@ -20,7 +20,7 @@ and what to try.
 import contextlib
 import difflib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 
@@ -134,7 +134,7 @@ def nearest(
 
 
 @contextlib.contextmanager
-def naming_network(name: str) -> Iterator[None]:
+def naming_network(name: str) -> Generator[None, None, None]:
     """Puts a network's name into the hints of errors of its graph, which has none.
 
     Args:

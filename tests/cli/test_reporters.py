@@ -33,7 +33,8 @@ def _event(kind: Any) -> Any:
     return kind(**{name: _value(hints[name]) for name in names})
 
 
-STEP = Step(2, 2, 2, 2, (2, 2), 0.5, 0.5, object, object)  # pyright: ignore[reportArgumentType]
+_NONE: Any = object
+STEP = Step(2, 2, 2, 2, (2, 2), 0.5, 0.5, _NONE, _NONE, _NONE)
 EVENTS = [
     STEP if kind is Step else _event(kind)
     for kind in events.Event.__subclasses__()

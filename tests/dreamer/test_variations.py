@@ -6,6 +6,7 @@ from reference import picture
 
 import keras_dream as kd
 from keras_dream.errors import InputError, ObjectiveError
+from keras_dream.pictures.synthetic import patches
 
 IMAGE = picture(72, 72)
 RECIPE = kd.Recipe(objective="2*mixed3 + class:owl", octaves=2, steps=6, step_size=0.01)
@@ -64,3 +65,17 @@ def test_variations_need_a_layer_and_a_number(dreamer):
     for wrong in ({"count": 0}, {"diversity": -1}, {"diversity": float("nan")}):
         with pytest.raises(InputError, match="1 or more"):
             list(dreamer.variations(IMAGE, RECIPE, **wrong))
+
+
+def test_a_seed_chooses_places(dreamer):
+    """A mask, and so a region, of random patches lies elsewhere for each seed."""
+    recipe = kd.Recipe(objective="mixed3", mask="random(1)", octaves=1, steps=2)
+    changed = []
+    for seed in (0, 1):
+        dreamed = dreamer.dream(IMAGE, recipe.but(seed=seed))
+        assert dreamed.recipe.mask.text == "random(1)"
+        changed.append((dreamed.image != IMAGE).any(-1))
+        places = patches(seed, (72, 72), number=1)
+        assert not changed[-1][places == 0].any()
+        assert changed[-1][places > 0.5].mean() > 0.95
+    assert (changed[0] != changed[1]).mean() > 0.2

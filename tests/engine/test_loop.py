@@ -233,7 +233,7 @@ def test_the_recipe_decides_which_octaves_run(backend):
     assert notice.startswith(f"Octaves 1-{4 - len(octaves)} of 4 are skipped: at ")
     every, silence = dreamer.octaves((60, 60), asked.but(small_octaves="run"))
     assert len(every) > len(octaves)
-    assert len(every) + len(silence) == 4
+    assert (len(every) < 4) == bool(silence)
     ended = dreamer.dream(picture(60, 60), asked)
     assert ended.record.notices == notices
     assert list(ended.record.losses) == [str(octave.number) for octave in octaves]

@@ -222,7 +222,7 @@ def test_a_margin_makes_the_edge_an_inside(backend):
     assert shares[1] > 1.5 * shares[0]
 
 
-def test_edges_that_belong_together_are_not_padded():
+def test_edges_that_belong_together_are_not_turned():
     with pytest.raises(SettingError, match="no transforms but flip"):
-        Recipe(wrap="both", transforms="pad")
-    Recipe(wrap="both", transforms="flip")
+        Recipe(wrap="both", transforms="rotate(5)")
+    Recipe(wrap="both", transforms="flip + pad")  # the margin is left out

@@ -1,6 +1,7 @@
 """Files that recipes name: plain names and hashes, found where the user put them."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -160,3 +161,27 @@ def test_names_that_no_picture_can_carry_are_refused(tmp_path):
     path.write_bytes(DATA)
     with pytest.raises(DreamError, match="rename the file"):
         Files().complete(FileRef(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    {
+        "mask": "{}",
+        "regions": ["{}: mixed4"],
+        "per_octave": ["1: objective=guide({}, mixed4)"],
+        "colors": "palette({})",
+    }.items(),
+)
+def test_every_setting_with_a_file_is_held_to_the_same(setting, value, folder):
+    def recipe(file):
+        text = json.dumps({setting: value}).replace("{}", file)
+        return Recipe(**json.loads(text))
+
+    path = folder / "guide.jpg"
+    for wrong in (str(path), "guide.jpg"):
+        assert recipe(wrong).files == (FileRef(wrong),)
+        with pytest.raises(SettingError, match="A file in a recipe must be"):
+            Recipe.read(recipe(wrong).json_text())
+    completed = Files().complete(recipe(str(path)))
+    assert completed.files == (GUIDE,)
+    assert Recipe.read(completed.json_text()) == completed

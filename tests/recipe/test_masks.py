@@ -25,6 +25,10 @@ SHA = "a1" * 32
         ("'alpha'", Mask(FileRef("alpha"))),
         ("'box'(invert)", Mask(FileRef("box"), invert=True)),
         ("C:\\photos\\sky.png", Mask(FileRef("C:\\photos\\sky.png"))),
+        ("random", Mask(random=0)),
+        ("random( 2, invert)", Mask(random=2, invert=True)),
+        ("random(feather=3)", Mask(random=0, feather=3.0)),
+        ("'random'(invert)", Mask(FileRef("random"), invert=True)),
         ("alpha", Mask()),
         ("alpha(feather=2.5)", Mask(feather=2.5)),
         (

@@ -61,6 +61,13 @@ def test_what_is_wrong_gets_one_sentence(text, says):
     assert str(error.value).count("received") == 1
 
 
+def test_what_is_no_list_is_refused():
+    for value in (7, {"1": "steps=3"}, "1: steps=3 | 2: steps=4"):
+        with pytest.raises(InputError):
+            Recipe(per_octave=value)
+    assert Recipe(per_octave=None).per_octave == ()
+
+
 def test_steps_differ_from_octave_to_octave(backend):
     recipe = Recipe(
         octaves=3, steps=4, jitter=2, per_octave=["1: steps=0", "3: steps=2"]

@@ -85,7 +85,9 @@ SOURCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "laplacian": ("mordvintsev2016",),
         "decorrelate": ("olah2017",),
         "clip": OURS,
+        "chroma": OURS,
     },
+    "stop": {"plateau": OURS, "distance": OURS},
     "resampling": {
         "lanczos3": ("duchon1979",),
         "linear": OURS,

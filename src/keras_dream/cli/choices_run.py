@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_dream.cli.output import write_stderr
@@ -21,6 +20,7 @@ from keras_dream.recipe.recipe import Recipe
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.run import Dreamers
+    from keras_dream.sheets.sheet import Sheet
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class Choices:
 
 
 def run_choices(
-    choices: Choices, flags: SheetFlags, *, how: Callable[[Path], str]
+    choices: Choices, flags: SheetFlags, *, how: "Callable[[Sheet], str]"
 ) -> int:
     """Dreams the sheet and says how to get one of its dreams in full.
 
     Args:
         choices: The sheet.
         flags: The options of every sheet.
-        how: Returns the line to type, for the folder of the cells.
+        how: Returns the line to type for a sheet.
 
     Returns:
         The exit code.
@@ -101,7 +101,8 @@ def run_choices(
             check_cells(plan)
         return plan, dreamers
 
-    code = run_sheet(prepare, places, flags, diversity=choices.diversity)
-    if not code and not flags.quiet and not flags.json:
-        write_stderr(f"For one of them in full: {how(places.folder)}")
-    return code
+    def done(sheet: "Sheet") -> None:
+        if not flags.quiet and not flags.json:
+            write_stderr(f"For one of them in full: {how(sheet)}")
+
+    return run_sheet(prepare, places, flags, diversity=choices.diversity, done=done)

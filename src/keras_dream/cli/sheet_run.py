@@ -21,6 +21,7 @@ from keras_dream.files import CELLS
 if TYPE_CHECKING:
     from keras_dream.sheets.plan import Plan
     from keras_dream.sheets.run import Dreamers, SheetRun
+    from keras_dream.sheets.sheet import Sheet
     from keras_dream.sheets.variations import VariationsRun
 
 MOST_SECONDS = 3600
@@ -74,6 +75,7 @@ def run_sheet(
     flags: SheetFlags,
     *,
     diversity: float = 0.0,
+    done: "Callable[[Sheet], None] | None" = None,
 ) -> int:
     """Plans a sheet, shows its cost, dreams the missing cells, and saves it.
 
@@ -84,6 +86,7 @@ def run_sheet(
         places: Where the sheet and its cells are saved.
         flags: The options of every sheet.
         diversity: How strongly cells are pushed away from those before them.
+        done: Called with the sheet once it is saved.
 
     Returns:
         The exit code.
@@ -97,7 +100,7 @@ def run_sheet(
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
     with reporter, Interrupts() as interrupts:
         run: SheetRun | VariationsRun | None = None
-        done = 0
+        count = 0
         try:
             plan, dreamers = prepare(places, reporter)
             kept: dict[str, Any] = {"folder": places.folder, "fresh": flags.fresh}
@@ -106,21 +109,23 @@ def run_sheet(
                 if diversity
                 else SheetRun(plan, dreamers, **kept)
             )
-            done = run.ready
+            count = run.ready
             reporter.report(_cost(run, places, agreed=flags.yes))
             interrupts.check()
             for event in run:
                 reporter.report(event)
-                done += isinstance(event, CellDone) and not event.reused
+                count += isinstance(event, CellDone) and not event.reused
                 interrupts.check()
             interrupts.ignore()
         except KeyboardInterrupt:
             interrupts.ignore()
             reporter.report(Stopped())
-            write_stderr(_stopped(run, done, places))
+            write_stderr(_stopped(run, count, places))
             return STOPPED
         run.sheet.save(places.out)
         reporter.report(Saved(str(places.out), complete=True))
+    if done is not None:
+        done(run.sheet)
     return 0
 
 

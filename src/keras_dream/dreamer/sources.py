@@ -65,7 +65,7 @@ class GuideSources:
         try:
             opened: Any = io.BytesIO(self._files.read(file, limit=MAX_VECTOR_BYTES))
             # Pickles can run any code: they are refused.
-            values = np.load(opened, allow_pickle=False)
+            values: Any = np.load(opened, allow_pickle=False)
         # A forged header may ask for any memory.
         except (ValueError, EOFError, OSError, SyntaxError, MemoryError):
             values = None

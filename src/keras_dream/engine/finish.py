@@ -86,11 +86,11 @@ def finish(
     size = (image.shape[0], image.shape[1])
     share: float | np.ndarray = recipe.blend
     if recipe.blend_mask is not None:
-        shares = map_of(recipe.blend_mask, photo, size, files=files)
+        shares = map_of(recipe.blend_mask, photo, size, files=files, seed=recipe.seed)
         share = np.float32(share) * shares[..., None]
     image = _colored(original.pixels, image, recipe, files, share)
     if recipe.mask is not None:
-        mask = map_of(recipe.mask, photo, size, files=files)
+        mask = map_of(recipe.mask, photo, size, files=files, seed=recipe.seed)
         image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
 

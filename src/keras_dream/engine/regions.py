@@ -20,6 +20,7 @@ from keras_dream.pictures.masks import (
     resized,
 )
 from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.pictures.synthetic import patches
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.masks import Mask
 from keras_dream.recipe.recipe import Recipe
@@ -71,11 +72,12 @@ def places_of(
     Raises:
         PictureError: If a mask does not fit the photo, or is 0 everywhere.
     """
+    map_for = functools.partial(
+        map_of, photo=photo, size=size, files=files, seed=recipe.seed
+    )
     return Places(
-        None if recipe.mask is None else map_of(recipe.mask, photo, size, files=files),
-        tuple(
-            map_of(region.mask, photo, size, files=files) for region in recipe.regions
-        ),
+        None if recipe.mask is None else map_for(recipe.mask),
+        tuple(map_for(region.mask) for region in recipe.regions),
     )
 
 
@@ -85,15 +87,16 @@ def map_of(
     size: Size,
     *,
     files: Files,
+    seed: int,
 ) -> np.ndarray:
     """Returns a mask as a map, float32 (height, width) in [0, 1].
 
-    Arguments and errors as for `places_of`.
+    Arguments and errors as for `places_of`; the seed is the recipe's.
     """
-    return resized(_own_map(mask, photo, files), size)
+    return resized(_own_map(mask, photo, files, seed), size)
 
 
-def _own_map(mask: Mask, photo: Picture, files: Files) -> np.ndarray:
+def _own_map(mask: Mask, photo: Picture, files: Files, seed: int) -> np.ndarray:
     """Returns a mask as a map of the photo's own size."""
     height, width = size = (photo.pixels.shape[0], photo.pixels.shape[1])
     if mask.file is not None:
@@ -113,6 +116,8 @@ def _own_map(mask: Mask, photo: Picture, files: Files) -> np.ndarray:
                 hint="try percent, such as box(10%, 20%, 60%, 80%)",
             )
         values = box_mask(size, left, top, right, bottom)
+    elif mask.random is not None:
+        values = patches(seed, size, number=mask.random)
     elif photo.alpha is None:
         raise PictureError(
             "A photo must have transparency for the mask alpha",

@@ -4,7 +4,8 @@ Source: T. Fel et al., "Unlocking Feature Visualization for Deeper Networks with
 MAgnitude Constrained Optimization", 2023, arXiv:2306.06805, whose code (horama,
 `plot_maco`) adds up the absolute gradients of all steps, takes their mean over the
 colours, and is opaque from the 80th percentile up. Here every gradient is divided as
-the normalizer has it, so that all octaves count alike.
+the normalizer has it, so that all octaves count alike, and the sum is blurred a little,
+for single pixels would be holes.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,14 @@ import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.geometry import resample
+from keras_dream.parts.colors import blurred
 from keras_dream.pictures.picture import Picture
 
 OPAQUE = 80
 """The percentile from which a dream is opaque."""
+
+BLUR = 2.0
+"""The standard deviation, in pixels, of the blur of the sum; chosen by looking."""
 
 
 class Transparency:
@@ -57,7 +62,8 @@ def opacity(total: np.ndarray, picture: Picture) -> np.ndarray:
         float32 (height, width) in [0, 1], of the picture's size.
     """
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
-    mean = np.maximum(resample(total, size).mean(axis=2), 0)
+    mean = resample(total, size).mean(axis=2, keepdims=True)
+    mean = np.maximum(blurred(mean, BLUR)[..., 0], 0)
     opaque = np.percentile(mean, OPAQUE)
     alpha = np.clip(mean / opaque, 0, 1) if opaque > 0 else np.ones_like(mean)
     alpha = alpha.astype(np.float32)

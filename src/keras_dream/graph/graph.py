@@ -113,6 +113,8 @@ class Graph:
             named = [n for n in self.layers if "@" not in n or n == first]
             texts = map(_objective_text, named or self.layers)
             hint = nearest(layer, texts, see="`dream layers NETWORK`")
+            if layer.lower().endswith((".png", ".jpg", ".jpeg", ".webp", ".tif")):
+                hint = f"write guide({layer}, LAYER) for a guide picture"
             words = [Class(name).text for name in similar(layer, self.classes)]
             raise ObjectiveError(
                 "A layer must be one of the network's",

@@ -114,4 +114,7 @@ class Normalizer:
             weighed = x if weights is None else b.multiply(x, weights)
             return b.divide(b.mean(weighed), total)
 
-        return Sums(mean, lambda x: b.multiply(mean(x), b.count(x)))
+        def total_of(x: Array) -> Array:
+            return b.multiply(mean(x), b.count(x))
+
+        return Sums(mean, total_of)

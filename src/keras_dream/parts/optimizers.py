@@ -177,7 +177,7 @@ class Lbfgs(Part):
     ) -> Arrays:
         """Returns the two-loop recursion's direction."""
         b = backend
-        direction, factors = gradients, []
+        direction, factors = gradients, list[Any]()
         for s, y, product in reversed(pairs):
             factor = _dot(b, s, direction) / product
             factors.append(factor)

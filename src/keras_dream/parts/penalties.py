@@ -71,8 +71,9 @@ def _blur(backend: "Backend", image: Array, _: Array | None) -> Array:
     moves the image towards it. Source: Lucid's `blur_input_each_step`, after Nguyen,
     Yosinski and Clune, 2015; its kernel also has the middle twice.
     """
-    window = {"size": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)}
-    blurred = backend.stop_gradient(backend.average_pool(image, **window))
+    blurred = backend.stop_gradient(
+        backend.average_pool(image, size=(3, 3), stride=(1, 1), padding=(1, 1, 1, 1))
+    )
     squares = backend.square(backend.subtract(image, blurred))
     return backend.multiply(backend.mean(squares), 0.5)
 

@@ -318,7 +318,7 @@ def views_in_step(transforms: Sequence[Transform]) -> int:
 
 def draw(
     size: Size,
-    transforms: Sequence[Transform] = (),
+    transforms: Sequence[Transform],
     *,
     seed: int,
     octave: int,

@@ -13,6 +13,7 @@ from keras_dream.geometry import Size
 # Standard deviations, about those of photographs such as scikit-image's.
 _GREY_DEVIATION, _COLOR_DEVIATION = 0.2, 0.08
 _PERLIN_SIZES = 6  # a blob of 256 pixels is broken down to 8
+_PATCH = 0.25  # the size of a patch, as a share of the longer side
 
 
 def noise(
@@ -80,6 +81,23 @@ def perlin(
         for _ in range(4)
     )
     return _mixed(grey, channels, contrast)
+
+
+def patches(seed: int, size: Size, *, number: int) -> NDArray[np.float32]:
+    """Returns soft patches that cover half of a picture, about four of them across.
+
+    Args:
+        seed: The recipe's.
+        size: (height, width) in pixels.
+        number: Of the draw: each gives other patches.
+
+    Returns:
+        float32 (height, width) in [0, 1], 0.5 or more in half of the pixels.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, 4, number]))
+    noise = _gradient_noise(generator, size, _PATCH * max(size))
+    above = (noise - np.median(noise)) / max(float(noise.std()), 1e-6)
+    return (0.5 + 0.75 * above).clip(0, 1).astype(np.float32)
 
 
 def _gradient_noise(

@@ -253,7 +253,7 @@ class Files:
             received=f"{short_repr(str(wrong))}, which has another sha256"
             if wrong
             else "none",
-            hint="add --file PATH, in Python files=[PATH]",
+            hint=_missing(file),
         )
 
     def read(self, file: FileRef, *, limit: int = MAX_BYTES) -> bytes:
@@ -320,3 +320,13 @@ def _too_large(path: Path, limit: int) -> InputError:
         received=f"{short_repr(str(path))}, which has more",
         hint="make a smaller copy",
     )
+
+
+def _missing(file: FileRef) -> str:
+    """Returns what to try where a file is not found."""
+    if "." not in file.name:
+        # A word in the place of a mask, such as `sky`.
+        return (
+            "name a picture file; a mask may also be 'box(0%, 0%, 100%, 50%)' or alpha"
+        )
+    return "check the name, or add --file PATH, in Python files=[PATH]"

@@ -2,6 +2,7 @@
 
     mask    = source [ "(" option { "," option } ")" ]
             | "box" "(" side "," side "," side "," side { "," option } ")"
+            | "random" [ "(" number { "," option } ")" ]
     source  = file | "alpha"
     file    = name [ "#" sha256 ]
     side    = number [ "%" ]
@@ -11,9 +12,10 @@
 A file is a picture whose grey values say how strong the dream is, from black, where the
 original's pixels stay, to white; its transparency says so instead where it has any.
 `sky.png(feather=20, invert)`, `box(10%, 20%, 60%, 80%)` (left, top, right, bottom) and
-`alpha(invert)`, the photo's own transparency, are masks. Odd names are quoted
-(`'sky (1).png'`), as are files called `alpha` or `box`; a quote inside quotes is
-written twice.
+`alpha(invert)`, the photo's own transparency, are masks. `random`, `random(2)` and so
+on are soft patches on half of the picture, which the recipe's seed draws; another
+number is another draw. Odd names are quoted (`'sky (1).png'`), as are files called
+`alpha`, `box` or `random`; a quote inside quotes is written twice.
 """
 
 import re
@@ -38,7 +40,8 @@ _MASK = re.compile(
 )
 _SIDE = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,6})?)\s*(?P<unit>%|px)?")
 _FEATHER = re.compile(r"feather\s*=\s*(?P<pixels>\d{1,6}(?:\.\d{1,6})?)")
-_RESERVED = ("alpha", "box", "none")
+_RESERVED = ("alpha", "box", "random", "none")
+_DRAW = re.compile(r"\d{1,3}")
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,19 @@ class Mask:
     """Where a dream happens, and how strongly.
 
     Attributes:
-        file: A picture of grey values; None for a box or the photo's transparency.
+        file: A picture of grey values; None for a box, the photo's transparency and
+            random patches.
         box: Left, top, right and bottom; empty for none.
         feather: Pixels of the photo on either side of an edge, over which it is soft.
         invert: Whether white is where nothing happens.
+        random: The number of a draw of random patches; None for the others.
     """
 
     file: FileRef | None = None
     box: tuple[Side, ...] = ()
     feather: float = 0.0
     invert: bool = False
+    random: int | None = None
 
     @property
     def text(self) -> str:
@@ -85,8 +91,9 @@ class Mask:
         options = [f"feather={self.feather:g}"] if self.feather else []
         options += ["invert"] if self.invert else []
         sides = [side.text for side in self.box]
+        sides += [str(self.random)] if self.random else []
         values = ", ".join((*sides, *options))
-        name = "box" if self.box else "alpha"
+        name = "box" if self.box else "alpha" if self.random is None else "random"
         if self.file is not None:
             name = _quoted(self.file.name)
             name += f"#{self.file.sha256}" if self.file.sha256 else ""
@@ -202,11 +209,14 @@ def _mask(text: str) -> tuple[Mask, str | None]:
         raise _refused(text)
     values = [value.strip() for value in (match["values"] or "").split(",")]
     values = [] if values == [""] else values
-    name, file, box = match["name"], None, ()
+    name, file, box, random = match["name"], None, (), None
     if name == "box":
         box = tuple(_side(value, text) for value in values[:4])
         values = values[4:]
         _check_box(box, text)
+    elif name == "random":
+        numbered = bool(values and _DRAW.fullmatch(values[0]))
+        random = int(values.pop(0)) if numbered else 0
     elif name != "alpha":
         plain = name[1:-1].replace("''", "'") if name.startswith("'") else name
         file = FileRef(plain, (match["sha256"] or "").lower())
@@ -214,7 +224,7 @@ def _mask(text: str) -> tuple[Mask, str | None]:
         raise _refused(text)
     feather, invert = _options(values, text)
     rest = text[match.end() :] if match["end"] else None
-    return Mask(file, box, feather, invert), rest
+    return Mask(file, box, feather, invert, random), rest
 
 
 def _options(values: Sequence[str], text: str) -> tuple[float, bool]:
@@ -264,7 +274,7 @@ def _check_box(box: Sequence[Side], text: str) -> None:
 def _refused(text: str) -> SettingError:
     return SettingError(
         "A mask must be a picture file, box(LEFT, TOP, RIGHT, BOTTOM) in percent or "
-        "pixels, or alpha, with feather=PIXELS or invert in brackets",
+        "pixels, alpha, or random, with feather=PIXELS or invert in brackets",
         received=short_repr(text),
         hint="try sky.png(feather=20, invert), box(10%, 20%, 60%, 80%), or put an odd "
         "file name into single quotes",

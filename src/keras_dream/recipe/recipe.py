@@ -80,8 +80,11 @@ def _chain_field(kinds: Sequence[type[Part]], setting: str) -> tuple[Any, ...]:
 
 def _read_overrides(value: Any) -> tuple[Override, ...]:
     """Returns overrides, their values read by the recipe's own fields."""
-    one = isinstance(value, str | Override)
-    texts = (value,) if one else () if value is None else tuple(value)
+    texts: Sequence[object] = (value,)
+    if value is None or value == "none":
+        texts = ()
+    elif isinstance(value, list | tuple):
+        texts = tuple(cast("Sequence[object]", value))
     if len(texts) > MOST_OVERRIDES:
         raise SettingError(
             f"`per_octave` must have at most {MOST_OVERRIDES} entries",

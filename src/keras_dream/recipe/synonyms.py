@@ -67,9 +67,12 @@ _MEANT = {
     "--no-clamp": "no-clip",
     "--detail none": "unzoom-octave no-detail",
     "--blend 0.6": "opacity alpha mix amount blend-alpha fade",
-    "--strength 0.5": "intensity dream-weight power style-strength",
-    "--keep-colors": "original-colors original-colours preserve-color preserve-colors "
-    "keep-colours keep-color luma luminance-only",
+    "--from photo-dream.png": "continue resume go-on from-dream from-image",
+    "--strength 2": "stronger more strong bolder wilder",
+    "--strength 0.5": "weaker less subtle softer gentle intensity power dream-weight "
+    "style-strength",
+    "--keep-colors": "original-colors original-colours preserve-color "
+    "preserve-colors keep-colours keep-color luma luminance-only",
     "--size 1600": "image-size img-size img-width width height max-size max-dim "
     "max-width max-height resolution max-input-size imsize resize output-size",
     "--colors 'chroma(gain=1.5)'": "saturation vibrance chroma colour colours color",

@@ -43,6 +43,7 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
     from keras_dream.replay import Saved
+    from keras_dream.sheets.sheet import Sheet
 
 
 @Parameter(name="*")
@@ -187,9 +188,9 @@ def dream(
     """
     from keras_dream.recipe.presets import preset as preset_of
 
-    saved, photos = _origin(start_from, photos)
+    saved, arguments = _origin(start_from, photos)
     recipe = start_from if recipe is None else recipe
-    names, several = photos_of(photos)
+    names, several = photos_of(arguments)
     base = preset_of(preset)
     models: dict[str, str | Path] = {}
     over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
@@ -271,7 +272,7 @@ def _variations(
         quiet=files.quiet,
         json=files.json,
     )
-    return run_choices(choices, flags, how=lambda folder: _line(request, folder))
+    return run_choices(choices, flags, how=lambda sheet: _line(request, sheet))
 
 
 def _diversity(recipe: Recipe, diversity: float | None) -> float:
@@ -292,9 +293,9 @@ def _diversity(recipe: Recipe, diversity: float | None) -> float:
     return DIVERSITY if is_fit else 0.0
 
 
-def _line(request: Request, folder: Path) -> str:
+def _line(request: Request, sheet: "Sheet") -> str:
     """Returns the line that dreams the second variation in full."""
-    cell = next(iter(sorted(folder.glob("2-*.png"))), folder / "CELL.png")
+    cell = sheet.cells[:2][-1].path
     # The small photo had fewer octaves than the whole one has.
     words = ["dream", request.photo, "--recipe", str(cell), "--octaves", "auto"]
     for weights in request.weights:
