@@ -131,7 +131,7 @@ def scores(dreamer) -> dict[str, dict[str, float]]:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_look_draws_what_it_is_called(name, scores):
-    """The score of its class rises, and higher than in at least half of the other looks."""
+    """The score of its class rises, and above that in half of the other looks."""
     own = scores[name][name]
     assert own > scores["sky"][name] + 0.1
     assert sum(scores[look][name] < own for look in NAMED) >= 4, scores
