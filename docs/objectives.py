@@ -69,6 +69,20 @@ def variations(dreamer: Any) -> np.ndarray:
     return joined(rows, 0)
 
 
+def seeds(dreamer: Any) -> np.ndarray:
+    """Returns three dreams of which the seed chooses channels and places."""
+    drawn = recipe(
+        "mixed4:strongest(3, of=24)",
+        regions=[
+            "random: mixed3:strongest(4, of=30)",
+            "random(1): mixed5:strongest(2, of=24)",
+        ],
+        loss="even",
+    )
+    cat = photograph("chelsea", (360, 240))
+    return joined([dreamer.dream(cat, drawn.but(seed=n)).image for n in range(3)], 1)
+
+
 def even(dreamer: Any) -> np.ndarray:
     """Returns the sky as it is, by the default loss, and by `even`."""
     from PIL import Image, ImageOps
@@ -111,6 +125,6 @@ if __name__ == "__main__":
 
     (HERE / "directing").mkdir(exist_ok=True)
     motif = kd.Dreamer("motif")
-    for made in (guides, caricatures, even):
+    for made in (guides, caricatures, seeds, even):
         save(made.__name__, made(motif))
     save("variations", variations(kd.Dreamer("squeezenet")))

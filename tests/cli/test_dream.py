@@ -489,7 +489,8 @@ def test_a_dreams_time_left_follows_the_pace_after_the_first_step() -> None:
     for octave, iteration, at in ((1, 1, 100), (1, 2, 102), (2, 1, 108), (2, 2, 114)):
         now[0] = at
         size = octaves[octave - 1].size
-        step = Step(octave, 2, iteration, 2, size, 1.0, 2.0, object, object, object)  # pyright: ignore[reportArgumentType]
+        none: Any = object
+        step = Step(octave, 2, iteration, 2, size, 1.0, 2.0, none, none, none)
         lines.measure(step)
         left.append(lines.left)
     assert left == ["", "about 12 s left", "about 6 s left", ""]

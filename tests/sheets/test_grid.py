@@ -209,7 +209,9 @@ def test_a_shrunk_photo_lies_beside_the_cells(dream, photo):
 
 
 def test_a_photo_that_is_transparent(dream, photo):
-    Image.fromarray(np.zeros((40, 60, 4), np.uint8)).save("clear.png")
+    pixels = np.zeros((40, 60, 4), np.uint8)
+    pixels[0, 0, 3] = 255  # a picture that is nowhere opaque is refused
+    Image.fromarray(pixels).save("clear.png")
     code, _, told = dream("grid", "clear.png", "--x", "steps=1", "-o", "g.png", *QUICK)
     assert code == 0, told
     image = read_picture("g.png").pixels

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dream import Dreamer, Recipe, RunSettings
+from keras_dream.engine.loop import Octave
 from keras_dream.errors import OutputError
 from keras_dream.events import CellDone
 from keras_dream.pictures.drawing import font
@@ -201,13 +202,13 @@ def test_cost_is_counted_from_timed_steps(dreamer, monkeypatch):
     monkeypatch.setattr(cost, "_time_steps", fake)
     predictor = cost.Predictor()
     one = cell(recipe=Recipe(octaves=2, octave_scale=2, steps=10), size=(200, 300))
-    sizes = [(100, 150), (200, 300)]
+    octaves = [Octave(1, (100, 150)), Octave(2, (200, 300))]
     exact = 10 * (0.02 + 1e-6 * (100 * 150 + 200 * 300)) + 2 * 0.5
-    assert predictor.seconds(one, dreamer, sizes) == pytest.approx(exact)
+    assert predictor.seconds(one, dreamer, octaves) == pytest.approx(exact)
     assert timed == [(100, 150), (200, 300)]
-    predictor.seconds(one, dreamer, sizes)
+    predictor.seconds(one, dreamer, octaves)
     assert len(timed) == 2  # known already
-    assert predictor.seconds(cell(recipe=QUICK.but(steps=0)), dreamer, sizes) == 0
+    assert predictor.seconds(cell(recipe=QUICK.but(steps=0)), dreamer, octaves) == 0
 
 
 def test_large_octaves_are_not_timed(dreamer, monkeypatch):
@@ -219,7 +220,7 @@ def test_large_octaves_are_not_timed(dreamer, monkeypatch):
 
     monkeypatch.setattr(cost, "_time_steps", fake)
     one = cell(recipe=QUICK.but(steps=3))
-    seconds = cost.Predictor().seconds(one, dreamer, [(3000, 4000)])
+    seconds = cost.Predictor().seconds(one, dreamer, [Octave(1, (3000, 4000))])
     assert seconds == pytest.approx(3 * 12, rel=0.02)
     assert all(h * w <= 1.01 * cost.MAX_TIMED for h, w in timed)
 
