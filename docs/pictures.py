@@ -1,8 +1,9 @@
 """Makes the pictures of the documentation: `python docs/pictures.py`.
 
-They are dreamed by this project; the cat is `chelsea` of scikit-image (CC0), the
-astronaut a portrait by NASA (public domain). Gradient ascent is chaotic: another
-machine makes them alike, not equal.
+They are dreamed by this project on the photographs in `photos`, of which its README
+has the sources, on `examples/sky.jpg`, and, for classes and layers, on scikit-image's
+`chelsea` (CC0) and `astronaut` (NASA, public domain). Gradient ascent is chaotic:
+another machine makes them alike, not equal.
 """
 
 import sys
@@ -14,16 +15,21 @@ HERE = Path(__file__).parent
 SKY = HERE.parent / "examples" / "sky.jpg"
 GAP = 12  # pixels between pictures
 LOOKS = {  # which photograph shows a look best
-    "default": "sky",
-    "eyes": "cat",
-    "creatures": "astronaut",
-    "feathers": "cat",
-    "architecture": "cat",
-    "fractal-garden": "astronaut",
-    "reef": "cat",
-    "texture": "sky",
-    "ornament": "sky",
+    "default": "pavilion",
+    "keep": "cat",
+    "eyes": "hopper",
+    "birds": "dahlia",
+    "peacock": "dahlia",
+    "reef": "pavilion",
+    "scales": "hopper",
+    "snakes": "pavilion",
+    "arches": "pavilion",
+    "beads": "cat",
+    "bloom": "dahlia",
+    "psychedelic": "hopper",
 }
+ROW = ("pavilion", "hopper", "dahlia", "galaxies")  # of the sheet of all looks
+ROW_SIDE = 320  # pixels of its pictures
 SIZE = (480, 320)  # of a look's picture
 CELL = (240, 160)  # of a class's or a layer's
 
@@ -65,10 +71,47 @@ def looks() -> dict[str, np.ndarray]:
     """Returns a picture of each look, float32 (height, width, 3)."""
     import keras_dream as kd
 
-    dreamer, every = kd.Dreamer("motif"), photographs(SIZE)
+    dreamer = kd.Dreamer("motif")
     return {
-        look: dreamer.dream(every[name], look).image for look, name in LOOKS.items()
+        look: dreamer.dream(HERE / "photos" / f"{name}.jpg", look).image
+        for look, name in LOOKS.items()
     }
+
+
+def sheet() -> np.ndarray:
+    """Returns four photographs, a column each, in every look, a row each."""
+    from PIL import Image
+
+    import keras_dream as kd
+
+    dreamer, photos = kd.Dreamer("motif"), []
+    for name in ROW:
+        photo = Image.open(HERE / "photos" / f"{name}.jpg").convert("RGB")
+        photo.thumbnail((ROW_SIDE, ROW_SIDE), Image.Resampling.LANCZOS)
+        photos.append(np.float32(photo) / 255)
+    rows = [joined([fitted(photo) for photo in photos], 1)]
+    for look in LOOKS:
+        row = [fitted(dreamer.dream(photo, look).image) for photo in photos]
+        rows.append(joined([labelled(row[0], look), *row[1:]], 1))
+    half = (len(rows) + 1) // 2
+    blank = np.ones_like(rows[0])
+    left, right = rows[:half], [*rows[half:], blank][:half]
+    return joined([joined(left, 0), joined(right, 0)], 1)
+
+
+def fitted(image: np.ndarray) -> np.ndarray:
+    """Returns a picture in the middle of a white cell of three to two."""
+    height = ROW_SIDE * 2 // 3
+    if image.shape[0] > height:
+        from PIL import Image
+
+        width = round(image.shape[1] * height / image.shape[0])
+        page = Image.fromarray(np.uint8(np.round(np.clip(image, 0, 1) * 255)))
+        image = np.float32(page.resize((width, height), Image.Resampling.LANCZOS)) / 255
+    above, left = (height - image.shape[0]) // 2, (ROW_SIDE - image.shape[1]) // 2
+    cell = np.ones((height, ROW_SIDE, 3), np.float32)
+    cell[above : above + image.shape[0], left : left + image.shape[1]] = image
+    return cell
 
 
 def motif_sheets() -> dict[str, np.ndarray]:
@@ -173,9 +216,10 @@ if __name__ == "__main__":
     shown = looks()
     for look, image in shown.items():
         save_picture(HERE / "looks" / f"{look}.jpg", image)
-    chosen = [labelled(shown[look], look) for look in LOOKS]
-    rows = [joined(chosen[i : i + 3], 1) for i in range(0, len(chosen), 3)]
+    chosen = [labelled(fitted(shown[look]), look) for look in LOOKS]
+    rows = [joined(chosen[i : i + 4], 1) for i in range(0, len(chosen), 4)]
     save_picture(HERE / "looks.jpg", joined(rows, 0))
+    save_picture(HERE / "looks-sheet.jpg", sheet())
     for name, image in motif_sheets().items():
         save_picture(HERE / f"{name}.jpg", image)
     save_picture(HERE / "several-networks.jpg", several())

@@ -112,7 +112,8 @@ def test_quiet_prints_the_path_alone(dream: Dream, photo: Path) -> None:
 
 
 def test_json_prints_events(dream: Dream, photo: Path) -> None:
-    code, out, err = dream(photo, "--steps", 1, "--octaves", 9, "--json")
+    flags = ("--steps", 1, "--octaves", 9, "--transforms", "none")
+    code, out, err = dream(photo, *flags, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     kinds = [line["event"] for line in lines]
@@ -139,7 +140,8 @@ def test_json_prints_errors(dream: Dream) -> None:
 
 
 def test_skipped_octaves_are_noticed(dream: Dream, photo: Path) -> None:
-    _, _, err = dream(photo, "--steps", 1, "--octaves", 9)
+    flags = ("--steps", 1, "--octaves", 9, "--transforms", "none")
+    _, _, err = dream(photo, *flags)
     assert "Notice: Octaves 1-3 of 9 are skipped: at" in err
 
 
@@ -225,15 +227,16 @@ def test_more_memory_than_there_is_asks_for_yes(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # 40 × 60 cells of 3 and 4 channels, 20 × 30 of 4, 18 × 28 of 5, as float32.
+    fast = (*FAST, "--transforms", "none")
     needed = 4 * (40 * 60 * (3 + 4) + 20 * 30 * 4 + 18 * 28 * 5)
     for total, expected in ((needed, 0), (needed - 1, 2)):
         monkeypatch.setattr(
             "keras_dream.backend.torch.TorchBackend.memory",
             lambda _, total=total: {"total": total},
         )
-        code, _, err = dream(photo, *FAST)
+        code, _, err = dream(photo, *fast)
         assert (code, "--yes" in err) == (expected, expected == 2)
-    assert dream(photo, *FAST, "--yes")[0] == 0
+    assert dream(photo, *fast, "--yes")[0] == 0
 
 
 # -- stopping -----------------------------------------------------------------------

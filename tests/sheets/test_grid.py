@@ -30,7 +30,7 @@ from keras_dream.sheets.run import Dreamers
 from keras_dream.sheets.sheet import read_about
 
 PICTURE = Picture(np.full((40, 60, 3), 0.5, np.float32), name="photo.png")
-QUICK = ["--octaves", "1"]
+QUICK = ["--octaves", "1", "--transforms", "none"]
 
 
 def planned(base=None, over=None, **axes):

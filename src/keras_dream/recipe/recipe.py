@@ -135,7 +135,8 @@ def _read_strengths(value: Any) -> tuple[float, ...]:
 class Recipe(Settings):
     """Everything that decides a dream. Lengths are pixels, images are in [0, 1].
 
-    The defaults are those of the preset `default`, our own best-looking dream.
+    The defaults are a plain dream; the preset `default`, our own best-looking one, has
+    more of them set.
     """
 
     def __init__(self, /, **values: Any):  # objectives and parts also as text
