@@ -12,7 +12,7 @@ picture by one judge. Ours is also read at the seconds that the other took.
 
 Optimisers and rates of ours are those of `OURS`; the others' are the defaults of their
 functions. Each starts from noise of its own; MaCo never changes how strong a wave is,
-so that ours starts there from what xplique starts from.
+so that ours starts there from waves of the same strength.
 """
 
 import argparse
@@ -102,8 +102,13 @@ def xplique(size: int, *, maco: bool) -> Callable[[int], object]:
 
     def maco_run(steps: int):
         if steps == 0:
-            buffers = preconditioning.init_maco_buffer((size, size), dataset=waves)
-            return preconditioning.maco_image_parametrization(*buffers, (0, 1))
+            # Its waves, of any phase: its own phases make one corner black or white.
+            magnitude, phase = preconditioning.init_maco_buffer((size, size), waves)
+            phase = np.random.default_rng(0).uniform(-np.pi, np.pi, phase.shape)
+            spectrum = np.asarray(magnitude) * np.exp(1j * phase)
+            image = np.moveaxis(np.fft.irfft2(spectrum, s=(size, size)), 0, -1)
+            image = np.float32((image - image.mean()) / image.std())
+            return tf.nn.sigmoid(preconditioning.recorrelate_colors(image))
         image, _ = visual.maco(
             objective,
             nb_steps=steps,

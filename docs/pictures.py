@@ -129,7 +129,7 @@ def motif_sheets() -> dict[str, np.ndarray]:
         cells = [
             labelled(
                 dreamer.dream(
-                    photo, kd.Recipe(objective=objective, step_size=0.005)
+                    photo, kd.Recipe(objective=objective, octaves=4, step_size=0.005)
                 ).image,
                 objective.removeprefix("class:"),
             )
