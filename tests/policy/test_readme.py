@@ -12,7 +12,7 @@ from keras_dream import cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-SIZE = (192, 128)  # of the photos in the examples here: every line in seconds
+SIZE = (132, 88)  # of the photos in the examples here: every line in seconds
 
 
 def blocks(language):
