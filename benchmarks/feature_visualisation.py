@@ -1,7 +1,7 @@
 """Feature visualisation beside xplique and torch-lucent: seconds and objective.
 
     pip install xplique "tensorflow>=2.18,<2.21" torch-lucent kornia scikit-image
-    python benchmarks/feature_visualisation.py [--steps 64] [--rounds 3] [--size 256]
+    python benchmarks/feature_visualisation.py [--steps 64] [--rounds 3] [--size 256]  # from 224
 
 The network is `motif` with the weights of the package, built by Keras: with TensorFlow
 for xplique, with torch for lucent. Everybody maximises the mean of one channel over a
