@@ -12,7 +12,7 @@ from keras_dream import cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-SIZE = (192, 128)  # of the photos in the examples here: every line in seconds
+SIZE = (132, 88)  # of the photos in the examples here: every line in seconds
 
 
 def blocks(language):
@@ -44,6 +44,7 @@ def desk(tmp_path, monkeypatch):
     for name in ("examples/sky.jpg", "photo.jpg", "other.jpg", "photos/one.jpg"):
         sky.save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_dream.sheets.choices.SIDE", 100)  # of sheets of looks
     monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))

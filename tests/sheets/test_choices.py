@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_dream.errors import SettingError
+from keras_dream.dreamer.variations import pushed_from
+from keras_dream.errors import DreamError, SettingError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.recipe.presets import looks_of, presets
@@ -118,13 +119,15 @@ def test_variations_are_pushed_apart(dream: Dream, photo: Path) -> None:
     assert away["30"] > 1.2 * away["0"]
 
 
-def test_variations_of_classes_differ_by_their_seeds() -> None:
-    from keras_dream.cli.commands.dream import DIVERSITY, _diversity
-
-    assert _diversity(Recipe(objective="class:eye"), None) == 0
-    assert _diversity(Recipe(objective="class:eye + far"), None) == DIVERSITY
-    assert _diversity(Recipe(), None) == DIVERSITY
-    assert _diversity(Recipe(objective="far"), 0) == 0
+def test_an_objective_without_layers_is_pushed_in_other_layers(tmp_path: Path) -> None:
+    recipe = Recipe(objective="class:eye + 2*class:owl")
+    picture = tmp_path / "one.png"
+    with pytest.raises(DreamError, match="must have a layer"):
+        pushed_from(recipe, [picture], 3)
+    pushed = pushed_from(recipe, [picture], 3, otherwise=["far"])
+    assert pushed.objective is not None
+    assert [term.weight for term in pushed.objective.terms] == [1, 2, -9]
+    assert pushed_from(recipe, [], 3, otherwise=["far"]) == recipe
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,17 @@ _EXAMPLES = """Examples:
   dream looks sky.jpg
   dream sky.jpg --preset reef --variations 4
   dream photos/ -o dreams
+  dream sky.jpg --mask "box(0%, 0%, 100%, 50%)" --strength 0.6 --keep-colors
+  dream cat.jpg --objective "guide(feathers.jpg, mixed3)" --size 1600
+  dream noise:512x512 --wrap both --preset scales -o tile.png
+  dream --from sky-dream.png
   dream sky.jpg --preset book1 --steps 10
   dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"
   dream other.jpg --recipe sky-dream.png
   dream replay sky-dream.png
   dream mix sky-dream.png --blend 0.6 --octave-strengths 1,1,0.5,0
   dream explain sky.jpg --layers "mixed*"
+  dream cite sky-dream.png
   dream atlas motif -o atlas.html
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 

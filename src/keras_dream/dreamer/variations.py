@@ -15,7 +15,13 @@ MOST_LAYERS = 3
 A layer more is a term more for each of the pictures before."""
 
 
-def pushed_from(recipe: Recipe, pictures: Sequence[Path], diversity: float) -> Recipe:
+def pushed_from(
+    recipe: Recipe,
+    pictures: Sequence[Path],
+    diversity: float,
+    *,
+    otherwise: Sequence[str] = (),
+) -> Recipe:
     """Returns a recipe that asks for other statistics than those of some pictures.
 
     Each layer of the first network's objective gets a guide by Gram matrices for each
@@ -27,6 +33,7 @@ def pushed_from(recipe: Recipe, pictures: Sequence[Path], diversity: float) -> R
         recipe: A complete recipe.
         pictures: The pictures' files.
         diversity: How strongly, 0 or more.
+        otherwise: Layers for an objective that has none, with the weight of all of it.
 
     Raises:
         ObjectiveError: If no layer is in the objective.
@@ -39,6 +46,9 @@ def pushed_from(recipe: Recipe, pictures: Sequence[Path], diversity: float) -> R
         if isinstance(term.target, Layer):
             layer = term.target.layer
             weights[layer] = weights.get(layer, 0.0) + abs(term.weight)
+    if not weights:
+        whole = sum(abs(term.weight) for term in first.terms)
+        weights = dict.fromkeys(otherwise, whole)
     if not weights:
         raise ObjectiveError(
             "The objective of diverse variations must have a layer",

@@ -5,8 +5,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.events import CellDone, CellProgress
+from keras_dream.recipe.objectives import parse
+from keras_dream.recipe.targets import Layer
 from keras_dream.sheets.cells import DreamedCell
 from keras_dream.sheets.plan import Cell, Plan, Section
 from keras_dream.sheets.run import Dreamers, SheetRun
@@ -78,8 +81,13 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
         count = len(self.plan.cells)
         pictures: list[Path] = []
         for index, cell in enumerate(self.plan.cells):
-            complete = self._dreamers.of(cell.recipe).complete(cell.recipe)
-            recipe = pushed_from(complete, pictures, self._diversity)
+            dreamer = self._dreamers.of(cell.recipe)
+            recipe = pushed_from(
+                dreamer.complete(cell.recipe),
+                pictures,
+                self._diversity,
+                otherwise=_own_layers(dreamer),
+            )
             pushed = replace(cell, recipe=recipe)
             plan = replace(self.plan, sections=[Section("", [pushed], 1)])
             run = SheetRun(plan, self._dreamers, folder=self._folder, fresh=self._fresh)
@@ -91,3 +99,10 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
             self._cells.append(dreamed)
             if dreamed.path is not None:
                 pictures.append(dreamed.path)
+
+
+def _own_layers(dreamer: Dreamer) -> list[str]:
+    """Returns the layers of a network's own objective."""
+    text = dreamer.graph.objective
+    targets = [term.target for term in parse(text).terms] if text else []
+    return [target.layer for target in targets if isinstance(target, Layer)]

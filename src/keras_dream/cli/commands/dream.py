@@ -46,6 +46,13 @@ if TYPE_CHECKING:
     from keras_dream.sheets.sheet import Sheet
 
 
+DIVERSITY = 3.0
+"""Of variations by default, chosen by looking: at 1 they are nearly one picture, and at
+10 the objective is lost."""
+
+MOST_DIVERSITY = 1000
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class SeedFlags:
@@ -61,14 +68,14 @@ class SeedFlags:
         ),
     ] = None
     diversity: Annotated[
-        float | None,
+        float,
         Parameter(
             group=FILES,
             metavar="NUMBER",
             help="how strongly each variation is pushed away from those before it; 0 "
-            "for seeds alone [default: 3, and 0 without a layer in the objective]",
+            "for seeds alone",
         ),
-    ] = None
+    ] = DIVERSITY
 
 
 @Parameter(name="*")
@@ -138,12 +145,6 @@ class FileFlags:
         Json, Parameter(help="print JSON on standard output, one event a line")
     ] = False
 
-
-DIVERSITY = 3.0
-"""Of variations by default, chosen by looking: at 1 they are nearly one picture, and at
-10 the objective is lost."""
-
-MOST_DIVERSITY = 1000
 
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
@@ -258,7 +259,7 @@ def _variations(
         recipes=seeds(request.recipe, asked.variations or 0),
         out=request.out,
         side=SIDE,
-        diversity=_diversity(request.recipe, asked.diversity),
+        diversity=_diversity(asked.diversity),
         loaded={
             "networks": request.networks,
             "run": request.run,
@@ -275,22 +276,15 @@ def _variations(
     return run_choices(choices, flags, how=lambda sheet: _line(request, sheet))
 
 
-def _diversity(recipe: Recipe, diversity: float | None) -> float:
-    """Returns how strongly variations of a recipe are pushed apart."""
-    from keras_dream.recipe.targets import Layer
-
-    if diversity is not None:
-        if not 0 <= diversity <= MOST_DIVERSITY:
-            raise InputError(
-                f"--diversity must be a number from 0 to {MOST_DIVERSITY}",
-                received=str(diversity),
-                hint="try 3",
-            )
-        return diversity
-    terms = recipe.networks[0].terms
-    # Without terms it is the network's own objective, which has layers.
-    is_fit = not terms or any(isinstance(term.target, Layer) for term in terms)
-    return DIVERSITY if is_fit else 0.0
+def _diversity(diversity: float) -> float:
+    """Returns how strongly variations are pushed apart, if it is possible."""
+    if not 0 <= diversity <= MOST_DIVERSITY:
+        raise InputError(
+            f"--diversity must be a number from 0 to {MOST_DIVERSITY}",
+            received=str(diversity),
+            hint="try 3",
+        )
+    return diversity
 
 
 def _line(request: Request, sheet: "Sheet") -> str:
