@@ -7,7 +7,7 @@ the parameters through `Surface.image`, by the backend's own differentiation.
 import abc
 import functools
 import math
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -185,7 +185,8 @@ class _LaplacianSurface(Surface):
         self._scales = [scale / length for scale in scales]
 
     def parameters(self, image: Array) -> Arrays:
-        b, image, maps = self._backend, self._colors.of(image), []
+        b, image = self._backend, self._colors.of(image)
+        maps: list[Array] = []
         for level in reversed(range(1, len(self._sizes))):
             low = self._resized(image, 0, level)
             image = b.subtract(image, self._resized(low, level, 0))
@@ -273,7 +274,7 @@ class _Waves(Surface):
         colors = self._backend.inverse_fft(real, imaginary, self._size)
         return self._backend.matmul(colors, self._colors)
 
-    def _numbers(self, spectrum: "np.ndarray") -> Arrays:
+    def _numbers(self, spectrum: Any) -> Arrays:
         """Returns complex numbers as two arrays on the device."""
         halves = (spectrum.real, spectrum.imag)
         return tuple(self._backend.image(half.astype("float32")) for half in halves)
