@@ -39,7 +39,7 @@ PAIRS = (  # theirs, ours
 )
 OURS = {
     "ours, fourier": {"canvas": "fourier(decay=0.5)", "step_size": 0.03},
-    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.03},
+    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.15},
 }
 
 
