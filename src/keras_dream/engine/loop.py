@@ -379,7 +379,10 @@ class _Ascent:
         """Returns the parameters and the optimizer's state of an octave's next step."""
         b, optimizer = self._backend, self._recipe.optimizer
         if resumed is None:
-            return surface.parameters(image), optimizer.start()
+            parameters = surface.parameters(image)
+            if not surface.is_identity:  # in the layout that a checkpoint gives them
+                parameters = tuple(b.image(b.to_image(x)) for x in parameters)
+            return parameters, optimizer.start()
         if resumed.image is not None:
             return surface.parameters(b.image(resumed.image)), optimizer.start()
         parameters = surface.parameters(image)
