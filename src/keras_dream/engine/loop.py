@@ -31,6 +31,7 @@ from keras_dream.recipe.recipe import Recipe
 # of what each octave added, as `octaves`, where that is kept; and of sentences on why
 # octaves ended before their last step, as `ended`, where one did; and of the sum of all
 # gradients' sizes, as `gradients`, where the result is transparent.
+_ROUNDING = 1e-5  # more than float32 loses between a canvas's numbers and its image
 Result = Callable[..., Dream]
 
 
@@ -467,9 +468,11 @@ class _Ascent:
 
     def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
         """Notes it where all steps of an octave have had no gradient."""
-        backend = self._backend
-        difference = backend.absolute(backend.subtract(image, first))
-        if backend.to_float(backend.sum(difference)) == 0:
+        b = self._backend
+        if self._recipe.clamp:  # resampling may have left [0, 1]
+            first = b.clip(first, 0.0, 1.0)
+        more = b.subtract(b.absolute(b.subtract(image, first)), _ROUNDING)
+        if b.to_float(b.sum(b.activation(more, "relu"))) == 0:
             how = "has changed nothing: nothing there responds to the objective"
             self._end(octave, how)
 
