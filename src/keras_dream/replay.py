@@ -211,7 +211,7 @@ def _checkpoint(saved: Saved, picture: np.ndarray, recipe: Recipe) -> Checkpoint
     *before, last = recorded
     made = len(recorded[last])
     if len(losses) < saved.record.steps:  # of a very long run the ends are recorded
-        made = saved.record.steps - len(before) * saved.recipe.steps
+        made = saved.record.steps - sum(saved.recipe.at(int(n)).steps for n in before)
     return Checkpoint(
         octave=int(last),
         iteration=max(made, 0),

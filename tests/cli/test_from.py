@@ -7,8 +7,9 @@ import pytest
 
 import keras_dream as kd
 from keras_dream.cli.dream_run import save_beside
+from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.pictures.picture import read_picture
-from keras_dream.replay import read_saved
+from keras_dream.replay import read_saved, start_of
 
 RECIPE = kd.Recipe(steps=3, octaves=2, jitter=4, canvas="decorrelated")
 
@@ -130,3 +131,16 @@ def test_transparent_results_need_an_alpha_channel(dream, photo):
     )
     assert code == 0, err
     assert 0 < read_picture("a.png").alpha.mean() < 1
+
+
+def test_a_long_dream_goes_on_where_it_was(motif, photo, monkeypatch):
+    """Of very many losses the ends are recorded; octaves may have steps of their own."""
+    monkeypatch.setattr("keras_dream.engine.result.MOST_LOSSES", 2)
+    recipe = RECIPE.but(steps=4, per_octave=["1: steps=1"])
+    run = kd.Dreamer("motif").steps(str(photo), recipe)
+    for _ in range(4):
+        next(run)
+    saved = read_saved(run.dream.save("photo-dream.png"))
+    start, _ = start_of(saved, saved.recipe)
+    assert isinstance(start, Checkpoint)
+    assert (start.octave, start.iteration) == (2, 3)

@@ -435,7 +435,8 @@ class _Ascent:
                 return
             if recipe.filters:
                 progress = (iteration - 1) / max(recipe.steps - 1, 1)
-                place = Place(octave.size, progress, weights, recipe.wrap)
+                share = _share(views)
+                place = Place(octave.size, progress, weights, recipe.wrap, share)
                 image_gradient = self._filtered(image_gradient, place)
             weighed = self._weighed(image_gradient, weights)
             gradients = to_parameters(parameters, weighed)
@@ -448,6 +449,8 @@ class _Ascent:
                 divisor=divisor,
                 step_size=recipe.step_size * recipe.strength,
             )
+            if optimizer.is_scale_free and surface.is_local:
+                updates = tuple(self._weighed(u, weights) for u in updates)
             parameters = self._moved(surface, parameters, updates)
             image = surface.image(parameters)
             seconds = time.perf_counter() - began
@@ -544,14 +547,12 @@ class _Ascent:
         views: tuple[View, ...],
     ) -> float:
         """Returns what the gradients are divided by."""
+        share = _share(views) if surface.is_local else 1.0
+        # Pixels are measured before they are weighed, or weights would count twice.
+        movement = image_gradient
         if not surface.is_identity:
             movement = surface.movement(gradients)
-            return self._normalizer.divisor(movement, weights=weights)
-        # Pixels are measured before they are weighed, or weights would count twice.
-        unseen = math.prod(1 - view.share for view in views)
-        return self._normalizer.divisor(
-            image_gradient, weights=weights, share=1 - unseen
-        )
+        return self._normalizer.divisor(movement, weights=weights, share=share)
 
     def _weighed(self, gradient: Array, weights: Array | None) -> Array:
         if weights is None:
@@ -567,6 +568,11 @@ class _Ascent:
                 hint="try a smaller step_size, clamp, or precision float32",
             )
         return self._backend.to_float(value)
+
+
+def _share(views: Sequence[View]) -> float:
+    """Returns how much of an image the views of a step show together, about."""
+    return 1 - math.prod(1 - view.share for view in views)
 
 
 def pull_back(
