@@ -4,9 +4,10 @@
     python benchmarks/feature_visualisation.py [--steps 64] [--rounds 3] [--size 256]
 
 The network is `motif` with the weights of the package, built by Keras: with TensorFlow
-for xplique, with torch for lucent. Everybody maximises the mean of one channel over a
-whole square picture, without transformations, one gradient a step, each with a process
-of its own, a thread of its own, and its own default optimizer and rate. One run each
+for xplique, with torch for lucent, which enlarges what is below 224 pixels. Everybody
+maximises the mean of one channel over a whole square picture, without transformations,
+one gradient a step, each with a process of its own, a thread of its own, and its own
+default optimizer and rate. One run each
 round in turn, after a run that warms up. The objective is measured on the finished
 picture by one judge. Ours is also read at the seconds that the other took.
 
@@ -38,7 +39,7 @@ PAIRS = (  # theirs, ours
 )
 OURS = {
     "ours, fourier": {"canvas": "fourier(decay=0.5)", "step_size": 0.03},
-    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.03},
+    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.15},
 }
 
 

@@ -89,9 +89,9 @@ def sheet() -> np.ndarray:
         photo = Image.open(HERE / "photos" / f"{name}.jpg").convert("RGB")
         photo.thumbnail((ROW_SIDE, ROW_SIDE), Image.Resampling.LANCZOS)
         photos.append(np.float32(photo) / 255)
-    rows = [joined([fitted(photo) for photo in photos], 1)]
+    rows = [joined([fitted(photo, CELL) for photo in photos], 1)]
     for look in LOOKS:
-        row = [fitted(dreamer.dream(photo, look).image) for photo in photos]
+        row = [fitted(dreamer.dream(photo, look).image, CELL) for photo in photos]
         rows.append(joined([labelled(row[0], look), *row[1:]], 1))
     half = (len(rows) + 1) // 2
     blank = np.ones_like(rows[0])
@@ -99,19 +99,12 @@ def sheet() -> np.ndarray:
     return joined([joined(left, 0), joined(right, 0)], 1)
 
 
-def fitted(image: np.ndarray) -> np.ndarray:
-    """Returns a picture in the middle of a white cell of three to two."""
-    height = ROW_SIDE * 2 // 3
-    if image.shape[0] > height:
-        from PIL import Image
+def fitted(image: np.ndarray, size: tuple[int, int] = (320, 213)) -> np.ndarray:
+    """Returns a picture in the middle of a white cell of (width, height)."""
+    from PIL import Image, ImageOps
 
-        width = round(image.shape[1] * height / image.shape[0])
-        page = Image.fromarray(np.uint8(np.round(np.clip(image, 0, 1) * 255)))
-        image = np.float32(page.resize((width, height), Image.Resampling.LANCZOS)) / 255
-    above, left = (height - image.shape[0]) // 2, (ROW_SIDE - image.shape[1]) // 2
-    cell = np.ones((height, ROW_SIDE, 3), np.float32)
-    cell[above : above + image.shape[0], left : left + image.shape[1]] = image
-    return cell
+    page = Image.fromarray(np.uint8(np.round(np.clip(image, 0, 1) * 255)))
+    return np.float32(ImageOps.pad(page, size, color="white")) / 255
 
 
 def motif_sheets() -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,8 +90,9 @@ def test_a_flag_of_another_command_is_not_advised() -> None:
     ],
 )
 def test_python_names_what_is_meant(photo: Path, name: str, meant: str) -> None:
+    settings: dict[str, Any] = {name: 5}
     with pytest.raises(kd.DreamError, match=r"one that exists") as raised:
-        kd.dream(photo, **{name: 5})
+        kd.dream(photo, **settings)
     assert meant in str(raised.value)
 
 

@@ -41,6 +41,15 @@ def test_a_gaussian_whose_width_follows_the_steps(progress, sigma, backend):
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("sigma", [3.0, 4.5, 8.0])
+def test_a_wide_blur_is_nearly_the_gaussian(sigma, backend):
+    impulse = np.zeros((128, 150, 3), np.float32)
+    impulse[61, 70] = 1
+    found = applied(Smooth(sigma=sigma), impulse, backend)
+    expected = ndimage.gaussian_filter(impulse, (sigma, sigma, 0), mode="reflect")
+    assert np.abs(found - expected).max() < 0.02 * expected.max()
+
+
 def test_a_blur_of_nothing_is_nothing(backend):
     found = applied(Smooth(sigma=1, end=0), noise(), backend, progress=1.0)
     assert np.array_equal(found, noise())

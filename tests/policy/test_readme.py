@@ -44,6 +44,7 @@ def desk(tmp_path, monkeypatch):
     for name in ("examples/sky.jpg", "photo.jpg", "other.jpg", "photos/one.jpg"):
         sky.save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_dream.sheets.choices.SIDE", 100)  # of sheets of looks
     monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))

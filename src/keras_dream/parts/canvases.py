@@ -7,7 +7,7 @@ the parameters through `Surface.image`, by the backend's own differentiation.
 import abc
 import functools
 import math
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -279,7 +279,7 @@ class _Waves(Surface):
         colors = self._backend.inverse_fft(real, imaginary, self._size)
         return self._backend.matmul(colors, self._colors)
 
-    def _numbers(self, spectrum: "np.ndarray") -> Arrays:
+    def _numbers(self, spectrum: Any) -> Arrays:
         """Returns complex numbers as two arrays on the device."""
         import numpy as np
 

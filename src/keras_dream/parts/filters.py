@@ -4,6 +4,7 @@ A filter is called with the gradient, a feature map of the image's size, and wit
 it may look at, and returns the changed gradient.
 """
 
+import math
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from pydantic import Field
@@ -56,18 +57,33 @@ class Smooth(Part):
 
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the smoothed gradient."""
-        from keras_dream.geometry import gaussian_taps
-
         end = self.sigma if self.end is None else self.end
         sigma = self.sigma + (end - self.sigma) * place.progress
-        if sigma < 0.05:  # the centre then weighs 1 in float32
-            return gradient
-        height, width = place.size
-        return backend.resample(
-            gradient,
-            gaussian_taps(height, sigma, wraps=place.wrap == "both"),
-            gaussian_taps(width, sigma, wraps=place.wrap != "none"),
-        )
+        return _blurred(backend, gradient, place.size, sigma, place.wrap)
+
+
+def _blurred(
+    backend: "Backend", x: Array, size: Size, sigma: float, wrap: str
+) -> Array:
+    """Returns a map blurred by a Gaussian, a wide one at half the size.
+
+    Halving a map and doubling it again are blurs of variance 1 each, so that a coarser
+    map lacks 2 of the variance, in units of a quarter: a wide blur costs no more than a
+    narrow one, and differs from the Gaussian by about a hundredth of its peak.
+    """
+    from keras_dream.geometry import gaussian_taps
+
+    if sigma < 0.05:  # the centre then weighs 1 in float32
+        return x
+    if sigma >= 3 and min(size) > 8 * sigma:
+        half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        coarse = _resampled(backend, x, size, half, wrap)
+        rest = math.sqrt((sigma * sigma - 2) / 4)
+        coarse = _blurred(backend, coarse, half, rest, wrap)
+        return _resampled(backend, coarse, half, size, wrap)
+    rows = gaussian_taps(size[0], sigma, wraps=wrap == "both")
+    columns = gaussian_taps(size[1], sigma, wraps=wrap != "none")
+    return backend.resample(x, rows, columns)
 
 
 class Laplacian(Part):
@@ -185,7 +201,7 @@ class Chroma(Part):
         grey = backend.array(np.full((3, 3), 1 / 3))
         light = backend.matmul(gradient, grey)
         colors = backend.subtract(gradient, light)
-        colors = Smooth(sigma=self.sigma).apply(backend, colors, place)
+        colors = _blurred(backend, colors, place.size, self.sigma, place.wrap)
         mean = Normalizer("mean_abs", 0.0, backend).divisor(
             light, weights=place.weights
         )

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.loop import Octave
+from keras_dream.errors import NetworkError, PictureError
 from keras_dream.geometry import Size
 from keras_dream.pictures.synthetic import noise
 from keras_dream.recipe.recipe import Recipe
@@ -65,7 +66,12 @@ def _step_times(dreamer: Dreamer, recipe: Recipe, sizes: Sequence[Size]) -> Step
     """Times the smallest octave and the largest, within bounds."""
     small = _bound(sizes[0], (1, 1))
     large = _bound(sizes[-1], small)
-    first, small_step = _time_steps(dreamer, recipe, small)
+    try:
+        first, small_step = _time_steps(dreamer, recipe, small)
+    except (NetworkError, PictureError):
+        # An octave that fits among others, but not as a picture of its own.
+        small = large
+        first, small_step = _time_steps(dreamer, recipe, small)
     if large == small:
         return StepTimes(first, 0.0, small_step / (small[0] * small[1]))
     again, large_step = _time_steps(dreamer, recipe, large)
