@@ -134,7 +134,7 @@ def test_transparent_results_need_an_alpha_channel(dream, photo):
 
 
 def test_a_long_dream_goes_on_where_it_was(motif, photo, monkeypatch):
-    """Of very many losses the ends are recorded; octaves may have steps of their own."""
+    """Of many losses the ends are recorded, and octaves may have steps of their own."""
     monkeypatch.setattr("keras_dream.engine.result.MOST_LOSSES", 2)
     recipe = RECIPE.but(steps=4, per_octave=["1: steps=1"])
     run = kd.Dreamer("motif").steps(str(photo), recipe)

@@ -19,7 +19,7 @@ State = Any
 _Share = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 
 
-class _Optimizer(Part):
+class UpdateRule(Part):
     """What optimizers have in common.
 
     Attributes:
@@ -30,7 +30,7 @@ class _Optimizer(Part):
     is_scale_free: ClassVar[bool] = False
 
 
-class Sgd(_Optimizer):
+class Sgd(UpdateRule):
     """A step along the normalized gradient, as every published DeepDream makes it."""
 
     name: Literal["sgd"] = "sgd"
@@ -61,7 +61,7 @@ class Sgd(_Optimizer):
         return state, tuple(backend.multiply(g, factor) for g in gradients)
 
 
-class Adam(_Optimizer):
+class Adam(UpdateRule):
     """Adam: every parameter's step is scaled by the size of its own past gradients.
 
     Source: D. P. Kingma, J. Ba, arXiv:1412.6980, algorithm 1, uphill. The gradient is
@@ -107,7 +107,7 @@ class Adam(_Optimizer):
         return (count, means, squares), updates
 
 
-class Momentum(_Optimizer):
+class Momentum(UpdateRule):
     """A step along the decaying mean of the past gradients.
 
     Source: B. T. Polyak, "Some methods of speeding up the convergence of iteration
@@ -140,7 +140,7 @@ class Momentum(_Optimizer):
         return (count + 1, means), tuple(backend.multiply(m, rate) for m in means)
 
 
-class Lbfgs(_Optimizer):
+class Lbfgs(UpdateRule):
     """L-BFGS: the gradient turned by what the last steps tell of the curvature.
 
     Source: J. Nocedal, S. Wright, "Numerical Optimization" (2006), algorithm 7.4, the
