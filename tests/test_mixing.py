@@ -129,7 +129,7 @@ def test_a_small_dream_on_a_large_photo_is_mixed(dream, photo):
 def test_what_cannot_be_mixed(saved, dream, tmp_path):
     with pytest.raises(SettingError, match="dream the photo again"):
         kd.mix(saved, steps=3)
-    with pytest.raises(SettingError, match="at most 2 numbers, one for each octave"):
+    with pytest.raises(SettingError, match="each octave; received 3 for 2"):
         kd.mix(saved, octave_strengths="1, 1, 1")
     with pytest.raises(SettingError, match="blend_mask"):
         kd.mix(saved, mask="alpha")
@@ -142,7 +142,7 @@ def test_what_cannot_be_mixed(saved, dream, tmp_path):
         kd.mix("alone.png")
     code, _, error = dream("photo.png", "--save-octaves", "-o", "-")
     assert code == 2
-    assert "leave --save-octaves out" in error
+    assert "leave out --save-octaves" in error
     code, _, error = dream("mix", saved, "-o", "photo.png")
     assert code == 2
     assert "new name" in error
@@ -184,6 +184,8 @@ FORGED = {
     "short": array(np.zeros((40, 60, 3), np.float32))[:-4],
     "long": array(np.zeros((40, 60, 3), np.float32)) + b"x",
     "no array": b"hello",
+    "open header": b"\x93NUMPY\x01\x00\x06\x00{'a':(",
+    "other keys": b"\x93NUMPY\x01\x00\x0c\x00{1:2, 'a':3}",
     "nothing": b"",
 }
 
@@ -216,6 +218,36 @@ def test_a_bomb_is_not_unpacked(saved):
     huge = array(np.zeros((40, 60, 3), np.float32)) + bytes(50_000_000)
     rewritten(path, lambda entries: entries.update({"image.npy": huge}))
     with pytest.raises(InputError, match="must be whole"):
+        kd.mix(saved)
+
+
+def with_record(path, **changes):
+    """Writes a dream again with another record, as a forger would."""
+    notes = read_notes(path)
+    record = json.loads(notes["record"]) | changes
+    notes["record"] = json.dumps(record)
+    save_picture(path, read_picture(path).pixels, notes=notes)
+
+
+@pytest.mark.parametrize("size", [(41, 60), (-1, 60), (0, 0)])
+def test_a_record_of_another_size_is_refused(saved, size):
+    with_record(saved, size=size)
+    with pytest.raises(PictureError, match="must have the size of its source"):
+        kd.mix(saved)
+
+
+@pytest.mark.parametrize("source", ["photo.png", "noise:9000x9000"])
+def test_what_is_larger_than_the_memory_is_not_begun(saved, source, monkeypatch):
+    total = {"total": 8_000_000_000}
+    monkeypatch.setattr("keras_dream.backend.host.memory", lambda: total)
+    with_record(saved, size=(9000, 9000), source=source)
+    with pytest.raises(InputError, match=r"into the 8\.0 GB"):
+        kd.mix(saved)
+
+
+def test_a_source_without_a_photo_has_the_recorded_size(saved):
+    with_record(saved, source="noise:9000x9000")
+    with pytest.raises(PictureError, match="must have the size of its source"):
         kd.mix(saved)
 
 

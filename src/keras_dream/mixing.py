@@ -11,16 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_dream.backend import host
 from keras_dream.engine.finish import at_size, check_strengths, finish
 from keras_dream.engine.octaves import octaves_path, read_octaves
 from keras_dream.engine.result import Dream
-from keras_dream.errors import PictureError, SettingError, nearest, short_repr
-from keras_dream.geometry import fitted
+from keras_dream.errors import (
+    InputError,
+    PictureError,
+    SettingError,
+    nearest,
+    short_repr,
+)
+from keras_dream.geometry import Size, fitted
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.pictures.seams import seamless
-from keras_dream.pictures.sources import is_source, paint
+from keras_dream.pictures.sources import is_source, paint, size_of
 from keras_dream.recipe.recipe import FINISHING, Recipe
-from keras_dream.replay import find_files, find_source, read_saved
+from keras_dream.replay import Saved, find_files, find_source, read_saved
+
+BYTES, OCTAVE_BYTES = 100, 6
+"""For each pixel: of the photo, the dream and what is computed of them, and of what an
+octave added."""
 
 
 class Mixer:
@@ -48,6 +59,7 @@ class Mixer:
         files: Sequence[str | os.PathLike[str]] = (),
     ):
         self.saved = saved = read_saved(picture)
+        _check_memory(saved)
         beside = octaves_path(saved.path)
         if octaves is None and not beside.is_file():
             raise PictureError(
@@ -56,7 +68,7 @@ class Mixer:
                 hint="dream it again with --save-octaves, or name its octaves with "
                 "--octaves",
             )
-        self._photo = _photo(find_source(saved, source), saved.recipe)
+        self._photo = _photo(find_source(saved, source), saved)
         self._original = at_size(self._photo, saved.recipe)
         self._files = find_files(saved, named=files)
         # What the steps' gradients were is in the picture alone.
@@ -65,7 +77,7 @@ class Mixer:
         self._unfinished = read_octaves(
             beside if octaves is None else Path(octaves),
             saved.path,
-            fitted(saved.record.size, saved.recipe.size),
+            _dreamed_size(saved),
         )
 
     def mix(self, **settings: Any) -> Dream:
@@ -104,15 +116,52 @@ class Mixer:
         )
 
 
-def _photo(source: Path | str, recipe: Recipe) -> Picture:
+def _check_memory(saved: Saved) -> None:
+    """Refuses a picture whose record or recipe asks for more memory than there is."""
+    recipe, (height, width) = saved.recipe, saved.record.size
+    if not (height > 0 < width):
+        raise _of_another_size(saved)
+    pixels = max(h * w for h, w in (saved.record.size, _dreamed_size(saved)))
+    octaves = recipe.octaves_above
+    octaves += recipe.octaves if isinstance(recipe.octaves, int) else 0
+    needed = pixels * (BYTES + OCTAVE_BYTES * octaves)
+    total = host.memory().get("total")
+    if total is not None and needed > total:
+        raise InputError(
+            f"A dream must fit into the {total / 1e9:.1f} GB of this machine's memory "
+            "to be mixed",
+            received=f"one that takes about {needed / 1e9:.3g} GB",
+            hint="dream it smaller, with --size",
+        )
+
+
+def _dreamed_size(saved: Saved) -> Size:
+    return fitted(saved.record.size, saved.recipe.size)
+
+
+def _photo(source: Path | str, saved: Saved) -> Picture:
     """Returns the photo as it was dreamed: made seamless where the recipe wraps."""
+    recipe = saved.recipe
     if isinstance(source, str) and is_source(source):
+        if size_of(source) != saved.record.size:
+            raise _of_another_size(saved)
         photo = paint(source, seed=recipe.seed)
     else:
         photo = read_picture(source)
+    if photo.pixels.shape[:2] != saved.record.size:
+        raise _of_another_size(saved)
     if recipe.wrap == "none":
         return photo
     return replace(photo, pixels=seamless(photo.pixels, recipe.wrap))
+
+
+def _of_another_size(saved: Saved) -> PictureError:
+    height, width = saved.record.size
+    return PictureError(
+        "The record of a dream must have the size of its source",
+        received=f"{width} × {height} pixels in {short_repr(str(saved.path))}",
+        hint="dream the photo again with --save-octaves",
+    )
 
 
 def _instead(name: str) -> str:

@@ -140,14 +140,14 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
                 f"{short_repr(str(path.parent))}"
                 if name
                 else "a dream of a picture without a name",
-                hint="add --source PHOTO",
+                hint="add --source PHOTO; with --from name PHOTO itself",
             )
     if read_picture(path).sha256 != saved.record.source_sha256:
         raise PictureError(
             "The source of a dream must have the recorded pixels",
             received=f"{short_repr(str(path))}, which has other pixels",
-            hint=f"name the right one with --source, or dream this one with "
-            f"`dream PHOTO --recipe {saved.path.name}`",
+            hint=f"name the right one, or dream this one with `dream PHOTO --recipe "
+            f"{saved.path.name}`",
         )
     return path
 
@@ -211,7 +211,8 @@ def _checkpoint(saved: Saved, picture: np.ndarray, recipe: Recipe) -> Checkpoint
     *before, last = recorded
     made = len(recorded[last])
     if len(losses) < saved.record.steps:  # of a very long run the ends are recorded
-        made = saved.record.steps - sum(saved.recipe.at(int(n)).steps for n in before)
+        steps = (saved.recipe.at(int(number)).steps for number in before)
+        made = saved.record.steps - sum(steps)
     return Checkpoint(
         octave=int(last),
         iteration=max(made, 0),

@@ -92,6 +92,14 @@ def test_a_recipe_cites_what_it_uses_and_nothing_else() -> None:
         "fel2023", "kingma2014", "szegedy2015", "rudin1992", "iandola2016",
         "simonyan2013", "russakovsky2014", "keras2015",
     } <= rich  # fmt: skip
+    placed = _keys(
+        Recipe(
+            objective="mixed4",
+            regions=["alpha: neuron(mixed4, 1)"],
+            per_octave=["1: objective=guide(a.png, mixed4, gram)"],
+        )
+    )
+    assert {"olah2017", "gatys2015"} <= placed
 
 
 @pytest.mark.parametrize("name", SOURCES["preset"])

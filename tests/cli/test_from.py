@@ -1,5 +1,6 @@
 """`dream --from DREAM`: a stopped dream goes on, a finished one runs once more."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 
 import keras_dream as kd
 from keras_dream.cli.dream_run import save_beside
-from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved, start_of
 
@@ -133,14 +133,26 @@ def test_transparent_results_need_an_alpha_channel(dream, photo):
     assert 0 < read_picture("a.png").alpha.mean() < 1
 
 
-def test_a_long_dream_goes_on_where_it_was(motif, photo, monkeypatch):
-    """Of many losses the ends are recorded, and octaves may have steps of their own."""
-    monkeypatch.setattr("keras_dream.engine.result.MOST_LOSSES", 2)
-    recipe = RECIPE.but(steps=4, per_octave=["1: steps=1"])
-    run = kd.Dreamer("motif").steps(str(photo), recipe)
-    for _ in range(4):
-        next(run)
-    saved = read_saved(run.dream.save("photo-dream.png"))
-    start, _ = start_of(saved, saved.recipe)
-    assert isinstance(start, Checkpoint)
+def test_a_very_long_dream_goes_on_where_it_was(stopped):
+    """Of a long run the record has each octave's first loss and its last."""
+    recipe = RECIPE.but(per_octave=["1: steps=2"])
+    stopped(canvas=False, recipe=recipe)
+    saved = read_saved("photo-dream.png")
+    ends = {"1": [1.0, 2.0], "2": [3.0]}
+    record = replace(saved.record, losses=ends, steps=5)
+    start, _ = start_of(replace(saved, record=record), saved.recipe)
     assert (start.octave, start.iteration) == (2, 3)
+
+
+def test_what_is_piped_has_nothing_beside_it(dream, photo):
+    code, _, err = dream(photo, "-o", "-", "--save-canvas")
+    assert code == 2
+    assert "leave out --save-octaves and --save-canvas" in err
+
+
+def test_show_tells_the_start(dream, stopped):
+    stopped(canvas=False)
+    dream("--from", "photo-dream.png", "--strip", "-o", "on.png")
+    shown = dream("show", "on.png")[1]
+    assert "start_sha256" in shown
+    assert "stripped" in shown

@@ -102,14 +102,14 @@ def test_a_folder_without_photos(dream: Dream, photo: Path) -> None:
 def test_a_bad_picture_does_not_end_the_others(dream: Dream, folder: Path) -> None:
     Path("trip/b9.png").write_bytes(Path("trip/b9.png").read_bytes()[:60])
     save_picture("trip/a.jpg", np.full((3, 3, 3), 0.5, np.float32))  # too small
-    code, out, err = dream(folder, *FAST)
+    code, out, err = dream(folder, *FAST, "--transforms", "none")
     assert (code, out) == (1, "trip/b10-dream.png\n")
     assert "'b9.png', which cannot be decoded" in err
     last = err.splitlines()[-1]
     assert last == (
         "dream: 2 of 3 photos could not be dreamed: 'trip/a.jpg', 'trip/b9.png'."
     )
-    code, out, _ = dream(folder, *FAST, "--json")
+    code, out, _ = dream(folder, *FAST, "--transforms", "none", "--json")
     kinds = [json.loads(line)["event"] for line in out.splitlines()]
     assert (code, kinds.count("photo"), kinds.count("error")) == (1, 3, 2)
 
@@ -221,6 +221,15 @@ def test_nothing_on_standard_input(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", _Stream())
     assert "received nothing" in dream("-", "-o", "x.png")[2]
+
+
+def test_standard_input_without_end(
+    dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keras_dream.cli.photos.MAX_BYTES", 10)
+    monkeypatch.setattr(sys, "stdin", _Stream(bytes(11)))
+    code, _, err = dream("-", "-o", "x.png")
+    assert (code, "must have at most 10 bytes" in err) == (2, True)
 
 
 def test_a_terminal_takes_no_picture(

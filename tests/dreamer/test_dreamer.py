@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from reference import off, picture
 
 import keras_dream as kd
 from keras_dream.engine.loop import work
+from keras_dream.engine.result import MOST_RECIPE
 from keras_dream.errors import (
     InputError,
     NetworkError,
@@ -22,6 +24,7 @@ from keras_dream.errors import (
     SettingError,
 )
 from keras_dream.pictures.picture import as_picture
+from keras_dream.replay import read_saved
 from keras_dream.zoo.network import asks_for_class
 
 
@@ -500,3 +503,27 @@ def test_a_loss_that_nothing_uses_is_told():
     assert "The loss mean is not used" in dreamer.octaves((64, 64), recipe)[1][-1]
     assert not dreamer.octaves((64, 64), recipe.but(loss="l2_mean"))[1]
     assert not dreamer.octaves((64, 64), recipe.but(objective="mixed2"))[1]
+
+
+def test_a_recipe_too_long_for_a_picture_is_refused_before_the_dream():
+    text = " + ".join(f"{weight}*mixed3" for weight in range(1, 600))
+    recipe = kd.Recipe(objective="mixed3", per_octave=[f"1: objective={text}"] * 4)
+    with pytest.raises(SettingError, match="so that a picture can hold it"):
+        kd.Dreamer("motif").steps(np.full((40, 40, 3), 0.5, np.float32), recipe)
+
+
+def test_the_longest_record_fits_into_a_picture(tmp_path):
+    dream = kd.Dreamer("motif").dream(np.full((40, 40, 3), 0.5, np.float32), steps=1)
+    long = replace(
+        dream.record,
+        losses={str(n): [-1.23456e-10] * 100 for n in range(20)},
+        strongest={
+            "motif": {f"mixed{n}:strongest(999)": range(999) for n in range(99)}
+        },
+    )
+    text = " + ".join(f"{weight}*mixed3" for weight in range(1000, 1600))
+    recipe = kd.Recipe(objective=text, per_octave=[f"1: objective={text}"])
+    assert MOST_RECIPE - 5_000 < len(recipe.json_text()) < MOST_RECIPE
+    replace(dream, recipe=recipe, record=long).save(tmp_path / "long.jpg")
+    saved = read_saved(tmp_path / "long.jpg")
+    assert saved.recipe == recipe

@@ -18,6 +18,19 @@ def dreamer():
     return kd.Dreamer("motif")
 
 
+HEAD = "{'descr': '<f4', 'fortran_order': False, 'shape': ("
+
+
+def npy(header):
+    """Returns a .npy file of eight bytes below any header."""
+    return (
+        b"\x93NUMPY\x01\x00"
+        + len(header).to_bytes(2, "little")
+        + header.encode()
+        + bytes(8)
+    )
+
+
 def climb(dreamer, objective, image=IMAGE, *, original=None, **settings):
     """Eight steps of 0.01 along the gradient, without octaves, jitter and clamping."""
     recipe = dreamer.complete(kd.Recipe(objective=objective, **settings))
@@ -217,14 +230,22 @@ def test_a_guide_that_is_too_small(dreamer, tmp_path):
         np.full(376, np.nan),
         np.zeros(376, complex),
         np.array(["a"] * 376),
-        None,
+        np.full(376, 1e300),  # infinite in float32
+        b"\x93NUMPY\x01\x00 but no more",
+        npy(HEAD),
+        npy(f"{HEAD}{10**30},)}}"),
+        npy(f"{HEAD}{10**12},)}}"),
+        npy("{1: 2, 'descr': 3}"),
     ],
-    ids=["pickle", "nan", "complex", "text", "no npy"],
-)
+    ids=[
+        "pickle", "nan", "complex", "text", "large numbers", "no npy", "open header",
+        "huge shape", "large shape", "other keys",
+    ],
+)  # fmt: skip
 def test_directions_that_are_none(dreamer, values, tmp_path):
     path = tmp_path / "vector.npy"
-    if values is None:
-        path.write_bytes(b"\x93NUMPY\x01\x00 but no more")
+    if isinstance(values, bytes):
+        path.write_bytes(values)
     else:
         np.save(path, values, allow_pickle=True)
     with pytest.raises(InputError, match="file of finite numbers"):

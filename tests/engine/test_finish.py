@@ -170,7 +170,7 @@ def test_a_step_is_finished_as_its_dream_is(dreamer):
 
 def test_there_are_no_more_strengths_than_octaves(dreamer):
     recipe = kd.Recipe(**SHORT, octave_strengths="1, 1, 2")
-    with pytest.raises(SettingError, match="at most 2 numbers"):
+    with pytest.raises(SettingError, match="one number for each octave"):
         dreamer.steps(smooth(1), recipe)
 
 

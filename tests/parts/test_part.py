@@ -97,3 +97,8 @@ def test_a_single_part_is_no_chain():
     assert read_part("turn(2)", KINDS, "move") == Turn(degrees=2)
     with pytest.raises(SettingError, match="`move` must be one of"):
         read_part("turn + still", KINDS, "move")
+
+
+def test_an_open_bracket_is_told():
+    with pytest.raises(SettingError, match="close every bracket"):
+        _read("turn(2")

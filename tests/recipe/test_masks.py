@@ -31,6 +31,19 @@ SHA = "a1" * 32
         ("'random'(invert)", Mask(FileRef("random"), invert=True)),
         ("alpha", Mask()),
         ("alpha(feather=2.5)", Mask(feather=2.5)),
+        ("alpha(feather=1234.567891)", Mask(feather=1234.567891)),
+        ("alpha(feather=0.000001)", Mask(feather=0.000001)),
+        (
+            "box(33.333333%, 0, 999999.5, 9%)",
+            Mask(
+                box=(
+                    Side(33.333333, True),
+                    Side(0, False),
+                    Side(999999.5, False),
+                    Side(9, True),
+                ),
+            ),
+        ),
         (
             "box(10%, 20, 60%, 80px, feather=3)",
             Mask(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_dream.dreamer.variations import pushed_from
+from keras_dream.dreamer.variations import MOST_PICTURES, pushed_from
 from keras_dream.errors import DreamError, SettingError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture
@@ -144,3 +144,29 @@ def test_impossible_variations(
     save_picture("other.png", np.full((30, 30, 3), 0.5, np.float32))
     code, out, _ = dream(photo, *flags)
     assert (code, out) == (2, "")
+
+
+def test_a_sheet_replaces_sheets_only(dream: Dream, photo: Path) -> None:
+    line = ("grid", photo, *FAST, "--x", "seed=0-1", "-o")
+    picture = Path("other.png")
+    save_picture(picture, np.zeros((8, 8, 3), np.float32))
+    Path("notes.html").write_text("<!doctype html>mine")
+    for name in ("other.png", "notes.html"):
+        before = Path(name).read_bytes()
+        command = line if name == "other.png" else ("atlas", "motif", "-o")
+        code, _, err = dream(*command, name)
+        assert (code, "replace what is no sheet" in err) == (2, True)
+        assert Path(name).read_bytes() == before
+    assert dream(*line, picture, "--yes")[0] == 0
+    assert dream(*line, picture)[0] == 0
+
+
+def test_many_variations_have_objectives_that_are_not_too_long(tmp_path: Path) -> None:
+    names = [
+        tmp_path / f"{number}-seed-{number}-{'a' * 16}.png" for number in range(99)
+    ]
+    recipe = Recipe(objective="mixed3 + mixed4 + mixed5")
+    pushed = pushed_from(recipe, names, 3).objective
+    assert pushed is not None
+    assert len(pushed.terms) == 3 + 3 * MOST_PICTURES
+    assert names[-1].name in pushed.text

@@ -234,12 +234,12 @@ def _uses(recipe: Recipe, backend: str) -> Iterator[tuple[str, tuple[str, ...]]]
     for name, keys in SOURCES["preset"].items():
         if _follows(recipe, presets[name]):
             yield f"the preset {name}", keys
-    for network in recipe.networks:
+    for network in recipe.every_network:
         yield f"the network {network.network}", network_works(str(network.network))
         for kind in (kind for term in network.terms for kind in _kinds(term.target)):
             yield f"the objective {kind}", SOURCES["objective"][kind]
     yield from _settings(recipe)
-    if any(network.network != "motif" for network in recipe.networks):
+    if any(network.network != "motif" for network in recipe.every_network):
         yield "the networks' definitions", ("keras2015",)
     if backend in SOURCES["backend"]:
         yield f"the backend {backend}", SOURCES["backend"][backend]

@@ -317,11 +317,12 @@ def _checked(request: Request) -> Path:
         network_of(name, networks=request.networks, further=number > 0).check()
     request.files.check(request.recipe)
     check_alpha(request.recipe, request.out)
-    if request.out == STANDARD and request.keep_octaves:
+    if request.out == STANDARD and (request.keep_octaves or request.save_canvas):
         raise InputError(
-            "A result must be a file for its octaves to be saved beside it",
+            "A result must be a file for its octaves or its canvas to be saved beside "
+            "it",
             received="- for standard output",
-            hint="name a file with -o, or leave --save-octaves out",
+            hint="name a file with -o, or leave out --save-octaves and --save-canvas",
         )
     if request.out == STANDARD:
         return Path(STANDARD)

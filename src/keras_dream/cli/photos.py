@@ -13,6 +13,10 @@ STANDARD = "<standard>"
 """Standard input as a photo, standard output as a result. Typed as -, which cyclopts
 takes for an option without a name, so that `with_standard` puts this in its place."""
 
+MAX_BYTES = 1_000_000_000
+"""Of standard input, which may have no end: four times the largest picture that is
+decoded, in 8 bits."""
+
 # What Pillow opens, and HEIC, for which the reader says what is missing.
 _SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
@@ -113,10 +117,16 @@ def read_standard_input(folder: Path) -> Path:
         folder: Where to put the file, which is called "stdin".
 
     Raises:
-        PictureError: If nothing comes.
+        PictureError: If nothing comes, or too much.
     """
     path = folder / "stdin"
-    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise PictureError(
+            f"A picture from standard input must have at most {MAX_BYTES:,} bytes",
+            received="more",
+            hint="check what comes before the |",
+        )
     if not data:
         raise PictureError(
             "A picture must come from standard input for -",

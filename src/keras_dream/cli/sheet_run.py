@@ -43,8 +43,8 @@ class SheetFlags:
     yes: Annotated[
         Yes,
         Parameter(
-            help="allow a sheet that may take hours, and downloads that only a "
-            "recipe's file needs"
+            help="replace a file that is no sheet; allow a sheet that may take hours, "
+            "and downloads that only a recipe's file needs"
         ),
     ] = False
     quiet: Annotated[Quiet, Parameter(help="print only the path of the sheet")] = False
@@ -95,8 +95,11 @@ def run_sheet(
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
     from keras_dream.sheets.run import SheetRun
+    from keras_dream.sheets.sheet import check_replaced
     from keras_dream.sheets.variations import VariationsRun
 
+    if not flags.yes:
+        check_replaced(places.out)
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
     with reporter, Interrupts() as interrupts:
         run: SheetRun | VariationsRun | None = None
@@ -104,11 +107,10 @@ def run_sheet(
         try:
             plan, dreamers = prepare(places, reporter)
             kept: dict[str, Any] = {"folder": places.folder, "fresh": flags.fresh}
-            run = (
-                VariationsRun(plan, dreamers, **kept, diversity=diversity)
-                if diversity
-                else SheetRun(plan, dreamers, **kept)
-            )
+            if diversity:
+                run = VariationsRun(plan, dreamers, **kept, diversity=diversity)
+            else:
+                run = SheetRun(plan, dreamers, **kept)
             count = run.ready
             reporter.report(_cost(run, places, agreed=flags.yes))
             interrupts.check()

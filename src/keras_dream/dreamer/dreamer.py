@@ -21,7 +21,14 @@ from keras_dream.engine.finish import Unfinished, at_size, check_strengths, fini
 from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
-from keras_dream.engine.result import Dream, Record, processor, unpicklable, versions
+from keras_dream.engine.result import (
+    MOST_RECIPE,
+    Dream,
+    Record,
+    processor,
+    unpicklable,
+    versions,
+)
 from keras_dream.engine.transparency import opacity
 from keras_dream.errors import (
     InputError,
@@ -385,6 +392,7 @@ class Dreamer:
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = recipe.for_size(size)
         check_strengths(recipe)
+        _check_length(recipe)
         resumed = start if isinstance(start, Checkpoint) else None
         own = None if isinstance(start, Checkpoint) else start
         image = _started(picture.pixels, recipe, own)
@@ -695,6 +703,18 @@ class _Task:
         """The photo's pixels, None where the dream starts from them."""
         photo = self.picture.pixels
         return None if self.image is photo else photo
+
+
+def _check_length(recipe: Recipe) -> None:
+    """Refuses a recipe that no picture's metadata could hold: before the dream."""
+    length = len(recipe.json_text())
+    if length > MOST_RECIPE:
+        raise SettingError(
+            f"A recipe must have at most {MOST_RECIPE:,} characters, so that a picture "
+            "can hold it",
+            received=f"{length:,}",
+            hint="use shorter objectives, or fewer regions and per_octave entries",
+        )
 
 
 def _start_sha256(

@@ -62,21 +62,24 @@ class GuideSources:
         Raises:
             InputError: If there is no such file, or it has no finite numbers.
         """
+        opened: Any = io.BytesIO(self._files.read(file, limit=MAX_VECTOR_BYTES))
+        vector: np.ndarray | None = None
         try:
-            opened: Any = io.BytesIO(self._files.read(file, limit=MAX_VECTOR_BYTES))
             # Pickles can run any code: they are refused.
             values: Any = np.load(opened, allow_pickle=False)
-        # A forged header may ask for any memory.
-        except (ValueError, EOFError, OSError, SyntaxError, MemoryError):
-            values = None
-        is_real = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
-        if not is_real or not np.isfinite(values).all():
+            if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+                with np.errstate(over="ignore"):  # infinite, and refused as such
+                    vector = values.astype(np.float32)
+        # A forged header may break numpy's reader in any way, and ask for any memory.
+        except Exception:  # noqa: BLE001
+            vector = None
+        if vector is None or not np.isfinite(vector).all():
             raise InputError(
                 "A direction must be a .npy file of finite numbers",
                 received=file.name,
                 hint="save it with numpy.save",
             )
-        return values.astype(np.float32)
+        return vector
 
     def _features(self, file: FileRef, node: str) -> np.ndarray:
         image = self._reduced(read_picture(self._files.find(file)).pixels)

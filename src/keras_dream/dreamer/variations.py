@@ -14,6 +14,10 @@ MOST_LAYERS = 3
 """Layers of an objective whose statistics are compared: those of the largest weights.
 A layer more is a term more for each of the pictures before."""
 
+MOST_PICTURES = 8
+"""Each is pushed away from so many before it, at most: their files' names and hashes
+must fit into an objective's text, and each costs a term for each layer."""
+
 
 def pushed_from(
     recipe: Recipe,
@@ -31,7 +35,7 @@ def pushed_from(
 
     Args:
         recipe: A complete recipe.
-        pictures: The pictures' files.
+        pictures: The pictures' files; the last `MOST_PICTURES` count.
         diversity: How strongly, 0 or more.
         otherwise: Layers for an objective that has none, with the weight of all of it.
 
@@ -40,6 +44,7 @@ def pushed_from(
     """
     if recipe.objective is None or not pictures or not diversity:
         return recipe
+    pictures = pictures[-MOST_PICTURES:]
     first, *others = recipe.objective.networks
     weights: dict[str, float] = {}
     for term in first.terms:

@@ -108,8 +108,8 @@ def check_strengths(recipe: Recipe) -> None:
     count += recipe.octaves if isinstance(recipe.octaves, int) else 0
     if len(recipe.octave_strengths) > count:
         raise SettingError(
-            f"`octave_strengths` must be at most {count} numbers, one for each octave",
-            received=str(len(recipe.octave_strengths)),
+            "`octave_strengths` must be at most one number for each octave",
+            received=f"{len(recipe.octave_strengths)} for {count}",
             hint="leave the last ones out",
         )
 

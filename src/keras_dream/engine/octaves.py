@@ -12,7 +12,6 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,12 +102,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (
-        zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError,
-        NotImplementedError, RuntimeError,
-    ) as failure:  # fmt: skip
-        if isinstance(failure, InputError):
-            raise
+    except (InputError, MemoryError):
+        raise
+    # A damaged or forged file may break the readers in any way.
+    except Exception as failure:
         raise _unreadable(path) from failure
 
 

@@ -21,7 +21,9 @@ from keras_dream.recipe.recipe import Recipe, canonical_json
 
 # The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.
 MOST_LOSSES = 2_000
-MOST_STRONGEST = 500  # channels of a target; one takes about 5 bytes
+MOST_STRONGEST = 500  # channels of all targets; one takes about 5 bytes
+MOST_RECIPE = 24_000
+"""Characters of a recipe's JSON: with the longest record it fits."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,15 @@ class Record:
             octave: [_rounded(loss) for loss in (_ends(values) if long else values)]
             for octave, values in self.losses.items()
         }
+        few = max(1, MOST_STRONGEST // max(1, sum(map(len, self.strongest.values()))))
         strongest = {
-            network: {text: _few(channels) for text, channels in targets.items()}
+            network: {text: list(every[:few]) for text, every in targets.items()}
             for network, targets in self.strongest.items()
         }
         data = asdict(replace(self, losses=losses, strongest=strongest))
         # Left out where there is nothing to say.
         optional = ("also", "strongest", "start_sha256", "stripped")
         return {k: value for k, value in data.items() if k not in optional or value}
-
-
-def _few(channels: Sequence[int]) -> list[int]:
-    return list(channels[:MOST_STRONGEST])
 
 
 def _ends(values: Sequence[float]) -> Sequence[float]:

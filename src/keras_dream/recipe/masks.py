@@ -63,7 +63,7 @@ class Side:
     @property
     def text(self) -> str:
         """The side as it is written in a box."""
-        return f"{self.number:g}{'%' if self.is_percent else ''}"
+        return f"{_decimal(self.number)}{'%' if self.is_percent else ''}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Mask:
     @property
     def text(self) -> str:
         """The mask as text that `parse_mask` reads back."""
-        options = [f"feather={self.feather:g}"] if self.feather else []
+        options = [f"feather={_decimal(self.feather)}"] if self.feather else []
         options += ["invert"] if self.invert else []
         sides = [side.text for side in self.box]
         sides += [str(self.random)] if self.random else []
@@ -279,6 +279,11 @@ def _refused(text: str) -> SettingError:
         hint="try sky.png(feather=20, invert), box(10%, 20%, 60%, 80%), or put an odd "
         "file name into single quotes",
     )
+
+
+def _decimal(number: float) -> str:
+    """Returns a number with its six decimals, as it is read, without an exponent."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def _quoted(name: str) -> str:

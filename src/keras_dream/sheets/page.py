@@ -53,6 +53,14 @@ def page(plan: Plan, cells: Iterable[DreamedCell]) -> str:
     )
 
 
+def is_page(path: Path) -> bool:
+    """Tells whether a file begins as the pages do that `page` returns."""
+    template = (_PARTS / "page.html").read_text("utf-8")
+    head = (template.partition("$policy")[0] + _POLICY).encode()
+    with path.open("rb") as file:
+        return file.read(len(head)) == head
+
+
 def _section(number: int, title: str, cells: list[DreamedCell]) -> str:
     count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
     inner = "".join(_cells(title, cells))

@@ -1,5 +1,6 @@
 """The value `Sheet`: a finished sheet, drawing and saving it, and reading it back."""
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -8,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from keras_dream.errors import OutputError, PictureError, short_repr
 from keras_dream.files import check_suffix, write_atomically
 from keras_dream.pictures.encoding import SUFFIXES, save_picture
 from keras_dream.pictures.metadata import read_notes
 from keras_dream.recipe.recipe import canonical_json
 from keras_dream.sheets.cells import DreamedCell
 from keras_dream.sheets.layout import draw, lay_out
-from keras_dream.sheets.page import page
+from keras_dream.sheets.page import is_page, page
 from keras_dream.sheets.plan import Plan
 
 KINDS = ("atlas", "grid", "looks", "variations")
@@ -116,3 +118,28 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         if isinstance(about, dict):
             return {kind: about}
     return None
+
+
+def check_replaced(path: Path) -> None:
+    """Refuses to replace a file that is no sheet.
+
+    A sheet may be drawn again, by the same command, when it has more cells.
+
+    Args:
+        path: The sheet's file.
+
+    Raises:
+        OutputError: If there is another file.
+    """
+    if not path.exists():
+        return
+    is_ours = False
+    with contextlib.suppress(OSError, PictureError):
+        is_page_name = path.suffix.lower() == PAGE
+        is_ours = is_page(path) if is_page_name else read_about(path) is not None
+    if not is_ours:
+        raise OutputError(
+            "A sheet must have a new name, or --yes to replace what is no sheet",
+            received=short_repr(str(path)),
+            hint="try another name",
+        )

@@ -149,7 +149,16 @@ class FileFlags:
 _NO_SEEDS = SeedFlags()
 _NO_FILES = FileFlags()
 From = Annotated[
-    str | None, Parameter(name="--from", group=FILES, metavar="DREAM", negative=())
+    str | None,
+    Parameter(
+        name="--from",
+        group=FILES,
+        metavar="DREAM",
+        negative=(),
+        help="a saved dream to go on from, with its recipe: a stopped one goes on with "
+        "its next step, a finished one runs its recipe once more; its photo is looked "
+        "for beside it, or is PHOTO",
+    ),
 ]
 Photos = Annotated[
     str,
@@ -179,9 +188,7 @@ def dream(
         photos: pictures and folders of them
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
-        start_from: a saved dream to go on from, with its recipe: a stopped one goes on
-            with its next step, a finished one runs its recipe once more; its photo is
-            looked for beside it, or is PHOTO
+        start_from: a saved dream to go on from
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe

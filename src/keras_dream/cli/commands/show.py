@@ -60,6 +60,10 @@ def _json(value: object) -> str:
 def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
     yield "source", plain(record.source) or "a picture without a name"
     yield "source_sha256", plain(record.source_sha256)
+    if record.start_sha256:
+        yield "start_sha256", plain(record.start_sha256)
+    if record.stripped:
+        yield "stripped", "yes, of the photo's camera, date and copyright"
     yield "size", f"{record.size[1]} × {record.size[0]} pixels"
     yield "network", plain(record.network)
     yield "weights_sha256", plain(record.weights_sha256)
