@@ -368,6 +368,8 @@ class _Ascent:
     def restore(self, resumed: Checkpoint, growth: "_Growth", octave: Octave) -> None:
         """Takes up what earlier octaves have left."""
         self.ended = resumed.ended
+        if resumed.image is not None and resumed.image.shape != (*octave.size, 3):
+            raise _unfit(f"an image of the shape {resumed.image.shape}")
         if resumed.opacity is not None and self._recipe.transparency:
             if resumed.opacity.shape != (*octave.size, 3):
                 raise _unfit(f"gradients of the shape {resumed.opacity.shape}")
