@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from keras_dream.engine.checkpoint import SUFFIX, Checkpoint
-from keras_dream.engine.loop import octaves_of
+from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
 from keras_dream.files import CELLS, check_file, read_bounded, sha256_file

@@ -76,6 +76,8 @@ def test_every_optimizer_goes_on_as_the_undisturbed_run(optimizer, dreamer, tmp_
         {"max_loss": -1e6, "max_loss_rule": "after"},
         {"stop": "plateau(steps=1, tolerance=1)"},
         {"transforms": "flip + scale"},
+        {"canvas": "fourier", "optimizer": "lbfgs"},
+        {"canvas": "decorrelated", "detail": "after"},
     ],
     ids=str,
 )
