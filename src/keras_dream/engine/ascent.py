@@ -75,6 +75,8 @@ class Ascent:
     def restore(self, resumed: Checkpoint, growth: "Growth", octave: Octave) -> None:
         """Takes up what earlier octaves have left."""
         self.ended = resumed.ended
+        if resumed.image is not None and resumed.image.shape != (*octave.size, 3):
+            raise unfit(f"an image of the shape {resumed.image.shape}")
         if resumed.opacity is not None and self._recipe.transparency:
             if resumed.opacity.shape != (*octave.size, 3):
                 raise unfit(f"gradients of the shape {resumed.opacity.shape}")
