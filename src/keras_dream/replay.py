@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from keras_dream.engine.checkpoint import SUFFIX, Checkpoint
-from keras_dream.engine.loop import octaves_of
+from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
 from keras_dream.files import CELLS, check_file, read_bounded, sha256_file
@@ -153,8 +153,8 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
 
 
 _CARRIED = (
-    "canvas", "detail", "octaves", "octaves_above", "octave_scale", "octave_sizes",
-    "optimizer", "size", "small_octaves",
+    "canvas", "detail", "octaves", "octaves_above", "octave_scale", "octave_sides",
+    "octave_sizes", "optimizer", "size", "small_octaves",
 )  # fmt: skip
 """The settings that must stay the same for a dream to go on in its midst."""
 

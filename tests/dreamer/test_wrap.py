@@ -90,6 +90,20 @@ def test_a_panorama_steps_by_the_cosine_of_its_latitude(dreamer):
     assert np.abs(dream - image - expected).max() < 1e-5
 
 
+@pytest.mark.parametrize("canvas", ["pixels", "decorrelated"])
+def test_adam_steps_by_the_cosine_too(canvas, dreamer):
+    """It divides by the size of the gradient, and so by what the gradient is given."""
+    image = seamless(picture(48, 96), "horizontal")
+    recipe = kd.Recipe(
+        **PLAIN, optimizer="adam", canvas=canvas, steps=1, octaves=1, jitter=0,
+        clamp=False, wrap="horizontal",
+    )  # fmt: skip
+    moved = np.abs(dreamer.dream(image, recipe).image - image)
+    cosines = cosines_of_latitude(48)
+    by_row = moved.max(axis=(1, 2)) / cosines
+    np.testing.assert_allclose(by_row, by_row.mean(), rtol=0.05)
+
+
 def test_edges_of_a_photo_are_made_to_fit():
     down, right = np.mgrid[:60, :80] / 80
     photo = np.stack([down, right, down * right], axis=-1).astype(np.float32)

@@ -40,6 +40,16 @@ def test_a_dream_is_transparent_where_nothing_has_moved_it(motif):
     assert masked.alpha[:, :20].mean() > 0.3
 
 
+def test_a_small_mask_leaves_a_transparent_picture(motif):
+    """The strongest fifth is that of what the steps have reached."""
+    made = kd.Dreamer("motif").dream(
+        picture(48, 48), RECIPE.but(mask="box(75%, 75%, 100%, 100%)")
+    )
+    assert made.alpha is not None
+    assert made.alpha[:24, :24].max() == 0
+    assert 0.005 < (made.alpha == 1).mean() < 0.1
+
+
 def test_a_step_is_as_transparent_as_it_is_so_far(motif):
     photo, dreamer = picture(40, 48), kd.Dreamer("motif")
     steps = list(dreamer.steps(photo, RECIPE))

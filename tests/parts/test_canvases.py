@@ -6,7 +6,7 @@ from parity.standin import StandIn, dream
 from reference import picture
 
 import keras_dream as kd
-from keras_dream.engine.loop import pull_back
+from keras_dream.engine.ascent import pull_back
 from keras_dream.parts.canvases import (
     Decorrelated,
     Fourier,

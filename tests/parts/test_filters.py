@@ -148,6 +148,13 @@ def test_limits_are_multiples_of_the_mean(backend):
     found = applied(Clip(limit=2), x, backend, weights=backend.image(weights))
     limit = 2 * np.abs(x[weights[..., 0] > 0]).mean()
     np.testing.assert_allclose(found, x.clip(-limit, limit), rtol=1e-5)
+    # Of a window, the mean in it: the rest is 0 because it was not seen.
+    window = noise()
+    window[4:] = 0
+    share = 4 / len(window)
+    found = applied(Clip(limit=2), window, backend, share=share)
+    limit = 2 * np.abs(window[:4]).mean()
+    np.testing.assert_allclose(found, window.clip(-limit, limit), rtol=1e-5)
 
 
 def test_independent_colours(backend):

@@ -179,6 +179,17 @@ def test_a_window_steps_as_far_in_a_large_picture_as_in_a_small_one(backend):
         np.testing.assert_allclose(moved[moved > 1e-3], 0.01, rtol=1e-3)
 
 
+def test_a_window_of_independent_colours_steps_as_far(backend):
+    recipe = Recipe(
+        transforms="crop(12)", octaves=1, steps=1, step_size=0.01, clamp=False
+    )
+    image = picture(40, 30)
+    for canvas in ("pixels", "decorrelated"):
+        run = steps_of(image, recipe.but(canvas=canvas), backend)
+        moved = np.abs(run.finish() - image)
+        assert moved[moved > 1e-3].mean() == pytest.approx(0.01, rel=0.01)
+
+
 def test_windows_cover_the_picture(backend):
     recipe = Recipe(
         transforms="crop(12, 60)", octaves=1, steps=1, jitter=0, clamp=False

@@ -216,9 +216,10 @@ assert 1e-4 < np.abs(image - gray).max() < 0.5
 
 def test_an_optimizer(copy):
     member = '''
-class Sign(Part):
+class Sign(UpdateRule):
     """A step of the same length in every parameter."""
 
+    is_scale_free: ClassVar[bool] = True
     name: Literal["sign"] = "sign"
 
     def start(self) -> State:

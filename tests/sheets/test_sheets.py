@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dream import Dreamer, Recipe, RunSettings
-from keras_dream.engine.loop import Octave
+from keras_dream.engine.growth import Octave
 from keras_dream.errors import OutputError
 from keras_dream.events import CellDone
 from keras_dream.pictures.drawing import font

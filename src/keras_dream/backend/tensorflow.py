@@ -334,8 +334,8 @@ class TensorFlowBackend(Nhwc):
 
     def channel_max(self, x: Array) -> Array:
         # The gradient of reduce_max is shared by equals; here the first has all of it.
-        first = tf.argmax(x, 3)
-        return tf.gather(x, first[..., None], axis=3, batch_dims=3)
+        first = tf.expand_dims(tf.argmax(x, 3), 3)
+        return tf.gather(x, first, axis=3, batch_dims=3)
 
     def gram(self, x: Array) -> Array:
         cells = tf.cast(tf.reshape(x, (-1, x.shape[3])), tf.float32)

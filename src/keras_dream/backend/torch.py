@@ -101,8 +101,9 @@ class TorchBackend:
         pixels = torch.tensor(
             np.ascontiguousarray(image, np.float32), device=self._device
         )
-        # The permuted view of (h, w, c) memory is channels-last already: no copy.
-        return pixels.permute(2, 0, 1).unsqueeze(0)
+        # The permuted view of (h, w, c) memory is channels-last already: no copy. The
+        # axis of one picture is added before, for torch looks at its stride, too.
+        return pixels.unsqueeze(0).permute(0, 3, 1, 2)
 
     def to_image(self, x: Array) -> np.ndarray:
         return self.to_numpy(x[0].permute(1, 2, 0))
@@ -390,6 +391,9 @@ class TorchBackend:
                 else:  # no leaf reaches the value
                     gradient = tuple(map(torch.zeros_like, leaves))
                 value = value.detach()
+            # Sums are rounded by the order of memory: a map that was saved and read
+            # again must have the same.
+            gradient = tuple(map(_channels_last, gradient))
             return value, gradient if isinstance(x, tuple) else gradient[0]
 
         return step
@@ -423,6 +427,13 @@ class TorchBackend:
 def _normal(x: Any) -> Any:
     """Returns a copy of a tensor of `torch.inference_mode`, which has no gradient."""
     return x.clone() if isinstance(x, torch.Tensor) and x.is_inference() else x
+
+
+def _channels_last(x: Array) -> Array:
+    """Returns a map in channels-last memory, which it usually is in already."""
+    if x.dim() != 4:
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _order(padding: Padding) -> tuple[Any, ...]:

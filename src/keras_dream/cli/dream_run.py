@@ -451,7 +451,8 @@ def check_alpha(recipe: Recipe, out: str | None) -> None:
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:
     """Asks for `--yes` where a dream would take very long or very much memory."""
-    from keras_dream.engine.loop import octaves_of, work
+    from keras_dream.engine.growth import octaves_of
+    from keras_dream.engine.loop import work
 
     pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
     if pixels > MOST_PIXELS:

@@ -4,8 +4,9 @@ Source: T. Fel et al., "Unlocking Feature Visualization for Deeper Networks with
 MAgnitude Constrained Optimization", 2023, arXiv:2306.06805, whose code (horama,
 `plot_maco`) adds up the absolute gradients of all steps, takes their mean over the
 colours, and is opaque from the 80th percentile up. Here every gradient is divided as
-the normalizer has it, so that all octaves count alike, and the sum is blurred a little,
-for single pixels would be holes.
+the normalizer has it, so that all octaves count alike; the sum is blurred a little, for
+single pixels would be holes; and the percentile is that of the places where the sum is
+not 0, for a mask may leave few.
 """
 
 from collections.abc import Callable
@@ -64,7 +65,10 @@ def opacity(total: np.ndarray, picture: Picture) -> np.ndarray:
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     mean = resample(total, size).mean(axis=2, keepdims=True)
     mean = np.maximum(blurred(mean, BLUR)[..., 0], 0)
-    opaque = np.percentile(mean, OPAQUE)
-    alpha = np.clip(mean / opaque, 0, 1) if opaque > 0 else np.ones_like(mean)
+    reached = mean[mean > 0]
+    if reached.size:
+        alpha = np.clip(mean / np.percentile(reached, OPAQUE), 0, 1)
+    else:
+        alpha = np.ones_like(mean)
     alpha = alpha.astype(np.float32)
     return alpha if picture.alpha is None else alpha * picture.alpha

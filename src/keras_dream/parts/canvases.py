@@ -28,10 +28,12 @@ class Surface(abc.ABC):
 
     Attributes:
         is_identity: Whether the only parameter is the image itself.
+        is_local: Whether each parameter has a place, and makes the image's cell there.
         fixed: What `parameters` has taken from its image that no step changes.
     """
 
     is_identity = False
+    is_local = False
     fixed: Arrays = ()
 
     @abc.abstractmethod
@@ -73,6 +75,7 @@ class Pixels(Part):
 
 class _PixelSurface(Surface):
     is_identity = True
+    is_local = True
 
     def __init__(self, backend: "Backend"):
         self._backend = backend
@@ -126,6 +129,8 @@ class _Colors:
 
 
 class _DecorrelatedSurface(Surface):
+    is_local = True
+
     def __init__(self, backend: "Backend"):
         self._backend = backend
         self._colors = _Colors(backend)
@@ -276,8 +281,10 @@ class _Waves(Surface):
 
     def _numbers(self, spectrum: Any) -> Arrays:
         """Returns complex numbers as two arrays on the device."""
-        halves = (spectrum.real, spectrum.imag)
-        return tuple(self._backend.image(half.astype("float32")) for half in halves)
+        import numpy as np
+
+        halves = (np.real(spectrum), np.imag(spectrum))
+        return tuple(self._backend.image(half.astype(np.float32)) for half in halves)
 
 
 class _FourierSurface(_Waves):

@@ -26,12 +26,14 @@ class Place(NamedTuple):
         progress: How much of the octave is done, from 0 in its first step to 1.
         weights: How much each place counts, a map of one channel; None for all alike.
         wrap: The recipe's own: which edges belong together.
+        share: How much of the image the network has seen; elsewhere the gradient is 0.
     """
 
     size: Size
     progress: float = 0.0
     weights: Array | None = None
     wrap: Literal["none", "horizontal", "both"] = "none"
+    share: float = 1.0
 
 
 class Smooth(Part):
@@ -142,7 +144,7 @@ class Clip(Part):
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the limited gradient."""
         mean = Normalizer("mean_abs", 0.0, backend).divisor(
-            gradient, weights=place.weights
+            gradient, weights=place.weights, share=place.share
         )
         return backend.clip(gradient, -self.limit * mean, self.limit * mean)
 

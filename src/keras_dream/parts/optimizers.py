@@ -4,7 +4,7 @@ An optimizer's state begins anew with every octave. It is given gradients as the
 has parameters, a tuple of arrays, and the normalizer's divisor.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -19,7 +19,18 @@ State = Any
 _Share = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 
 
-class Sgd(Part):
+class UpdateRule(Part):
+    """What optimizers have in common.
+
+    Attributes:
+        is_scale_free: Whether every parameter steps as far whatever its gradient is
+            multiplied by, so that weights of places must be put on the step.
+    """
+
+    is_scale_free: ClassVar[bool] = False
+
+
+class Sgd(UpdateRule):
     """A step along the normalized gradient, as every published DeepDream makes it."""
 
     name: Literal["sgd"] = "sgd"
@@ -50,13 +61,14 @@ class Sgd(Part):
         return state, tuple(backend.multiply(g, factor) for g in gradients)
 
 
-class Adam(Part):
+class Adam(UpdateRule):
     """Adam: every parameter's step is scaled by the size of its own past gradients.
 
     Source: D. P. Kingma, J. Ba, arXiv:1412.6980, algorithm 1, uphill. The gradient is
     normalized first, so that `epsilon` means the same for every network.
     """
 
+    is_scale_free: ClassVar[bool] = True
     name: Literal["adam"] = "adam"
     beta1: _Share = Field(default=0.9, description="decay of the mean gradient")
     beta2: _Share = Field(default=0.999, description="decay of the mean square")
@@ -95,7 +107,7 @@ class Adam(Part):
         return (count, means, squares), updates
 
 
-class Momentum(Part):
+class Momentum(UpdateRule):
     """A step along the decaying mean of the past gradients.
 
     Source: B. T. Polyak, "Some methods of speeding up the convergence of iteration
@@ -128,7 +140,7 @@ class Momentum(Part):
         return (count + 1, means), tuple(backend.multiply(m, rate) for m in means)
 
 
-class Lbfgs(Part):
+class Lbfgs(UpdateRule):
     """L-BFGS: the gradient turned by what the last steps tell of the curvature.
 
     Source: J. Nocedal, S. Wright, "Numerical Optimization" (2006), algorithm 7.4, the

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.engine.loop import Octave
+from keras_dream.engine.growth import Octave
 from keras_dream.errors import NetworkError, PictureError
 from keras_dream.geometry import Size
 from keras_dream.pictures.synthetic import noise

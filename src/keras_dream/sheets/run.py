@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.engine.loop import Octave
+from keras_dream.engine.growth import Octave
 from keras_dream.events import CellDone, CellProgress
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.sheets.cells import DreamedCell, find, keep, open_folder, path_of
