@@ -12,8 +12,10 @@ round in turn, after a run that warms up. The objective is measured on the finis
 picture by one judge. Ours is also read at the seconds that the other took.
 
 Optimisers and rates of ours are those of `OURS`; the others' are the defaults of their
-functions. Each starts from noise of its own; MaCo never changes how strong a wave is,
-so that ours starts there from waves of the same strength.
+functions. Each starts from noise of its own. MaCo keeps how strong each wave is, but
+in xplique the conjugate waves of the spectrum's first column have phases of their own
+and weaken each other: it takes the largest forms out. Ours cannot, and starts from
+waves as strong as those of the picture that xplique has finished, of random phases.
 """
 
 import argparse
@@ -39,7 +41,7 @@ PAIRS = (  # theirs, ours
 )
 OURS = {
     "ours, fourier": {"canvas": "fourier(decay=0.5)", "step_size": 0.03},
-    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.15},
+    "ours, maco": {"canvas": "maco(magnitude=photo)", "step_size": 0.3},
 }
 
 
@@ -82,7 +84,6 @@ def xplique(size: int, *, maco: bool) -> Callable[[int], object]:
     import numpy as np
     import tensorflow as tf
     import xplique.features_visualizations as visual
-    from xplique.features_visualizations import preconditioning
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -102,14 +103,6 @@ def xplique(size: int, *, maco: bool) -> Callable[[int], object]:
     waves = tf.data.Dataset.from_tensors(natural(size)[None])
 
     def maco_run(steps: int):
-        if steps == 0:
-            # Its waves, of any phase: its own phases make one corner black or white.
-            magnitude, phase = preconditioning.init_maco_buffer((size, size), waves)
-            phase = np.random.default_rng(0).uniform(-np.pi, np.pi, phase.shape)
-            spectrum = np.asarray(magnitude) * np.exp(1j * phase)
-            image = np.moveaxis(np.fft.irfft2(spectrum, s=(size, size)), 0, -1)
-            image = np.float32((image - image.mean()) / image.std())
-            return tf.nn.sigmoid(preconditioning.recorrelate_colors(image))
         image, _ = visual.maco(
             objective,
             nb_steps=steps,
@@ -209,6 +202,23 @@ def natural(size: int):
     return np.float32(np.moveaxis(image / image.std(), 0, -1))
 
 
+def rephase(path: Path) -> None:
+    """Gives the waves of a picture's logits random phases; mean and strengths stay."""
+    import numpy as np
+
+    from keras_dream.parts.canvases import color_matrix
+
+    image = np.float64(np.load(path)).clip(1e-4, 1 - 1e-4)
+    colors = np.log(image / (1 - image)) @ np.linalg.inv(color_matrix())
+    noise = np.random.default_rng(0).normal(size=colors.shape)
+    phases = np.exp(1j * np.angle(np.fft.rfft2(noise, axes=(0, 1))))
+    spectrum = np.fft.rfft2(colors, axes=(0, 1))
+    moved = np.abs(spectrum) * phases
+    moved[0, 0] = spectrum[0, 0]
+    colors = np.fft.irfft2(moved, s=colors.shape[:2], axes=(0, 1))
+    np.save(path, np.float32(1 / (1 + np.exp(-colors @ color_matrix()))))
+
+
 def work(name: str, size: int) -> None:
     """A contender's process: for each line, a number of steps, it runs and answers."""
     import numpy as np
@@ -301,7 +311,8 @@ def main() -> None:
     score = judge()
     with tempfile.TemporaryDirectory() as folder:
         path, start = Path(folder) / "image.npy", Path(folder) / "start.npy"
-        contenders["xplique, MaCo"].run(0, start, start)
+        contenders["xplique, MaCo"].run(arguments.steps, start, start)
+        rephase(start)
         for contender in contenders.values():
             contender.run(2, path, start)
         for _ in range(arguments.rounds):
