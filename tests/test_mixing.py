@@ -221,6 +221,13 @@ def test_a_bomb_is_not_unpacked(saved):
         kd.mix(saved)
 
 
+def test_a_mix_does_not_replace_its_photo(saved, dream):
+    before = Path("photo.png").read_bytes()
+    code, _, error = dream("mix", saved, "-o", "photo.png", "--yes")
+    assert (code, "must not replace its own photo" in error) == (2, True)
+    assert Path("photo.png").read_bytes() == before
+
+
 def with_record(path, **changes):
     """Writes a dream again with another record, as a forger would."""
     notes = read_notes(path)

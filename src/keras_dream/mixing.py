@@ -45,6 +45,10 @@ class Mixer:
         files: Files that recipes name, such as palettes, if they are not beside the
             picture.
 
+    Attributes:
+        saved: The dream.
+        source: The photo's path, or the text of a source without one.
+
     Raises:
         PictureError: If the picture, its recipe or its source cannot be had.
         InputError: If the octaves cannot be read, or are another picture's.
@@ -68,7 +72,8 @@ class Mixer:
                 hint="dream it again with --save-octaves, or name its octaves with "
                 "--octaves",
             )
-        self._photo = _photo(find_source(saved, source), saved)
+        self.source = find_source(saved, source)
+        self._photo = _photo(self.source, saved)
         self._original = at_size(self._photo, saved.recipe)
         self._files = find_files(saved, named=files)
         # What the steps' gradients were is in the picture alone.

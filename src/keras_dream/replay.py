@@ -153,8 +153,8 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
 
 
 _CARRIED = (
-    "canvas", "detail", "octaves", "octaves_above", "octave_scale", "octave_sizes",
-    "optimizer", "size", "small_octaves",
+    "canvas", "detail", "octaves", "octaves_above", "octave_scale", "octave_sides",
+    "octave_sizes", "optimizer", "size", "small_octaves",
 )  # fmt: skip
 """The settings that must stay the same for a dream to go on in its midst."""
 

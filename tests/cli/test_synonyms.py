@@ -74,6 +74,11 @@ def test_a_real_flag_nearby_wins() -> None:
     )
 
 
+def test_a_setting_that_a_command_does_not_take(photo: Path, dream: Dream) -> None:
+    code, _, err = dream("mix", photo, "--objective", "mixed3")
+    assert (code, "an option of `dream PHOTO`" in err) == (2, True)
+
+
 def test_a_flag_of_another_command_is_not_advised() -> None:
     assert flag_advice("--iterations", ["--json"]) == ""
 

@@ -273,6 +273,42 @@ def test_what_counts_nowhere_is_not_computed(backend):
     )
 
 
+def test_an_octave_that_has_nothing_of_a_mask_stays(dreamer):
+    """One pixel of 256 × 256 is less than a grey level of one of 16 × 16."""
+    image = picture(256, 256)
+    recipe = QUICK.but(
+        octaves=2,
+        octave_scale=16,
+        steps=1,
+        jitter=0,
+        mask="box(255, 255, 256, 256)",
+        regions=["box(0%, 0%, 100%, 100%): mixed2"],
+        objective="mixed1",
+    )
+    first, *_ = dreamer.steps(image, recipe)
+    assert first.loss == 0
+    np.testing.assert_array_equal(to_uint8(first.dream.image), to_uint8(image))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"blend_mask": "black.png"}, "must be above 0 somewhere"),
+        ({"blend_mask": "wide.png"}, "aspect ratio of its photo"),
+        ({"colors": "soft_clip + palette(text.png)"}, "must be a PNG"),
+    ],
+)
+def test_what_finishes_a_dream_is_checked_before_it(
+    setting, message, dreamer, photo, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    save_picture("black.png", np.zeros((48, 64, 3), np.float32))
+    save_picture("wide.png", np.ones((8, 64, 3), np.float32))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(PictureError, match=message):
+        dreamer.steps(photo, QUICK.but(**setting))
+
+
 def test_the_strongest_of_a_region_are_measured_there(dreamer):
     random = np.random.default_rng(0)
     image = np.full((224, 512, 3), 0.5, np.float32)

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,3 +215,12 @@ def test_a_forged_state_is_refused(optimizer, dreamer, tmp_path):
         start, _ = Checkpoint.read(forged)
         with pytest.raises(InputError, match="A checkpoint must be of the same"):
             dreamer.dream(picture(20, 18), recipe, start=start)
+
+
+def test_a_forged_image_is_refused(dreamer):
+    """Of another size it would be added to the detail of this one."""
+    start = list(dreamer.steps(PHOTO, QUICK))[1].checkpoint
+    for shape in ((3, 3, 3), (28, 26, 1)):
+        forged = replace(start, parameters=(), image=np.zeros(shape, np.float32))
+        with pytest.raises(InputError, match="an image of the shape"):
+            dreamer.dream(PHOTO, QUICK, start=forged)

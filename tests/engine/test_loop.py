@@ -10,7 +10,7 @@ from reference import picture
 
 from keras_dream import Dreamer, presets
 from keras_dream.engine import loop
-from keras_dream.errors import NonFiniteError
+from keras_dream.errors import NonFiniteError, SettingError
 from keras_dream.recipe.recipe import Recipe
 
 QUICK = Recipe(steps=3, octaves=3, jitter=4)
@@ -157,6 +157,33 @@ def test_octaves_above_grow_and_come_back(backend):
     recipe = recipe.but(steps=0)
     still, _ = dream(smooth.astype("f4"), recipe, StandIn().on(backend), backend)
     assert np.abs(still - smooth).max() < 0.02
+
+
+@pytest.mark.parametrize("rule", ["direct", "chained"])
+def test_octaves_by_their_longer_sides(rule, backend):
+    """They take the place of count and scale; the last need not be the photo's."""
+    image = picture(40, 50)
+    recipe = QUICK.but(octave_sides="20, 45, 60", octave_sizes=rule, octave_scale=2)
+    found, steps = dream(image, recipe, StandIn().on(backend), backend)
+    assert [(s.octave, s.size) for s in steps[::3]] == [
+        (1, (16, 20)),
+        (2, (36, 45)),
+        (3, (48, 60)),
+    ]
+    assert found.shape == image.shape
+    assert recipe.for_size((40, 50)).octaves == 3
+    by_count = QUICK.but(octave_sides="25, 50", step_size=0.01)
+    same, _ = dream(image, by_count, StandIn().on(backend), backend)
+    by_scale = QUICK.but(octaves=2, octave_scale=2, step_size=0.01)
+    assert np.array_equal(
+        same, dream(image, by_scale, StandIn().on(backend), backend)[0]
+    )
+
+
+@pytest.mark.parametrize("text", ["250, 200", "0, 5", "1.5", "a", "5, 5", "-3", "inf"])
+def test_sides_must_ascend(text):
+    with pytest.raises(SettingError, match="`octave_sides` must be whole numbers"):
+        Recipe(octave_sides=text)
 
 
 @pytest.mark.parametrize("rule", ["direct", "chained"])

@@ -15,6 +15,7 @@ from cyclopts.exceptions import (
 from pydantic import ValidationError as InvalidSettings
 
 from keras_dream.errors import DreamError, InputError, RunError, short_repr
+from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.synonyms import flag_advice
 
 # What the array libraries say when memory is out; none has a class of its own for it
@@ -86,10 +87,14 @@ def _of_option(error: UnknownOptionError) -> str:
     name = error.token.keyword or error.token.value
     flags = [flag for argument in error.argument_collection for flag in argument.names]
     advice = flag_advice(name, flags)
-    if not advice and difflib.get_close_matches(name.split("=")[0], flags, 1, 0.7):
+    is_setting = name.lstrip("-").replace("-", "_") in Recipe.model_fields
+    is_near = difflib.get_close_matches(name.split("=")[0], flags, 1, 0.7)
+    if not advice and not is_setting and is_near:
         return str(error)
     command = " ".join(["dream", *(error.command_chain or ())])
     hint = advice or f"see `{command} --help`"
+    if not advice and is_setting:
+        hint = "it is an option of `dream PHOTO`"
     must, received = "An option must be one that exists", short_repr(name)
     return str(InputError(must, received=received, hint=hint))
 

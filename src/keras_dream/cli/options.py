@@ -23,7 +23,7 @@ _GROUPS = {
     Group("Steps", sort_key=6): "steps step_size optimizer normalizer epsilon filters "
     "transforms jitter clamp stop max_loss max_loss_rule",
     Group("Octaves: the sizes", sort_key=7): "octaves octave_scale octaves_above "
-    "per_octave detail octave_sizes small_octaves resampling",
+    "octave_sides per_octave detail octave_sizes small_octaves resampling",
     Group(
         "Strength and colour", sort_key=8
     ): "strength blend blend_mask keep_colors colors size "

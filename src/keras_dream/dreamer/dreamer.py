@@ -18,7 +18,13 @@ from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
 from keras_dream.engine.checkpoint import Checkpoint
-from keras_dream.engine.finish import Unfinished, at_size, check_strengths, finish
+from keras_dream.engine.finish import (
+    Unfinished,
+    at_size,
+    check_files,
+    check_strengths,
+    finish,
+)
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import (
@@ -335,6 +341,7 @@ class Dreamer:
         recipe = recipe.for_size(size)
         check_strengths(recipe)
         _check_length(recipe)
+        check_files(recipe, source, self.files)
         resumed = start if isinstance(start, Checkpoint) else None
         own = None if isinstance(start, Checkpoint) else start
         image = _started(picture.pixels, recipe, own)

@@ -16,7 +16,7 @@ from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
 from keras_dream.pictures.picture import Picture, read_picture
-from keras_dream.recipe.files import Files
+from keras_dream.recipe.files import Files, files_of
 from keras_dream.recipe.recipe import Recipe
 
 DETAIL_RADIUS = 3.0
@@ -93,6 +93,25 @@ def finish(
         mask = map_of(recipe.mask, photo, size, files=files, seed=recipe.seed)
         image = composite(original.pixels, image, mask)
     return replace(original, pixels=image)
+
+
+def check_files(recipe: Recipe, photo: Picture, files: Files) -> None:
+    """Checks, before the dream, the pictures that it will be finished with.
+
+    Args:
+        recipe: Its `blend_mask` and `colors` are used.
+        photo: The photo.
+        files: Finds the files.
+
+    Raises:
+        PictureError: If a palette is no picture, or the mask none for this photo.
+        InputError: If there is no such file.
+    """
+    if recipe.blend_mask is not None:
+        size = (photo.pixels.shape[0], photo.pixels.shape[1])
+        map_of(recipe.blend_mask, photo, size, files=files, seed=recipe.seed)
+    for file in files_of(recipe.colors):
+        read_picture(files.find(file))
 
 
 def check_strengths(recipe: Recipe) -> None:

@@ -24,13 +24,16 @@ class Octave(NamedTuple):
 
 def octaves_of(size: Size, recipe: Recipe) -> tuple[Octave, ...]:
     """Returns every octave of a recipe for a picture of `size`, small to large."""
-    sizes = octave_sizes(
-        fitted(size, recipe.size),
-        octaves=recipe.octaves_for(size),
-        octaves_above=recipe.octaves_above,
-        octave_scale=recipe.octave_scale,
-        rule=recipe.octave_sizes,
-    )
+    if recipe.octave_sides:
+        sizes = tuple(fitted(size, side) for side in recipe.octave_sides)
+    else:
+        sizes = octave_sizes(
+            fitted(size, recipe.size),
+            octaves=recipe.octaves_for(size),
+            octaves_above=recipe.octaves_above,
+            octave_scale=recipe.octave_scale,
+            rule=recipe.octave_sizes,
+        )
     return tuple(Octave(number, size) for number, size in enumerate(sizes, start=1))
 
 
@@ -114,7 +117,8 @@ class Growth:
     def _shrink(self, original: Array) -> list[Array]:
         """Returns the original at every octave's size."""
         bases = {self.size: original}
-        chain, chained = original, self._recipe.octave_sizes == "chained"
+        chain, sides = original, self._recipe.octave_sides
+        chained = self._recipe.octave_sizes == "chained" and not sides
         own = self._recipe.octaves_for(self.size)
         previous = self.size
         for octave in reversed(octaves_of(self.size, self._recipe)):

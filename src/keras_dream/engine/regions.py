@@ -282,6 +282,7 @@ class RegionGradient:
             scaled = self._normalizer.scaled(gradient, 1.0, weights=share)
             part = (loss, b.multiply(scaled, share))
             total = part if total is None else tuple(map(b.add, total, part))
-        if total is None:  # the shares add up to 1, so one of them counts
-            raise RuntimeError("no region counts")
+        if total is None:  # a mask so small that an octave has nothing of it
+            nothing = b.multiply(image, 0.0)
+            return b.sum(nothing), nothing
         return total[0], total[1]

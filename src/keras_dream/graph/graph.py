@@ -115,6 +115,8 @@ class Graph:
             hint = nearest(layer, texts, see="`dream layers NETWORK`")
             if layer.lower().endswith((".png", ".jpg", ".jpeg", ".webp", ".tif")):
                 hint = f"write guide({layer}, LAYER) for a guide picture"
+            if layer == "default":
+                hint = "it stands alone: write out what `dream show PICTURE` has for it"
             words = [Class(name).text for name in similar(layer, self.classes)]
             raise ObjectiveError(
                 "A layer must be one of the network's",

@@ -178,12 +178,14 @@ def _kind(name: object, kinds: Sequence[type[Part]], what: str) -> type[Part]:
 
 def _unreadable(value: object, kinds: Sequence[type[Part]], what: str) -> SettingError:
     names = [name_of(kind) for kind in kinds]
+    is_list = isinstance(value, str) and re.match(r"\s*\w+\s*,", value) is not None
     is_open = isinstance(value, str) and value.count("(") != value.count(")")
     return SettingError(
         f"`{what}` must be one of {', '.join(names)}, and parameters must be written "
         "as NAME(PARAMETER=VALUE)",
         received=short_repr(value),
         hint=(is_open and "close every bracket")
+        or (is_list and "put + between two of them, such as 'flip + rotate(5)'")
         or (isinstance(value, str) and nearest(value, names, listed=True))
         or f"try {names[0]}",
     )

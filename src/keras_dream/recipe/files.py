@@ -202,7 +202,7 @@ class Files:
         named: Sequence[str | os.PathLike[str]] = (),
         folders: Sequence[str | os.PathLike[str]] = (),
     ):
-        self._named = [check_file(path, "A file that is named") for path in named]
+        self._named = [check_file(path, "A named file") for path in named]
         self._folders = [Path(folder) for folder in folders]
         self._paths: dict[FileRef, Path] = {}
 

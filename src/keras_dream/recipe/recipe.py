@@ -6,6 +6,7 @@ two models.
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -106,8 +107,8 @@ def _texts_of(overrides: Sequence[Override]) -> list[str]:
     return [override.text for override in overrides]
 
 
-def _read_strengths(value: Any) -> tuple[float, ...]:
-    """Returns a tuple of numbers for text such as "1, 0.5, 2", or for a list."""
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Returns numbers for a list or for text such as "1, 0.5, 2"; raises ValueError."""
     values: Any = value
     if isinstance(value, list | tuple) and len(cast("Sequence[Any]", value)) == 1:
         values = cast("Sequence[Any]", value)[0]  # as a flag gives text
@@ -116,13 +117,19 @@ def _read_strengths(value: Any) -> tuple[float, ...]:
         values = [] if text in ("", "none") else text.split(",")
     elif isinstance(values, int | float):
         values = [values]
+    numbers = tuple(float(part) + 0.0 for part in values or ())
+    if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE:
+        raise ValueError
+    return numbers
+
+
+def _read_strengths(value: Any) -> tuple[float, ...]:
+    """Returns the strengths of octaves for text or a list."""
     try:
-        numbers = tuple(float(part) + 0.0 for part in values or ())
+        numbers = _numbers(value)
     except (TypeError, ValueError):
         numbers = (math.nan,)
-    if len(numbers) > MOST_OCTAVES + MOST_OCTAVES_ABOVE or not all(
-        abs(number) <= MOST_STRENGTH for number in numbers
-    ):
+    if not all(abs(number) <= MOST_STRENGTH for number in numbers):
         raise SettingError(
             f"`octave_strengths` must be a number from -{MOST_STRENGTH} to "
             f"{MOST_STRENGTH} for each octave, with commas between",
@@ -130,6 +137,24 @@ def _read_strengths(value: Any) -> tuple[float, ...]:
             hint="try '1, 0.5, 0'",
         )
     return numbers
+
+
+def _read_sides(value: Any) -> tuple[int, ...]:
+    """Returns the longer sides of octaves for text or a list."""
+    try:
+        numbers = _numbers(value)
+    except (TypeError, ValueError):
+        numbers = (math.nan,)
+    ascending = all(a < b for a, b in itertools.pairwise((0.0, *numbers)))
+    whole = all(number % 1 == 0 and number <= MOST_SIDE for number in numbers)
+    if not (ascending and whole):
+        raise SettingError(
+            f"`octave_sides` must be whole numbers from 1 to {MOST_SIDE}, each larger "
+            "than the one before, with commas between",
+            received=short_repr(cast("object", value)),
+            hint="try '250, 400, 640'",
+        )
+    return tuple(map(int, numbers))
 
 
 class Recipe(Settings):
@@ -227,6 +252,15 @@ class Recipe(Settings):
         default="direct",
         description="sizes truncated from the picture's own, or each rounded from the "
         "next",
+    )
+    octave_sides: Annotated[
+        tuple[int, ...],
+        BeforeValidator(_read_sides, json_schema_input_type=str | list[int]),
+    ] = Field(
+        default=(),
+        description="the longer side of each octave in pixels, small to large, such as "
+        "'250, 400, 640', in the place of octaves, octaves_above and octave_scale; the "
+        "result has the picture's own size",
     )
     small_octaves: Literal["skip", "run"] = Field(
         default="skip",
@@ -492,6 +526,8 @@ class Recipe(Settings):
         """Returns how many octaves a picture of `size`, (height, width), is given."""
         from keras_dream.geometry import fitted, octave_count
 
+        if self.octave_sides:
+            return len(self.octave_sides)
         if self.octaves == "auto":
             size = fitted(size, self.size)
             return octave_count(size, self.octave_scale, most=MOST_OCTAVES)

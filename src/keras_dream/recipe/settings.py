@@ -148,11 +148,12 @@ def _translated(error: ValidationError, model: type[BaseModel]) -> InputError:
     name = str(first["loc"][0]) if first["loc"] else ""
     field = model.model_fields.get(name)
     if field is None:
+        # The name of a part is no parameter of it.
+        names = [each for each in model.model_fields if each != "name"]
         return SettingError(
             "A setting must be one that exists",
             received=short_repr(name),
-            hint=setting_advice(name, model.model_fields)
-            or nearest(name, model.model_fields),
+            hint=setting_advice(name, names) or nearest(name, names),
         )
     words = _words(field)
     choices = _choices(field)

@@ -51,6 +51,12 @@ def mix(
 
     path = _result(Path(picture), out, yes=yes)
     mixer = Mixer(picture, source=source, octaves=octaves, files=file)
+    if path.exists() and Path(mixer.source).exists() and path.samefile(mixer.source):
+        raise OutputError(
+            "A result must not replace its own photo",
+            received=short_repr(out),
+            hint="try another name",
+        )
     names = () if flags is None else flags.model_fields_set
     dream = mixer.mix(**{name: getattr(flags, name) for name in names})
     with reporter_for(quiet=not json, json=json) as reporter:
