@@ -8,6 +8,7 @@ variable `SQUEEZENET_WEIGHTS` names, as the page says; without it they are left 
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,13 +90,17 @@ def make(entry: Entry) -> bool:
         command = [sys.executable, "-m", "keras_dream", *shlex.split(arguments), *more]
         subprocess.run(command, cwd=PHOTOS, check=True)
     save(made, entry.path)
-    for path in PHOTOS.glob("*.png*"):
+    for path in (*PHOTOS.glob("*.png*"), *PHOTOS.glob("*.npz")):
         path.unlink()
+    shutil.rmtree(PHOTOS / "out-cells", ignore_errors=True)
     return True
 
 
 def save(source: Path, target: Path) -> None:
-    """Saves a picture as a JPEG of at most `LIMIT` bytes, with its recipe."""
+    """Saves a picture as a JPEG of at most `LIMIT` bytes, with its recipe.
+
+    What is transparent shows white.
+    """
     from PIL import Image
 
     from keras_dream.pictures.encoding import save_picture
@@ -104,6 +109,9 @@ def save(source: Path, target: Path) -> None:
 
     picture = read_picture(source)
     image = Image.open(source)
+    if image.mode == "RGBA":
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
     save_picture(target, picture.pixels, notes=read_notes(source))
     exif = Image.open(target).info.get("exif", b"")
     for quality in (95, 90, 85, 80, 70, 60):

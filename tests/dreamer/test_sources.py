@@ -115,6 +115,19 @@ def test_an_objective_that_nothing_responds_to_is_noticed(dreamer):
     assert not other.record.notices
 
 
+@pytest.mark.parametrize("canvas", ["decorrelated", "laplacian"])
+def test_a_silent_neuron_is_noticed_from_a_flat_start(dreamer, canvas):
+    """Whatever a canvas loses by rounding between its numbers and its image."""
+    flat = np.full((48, 48, 3), (0x44 / 255, 0x66 / 255, 0x88 / 255), np.float32)
+    silent = int(features(dreamer, flat).max((0, 1)).argmin())
+    objective = f"neuron(mixed4, {silent}, center)"
+    recipe = kd.Recipe(objective=objective, canvas=canvas, octaves=1, steps=3)
+    (notice,) = dreamer.dream("flat:#446688:48x48", recipe).record.notices
+    assert "nothing there responds" in notice
+    responding = dreamer.dream("flat:#446688:48x48", recipe.but(objective="mixed4"))
+    assert not responding.record.notices
+
+
 def test_a_direction_is_gone_along(dreamer, tmp_path):
     vector = features(dreamer, OTHER).mean((0, 1))
     vector -= features(dreamer, IMAGE).mean((0, 1))

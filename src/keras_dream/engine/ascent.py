@@ -20,6 +20,8 @@ from keras_dream.parts.stops import Watched, Watcher
 from keras_dream.parts.transforms import View, draw
 from keras_dream.recipe.recipe import Recipe
 
+_ROUNDING = 1e-5  # more than float32 loses between a canvas's numbers and its image
+
 
 class Move(NamedTuple):
     """What a step has moved.
@@ -176,9 +178,11 @@ class Ascent:
 
     def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
         """Notes it where all steps of an octave have had no gradient."""
-        backend = self._backend
-        difference = backend.absolute(backend.subtract(image, first))
-        if backend.to_float(backend.sum(difference)) == 0:
+        b = self._backend
+        if self._recipe.clamp:  # resampling may have left [0, 1]
+            first = b.clip(first, 0.0, 1.0)
+        more = b.subtract(b.absolute(b.subtract(image, first)), _ROUNDING)
+        if b.to_float(b.sum(b.activation(more, "relu"))) == 0:
             how = "has changed nothing: nothing there responds to the objective"
             self._end(octave, how)
 
