@@ -258,6 +258,16 @@ def test_a_source_without_a_photo_has_the_recorded_size(saved):
         kd.mix(saved)
 
 
+def test_octaves_of_another_format_are_not_replaced(saved, dream):
+    before = octaves_path(saved).read_bytes()
+    line = ("photo.png", *SHORT, "--seed", 4, "--save-octaves", "-o", "d.jpg")
+    code, _, error = dream(*line)
+    assert (code, "received 'd.octaves.npz'" in error) == (2, True)
+    assert octaves_path(saved).read_bytes() == before
+    assert dream(*line, "--yes")[0] == 0
+    assert octaves_path(saved).read_bytes() != before
+
+
 def test_octaves_are_the_same_file_each_time(saved, dream):
     before = octaves_path(saved).read_bytes()
     dream("photo.png", *SHORT, "--save-octaves", "-o", "d.png", "--yes")

@@ -503,6 +503,20 @@ def test_a_loss_that_nothing_uses_is_told():
     assert "The loss mean is not used" in dreamer.octaves((64, 64), recipe)[1][-1]
     assert not dreamer.octaves((64, 64), recipe.but(loss="l2_mean"))[1]
     assert not dreamer.octaves((64, 64), recipe.but(objective="mixed2"))[1]
+    elsewhere = (
+        {"per_octave": ["1: objective=mixed2"]},
+        {"regions": ["box(0%, 0%, 50%, 100%): mixed2"]},
+    )
+    for change in elsewhere:
+        assert not dreamer.octaves((64, 64), recipe.but(**change))[1]
+
+
+def test_a_larger_crop_is_advised_where_there_is_one():
+    dreamer, recipe = kd.Dreamer("motif"), kd.Recipe(octaves=1, border=4)
+    for transforms, is_advised in (("flip", False), ("flip + crop(12)", True)):
+        with pytest.raises(PictureError) as error:
+            dreamer.octaves((12, 12), recipe.but(transforms=transforms))
+        assert ("a larger crop" in str(error.value)) is is_advised
 
 
 def test_a_recipe_too_long_for_a_picture_is_refused_before_the_dream():

@@ -336,13 +336,26 @@ def _checked(request: Request) -> Path:
             received=short_repr(str(path)),
             hint="try another name",
         )
-    if path.exists() and not request.yes:
+    taken = [each for each in (path, *_beside(request, path)) if each.exists()]
+    if taken and not request.yes:
         raise OutputError(
             "A result must have a new name, or --yes to replace what is there",
-            received=short_repr(str(path)),
+            received=short_repr(str(taken[0])),
             hint="add --yes, or leave -o out: every dream then gets a name of its own",
         )
     return path
+
+
+def _beside(request: Request, path: Path) -> list[Path]:
+    """Returns the files that may be saved beside a result.
+
+    They are the same for `a.png` and `a.jpg`.
+    """
+    from keras_dream.engine.checkpoint import SUFFIX
+    from keras_dream.engine.octaves import octaves_path
+
+    octaves = [octaves_path(path)] if request.keep_octaves else []
+    return octaves + ([path.with_suffix(SUFFIX)] if request.save_canvas else [])
 
 
 def _dream(

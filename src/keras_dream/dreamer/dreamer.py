@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
+from keras_dream.dreamer.fit import check_fits, octaves_that_fit
 from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import loop
@@ -24,7 +25,6 @@ from keras_dream.engine.finish import (
     check_strengths,
     finish,
 )
-from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import (
@@ -44,7 +44,7 @@ from keras_dream.errors import (
     short_repr,
 )
 from keras_dream.geometry import Size
-from keras_dream.graph.graph import Graph, Misfit
+from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
 from keras_dream.graph.program import Program
 from keras_dream.parts.part import Part
@@ -58,13 +58,10 @@ from keras_dream.pictures.picture import (
 from keras_dream.pictures.seams import seamless
 from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
-from keras_dream.recipe.objective_text import channels_text
-from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
 from keras_dream.recipe.synonyms import setting_advice
-from keras_dream.recipe.targets import Layer
 from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.zoo import user_models
 from keras_dream.zoo.catalogue import ZOO
@@ -249,62 +246,7 @@ class Dreamer:
             PictureError: If no octave is large enough for the layers.
             NetworkError, ObjectiveError: As for `gradient`.
         """
-        recipe = self.complete(recipe)
-        complete = recipe.small_octaves == "skip"
-        every = loop.octaves_of(size, recipe)
-        graphs = [self._ensemble.graphs(recipe.at(o.number)) for o in every]
-        seen = [view_size(recipe.transforms, octave.size) for octave in every]
-        misfits = [_misfit(g, s, complete) for g, s in zip(graphs, seen, strict=True)]
-        kept = tuple(o for o, m in zip(every, misfits, strict=True) if m is None)
-        if not kept:
-            raise self._refusal(graphs[-1], seen[-1], recipe, misfits[-1])
-        loading = [
-            n for used in self._ensemble.used(recipe) for n in used.graph.notices
-        ]
-        unused = [
-            f"per_octave is not used for octaves {override.octaves}: there are "
-            f"{len(every)}."
-            for override in recipe.per_octave
-            if override.first > len(every)
-        ]
-        notices = [*loading, *_skipped(graphs, every, misfits, complete), *unused]
-        if not any(recipe.at(octave.number).steps for octave in kept):
-            notices.append("No step is made, because `steps` is 0.")
-        if recipe.loss != Recipe().loss and not any(map(_has_layers, recipe.networks)):
-            notices.append(
-                f"The loss {recipe.loss.text} is not used: the objective has class "
-                "scores only, which are averaged."
-            )
-        return kept, tuple(notices)
-
-    def _refusal(
-        self,
-        graphs: Sequence[ObjectiveGraph],
-        size: Size,
-        recipe: Recipe,
-        misfit: Misfit | None,
-    ) -> PictureError:
-        """Returns the error for a picture of a size at which nothing can be run."""
-        complete = recipe.small_octaves == "skip"
-        joins = misfit is not None and not misfit.vanishes
-        at_least = size if joins else (1, 1)
-        height, width = _smallest_size(graphs, complete, at_least)
-        needed = f"at least {width} × {height} pixels"
-        hint = "try a larger picture"
-        if any(graph.is_fixed for graph in graphs):
-            needed, hint = f"exactly {width} × {height} pixels", "resize the picture"
-        elif height == width:
-            needed = f"sides of at least {height} pixels"
-        reason = "" if misfit is None else f", where {misfit.text}"
-        return PictureError(
-            f"A picture must have {needed} for {' + '.join(self.networks)} and these "
-            "layers",
-            received=f"{size[1]} × {size[0]} pixels{reason}",
-            hint=hint
-            + (", a smaller border" if recipe.border else "")
-            + (", a larger crop" if recipe.transforms else "")
-            + f" or an earlier layer, see `dream layers {self.networks[0]}`",
-        )
+        return octaves_that_fit(size, self.complete(recipe), self._ensemble)
 
     def steps(
         self,
@@ -559,9 +501,7 @@ class Dreamer:
         check_image(image)
         recipe = self.complete(recipe.but(mask=None))
         size = (image.shape[0], image.shape[1])
-        graphs, complete = self._ensemble.graphs(recipe), recipe.small_octaves == "skip"
-        if (misfit := _misfit(graphs, size, complete)) is not None:
-            raise self._refusal(graphs, size, recipe, misfit)
+        check_fits(size, recipe, self._ensemble)
         places = self._places(recipe, Picture(image), size)
         strongest = self._ensemble.strongest(recipe, image, places=places)
         gradient = self._ensemble.gradient(recipe, strongest, places=places)
@@ -630,49 +570,6 @@ class Dreamer:
             notices=notices,
             complete=complete,
         )
-
-
-def _skipped(
-    graphs: Sequence[Sequence[ObjectiveGraph]],
-    octaves: Sequence[Octave],
-    misfits: Sequence[Misfit | None],
-    complete: bool,
-) -> tuple[str, ...]:
-    """Returns one notice on all octaves that are skipped, or none."""
-    every = zip(octaves, graphs, misfits, strict=True)
-    skipped = [(o, g, m) for o, g, m in every if m is not None]
-    if not skipped:
-        return ()
-    octave, used, misfit = skipped[-1]
-    numbers = channels_text(tuple(skipped.number for skipped, *_ in skipped))
-    which = "Octave" if len(skipped) == 1 else "Octaves"
-    what = "is" if len(skipped) == 1 else "are"
-    height, width = octave.size
-    text = (
-        f"{which} {numbers} of {len(octaves)} {what} skipped: at {width} × {height} "
-        f"pixels {misfit.text}{_needed(used, misfit, complete)}."
-    )
-    return (text,)
-
-
-def _needed(graphs: Sequence[ObjectiveGraph], misfit: Misfit, complete: bool) -> str:
-    """Returns the size that layers need which have nothing left, as a clause."""
-    if not misfit.vanishes:
-        return ""  # of unlike sizes: a smaller picture may fit as well
-    height, width = _smallest_size(graphs, complete, (1, 1))
-    return f"; the layers need {width} × {height}"
-
-
-def _smallest_size(
-    graphs: Sequence[ObjectiveGraph], complete: bool, at_least: Size
-) -> Size:
-    """Returns the smallest size at which every network can be run, side by side."""
-    sizes = [g.smallest_size(complete=complete, at_least=at_least) for g in graphs]
-    return max(height for height, _ in sizes), max(width for _, width in sizes)
-
-
-def _has_layers(objective: NetworkObjective) -> bool:
-    return any(isinstance(term.target, Layer) for term in objective.terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -852,11 +749,3 @@ def dream(
         files=files,
     )
     return dreamer.dream(photo, chosen, keep_octaves=keep_octaves)
-
-
-def _misfit(
-    graphs: Sequence[ObjectiveGraph], size: Size, complete: bool
-) -> Misfit | None:
-    """Returns why one of the graphs cannot be run at a size."""
-    misfits = (graph.misfit(size, complete=complete) for graph in graphs)
-    return next((misfit for misfit in misfits if misfit is not None), None)
