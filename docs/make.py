@@ -13,7 +13,8 @@ HEAD = """# Settings
 
 Written by `docs/make.py` from the declarations in `keras_dream.recipe`. As a flag a
 setting is written with dashes (`--step-size 0.01`), in Python and in JSON as it stands.
-`none` is accepted where a setting may be absent.
+`none` is accepted where a setting may be absent. A preset replaces some of these
+defaults, `default` too: `dream presets NAME` prints it.
 """
 
 

@@ -102,16 +102,19 @@ def test_a_folder_without_photos(dream: Dream, photo: Path) -> None:
 def test_a_bad_picture_does_not_end_the_others(dream: Dream, folder: Path) -> None:
     Path("trip/b9.png").write_bytes(Path("trip/b9.png").read_bytes()[:60])
     save_picture("trip/a.jpg", np.full((3, 3, 3), 0.5, np.float32))  # too small
+    Path("trip/c.png").write_bytes(b"")
     code, out, err = dream(folder, *FAST, "--transforms", "none")
     assert (code, out) == (1, "trip/b10-dream.png\n")
     assert "'b9.png', which cannot be decoded" in err
+    assert "'trip/c.png', an empty file" in err
     last = err.splitlines()[-1]
     assert last == (
-        "dream: 2 of 3 photos could not be dreamed: 'trip/a.jpg', 'trip/b9.png'."
+        "dream: 3 of 4 photos could not be dreamed: 'trip/a.jpg', 'trip/b9.png', "
+        "'trip/c.png'."
     )
     code, out, _ = dream(folder, *FAST, "--transforms", "none", "--json")
     kinds = [json.loads(line)["event"] for line in out.splitlines()]
-    assert (code, kinds.count("photo"), kinds.count("error")) == (1, 3, 2)
+    assert (code, kinds.count("photo"), kinds.count("error")) == (1, 4, 3)
 
 
 def test_what_no_photo_can_mend_ends_all(dream: Dream, folder: Path) -> None:

@@ -54,11 +54,14 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
             photos += _matching(text) or [text]
         else:
             photos.append(text)
-    for photo in photos:
-        if photo != STANDARD and not is_source(photo):
-            check_file(photo, "A picture", error=PictureError)
     photos = list(dict.fromkeys(photos))
-    return photos, len(photos) > 1 or _is_folder(arguments[0])
+    several = len(photos) > 1 or _is_folder(arguments[0])
+    for photo in photos:
+        # Of several a broken one is reported in its turn; a wrong name is said at once.
+        is_checked = several and _exists(photo)
+        if photo != STANDARD and not is_source(photo) and not is_checked:
+            check_file(photo, "A picture", error=PictureError)
+    return photos, several
 
 
 def with_standard(tokens: Sequence[str]) -> list[str]:

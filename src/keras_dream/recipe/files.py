@@ -247,6 +247,12 @@ class Files:
             if not file.sha256 or self._sha256(path) == file.sha256:
                 return path
             wrong = path
+        if not file.sha256:  # typed by the user, not read from a recipe
+            raise InputError(
+                f"The file {short_repr(file.name)} must exist",
+                received="none of that name",
+                hint=_missing(file),
+            )
         raise InputError(
             f"The file {short_repr(file.name)} of a recipe must be beside the picture "
             "or the recipe, or be named",

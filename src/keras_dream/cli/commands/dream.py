@@ -189,7 +189,7 @@ def dream(
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
         start_from: a saved dream to go on from
-        preset: the recipe to start from, see `dream presets`
+        preset: the recipe to start from, see `dream presets`; replaces defaults below
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe
         run: every run setting
