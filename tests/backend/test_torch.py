@@ -146,3 +146,10 @@ def test_a_dream_that_goes_on_in_another_mode_is_the_same(motif):
     for number, image in enumerate(expected):
         with torch.inference_mode(number % 2 == 0):
             np.testing.assert_array_equal(next(steps).image(), image)
+
+
+def test_an_image_has_the_layout_of_what_is_computed_from_it(backend):
+    """Or sums would round otherwise in a dream that goes on from a saved canvas."""
+    image = backend.image(np.zeros((5, 7, 3), np.float32))
+    copy = torch.clone(image, memory_format=torch.channels_last)
+    assert image.stride() == copy.stride()
