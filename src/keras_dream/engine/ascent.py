@@ -166,15 +166,19 @@ class Ascent:
             image = surface.image(parameters)
             seconds = time.perf_counter() - began
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
-            if reason and iteration < recipe.steps:
-                steps = f"{iteration} of {recipe.steps} steps"
-                self._end(octave, f"ended after {steps}: {reason}")
+            self._note_early_end(octave, reason, iteration, recipe.steps)
             held = (surface, parameters, state)
             yield Move(iteration, recipe.steps, image, loss, seconds, *held)
             if above or reason:
                 return
         if recipe.steps and resumed is None:
             self._check_changed(octave, first, image)
+
+    def _note_early_end(
+        self, octave: Octave, reason: str, iteration: int, steps: int
+    ) -> None:
+        if reason and iteration < steps:
+            self._end(octave, f"ended after {iteration} of {steps} steps: {reason}")
 
     def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
         """Notes it where all steps of an octave have had no gradient."""
