@@ -139,8 +139,9 @@ class Ascent:
         views_of_steps = itertools.islice(self._views(recipe, octave), made, None)
         for iteration, views in enumerate(views_of_steps, start=made + 1):
             began = time.perf_counter()
-            seen = self._seen(gradient_of, image, octave.size, views, original)
-            loss, image_gradient = seen
+            loss, gradient = self._seen(
+                gradient_of, image, octave.size, views, original
+            )
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
@@ -148,10 +149,10 @@ class Ascent:
                 progress = (iteration - 1) / max(recipe.steps - 1, 1)
                 share = _share(views)
                 place = Place(octave.size, progress, weights, recipe.wrap, share)
-                image_gradient = self._filtered(image_gradient, place)
-            weighed = self._weighed(image_gradient, weights)
+                gradient = self._filtered(gradient, place)
+            weighed = self._weighed(gradient, weights)
             gradients = to_parameters(parameters, weighed)
-            divisor = self._divisor(surface, image_gradient, gradients, weights, views)
+            divisor = self._divisor(surface, gradient, gradients, weights, views)
             self.transparency.add(weighed, divisor)
             state, updates = optimizer.step(
                 self._backend,
@@ -160,9 +161,7 @@ class Ascent:
                 divisor=divisor,
                 step_size=recipe.step_size * recipe.strength,
             )
-            if optimizer.is_scale_free and surface.is_local:
-                updates = tuple(self._weighed(u, weights) for u in updates)
-            parameters = self._moved(surface, parameters, updates)
+            parameters = self._moved(surface, parameters, updates, weights)
             image = surface.image(parameters)
             seconds = time.perf_counter() - began
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
@@ -191,8 +190,14 @@ class Ascent:
             self._end(octave, how)
 
     def _moved(
-        self, surface: Surface, parameters: tuple[Array, ...], updates: Sequence[Array]
+        self,
+        surface: Surface,
+        parameters: tuple[Array, ...],
+        updates: Sequence[Array],
+        weights: Array | None,
     ) -> tuple[Array, ...]:
+        if self._recipe.optimizer.is_scale_free and surface.is_local:
+            updates = [self._weighed(update, weights) for update in updates]
         moved = tuple(map(self._backend.add, parameters, updates))
         return surface.clamp(moved) if self._recipe.clamp else moved
 
