@@ -89,6 +89,28 @@ def check_file(
     return path
 
 
+def check_not_same(
+    path: Path, source: str | os.PathLike[str], *, what: str, instead: str
+) -> None:
+    """Refuses a result that would replace the file that it is made of.
+
+    Args:
+        path: The result.
+        source: That file, which may be missing.
+        what: What the result is, for the message, such as "A sheet".
+        instead: What it would replace, such as "its own photo".
+
+    Raises:
+        OutputError: If both are one file.
+    """
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise OutputError(
+            f"{what} must not replace {instead}",
+            received=short_repr(str(path)),
+            hint="try another name",
+        )
+
+
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
     """Checks, before any work begins, that a result can be written to a path.
 

@@ -9,7 +9,8 @@ from planted_patterns import planted, template_network
 import keras_dream as kd
 from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer import responses
-from keras_dream.dreamer.responses import Responses, measured_size
+from keras_dream.dreamer.features import size_within
+from keras_dream.dreamer.responses import Responses
 from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
@@ -121,9 +122,9 @@ def test_no_more_channels_than_there_are(backend: Backend):
 
 def test_huge_pictures_are_shrunk(backend: Backend, monkeypatch):
     monkeypatch.setattr(responses, "MAX_PIXELS", 3000)
-    assert measured_size((50, 60)) == (50, 60)
-    assert measured_size((500, 600)) == (50, 60)
-    assert measured_size((1, 100_000)) == (1, 17320)
+    assert size_within((50, 60), 3000) == (50, 60)
+    assert size_within((500, 600), 3000) == (50, 60)
+    assert size_within((1, 100_000), 3000) == (1, 17320)
     measurer = Responses(template_network(), backend)
     image = planted(0, (36, 53))
     reduced = measurer.reduce(image)

@@ -13,7 +13,7 @@ from keras_dream.cli.sheet_run import (
     places_of,
     run_sheet,
 )
-from keras_dream.errors import OutputError, PictureError, short_repr
+from keras_dream.errors import PictureError
 from keras_dream.events import Loading
 from keras_dream.recipe.recipe import Recipe
 
@@ -83,17 +83,12 @@ def run_choices(
     Returns:
         The exit code.
     """
-    from keras_dream.files import check_file
+    from keras_dream.files import check_file, check_not_same
     from keras_dream.pictures.encoding import SUFFIXES
 
     photo = check_file(choices.photo, "A picture", error=PictureError)
     places = places_of(photo, choices.out, choices.kind, SUFFIXES)
-    if places.out.exists() and places.out.samefile(photo):
-        raise OutputError(
-            "A sheet must not replace its own photo",
-            received=short_repr(str(places.out)),
-            hint="try another name",
-        )
+    check_not_same(places.out, photo, what="A sheet", instead="its own photo")
 
     def prepare(places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
         plan, dreamers = choices.prepare(places, reporter)

@@ -302,7 +302,12 @@ def save_new(dream: "Dream", path: Path, *, notes: bool = True, strip: bool) -> 
 
 def _checked(request: Request) -> Path:
     """Checks whatever needs no loading; returns the result's path."""
-    from keras_dream.files import check_file, check_output, default_output
+    from keras_dream.files import (
+        check_file,
+        check_not_same,
+        check_output,
+        default_output,
+    )
     from keras_dream.pictures.encoding import SUFFIXES
     from keras_dream.pictures.sources import file_stem, is_source, size_of
     from keras_dream.zoo.network import network_of
@@ -330,12 +335,7 @@ def _checked(request: Request) -> Path:
         beside = photo if request.folder is None else request.folder / photo.name
         return check_output(default_output(beside), SUFFIXES)
     path = check_output(request.out, SUFFIXES)
-    if path.exists() and photo.exists() and path.samefile(photo):
-        raise OutputError(
-            "A result must not replace its own photo",
-            received=short_repr(str(path)),
-            hint="try another name",
-        )
+    check_not_same(path, photo, what="A result", instead="its own photo")
     taken = [each for each in (path, *_beside(request, path)) if each.exists()]
     if taken and not request.yes:
         raise OutputError(

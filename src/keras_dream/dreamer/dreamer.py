@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_dream.backend import load as backends
 from keras_dream.dreamer.ensemble import Ensemble
+from keras_dream.dreamer.features import feature_maps
 from keras_dream.dreamer.fit import check_fits, octaves_that_fit
 from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
@@ -46,7 +47,6 @@ from keras_dream.errors import (
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
-from keras_dream.graph.program import Program
 from keras_dream.parts.part import Part
 from keras_dream.parts.starts import Photo as PhotoStart, Start
 from keras_dream.parts.transforms import View, view_size
@@ -529,10 +529,7 @@ class Dreamer:
         check_image(image)
         nodes = [self.graph.node_of(layer) for layer in layers]
         graph = truncate(self.graph, frozenset(nodes))
-        program = Program(graph, nodes, self._backend)
-        plan = graph.plan(image.shape[0], image.shape[1])
-        run = self._backend.function(program, static=bool(graph.opaque))
-        maps = run(self._backend.image(image), plan.values)
+        maps = feature_maps(graph, nodes, image, self._backend)
         return {
             layer: self._backend.to_image(x)
             for layer, x in zip(layers, maps, strict=True)

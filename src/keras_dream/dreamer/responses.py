@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from keras_dream.backend.protocol import Backend
+from keras_dream.dreamer.features import feature_maps, reduced
 from keras_dream.errors import NonFiniteError, ObjectiveError
-from keras_dream.geometry import Size, drawn, taps
+from keras_dream.geometry import drawn
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
-from keras_dream.graph.program import Program
 from keras_dream.pictures.synthetic import leaves, noise
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.targets import Layer
@@ -101,16 +101,7 @@ class Responses:
         Returns:
             The same, or smaller where it has more than `MAX_PIXELS`.
         """
-        size = (image.shape[0], image.shape[1])
-        target = measured_size(size)
-        if target == size:
-            return image
-        rows, columns = (
-            taps(n_in, n_out, "lanczos3")
-            for n_in, n_out in zip(size, target, strict=True)
-        )
-        reduced = self._backend.resample(self._backend.image(image), rows, columns)
-        return self._backend.to_image(reduced).clip(0, 1)
+        return reduced(image, MAX_PIXELS, self._backend)
 
     def measure(self, image: np.ndarray, nodes: Sequence[str]) -> Iterator[Response]:
         """Yields the response of each node, in their order.
@@ -206,10 +197,7 @@ class Responses:
             NetworkError, NonFiniteError: As for `measure`.
         """
         graph = truncate(self._graph, frozenset(nodes))
-        plan = graph.plan(image.shape[0], image.shape[1])
-        program = Program(graph, nodes, self._backend)
-        run = self._backend.function(program, static=bool(graph.opaque))
-        arrays = run(self._backend.image(image), plan.values)
+        arrays = feature_maps(graph, nodes, image, self._backend)
         for node, array in zip(nodes, arrays, strict=True):
             if not self._backend.is_finite(array):
                 raise NonFiniteError(
@@ -256,15 +244,6 @@ def check_strongest(graph: Graph, objective: NetworkObjective) -> None:
                 received=target.text,
                 hint=f"try {Layer.named(target.layer).text} for all of them",
             )
-
-
-def measured_size(size: Size) -> Size:
-    """Returns the (height, width) at which a picture of `size` is measured."""
-    pixels = size[0] * size[1]
-    if pixels <= MAX_PIXELS:
-        return size
-    scale = math.sqrt(MAX_PIXELS / pixels)
-    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
 def _divisor(variance: np.ndarray) -> np.ndarray:

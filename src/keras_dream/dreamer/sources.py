@@ -1,17 +1,15 @@
 """What an objective takes from files: guide pictures and directions."""
 
 import io
-import math
 from typing import Any
 
 import numpy as np
 
 from keras_dream.backend.protocol import Backend
+from keras_dream.dreamer.features import feature_maps, reduced
 from keras_dream.errors import InputError, PictureError
-from keras_dream.geometry import Size, taps
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
-from keras_dream.graph.program import Program
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.files import FileRef, Files
 
@@ -82,7 +80,8 @@ class GuideSources:
         return vector
 
     def _features(self, file: FileRef, node: str) -> np.ndarray:
-        image = self._reduced(read_picture(self._files.find(file)).pixels)
+        picture = read_picture(self._files.find(file))
+        image = reduced(picture.pixels, MAX_PIXELS, self._backend)
         size = (image.shape[0], image.shape[1])
         graph = truncate(self._graph, frozenset([node]))
         if (misfit := graph.misfit(size, nodes=[node])) is not None:
@@ -92,27 +91,5 @@ class GuideSources:
                 f"{misfit.text}",
                 hint="try a larger picture, or an earlier layer",
             )
-        program = Program(graph, [node], self._backend)
-        run = self._backend.function(program, static=bool(graph.opaque))
-        (features,) = run(self._backend.image(image), graph.plan(*size).values)
+        (features,) = feature_maps(graph, [node], image, self._backend)
         return self._backend.to_image(features)
-
-    def _reduced(self, image: np.ndarray) -> np.ndarray:
-        size = (image.shape[0], image.shape[1])
-        target = _guide_size(size)
-        if target == size:
-            return image
-        rows, columns = (
-            taps(n_in, n_out, "lanczos3")
-            for n_in, n_out in zip(size, target, strict=True)
-        )
-        reduced = self._backend.resample(self._backend.image(image), rows, columns)
-        return self._backend.to_image(reduced).clip(0, 1)
-
-
-def _guide_size(size: Size) -> Size:
-    """Returns the (height, width) at which a guide of `size` is looked at."""
-    scale = math.sqrt(MAX_PIXELS / (size[0] * size[1]))
-    if scale >= 1:
-        return size
-    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))

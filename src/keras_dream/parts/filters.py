@@ -76,7 +76,7 @@ def _blurred(
     if sigma < 0.05:  # the centre then weighs 1 in float32
         return x
     if sigma >= 3 and min(size) > 8 * sigma:
-        half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        half = _halved(size)
         coarse = _resampled(backend, x, size, half, wrap)
         rest = math.sqrt((sigma * sigma - 2) / 4)
         coarse = _blurred(backend, coarse, half, rest, wrap)
@@ -105,7 +105,7 @@ class Laplacian(Part):
         b, low, size = backend, gradient, place.size
         bands: list[tuple[Array, Size, Size]] = []
         while len(bands) < self.levels and min(size) > 1:
-            half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+            half = _halved(size)
             coarse = _resampled(b, low, size, half, place.wrap)
             band = b.subtract(low, _resampled(b, coarse, half, size, place.wrap))
             bands.append((band, half, size))
@@ -114,6 +114,10 @@ class Laplacian(Part):
         for band, half, size in reversed(bands):
             low = b.add(_resampled(b, low, half, size, place.wrap), _at_one(b, band))
         return low
+
+
+def _halved(size: Size) -> Size:
+    return (size[0] + 1) // 2, (size[1] + 1) // 2
 
 
 def _resampled(

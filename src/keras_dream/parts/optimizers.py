@@ -57,8 +57,7 @@ class Sgd(UpdateRule):
             divisor: What the normalizer divides them by.
             step_size: How far a step goes, in units of the parameters.
         """
-        factor = step_size / divisor
-        return state, tuple(backend.multiply(g, factor) for g in gradients)
+        return state, _times(backend, gradients, step_size / divisor)
 
 
 class Adam(UpdateRule):
@@ -93,7 +92,7 @@ class Adam(UpdateRule):
         b = backend
         count, means, squares = state
         count += 1
-        scaled = tuple(b.multiply(g, 1 / divisor) for g in gradients)
+        scaled = _times(b, gradients, 1 / divisor)
         means = _decayed(b, means, scaled, self.beta1)
         squares = _decayed(b, squares, tuple(map(b.square, scaled)), self.beta2)
         rate = step_size / (1 - self.beta1**count)
@@ -133,11 +132,11 @@ class Momentum(UpdateRule):
     ) -> tuple[State, Arrays]:
         """Returns the next state and what is added; arguments as for `Sgd.step`."""
         count, means = state
-        scaled = tuple(backend.multiply(g, 1 / divisor) for g in gradients)
+        scaled = _times(backend, gradients, 1 / divisor)
         means = _decayed(backend, means, scaled, self.momentum)
         # A mean that began at zero is too small at first, as Adam's is.
         rate = step_size / (1 - self.momentum ** (count + 1))
-        return (count + 1, means), tuple(backend.multiply(m, rate) for m in means)
+        return (count + 1, means), _times(backend, means, rate)
 
 
 class Lbfgs(UpdateRule):
@@ -170,7 +169,7 @@ class Lbfgs(UpdateRule):
         before, unit, pairs = state
         # One unit for all steps of an octave: a divisor of each would bend differences.
         unit = divisor if unit is None else unit
-        scaled = tuple(b.multiply(g, 1 / unit) for g in gradients)
+        scaled = _times(b, gradients, 1 / unit)
         if before is not None:
             last_update, last_gradients = before
             # Uphill, the gradient of what is minimised is the negative one.
@@ -181,7 +180,7 @@ class Lbfgs(UpdateRule):
         direction = self._turned(b, scaled, pairs)
         square = _dot(b, direction, direction)
         length = (_dot(b, gradients, gradients) / square) ** 0.5 if square else 0.0
-        updates = tuple(b.multiply(d, step_size * length / divisor) for d in direction)
+        updates = _times(b, direction, step_size * length / divisor)
         return ((updates, scaled), unit, pairs), updates
 
     def _turned(
@@ -196,8 +195,7 @@ class Lbfgs(UpdateRule):
             direction = _plus(b, direction, y, -factor)
         if pairs:
             _, y, product = pairs[-1]
-            scale = product / _dot(b, y, y)
-            direction = tuple(b.multiply(d, scale) for d in direction)
+            direction = _times(b, direction, product / _dot(b, y, y))
         for (s, y, product), factor in zip(pairs, reversed(factors), strict=True):
             direction = _plus(b, direction, s, factor - _dot(b, y, direction) / product)
         return direction
@@ -209,22 +207,24 @@ def _dot(backend: "Backend", xs: Arrays, ys: Arrays) -> float:
     return sum(backend.to_float(backend.sum(product)) for product in products)
 
 
+def _times(backend: "Backend", xs: Arrays, factor: float) -> Arrays:
+    return tuple(backend.multiply(x, factor) for x in xs)
+
+
 def _plus(backend: "Backend", xs: Arrays, ys: Arrays, factor: float) -> Arrays:
     """Returns xs + factor · ys."""
-    return tuple(
-        backend.add(x, backend.multiply(y, factor)) for x, y in zip(xs, ys, strict=True)
-    )
+    scaled = _times(backend, ys, factor)
+    return tuple(backend.add(x, y) for x, y in zip(xs, scaled, strict=True))
 
 
 def _decayed(
     backend: "Backend", averages: Arrays | None, values: Arrays, decay: float
 ) -> Arrays:
     """Returns exponential moving averages that began at zero."""
-    news = tuple(backend.multiply(value, 1 - decay) for value in values)
+    news = _times(backend, values, 1 - decay)
     if averages is None:
         return news
-    olds = (backend.multiply(average, decay) for average in averages)
-    return tuple(map(backend.add, olds, news))
+    return tuple(map(backend.add, _times(backend, averages, decay), news))
 
 
 Optimizer = Sgd | Momentum | Adam | Lbfgs

@@ -20,7 +20,7 @@ from keras_dream.cli.options import (
 )
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
 from keras_dream.cli.reporters import reporter_for
-from keras_dream.errors import OutputError, PictureError, WeightsError, short_repr
+from keras_dream.errors import PictureError, WeightsError
 from keras_dream.events import Loading, Notice
 from keras_dream.recipe.recipe import RunSettings
 
@@ -119,7 +119,7 @@ def _outputs(
     photo: str, out: str | None, json: bool | str
 ) -> tuple[Path | None, Path | None]:
     """Returns the paths of the page and of the JSON; None for what is not written."""
-    from keras_dream.files import check_output, default_output
+    from keras_dream.files import check_not_same, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
 
     page = data = None
@@ -128,12 +128,8 @@ def _outputs(
         page = check_output(chosen, SUFFIXES)
     if isinstance(json, str):
         data = check_output(json, (".json",))
-    if page is not None and page.exists() and page.samefile(photo):
-        raise OutputError(
-            "A page must not replace its own photo",
-            received=short_repr(str(page)),
-            hint="try another name",
-        )
+    if page is not None:
+        check_not_same(page, photo, what="A page", instead="its own photo")
     return page, data
 
 

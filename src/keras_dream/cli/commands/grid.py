@@ -32,7 +32,7 @@ from keras_dream.cli.sheet_run import (
     places_of,
     run_sheet,
 )
-from keras_dream.errors import OutputError, PictureError, short_repr
+from keras_dream.errors import PictureError
 from keras_dream.events import Loading
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
@@ -176,15 +176,11 @@ class _Grid:
 
 def _check_photo(photo: str, out: str | None) -> Path:
     """Makes sure that the photo is a file, which the sheet does not replace."""
-    from keras_dream.files import check_file
+    from keras_dream.files import check_file, check_not_same
 
     path = check_file(photo, "A picture", error=PictureError)
-    if out is not None and Path(out).exists() and path.samefile(out):
-        raise OutputError(
-            "A sheet must not replace its own photo",
-            received=short_repr(out),
-            hint="try another name",
-        )
+    if out is not None:
+        check_not_same(Path(out), path, what="A sheet", instead="its own photo")
     return path
 
 

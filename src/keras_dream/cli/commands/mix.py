@@ -47,16 +47,12 @@ def mix(
         json: print JSON on standard output, one event a line
         flags: settings of the mix; all others stay as they were
     """
+    from keras_dream.files import check_not_same
     from keras_dream.mixing import Mixer
 
     path = _result(Path(picture), out, yes=yes)
     mixer = Mixer(picture, source=source, octaves=octaves, files=file)
-    if path.exists() and Path(mixer.source).exists() and path.samefile(mixer.source):
-        raise OutputError(
-            "A result must not replace its own photo",
-            received=short_repr(out),
-            hint="try another name",
-        )
+    check_not_same(path, mixer.source, what="A result", instead="its own photo")
     names = () if flags is None else flags.model_fields_set
     dream = mixer.mix(**{name: getattr(flags, name) for name in names})
     with reporter_for(quiet=not json, json=json) as reporter:

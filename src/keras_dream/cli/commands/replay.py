@@ -19,7 +19,7 @@ from keras_dream.cli.options import (
 )
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
-from keras_dream.errors import OutputError, SettingError, short_repr
+from keras_dream.errors import SettingError
 from keras_dream.events import Compared, Notice
 from keras_dream.recipe.recipe import RunSettings
 
@@ -127,17 +127,12 @@ class _Comparison:
 
 def _result(saved: "Saved", out: str | None) -> Path:
     """Returns the path of the result, which does not replace the saved picture."""
-    from keras_dream.files import default_output
+    from keras_dream.files import check_not_same, default_output
 
     if out is None:
         return default_output(saved.path, suffix=saved.path.suffix)
     path = Path(out)
-    if path.exists() and path.samefile(saved.path):
-        raise OutputError(
-            "A dream made again must not replace the saved one",
-            received=short_repr(out),
-            hint="try another name",
-        )
+    check_not_same(path, saved.path, what="A dream made again", instead="the saved one")
     return path
 
 
