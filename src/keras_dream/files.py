@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
@@ -238,12 +239,45 @@ def _free(path: Path) -> Path:
     return free
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes a file completely or not at all.
+@dataclass(frozen=True)
+class Staged:
+    """The bytes of a file on the disk, but not yet under the file's name.
 
-    The bytes are written to a hidden file in the same folder, synchronized to the disk,
-    and then renamed, replacing an older file. A link at the path is replaced, not
-    followed.
+    Attributes:
+        path: The file that they will be.
+        temporary: A hidden file in the same folder, which holds them.
+        size: How many they are.
+        sha256: Of them, in hexadecimal.
+    """
+
+    path: Path
+    temporary: Path
+    size: int
+    sha256: str
+
+    def commit(self) -> None:
+        """Gives them their name, replacing an older file; a link is not followed.
+
+        Raises:
+            SaveError: The disk refuses; nothing has changed.
+        """
+        try:
+            self.temporary.replace(self.path)
+        except BaseException as failure:
+            self.discard()
+            if isinstance(failure, OSError):
+                raise _save_error(self.path, self.size, failure) from failure
+            raise
+        _sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Removes them."""
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+
+def stage(path: str | os.PathLike[str], data: bytes) -> Staged:
+    """Writes the bytes of a file to the disk, synchronized, under a temporary name.
 
     Args:
         path: The file.
@@ -253,21 +287,37 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         SaveError: The disk is full or cannot be written to; nothing has changed.
     """
     path = Path(path)
-    temporary = path.with_name(_hidden_name())
+    staged = Staged(
+        path,
+        path.with_name(_hidden_name()),
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+    )
     try:
         # `open` applies the umask; the tempfile module would make the file private.
-        with temporary.open("xb") as file:
+        with staged.temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except BaseException as failure:  # Ctrl-C must not leave the temporary file, either
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        staged.discard()
         if isinstance(failure, OSError):
             raise _save_error(path, len(data), failure) from failure
         raise
-    _sync_folder(path.parent)
+    return staged
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes a file completely or not at all, replacing an older one.
+
+    Args:
+        path: The file.
+        data: All of its bytes.
+
+    Raises:
+        SaveError: The disk is full or cannot be written to; nothing has changed.
+    """
+    stage(path, data).commit()
 
 
 def read_bounded(

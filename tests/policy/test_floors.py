@@ -15,6 +15,7 @@ FLOORS = {
     "events": 0,
     "files": 0,
     "geometry": 0,
+    "isolation": 0,
     "backend": 1,
     "recipe.synonyms": 1,
     "pictures.synthetic": 1,
@@ -30,19 +31,22 @@ FLOORS = {
     "engine": 6,
     "zoo": 7,
     "dreamer": 8,
+    "jobs": 9,
     "explanations": 10,
     "sheets": 10,
     "replay": 10,
+    "batch": 11,
     "mixing": 11,
     "citations": 11,
-    "cli.reporters": 12,
+    "cli.reporters": 13,
     # How dreams and sheets run from the shell: shared by commands, one file a command.
-    "cli.dream_run": 13,
-    "cli.sheet_run": 14,
-    "cli.choices_run": 15,
-    "cli.commands": 16,
-    "cli": 17,
-    "__main__": 18,
+    "cli.dream_run": 14,
+    "cli.sheet_run": 15,
+    "cli.choices_run": 16,
+    "cli.batch_run": 16,
+    "cli.commands": 17,
+    "cli": 18,
+    "__main__": 19,
 }
 # The command line has small helpers below its `commands` and `reporters`.
 CLI_HELPERS = (
@@ -53,7 +57,7 @@ CLI_HELPERS = (
     "cli.photos",
     "cli.interrupts",
 )
-FLOORS.update(dict.fromkeys(CLI_HELPERS, 11))
+FLOORS.update(dict.fromkeys(CLI_HELPERS, 12))
 HEAVY = {
     "av", "cv2", "fastapi", "h5py", "jax", "keras", "ray", "safetensors", "scipy",
     "tensorflow", "torch",
