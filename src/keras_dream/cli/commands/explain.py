@@ -1,6 +1,8 @@
 """`dream explain`: what a network responds to in a photo, as a page and as JSON."""
 
+import contextlib
 import json as json_text
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,15 +85,29 @@ def explain(
         "preprocessing": preprocessing,
         "run": run or RunSettings(),
     }
-    explanation = _explained(photo, asked, quiet=quiet or json is True)
+    with _claimed(paths[0], exact=out is not None) as page:
+        explanation = _explained(photo, asked, quiet=quiet or json is True)
+        written = _write(explanation, page, paths[1])
     if not quiet and json is not True:
         write_stderr(_summary(explanation))
     if json is True:
         write_stdout(json_text.dumps(explanation.data(), indent=2))
-    for path in _write(explanation, *paths):
+    for path in written:
         # With --json there is nothing but JSON on standard output.
         (write_stderr if json is True else write_stdout)(str(path))
     return 0
+
+
+@contextlib.contextmanager
+def _claimed(page: Path | None, *, exact: bool) -> Iterator[Path | None]:
+    """Keeps the page's name for it; yields None where there is none."""
+    from keras_dream.claims import claim
+
+    if page is None:
+        yield None
+        return
+    with claim(page, exact=exact) as claimed:
+        yield claimed.path
 
 
 def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
