@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import logging
 import os
 import re
 import secrets
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
+
+_log = logging.getLogger(__name__)
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Error numbers of a write without room: full disk, limit of file sizes, quota
@@ -269,6 +272,7 @@ class Staged:
                 raise _save_error(self.path, self.size, failure) from failure
             raise
         _sync_folder(self.path.parent)
+        _log.debug("Wrote %s, %d bytes", self.path, self.size)
 
     def discard(self) -> None:
         """Removes them."""

@@ -14,6 +14,7 @@ FLOORS = {
     "errors": -1,
     "events": 0,
     "files": 0,
+    "logs": 0,
     "geometry": 0,
     "isolation": 0,
     "backend": 1,
