@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Self
 
 from keras_dream.errors import OutputError, short_repr
-from keras_dream.files import NAME_BYTES, is_taken, numbered, remove_leftovers
+from keras_dream.files import is_taken, numbered, remove_leftovers
 from keras_dream.locks import Hold, create, take
+from keras_dream.names import NAME_BYTES
 
 _MOST_TEXT = 200  # characters of a claim: a process' number and its machine
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import logging
 import os
 import re
 import secrets
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
 from keras_dream.locks import Hold, create, take
+from keras_dream.names import NAME_BYTES
+
+_log = logging.getLogger(__name__)
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Error numbers of a write without room: full disk, limit of file sizes, quota
@@ -26,9 +30,6 @@ CELLS = "-cells"
 
 CHECKPOINT = ".canvas.npz"
 """What is put behind a picture's name for the file that its dream goes on from."""
-
-NAME_BYTES = 255
-"""The longest name of a file on ext4, XFS, APFS and NTFS (NAME_MAX in POSIX terms)."""
 
 _HIDDEN = re.compile(r"\.dream-[0-9a-f]{16}\.tmp")
 
@@ -283,6 +284,7 @@ class Staged:
             raise
         self._release()
         _sync_folder(self.path.parent)
+        _log.debug("Wrote %s, %d bytes", self.path, self.size)
 
     def discard(self) -> None:
         """Removes them."""
@@ -380,7 +382,7 @@ def check_room(path: str | os.PathLike[str], size: int) -> None:
         usage = shutil.disk_usage(Path(path).parent)
     except OSError:
         return  # the write itself will tell
-    if 0 < usage.total and usage.free < size:
+    if usage.total > 0 and usage.free < size:
         raise SaveError(
             f"the disk must have room for a result of about {size:,} bytes",
             received=f"{usage.free:,} bytes for {short_repr(str(path))}",

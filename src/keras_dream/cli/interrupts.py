@@ -59,6 +59,11 @@ class Interrupts:
         """Ignores every signal from here on: what follows is short and must end."""
         self._ignoring = True
 
+    def stay(self) -> None:
+        """Ignores every signal until the process ends, which it is about to do."""
+        self.ignore()
+        self._handlers.clear()
+
     def check(self) -> None:
         """Raises KeyboardInterrupt if a signal came."""
         if self.received:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json as json_text
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +73,6 @@ def explain(
         run: every run setting
     """
     _check(photo, weights)
-    paths = _outputs(photo, out, json)
     asked = {
         "network": network,
         "layers": split(layers),
@@ -85,29 +83,18 @@ def explain(
         "preprocessing": preprocessing,
         "run": run or RunSettings(),
     }
-    with _claimed(paths[0], exact=out is not None) as page:
+    with contextlib.ExitStack() as names:
+        paths = _outputs(names, photo, out, json)
         explanation = _explained(photo, asked, quiet=quiet or json is True)
-        written = _write(explanation, page, paths[1])
-    if not quiet and json is not True:
-        write_stderr(_summary(explanation))
+        written = _write(explanation, *paths)
     if json is True:
         write_stdout(json_text.dumps(explanation.data(), indent=2))
+    elif not quiet:
+        write_stderr(_summary(explanation))
     for path in written:
         # With --json there is nothing but JSON on standard output.
         (write_stderr if json is True else write_stdout)(str(path))
     return 0
-
-
-@contextlib.contextmanager
-def _claimed(page: Path | None, *, exact: bool) -> Iterator[Path | None]:
-    """Keeps the page's name for it; yields None where there is none."""
-    from keras_dream.claims import claim
-
-    if page is None:
-        yield None
-        return
-    with claim(page, exact=exact) as claimed:
-        yield claimed.path
 
 
 def _explained(photo: str, asked: dict[str, Any], *, quiet: bool) -> "Explanation":
@@ -132,9 +119,13 @@ def _check(photo: str, weights: str | None) -> None:
 
 
 def _outputs(
-    photo: str, out: str | None, json: bool | str
+    names: contextlib.ExitStack, photo: str, out: str | None, json: bool | str
 ) -> tuple[Path | None, Path | None]:
-    """Returns the paths of the page and of the JSON; None for what is not written."""
+    """Returns the paths of the page and of the JSON; None for what is not written.
+
+    The page's name is kept for it as long as `names` is open.
+    """
+    from keras_dream.claims import claim
     from keras_dream.files import check_not_same, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
 
@@ -146,6 +137,7 @@ def _outputs(
         data = check_output(json, (".json",))
     if page is not None:
         check_not_same(page, photo, what="A page", instead="its own photo")
+        page = names.enter_context(claim(page, exact=out is not None)).path
     return page, data
 
 
