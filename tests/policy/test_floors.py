@@ -14,6 +14,7 @@ FLOORS = {
     "errors": -2,
     "names": -1,
     "events": 0,
+    "failures": 0,
     "files": 0,
     "logs": 0,
     "geometry": 0,
