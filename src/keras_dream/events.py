@@ -204,6 +204,153 @@ class CellDone(Event, kind="cell"):
 
 
 @dataclass(frozen=True)
+class BatchPlanned(Event, kind="batch_planned"):
+    """What a batch has to do, before its first dream.
+
+    Attributes:
+        items: How many pictures it makes in all, those that cannot be planned included.
+        ready: How many of them are on the disk already.
+        failed: How many failed in an earlier run, and are not tried again.
+        refused: How many cannot be planned, such as a broken line of a manifest.
+        waiting: How many are still to be dreamed.
+        seconds: The predicted time of those, or None where it is not known.
+        workers: How many processes dream.
+        folder: The folder of the results.
+    """
+
+    items: int
+    ready: int
+    failed: int
+    refused: int
+    waiting: int
+    seconds: float | None
+    workers: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class ItemStarted(Event, kind="item_started"):
+    """A picture of a batch is about to be dreamed.
+
+    Attributes:
+        number: The item's number in the batch, from 1.
+        photo: The photo's path, or a source without one.
+        path: Where the result will be.
+        attempt: Which attempt it is, from 1.
+        worker: The number of the process that dreams it, from 1.
+    """
+
+    number: int
+    photo: str
+    path: str
+    attempt: int
+    worker: int
+
+
+@dataclass(frozen=True)
+class ItemProgress(Event, kind="item_progress"):
+    """A step of a batch's picture was made.
+
+    Attributes:
+        number: The item's number, from 1.
+        step: How many of its steps are made.
+        steps: How many it has.
+        share: The share of its predicted time that has passed, from 0 to 1.
+    """
+
+    number: int
+    step: int
+    steps: int
+    share: float
+
+
+@dataclass(frozen=True)
+class ItemDone(Event, kind="item"):
+    """A picture of a batch is on the disk.
+
+    Attributes:
+        number: The item's number, from 1.
+        photo: The photo's path, or a source without one.
+        path: The result.
+        reused: Whether it was made by an earlier run.
+        seconds: How long it took; 0 if it is reused.
+        notices: What the user should know about it, as sentences.
+    """
+
+    number: int
+    photo: str
+    path: str
+    reused: bool
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ItemFailed(Event, kind="item_failed"):
+    """A picture of a batch could not be made; the others go on.
+
+    Attributes:
+        number: The item's number, from 1; 0 for what could not be planned.
+        photo: The photo's path, a source, or the place in a manifest.
+        path: Where the result would have been; "" where that is not known.
+        sentence: What was wrong and what to try.
+        exit_code: The exit code of that error alone: 2 for wrong input, else 1.
+        attempts: How many attempts there were, or 0.
+        final: False if it is tried again in this run.
+    """
+
+    number: int
+    photo: str
+    path: str
+    sentence: str
+    exit_code: int
+    attempts: int = 1
+    final: bool = True
+
+
+@dataclass(frozen=True)
+class ItemSkipped(Event, kind="item_skipped"):
+    """A picture of a batch is left as it is, such as a file that another run made.
+
+    Attributes:
+        number: The item's number, from 1.
+        photo: The photo's path, or a source without one.
+        path: The file that is there.
+        reason: Why, as a sentence.
+    """
+
+    number: int
+    photo: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchFinished(Event, kind="batch"):
+    """A batch has come to its end, or was stopped: its summary.
+
+    Attributes:
+        items: How many pictures it has in all.
+        done: How many were dreamed by this run.
+        reused: How many an earlier run had made.
+        skipped: Those that were left as they are.
+        failed: Those that failed in the end, each once.
+        waiting: How many were not reached, if it was stopped.
+        seconds: How long this run took.
+        folder: The folder of the results.
+    """
+
+    items: int
+    done: int
+    reused: int
+    skipped: tuple[ItemSkipped, ...]
+    failed: tuple[ItemFailed, ...]
+    waiting: int
+    seconds: float
+    folder: str
+
+
+@dataclass(frozen=True)
 class Stopped(Event):
     """The user stopped the run; what can be saved is saved after this."""
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import logging
 import os
 import re
 import secrets
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
+from keras_dream.names import NAME_BYTES
+
+_log = logging.getLogger(__name__)
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Error numbers of a write without room: full disk, limit of file sizes, quota
@@ -20,9 +24,6 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOS
 
 CELLS = "-cells"
 """The end of the name of the folder for a sheet's cells."""
-
-NAME_BYTES = 255
-"""The longest name of a file on ext4, XFS, APFS and NTFS (NAME_MAX in POSIX terms)."""
 
 _URL = re.compile(r"(https?|ftp|s3|gs|file|data):", re.IGNORECASE)
 
@@ -269,6 +270,7 @@ class Staged:
                 raise _save_error(self.path, self.size, failure) from failure
             raise
         _sync_folder(self.path.parent)
+        _log.debug("Wrote %s, %d bytes", self.path, self.size)
 
     def discard(self) -> None:
         """Removes them."""
@@ -409,6 +411,11 @@ def _reason(failure: OSError) -> str:
 def _hidden_name() -> str:
     """Returns a unique name for a temporary file."""
     return f".dream-{secrets.token_hex(8)}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Tells whether a name is one that `stage` gives to temporary files."""
+    return re.fullmatch(r"\.dream-[0-9a-f]{16}\.tmp", name) is not None
 
 
 def _save_error(path: Path, size: int, failure: OSError) -> SaveError:

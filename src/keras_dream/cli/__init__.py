@@ -1,13 +1,18 @@
 """The command line, `dream`."""
 
+import contextlib
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
+from keras_dream import logs
 from keras_dream.cli.interrupts import STOPPED
 from keras_dream.cli.output import write_failure, write_stderr
 from keras_dream.errors import DreamError, InputError
+
+_log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,34 +32,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(tokens)
+        with contextlib.ExitStack() as stack:
+            return _run(tokens, stack)
     except KeyboardInterrupt:
         write_stderr("dream: Stopped; nothing is saved.")
         return STOPPED
 
 
-def _run(tokens: list[str]) -> int:
-    """Runs the command; returns its exit code, and raises only for a bug."""
+def _run(tokens: list[str], stack: contextlib.ExitStack) -> int:
+    """Runs the command; returns its exit code.
+
+    Args:
+        tokens: The command line.
+        stack: What ends after the last message.
+    """
     from cyclopts.exceptions import CycloptsError
 
     from keras_dream.cli import errors
-    from keras_dream.cli.app import COMMANDS, app
+    from keras_dream.cli.app import COMMANDS, app, read
     from keras_dream.cli.photos import with_standard
 
     try:
+        line = read(tokens)
+        if line is None:
+            return 0
+        stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
+        tokens = list(line.tokens)
         is_command = bool(tokens) and tokens[0] in COMMANDS
         return app(tokens if is_command else with_standard(tokens)) or 0
     except CycloptsError as error:
         sentence, exit_code = errors.sentence_of(error), InputError.exit_code
     except DreamError as error:
+        _log.debug("The command failed", exc_info=True)
         sentence, exit_code = str(error), error.exit_code
     except SystemExit:
         return 0  # raised by rich after a broken pipe in the middle of a help page
     except Exception as failure:
-        translated = errors.of_machine(failure)
-        if translated is None:
+        _log.debug("The command failed", exc_info=True)
+        error = errors.of_machine(failure)
+        if error is None:
             raise
-        sentence, exit_code = str(translated), translated.exit_code
+        sentence, exit_code = str(error), error.exit_code
     if exit_code == InputError.exit_code:
         sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
     try:

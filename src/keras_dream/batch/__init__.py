@@ -1,0 +1,1 @@
+"""Batches: many pictures, planned, run and named as one job."""
