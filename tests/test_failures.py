@@ -48,7 +48,7 @@ OUT_OF_MEMORY = [
 ]
 
 
-@pytest.mark.parametrize("failure", OUT_OF_MEMORY, ids=lambda f: repr(f)[:40])
+@pytest.mark.parametrize("failure", OUT_OF_MEMORY)
 def test_memory_is_out(failure):
     assert is_out_of_memory(failure)
     error = of_machine(failure)
