@@ -15,6 +15,7 @@ FLOORS = {
     "names": -1,
     "locks": -1,
     "events": 0,
+    "failures": 0,
     "files": 0,
     "logs": 0,
     "geometry": 0,

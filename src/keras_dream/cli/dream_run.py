@@ -221,7 +221,7 @@ def run_dreams(
 
 def _of_photo(failure: Exception) -> DreamError | None:
     """Returns the error of one photo, or None for what would end every other, too."""
-    from keras_dream.cli.errors import is_out_of_memory, of_machine
+    from keras_dream.failures import is_out_of_memory, of_machine
 
     if isinstance(failure, DreamError):
         return None if isinstance(failure, _FATAL) else failure
