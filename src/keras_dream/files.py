@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
+from keras_dream.names import NAME_BYTES
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Error numbers of a write without room: full disk, limit of file sizes, quota
@@ -20,9 +21,6 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOS
 
 CELLS = "-cells"
 """The end of the name of the folder for a sheet's cells."""
-
-NAME_BYTES = 255
-"""The longest name of a file on ext4, XFS, APFS and NTFS (NAME_MAX in POSIX terms)."""
 
 _URL = re.compile(r"(https?|ftp|s3|gs|file|data):", re.IGNORECASE)
 

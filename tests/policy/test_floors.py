@@ -11,7 +11,8 @@ ROOT = Path(keras_dream.__file__).parent
 
 # Every room has a floor, a sub-package its own; the longest name that fits counts.
 FLOORS = {
-    "errors": -1,
+    "errors": -2,
+    "names": -1,
     "events": 0,
     "files": 0,
     "geometry": 0,
