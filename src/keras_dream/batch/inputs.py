@@ -110,6 +110,7 @@ def find_photos(
     arguments: Sequence[str],
     *,
     recursive: bool = True,
+    empty: bool = False,
     without: Path | None = None,
     results: Callable[[Path], frozenset[Path]] = lambda _: frozenset(),
 ) -> Photos:
@@ -121,6 +122,7 @@ def find_photos(
             results of ours; links to folders are not followed, for they may lead round
             in a circle. In a pattern ** stands for folders of any depth.
         recursive: Whether the folders in a folder belong to it.
+        empty: Whether folders and patterns may stand for no picture, as yet.
         without: A folder that is left out of those above it: that of the results.
         results: Returns which files of a folder, and below it, are results of ours
             although their names do not tell.
@@ -143,6 +145,8 @@ def find_photos(
             walk.pattern(text)
         else:
             found.photos.append(Photo(text))
+    if empty:
+        found.errors.clear()
     unique: dict[str, Photo] = {}
     for photo in found.photos:
         unique.setdefault(os.path.abspath(photo.path), photo)  # noqa: PTH100, links stay
@@ -221,6 +225,9 @@ class _Walk:
         top = Path(*parts[:fixed])
         # Not pathlib's own, which does not take "../*".
         matching = sorted(glob.iglob(pattern, recursive=True), key=natural)  # noqa: PTH207
+        folders = {Path(text).parent for text in matching}
+        for folder in {p for f in folders for p in (f, *f.parents) if p != Path()}:
+            self._own |= self._results(folder.absolute())
         for text in matching:
             path = Path(text)
             if path.is_file() and not self._is_result(path):

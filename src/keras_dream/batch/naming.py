@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from keras_dream.errors import OutputError, SettingError, nearest, short_repr
-from keras_dream.files import NAME_BYTES, check_suffix, inside, name_fault, plain_name
+from keras_dream.files import NAME_BYTES, check_suffix
+from keras_dream.names import inside, name_fault, plain_name
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.sources import file_stem, is_source
 from keras_dream.recipe.recipe import Recipe
@@ -206,10 +207,8 @@ def assign(
     if not told:
         return paths, ()
     example = short_repr(str(paths[min(told)]))
-    return paths, (
-        f"{len(told)} results have longer names, such as {example}, for their photos "
-        "have the stems of others.",
-    )
+    notice = f"Photos of one stem have results of longer names, such as {example} "
+    return paths, (f"{notice}({len(told)}).",)
 
 
 def result_path(folder: Path, relative: str, template: Template) -> PurePosixPath:

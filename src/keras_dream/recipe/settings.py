@@ -84,7 +84,7 @@ class Settings(BaseModel):
         """
         values: Any = None
         try:
-            values = json.loads(text, object_pairs_hook=_unique_names)
+            values = json.loads(text, object_pairs_hook=unique_names)
         except SettingError:
             raise
         except (ValueError, RecursionError):
@@ -166,7 +166,7 @@ def _translated(error: ValidationError, model: type[BaseModel]) -> InputError:
     )
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Builds a JSON object, refusing a name that comes twice."""
     if len(dict(pairs)) == len(pairs):
         return dict(pairs)
