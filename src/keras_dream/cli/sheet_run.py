@@ -1,6 +1,7 @@
 """A sheet from the shell: its cost is shown first, then its cells are dreamed."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,17 +97,11 @@ def run_sheet(
     Raises:
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
-    from keras_dream.claims import claim
     from keras_dream.sheets.run import SheetRun
-    from keras_dream.sheets.sheet import check_replaced
     from keras_dream.sheets.variations import VariationsRun
 
-    if not flags.yes:
-        check_replaced(places.out)
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
-    name = claim(places.out, exact=places.is_named)
-    with name, reporter, Interrupts() as interrupts:
-        places = replace(places, out=name.path)
+    with _claimed(places, flags) as places, reporter, Interrupts() as interrupts:
         run: SheetRun | VariationsRun | None = None
         count = 0
         try:
@@ -134,6 +129,18 @@ def run_sheet(
     if done is not None:
         done(run.sheet)
     return 0
+
+
+@contextlib.contextmanager
+def _claimed(places: Places, flags: SheetFlags) -> Iterator[Places]:
+    """Keeps the sheet's name for it; yields the places with that name."""
+    from keras_dream.claims import claim
+    from keras_dream.sheets.sheet import check_replaced
+
+    if not flags.yes:
+        check_replaced(places.out)
+    with claim(places.out, exact=places.is_named) as name:
+        yield replace(places, out=name.path)
 
 
 def _cost(run: "SheetRun | VariationsRun", places: Places, *, agreed: bool) -> Planned:
