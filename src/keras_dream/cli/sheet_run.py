@@ -74,7 +74,7 @@ Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
 
 def run_sheet(
     prepare: Prepare,
-    places: Places,
+    asked: Places,
     flags: SheetFlags,
     *,
     diversity: float = 0.0,
@@ -86,7 +86,7 @@ def run_sheet(
 
     Args:
         prepare: Loads what the plan needs, and plans.
-        places: Where the sheet and its cells are saved.
+        asked: Where the sheet and its cells are saved.
         flags: The options of every sheet.
         diversity: How strongly cells are pushed away from those before them.
         done: Called with the sheet once it is saved.
@@ -101,7 +101,7 @@ def run_sheet(
     from keras_dream.sheets.variations import VariationsRun
 
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
-    with _claimed(places, flags) as places, reporter, Interrupts() as interrupts:
+    with _claimed(asked, flags) as places, reporter, Interrupts() as interrupts:
         run: SheetRun | VariationsRun | None = None
         count = 0
         try:
