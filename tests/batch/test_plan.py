@@ -121,7 +121,7 @@ REFUSED = {
     "no JSON": ("{photo: a.png}", "JSON object"),
     "a name twice": ('{"photo": "a.png", "seed": 1, "seed": 2}', "given once"),
     "deep nesting": ('{"photo": ' + "[" * 30_000, "JSON object"),
-    "nested settings": ({"photo": "a.png", "seed": [[[[1]]]]}, "JSON object"),
+    "nested settings": ({"photo": "a.png", "seed": [[[[1]]]]}, "`seed` must be"),
     "numbers of many digits": ('{"photo": "a.png", "seed": ' + "9" * 5000 + "}", ""),
     "endless lines": ({"photo": "a" * MAX_LINE}, "at most 65,536 characters"),
 }

@@ -10,8 +10,7 @@ names in it stay inside its folder, nothing is fetched, and it trusts no model f
 """
 
 import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +18,7 @@ from typing import Any, cast
 from keras_dream.errors import DreamError, InputError, SettingError, nearest, short_repr
 from keras_dream.files import read_bounded
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.recipe.settings import unique_names
+from keras_dream.recipe.settings import parse_json
 from keras_dream.recipe.synonyms import setting_advice
 
 SUFFIXES = (".jsonl", ".csv")
@@ -160,27 +159,18 @@ def _json_lines(path: Path, texts: list[str]) -> Iterator[Row]:
         error: DreamError | None = _too_long(text)
         if error is None:
             try:
-                values = json.loads(text, object_pairs_hook=unique_names)
+                values = parse_json(text)
             except DreamError as failure:
                 error = failure
             except (ValueError, RecursionError):
                 values = None
-        if error is None and not (isinstance(values, dict) and _is_shallow(values)):
+        if error is None and not isinstance(values, dict):
             error = SettingError(
                 "A line of a manifest must be a JSON object",
                 received=short_repr(text, limit=40),
                 hint='try {"photo": "a.jpg", "seed": 1}',
             )
         yield number, error or cast("dict[str, Any]", values)
-
-
-def _is_shallow(value: Any, *, levels: int = 3) -> bool:
-    """Tells whether JSON has at most some levels: a recipe has three."""
-    if not isinstance(value, dict | list):
-        return True
-    parts = cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
-    inner = cast("Iterable[Any]", parts)
-    return levels > 0 and all(_is_shallow(part, levels=levels - 1) for part in inner)
 
 
 def _csv(path: Path, texts: list[str]) -> Iterator[Row]:
