@@ -91,8 +91,7 @@ def explain(
         write_stdout(json_text.dumps(explanation.data(), indent=2))
     elif not quiet:
         write_stderr(_summary(explanation))
-    for path in written:
-        # With --json there is nothing but JSON on standard output.
+    for path in written:  # standard output has JSON or paths
         (write_stderr if json is True else write_stdout)(str(path))
     return 0
 
