@@ -238,8 +238,11 @@ def _text(image: Image.Image) -> str | bytes:
 
 def _parse(text: str | bytes) -> dict[str, str] | None:
     """Returns the notes in an untrusted text; raises anything if it holds none."""
+    # Here, because the child that decodes pixels needs none of it.
+    from keras_dream.recipe.settings import parse_json
+
     if len(text) > MAX_NOTES_BYTES:
         return None
-    notes = json.loads(text)[_KEYWORD]
+    notes = parse_json(text)[_KEYWORD]
     dump = functools.partial(json.dumps, separators=(",", ":"), allow_nan=False)
     return {name: dump(value) for name, value in notes.items()}
