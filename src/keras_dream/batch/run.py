@@ -1,0 +1,494 @@
+"""Running a batch: what is done already, dreaming the rest, and a journal of both."""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from keras_dream.batch.inputs import Task
+from keras_dream.batch.messages import (
+    Began,
+    Died,
+    Failed,
+    Loading as WorkerLoads,
+    Made,
+    Order,
+    Progress,
+    Report,
+    Setup,
+)
+from keras_dream.batch.pool import Here, Pool, Team, threads_of, workers_of
+from keras_dream.errors import (
+    DownloadError,
+    DreamError,
+    InputError,
+    NetworkError,
+    ObjectiveError,
+    OutputError,
+    PictureError,
+    RunError,
+    SaveError,
+    SettingError,
+    WeightsError,
+    short_repr,
+)
+from keras_dream.events import (
+    BatchFinished,
+    BatchPlanned,
+    Event,
+    ItemDone,
+    ItemFailed,
+    ItemProgress,
+    ItemSkipped,
+    ItemStarted,
+    Loading,
+    Notice,
+)
+from keras_dream.files import Staged, sha256_file
+from keras_dream.jobs.journal import Item, Journal, NewItem, State
+from keras_dream.recipe.files import Files
+from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
+from keras_dream.sheets.run import by_networks
+from keras_dream.zoo.network import Network
+
+MOST_ATTEMPTS = 3
+"""How often a picture is begun in one run, where its worker process dies each time."""
+
+# What every other picture would meet as well, where they have these in common.
+_OF_ALL = (DownloadError, SaveError)
+_OF_NETWORKS = (NetworkError, WeightsError)
+_OF_RECIPE = (ObjectiveError, SettingError)
+
+_LOOKED_AT = 8  # of the largest files: one of them is the largest picture
+
+
+@dataclass
+class _Entry:
+    """A task and what has become of it.
+
+    Attributes:
+        number: Its number in the batch, from 1.
+        task: The task; its recipe's files are plain names with hashes.
+        item: It in the journal.
+        deaths: How many worker processes have died at it.
+        step: The last step that was reported, and how many there are.
+    """
+
+    number: int
+    task: Task
+    item: Item
+    deaths: int = 0
+    step: tuple[int, int] = (0, 0)
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What its events have in common."""
+        path = str(self.task.path)
+        return {"number": self.number, "photo": self.task.photo, "path": path}
+
+
+class BatchRun(Iterator[Event]):
+    """A batch that is being dreamed: an iterator of its events.
+
+    Every finished picture is on the disk, so stopping is `break` and `close`, or the
+    end of a `with` block, or Ctrl-C; the same batch goes on from there, even after its
+    process was killed. It ends with the bytes of an undisturbed run.
+
+    Args:
+        tasks: The pictures, each with a path of its own.
+        folder: The folder of the results, in which the journal is.
+        run: How to compute; its threads are those of each worker.
+        networks: What the recipes' names stand for, where it is more than a name.
+        files: Files that the recipes may name, such as guides.
+        folders: Where else those are looked for.
+        notes: Whether recipe and record are saved in the results.
+        strip: Whether camera, date and copyright of the photos are left out of them.
+        workers: How many processes dream; 1 dreams in this process, None is as many as
+            the machine has room for. It does not change the pixels.
+        resume: Whether results of an earlier run are kept; False dreams them again.
+        retry_failed: Whether pictures are tried again that failed in an earlier run.
+        skip_existing: Whether pictures are left out whose results exist, whoever made
+            them.
+        replace: Whether files may be replaced that this batch did not write.
+        refused: What could not be planned; it counts as failed.
+        more: Returns further tasks when all are done, none at the end.
+        about: JSON types that tell this batch from others into the same folder, such
+            as its inputs; what may be added to them later must not be in it.
+        team: The workers, in place of those of keras-dream.
+
+    Raises:
+        InputError: If two tasks have one path, or one outside the folder.
+        JobsError: If another process runs a batch into the folder.
+        SaveError: If the folder does not take the journal.
+        SettingError: If more workers are asked for than this process alone, for a
+            network or an objective in memory.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        folder: str | os.PathLike[str],
+        *,
+        run: RunSettings | None = None,
+        networks: Sequence[Network] = (),
+        files: Sequence[str | os.PathLike[str]] = (),
+        folders: Sequence[str | os.PathLike[str]] = (),
+        notes: bool = True,
+        strip: bool = False,
+        workers: int | None = None,
+        resume: bool = True,
+        retry_failed: bool = False,
+        skip_existing: bool = False,
+        replace: bool = False,
+        refused: Sequence[ItemFailed] = (),
+        more: Callable[[], Sequence[Task]] | None = None,
+        about: Mapping[str, Any] | None = None,
+        team: Callable[[Setup, int], Team] | None = None,
+    ):
+        self.folder = Path(folder)
+        self._files = Files(named=files, folders=folders)
+        self._resume, self._retry_failed = resume, retry_failed
+        self._skip_existing, self._replace = skip_existing, replace
+        self._more = more
+        self._began = time.monotonic()
+        self._entries: dict[str, _Entry] = {}
+        self._waiting = deque[_Entry]()
+        self._working: dict[int, list[_Entry]] = {}
+        self._known: list[Event] = []
+        self._done = 0
+        self._reused = 0
+        self._skipped: list[ItemSkipped] = []
+        self._failed: list[ItemFailed] = list(refused)
+        self._refused = len(self._failed)
+        tasks = [self._completed(task) for task in tasks]
+        run = run or RunSettings()
+        decided = run.threads or threads_of(len(tasks), _most_pixels(tasks))
+        key = {
+            "run": run.model_dump(mode="json", exclude={"threads", "offline"}),
+            "notes": notes,
+            "strip": strip,
+            **(about or {}),
+        }
+        self._journal = Journal.open(
+            folder,
+            kind="batch",
+            key=hashlib.sha256(canonical_json(key).encode()).hexdigest(),
+            settings={"threads": decided, **key},
+        )
+        try:
+            self._add(tasks)
+            threads = run.threads or self._recorded_threads(decided)
+            count = workers or workers_of(len(self._waiting), threads, run.device)
+            setup = Setup(
+                run=run.but(threads=threads),
+                recipes=tuple(by_networks(t.recipe for t in tasks).values()),
+                networks=tuple(networks),
+                files=tuple(map(os.fspath, files)),
+                folders=tuple(map(os.fspath, folders)),
+                notes=notes,
+                strip=strip,
+            )
+            self._team = (team or _team)(setup, count)
+        except BaseException:
+            self._journal.close()
+            raise
+        self.planned = BatchPlanned(
+            items=len(self._entries) + self._refused,
+            ready=self._reused,
+            failed=len(self._failed) - self._refused,
+            refused=self._refused,
+            waiting=len(self._waiting),
+            seconds=None,
+            workers=self._team.count,
+            folder=str(self.folder),
+        )
+        """What there is to do."""
+        self._events = self._run()
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the batch: what is dreamed is saved, what is begun is left."""
+        self._events.close()
+        self._end()
+
+    @property
+    def summary(self) -> BatchFinished:
+        """What has been done so far."""
+        settled = len(self._failed) - self._refused + len(self._skipped)
+        return BatchFinished(
+            items=len(self._entries) + self._refused,
+            done=self._done,
+            reused=self._reused,
+            skipped=tuple(self._skipped),
+            failed=tuple(self._failed),
+            waiting=len(self._entries) - self._done - self._reused - settled,
+            seconds=time.monotonic() - self._began,
+            folder=str(self.folder),
+        )
+
+    def finish(self) -> BatchFinished:
+        """Dreams all that is left and returns the summary.
+
+        Raises:
+            DreamError: What would fail every other picture, too.
+        """
+        for _ in self:
+            pass
+        return self.summary
+
+    # What there is to do
+
+    def _completed(self, task: Task) -> Task:
+        """Returns a task with plain names and hashes in the place of files."""
+        recipe = self._files.complete(task.recipe)
+        return task if recipe is task.recipe else replace(task, recipe=recipe)
+
+    def _add(self, tasks: Sequence[Task]) -> None:
+        """Looks at tasks in the journal and on the disk; puts them where they belong."""
+        new = [self._new(task) for task in tasks]
+        if len({item.output for item in new}) < len(new):
+            raise InputError(
+                "Every result of a batch must have a name of its own",
+                received="two tasks with one path",
+                hint="try another template for the names",
+            )
+        self._journal.add(new)
+        self._journal.reconcile()
+        items = {item.key: item for item in self._journal.items()}
+        entries: list[_Entry] = []
+        for task, one in zip(tasks, new, strict=True):
+            number = len(self._entries) + 1
+            entry = _Entry(number, task, items[one.key])
+            self._entries[one.key] = entry
+            entries.append(entry)
+        for entry in entries:
+            self._place(entry)
+        # What has ended several processes already comes last.
+        late = sorted(self._waiting, key=lambda e: e.item.attempts >= MOST_ATTEMPTS)
+        self._waiting = deque(late)
+
+    def _new(self, task: Task) -> NewItem:
+        output = _relative(task.path, self.folder)
+        recipe = task.recipe.sha256
+        decides = f"{output}\n{recipe}"
+        return NewItem(
+            key=hashlib.sha256(decides.encode()).hexdigest(),
+            name=Path(task.photo).name,
+            input=task.photo,
+            recipe=task.recipe.json_text(),
+            recipe_sha256=recipe,
+            output=output,
+        )
+
+    def _place(self, entry: _Entry) -> None:
+        """Lets a task wait, or notes that it is done, failed or skipped."""
+        item = entry.item
+        exists = os.path.lexists(entry.task.path)
+        if self._skip_existing and exists:
+            self._skip(entry, "Its result exists already.")
+        elif item.state is State.AMBIGUOUS and not self._replace:
+            self._skip(entry, item.error)
+        elif item.state is State.FAILED and not self._retry_failed:
+            event = ItemFailed(
+                **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts
+            )
+            self._failed.append(event)
+            self._known.append(event)
+        elif item.state is State.DONE and self._resume and not self._changed(entry):
+            self._reused += 1
+            self._known.append(ItemDone(**entry.where, reused=True, seconds=0.0))
+        else:
+            if item.state is State.AMBIGUOUS:
+                item = self._journal.accept(item)
+            if item.state is not State.WAITING:
+                (item,) = self._journal.reset([item])
+            entry.item = item
+            self._waiting.append(entry)
+
+    def _skip(self, entry: _Entry, reason: str) -> None:
+        event = ItemSkipped(**entry.where, reason=reason)
+        self._skipped.append(event)
+        self._known.append(event)
+
+    def _changed(self, entry: _Entry) -> bool:
+        """Tells whether a photo has changed since it was dreamed."""
+        if not entry.item.input_sha256:
+            return False
+        try:
+            changed = sha256_file(entry.task.photo) != entry.item.input_sha256
+        except OSError:
+            return False  # the result is all that is left of it
+        if changed:
+            photo = short_repr(entry.task.photo)
+            self._known.append(
+                Notice(f"{photo} has changed since it was dreamed: it is dreamed again.")
+            )
+        return changed
+
+    def _recorded_threads(self, decided: int) -> int:
+        """Returns the threads with which the batch was begun."""
+        threads = self._journal.job.settings.get("threads")
+        # A journal is untrusted.
+        is_sane = isinstance(threads, int) and 1 <= threads <= max(decided, host.cores())
+        return threads if is_sane else decided
+
+    # What happens
+
+    def _run(self) -> Iterator[Event]:
+        try:
+            yield self.planned
+            yield from self._known
+            while self._waiting:
+                for worker, report in self._team.run(self._take):
+                    yield from self._heard(worker, report)
+                if not self._waiting and self._more is not None:
+                    self._known.clear()
+                    self._add([self._completed(task) for task in self._more()])
+                    yield from self._known
+            summary = self.summary
+        finally:
+            self._end()
+        yield summary
+
+    def _take(self) -> Order | None:
+        """Returns the next order."""
+        if not self._waiting:
+            return None
+        entry = self._waiting.popleft()
+        task = entry.task
+        return Order(entry.item.key, task.photo, task.recipe, os.fspath(task.path))
+
+    def _heard(self, worker: int, report: Report) -> Iterator[Event]:
+        """Notes a report in the journal and yields its events."""
+        entry = self._entries.get(report.key)
+        working = self._working.setdefault(worker, [])
+        if entry is None:
+            return
+        match report:
+            case WorkerLoads():
+                yield Loading(report.network)
+            case Began():
+                working.append(entry)
+                if len(working) == 1:
+                    yield self._start(entry, worker)
+            case Progress() if entry is working[0]:
+                entry.step = report.step, report.steps
+                self._journal.step(entry.item, *entry.step)
+                share = report.step / max(report.steps, 1)
+                yield ItemProgress(entry.number, *entry.step, share=min(share, 1.0))
+            case Made():
+                yield from self._save(entry, report)
+            case Failed():
+                yield self._fail(entry, report.failure)
+            case Died():
+                # What was dreamed before it, but not saved, has not begun either.
+                working.clear()
+                yield self._died(entry, report.reason)
+            case _:
+                pass
+        if isinstance(report, Made | Failed) and entry in working:
+            working.remove(entry)
+            # An item is begun when the one before is saved: then a process that is
+            # killed costs one item and not two.
+            if working:
+                yield self._start(working[0], worker)
+
+    def _start(self, entry: _Entry, worker: int) -> ItemStarted:
+        entry.item = self._journal.start(entry.item)
+        return ItemStarted(
+            **entry.where, attempt=entry.item.attempts, worker=worker + 1
+        )
+
+    def _save(self, entry: _Entry, made: Made) -> Iterator[Event]:
+        path = entry.task.path
+        staged = Staged(path, Path(made.temporary), made.size, made.sha256)
+        item = self._journal.save(
+            entry.item, staged, input_sha256=made.input_sha256
+        )
+        entry.item = item
+        if item.state is State.AMBIGUOUS:
+            self._skipped.append(event := ItemSkipped(**entry.where, reason=item.error))
+            yield event
+            return
+        self._done += 1
+        yield ItemDone(
+            **entry.where, reused=False, seconds=made.seconds, notices=made.notices
+        )
+
+    def _fail(self, entry: _Entry, failure: DreamError) -> ItemFailed:
+        """Notes that an item failed; raises what would fail every other one, too."""
+        failure = self._vanished(entry) or failure
+        if self._is_of_all(failure):
+            raise failure
+        return self._failed_with(entry, str(failure), failure.exit_code)
+
+    def _failed_with(
+        self, entry: _Entry, sentence: str, exit_code: int
+    ) -> ItemFailed:
+        entry.item = self._journal.fail(entry.item, sentence)
+        event = ItemFailed(
+            **entry.where,
+            sentence=sentence,
+            exit_code=exit_code,
+            attempts=entry.item.attempts,
+        )
+        self._failed.append(event)
+        return event
+
+    def _died(self, entry: _Entry, reason: str) -> ItemFailed:
+        entry.deaths += 1
+        if entry.deaths >= MOST_ATTEMPTS:
+            failure = RunError(
+                f"A picture must be dreamed within {MOST_ATTEMPTS} attempts",
+                received=reason[:1].lower() + reason[1:],
+                hint="try it alone, smaller, or with --workers 1",
+            )
+            return self._failed_with(entry, str(failure), failure.exit_code)
+        self._waiting.append(entry)
+        return ItemFailed(
+            **entry.where,
+            sentence=f"{reason}; it is tried again.",
+            exit_code=1,
+            attempts=entry.item.attempts,
+            final=False,
+        )
+
+    def _is_of_all(self, failure: DreamError) -> bool:
+        """Tells whether a failure would meet every other picture, too."""
+        recipes = [entry.task.recipe for entry in self._entries.values()]
+        if isinstance(failure, _OF_ALL):
+            return True
+        if isinstance(failure, _OF_NETWORKS):
+            return len(by_networks(recipes)) == 1
+        return isinstance(failure, _OF_RECIPE) and len(set(map(id, recipes))) == 1
+
+    def _vanished(self, entry: _Entry) -> DreamError | None:
+        """Returns the error for a folder of photos that is gone, with its disk."""
+        photos = [Path(e.task.photo) for e in self._entries.values()]
+        root = Path(os.path.commonpath([os.path.abspath(p.parent) for p in photos]))
+        if root.is_dir() or Path(entry.task.photo).exists():
+            return None
+        return RunError(
+            "The folder of the photos must stay there",
+            received=f"{short_repr(str(root))}, which is gone",
+            hint="connect its disk and run the batch again: what is done is kept",
+        )
+
+    def _end(self) -> None:
+        """Saves what is dreamed, ends the workers, and lets others write the journal."""
+        if self._journal is None:
+            return
+        ...
