@@ -202,7 +202,12 @@ class TorchBackend:
         stride: tuple[int, int],
         padding: Padding,
     ) -> Array:
-        if padding[0] == padding[1] and padding[2] == padding[3]:
+        if not any(padding):
+            return F.avg_pool2d(x, size, stride)
+        # On CUDA the gradient of torch's own padding is wrong in channels-last memory,
+        # without an error (pytorch/pytorch#188344, mended after 2.13).
+        is_symmetric = padding[0] == padding[1] and padding[2] == padding[3]
+        if self._device.type == "cpu" and is_symmetric:
             symmetric = (padding[0], padding[2])
             return F.avg_pool2d(x, size, stride, symmetric, count_include_pad=False)
         sums = F.avg_pool2d(F.pad(x, _order(padding)), size, stride)

@@ -1,5 +1,6 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
+    from keras_dream.claims import Claim
     from keras_dream.dreamer.dreamer import Dreamer
     from keras_dream.engine.checkpoint import Checkpoint
     from keras_dream.engine.loop import Run
@@ -66,6 +68,8 @@ class Request:
         out: The result's path; None for a name beside the photo, "-" for standard
             output.
         folder: Where a result without a path goes; None for beside the photo.
+        beside: The picture by which a result without a path is called, and beside
+            which it goes; None for the photo.
         weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
         notes: Whether recipe and record are saved in the result.
         strip: Whether camera, date and copyright of the photo are left out of it.
@@ -87,6 +91,7 @@ class Request:
     run: RunSettings
     out: str | None = None
     folder: Path | None = None
+    beside: Path | None = None
     weights: tuple[str, ...] = ()
     notes: bool = True
     strip: bool = False
@@ -216,7 +221,7 @@ def run_dreams(
 
 def _of_photo(failure: Exception) -> DreamError | None:
     """Returns the error of one photo, or None for what would end every other, too."""
-    from keras_dream.cli.errors import is_out_of_memory, of_machine
+    from keras_dream.failures import is_out_of_memory, of_machine
 
     if isinstance(failure, DreamError):
         return None if isinstance(failure, _FATAL) else failure
@@ -238,8 +243,8 @@ def run_dream(
     Raises:
         DreamError: If it cannot be dreamed or saved; no file is left.
     """
-    path = _checked(request)
-    with reporter, Interrupts() as interrupts:
+    with _claimed(request) as claim, reporter, Interrupts() as interrupts:
+        path = claim.path
         outcome = _dream(request, path, reporter, interrupts, loader or Loader())
         if outcome.stopped:
             reporter.report(Stopped())
@@ -272,32 +277,49 @@ def _save(dream: "Dream", request: Request, path: Path) -> Path:
     if request.out == STANDARD:
         write_picture(dream.encode(notes=request.notes, strip=request.strip))
         return path
-    if request.out is not None and request.yes:
-        return dream.save(path, notes=request.notes, strip=request.strip)
-    return save_new(dream, path, notes=request.notes, strip=request.strip)
+    replaces = request.out is not None and request.yes
+    return save_new(
+        dream, path, notes=request.notes, strip=request.strip, replaces=replaces
+    )
 
 
-def save_new(dream: "Dream", path: Path, *, notes: bool = True, strip: bool) -> Path:
-    """Saves a dream in a file that was not there.
+def save_new(
+    dream: "Dream",
+    path: Path,
+    *,
+    notes: bool = True,
+    strip: bool,
+    replaces: bool = False,
+) -> Path:
+    """Saves a dream under a claimed name.
 
     Args:
         dream: The dream.
-        path: Its file; if there is one, a number is added to the name.
+        path: Its file; if another program has made one of this name in the meantime, a
+            number is added.
         notes: As for `Dream.save`.
         strip: As for `Dream.save`.
+        replaces: Whether it replaces a file of that name instead.
 
     Returns:
         The path.
     """
-    from keras_dream.files import claim
+    from keras_dream.claims import claim
 
-    path = claim(path)
-    try:
+    if replaces or not os.path.lexists(path):
         return dream.save(path, notes=notes, strip=strip)
-    except BaseException:
-        if path.exists() and not path.stat().st_size:
-            path.unlink()  # the empty file that held the name
-        raise
+    with claim(path) as other:
+        return dream.save(other.path, notes=notes, strip=strip)
+
+
+def _claimed(request: Request) -> "Claim":
+    """Checks whatever needs no loading; returns the claim on the result's name."""
+    from keras_dream.claims import Claim, claim
+
+    path = _checked(request)
+    if request.out == STANDARD:
+        return Claim(path, None)
+    return claim(path, exact=request.out is not None)
 
 
 def _checked(request: Request) -> Path:
@@ -332,8 +354,11 @@ def _checked(request: Request) -> Path:
     if request.out == STANDARD:
         return Path(STANDARD)
     if request.out is None:
-        beside = photo if request.folder is None else request.folder / photo.name
-        return check_output(default_output(beside), SUFFIXES)
+        beside = request.beside or photo
+        suffix = ".png" if request.beside is None else beside.suffix
+        folder = request.folder or beside.parent
+        path = default_output(folder / beside.name, suffix=suffix)
+        return check_output(path, SUFFIXES)
     path = check_output(request.out, SUFFIXES)
     check_not_same(path, photo, what="A result", instead="its own photo")
     taken = [each for each in (path, *_beside(request, path)) if each.exists()]

@@ -1,7 +1,7 @@
 """A sheet from the shell: its cost is shown first, then its cells are dreamed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,10 +60,12 @@ class Places:
     Attributes:
         out: The sheet's file.
         folder: The folder of its cells.
+        is_named: Whether the user named the sheet's file.
     """
 
     out: Path
     folder: Path
+    is_named: bool
 
 
 Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
@@ -94,6 +96,7 @@ def run_sheet(
     Raises:
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
+    from keras_dream.claims import claim
     from keras_dream.sheets.run import SheetRun
     from keras_dream.sheets.sheet import check_replaced
     from keras_dream.sheets.variations import VariationsRun
@@ -101,7 +104,9 @@ def run_sheet(
     if not flags.yes:
         check_replaced(places.out)
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
-    with reporter, Interrupts() as interrupts:
+    name = claim(places.out, exact=places.is_named)
+    with name, reporter, Interrupts() as interrupts:
+        places = replace(places, out=name.path)
         run: SheetRun | VariationsRun | None = None
         count = 0
         try:
@@ -206,4 +211,4 @@ def places_of(
     else:
         path = check_output(out, suffixes)
         folder = path.with_name(f"{path.stem}{CELLS}")
-    return Places(path, folder)
+    return Places(path, folder, is_named=out is not None)

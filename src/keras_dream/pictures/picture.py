@@ -5,6 +5,7 @@ nominally in [0, 1]. `encoding` saves one, `metadata` reads what was saved with 
 """
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from keras_dream.pictures.decoding import (
     to_float,
 )
 from keras_dream.pictures.metadata import kept_exif
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,10 @@ def read_picture(
     """
     path = check_file(source, "a picture", error=PictureError)
     with open_image(path, max_pixels) as image, decoding_errors(path.name):
-        return _decoded(image, path.name)
+        picture = _decoded(image, path.name)
+    height, width = picture.pixels.shape[:2]
+    _log.debug("Read %s: %d × %d pixels", path, width, height)
+    return picture
 
 
 def as_picture(

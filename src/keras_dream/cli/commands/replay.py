@@ -81,7 +81,8 @@ def replay(
         recipe=saved.recipe,
         strip=saved.record.stripped,
         run=settings,
-        out=str(_result(saved, out)),
+        out=None if out is None else str(_result(saved, out)),
+        beside=saved.path,
         weights=weights,
         models=models,
         files=find_files(saved, named=file),
@@ -125,12 +126,10 @@ class _Comparison:
         return equal
 
 
-def _result(saved: "Saved", out: str | None) -> Path:
+def _result(saved: "Saved", out: str) -> Path:
     """Returns the path of the result, which does not replace the saved picture."""
-    from keras_dream.files import check_not_same, default_output
+    from keras_dream.files import check_not_same
 
-    if out is None:
-        return default_output(saved.path, suffix=saved.path.suffix)
     path = Path(out)
     check_not_same(path, saved.path, what="A dream made again", instead="the saved one")
     return path
