@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from keras_dream import errors
 from keras_dream.errors import DreamError, RunError, SettingError, short_repr
+from keras_dream.failures import of_machine
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.targets import Custom
 from keras_dream.zoo.network import Network
@@ -39,13 +40,38 @@ class Setup:
     notes: bool = True
     strip: bool = False
 
+    @property
+    def is_sendable(self) -> bool:
+        """Whether another process can be told of it."""
+        return not self._only_here
+
+    def check_sendable(self) -> None:
+        """Makes sure that another process can be told of it.
+
+        Raises:
+            SettingError: If a network or an objective is in memory only.
+        """
+        if self._only_here:
+            raise _only_here(self._only_here)
+
+    @property
+    def _only_here(self) -> str:
+        """What is in memory only, or ""."""
+        if not all(isinstance(n.source, str | os.PathLike) for n in self.networks):
+            return "a model in memory"
+        networks = (n for recipe in self.recipes for n in recipe.every_network)
+        targets = (term.target for network in networks for term in network.terms)
+        if any(isinstance(t, Custom) and t.function for t in targets):
+            return "an objective that is a function"
+        return ""
+
     def line(self) -> str:
         """Returns it as a line of JSON.
 
         Raises:
             SettingError: If a network or an objective is in memory only.
         """
-        check_sendable(self.recipes, self.networks)
+        self.check_sendable()
         networks = [
             {
                 **{f.name: getattr(n, f.name) for f in fields(n) if f.name != "_"},
@@ -75,21 +101,6 @@ class Setup:
             notes=data["notes"],
             strip=data["strip"],
         )
-
-
-def check_sendable(recipes: tuple[Recipe, ...], networks: tuple[Network, ...]) -> None:
-    """Makes sure that another process can be told what to dream.
-
-    Raises:
-        SettingError: If a network or an objective is in memory only.
-    """
-    for network in networks:
-        if not isinstance(network.source, str | os.PathLike):
-            raise _only_here("a model in memory")
-    for recipe in recipes:
-        terms = (term for network in recipe.every_network for term in network.terms)
-        if any(isinstance(t.target, Custom) and t.target.function for t in terms):
-            raise _only_here("an objective that is a function")
 
 
 def _only_here(received: str) -> SettingError:
@@ -217,7 +228,7 @@ class Failed(Report):
     def of(cls, key: str, failure: Exception) -> "Failed":
         """Returns the report of a failure."""
         if not isinstance(failure, DreamError):
-            failure = _of_machine(failure)
+            failure = of_machine(failure) or _unexpected(failure)
         name = type(failure).__name__
         return cls(key, name, failure.must, failure.received, failure.hint)
 
@@ -239,8 +250,8 @@ class Died(Report):
     reason: str
 
 
-def _of_machine(failure: Exception) -> DreamError:
-    """Returns our sentence for a failure that is none of ours."""
+def _unexpected(failure: Exception) -> DreamError:
+    """Returns our sentence for a bug, ours or a library's."""
     text = (str(failure).strip().splitlines() or [""])[0]
     what = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
     return RunError(

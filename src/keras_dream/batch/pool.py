@@ -321,8 +321,17 @@ class Pool:
             yield process.number, Died(guilty.key, f"Its worker process {reason}")
 
 
+def is_parallel(device: str | None) -> bool:
+    """Tells whether several workers do more than one: not where they share a GPU.
+
+    Args:
+        device: As for `RunSettings`.
+    """
+    return device == "cpu" or (device is None and not host.has_accelerator())
+
+
 def threads_of(items: int, pixels: int) -> int:
-    """Returns how many threads each worker of a batch is given.
+    """Returns how many threads each worker of a batch is given on a processor.
 
     Workers with few threads do more together than one with many, as long as there are
     pictures for all of them and memory. The number of workers that really run does not
@@ -335,20 +344,12 @@ def threads_of(items: int, pixels: int) -> int:
     cores, free = host.cores(), host.memory().get("free")
     fitting = cores if free is None else free // (_BASE_BYTES + pixels * _PIXEL_BYTES)
 
-    def rounds(threads: int) -> float:
-        """Returns the predicted time, in that of a picture with one thread."""
-        workers = cores // threads
-        return math.ceil(items / workers) / threads**_SPEEDUP
+    def seconds(threads: int) -> float:
+        """Returns the predicted time, in that of one picture with one thread."""
+        return math.ceil(items / (cores // threads)) / threads**_SPEEDUP
 
-    able = [n for n in range(1, cores + 1) if cores // n <= fitting] or [cores]
-    return min(able, key=rounds)
-
-
-def workers_of(items: int, threads: int) -> int:
-    """Returns how many workers with that many threads this machine is given."""
-    if host.has_accelerator():
-        return 1
-    return max(1, min(items, host.cores() // threads))
+    able = [n for n in range(1, cores + 1) if cores // n <= fitting]
+    return min(able or [cores], key=seconds)
 
 
 # Measured, see benchmarks/README.md: two threads are 2 ** 0.8 times as fast as one.

@@ -1,15 +1,20 @@
 """Running a batch: what is done already, dreaming the rest, and a journal of both."""
 
 import contextlib
+import dataclasses
 import hashlib
+import heapq
+import logging
+import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from keras_dream.backend import host
 from keras_dream.batch.inputs import Task
 from keras_dream.batch.messages import (
     Began,
@@ -22,15 +27,16 @@ from keras_dream.batch.messages import (
     Report,
     Setup,
 )
-from keras_dream.batch.pool import Here, Pool, Team, threads_of, workers_of
+from keras_dream.batch.pool import Here, Pool, Team, is_parallel, threads_of
+from keras_dream.batch.worker import make_folder
 from keras_dream.errors import (
     DownloadError,
     DreamError,
     InputError,
+    JobsError,
     NetworkError,
     ObjectiveError,
     OutputError,
-    PictureError,
     RunError,
     SaveError,
     SettingError,
@@ -49,12 +55,17 @@ from keras_dream.events import (
     Loading,
     Notice,
 )
-from keras_dream.files import Staged, sha256_file
+from keras_dream.files import Staged, remove_leftovers, sha256_file
+from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
+from keras_dream.pictures.decoding import open_image
+from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
-from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
+from keras_dream.recipe.recipe import RunSettings, canonical_json
 from keras_dream.sheets.run import by_networks
 from keras_dream.zoo.network import Network
+
+_log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 """How often a picture is begun in one run, where its worker process dies each time."""
@@ -165,35 +176,28 @@ class BatchRun(Iterator[Event]):
         self._skipped: list[ItemSkipped] = []
         self._failed: list[ItemFailed] = list(refused)
         self._refused = len(self._failed)
+        self._ended = False
         tasks = [self._completed(task) for task in tasks]
         run = run or RunSettings()
-        decided = run.threads or threads_of(len(tasks), _most_pixels(tasks))
-        key = {
-            "run": run.model_dump(mode="json", exclude={"threads", "offline"}),
-            "notes": notes,
-            "strip": strip,
-            **(about or {}),
-        }
-        self._journal = Journal.open(
-            folder,
-            kind="batch",
-            key=hashlib.sha256(canonical_json(key).encode()).hexdigest(),
-            settings={"threads": decided, **key},
+        setup = Setup(
+            run=run,
+            recipes=tuple(by_networks(task.recipe for task in tasks).values()),
+            networks=tuple(networks),
+            files=tuple(os.fspath(path) for path in files),
+            folders=tuple(os.fspath(path) for path in folders),
+            notes=notes,
+            strip=strip,
         )
+        if workers is not None and workers > 1:
+            setup.check_sendable()
+        parallel = is_parallel(run.device) and setup.is_sendable
+        threads = threads_of(len(tasks), _most_pixels(tasks)) if parallel else None
+        self._journal = self._opened(setup, about or {}, threads)
         try:
-            self._add(tasks)
-            threads = run.threads or self._recorded_threads(decided)
-            count = workers or workers_of(len(self._waiting), threads, run.device)
-            setup = Setup(
-                run=run.but(threads=threads),
-                recipes=tuple(by_networks(t.recipe for t in tasks).values()),
-                networks=tuple(networks),
-                files=tuple(map(os.fspath, files)),
-                folders=tuple(map(os.fspath, folders)),
-                notes=notes,
-                strip=strip,
-            )
-            self._team = (team or _team)(setup, count)
+            self._add(tasks, is_first=True)
+            run = run.but(threads=run.threads or self._recorded_threads())
+            count = workers or (self._workers(run.threads) if parallel else 1)
+            self._team = (team or _team)(dataclasses.replace(setup, run=run), count)
         except BaseException:
             self._journal.close()
             raise
@@ -251,34 +255,66 @@ class BatchRun(Iterator[Event]):
 
     # What there is to do
 
+    def _opened(
+        self, setup: Setup, about: Mapping[str, Any], threads: int | None
+    ) -> Journal:
+        """Returns the journal of this batch; what decides the results is its key."""
+        run = setup.run.model_dump(mode="json", exclude={"threads", "offline"})
+        key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
+        make_folder(self.folder)
+        return Journal.open(
+            self.folder,
+            kind="batch",
+            key=hashlib.sha256(canonical_json(key).encode()).hexdigest(),
+            settings={**key, "threads": threads},
+        )
+
+    def _recorded_threads(self) -> int | None:
+        """Returns the threads of each worker, as they were when the batch was new."""
+        threads = self._journal.job.settings.get("threads")
+        # A journal is untrusted.
+        if isinstance(threads, int) and 1 <= threads <= host.cores():
+            return threads
+        return None
+
+    def _workers(self, threads: int | None) -> int:
+        """Returns how many workers this machine is given."""
+        count = host.cores() // (threads or host.cores())
+        return max(1, min(count, len(self._waiting)))
+
     def _completed(self, task: Task) -> Task:
         """Returns a task with plain names and hashes in the place of files."""
         recipe = self._files.complete(task.recipe)
-        return task if recipe is task.recipe else replace(task, recipe=recipe)
+        return dataclasses.replace(task, recipe=recipe)
 
-    def _add(self, tasks: Sequence[Task]) -> None:
-        """Looks at tasks in the journal and on the disk; puts them where they belong."""
+    def _add(self, tasks: Sequence[Task], *, is_first: bool) -> None:
+        """Puts tasks where the journal and the disk say that they belong."""
         new = [self._new(task) for task in tasks]
-        if len({item.output for item in new}) < len(new):
+        outputs = {item.output for item in (*new, *self._items())}
+        if len(outputs) < len(self._entries) + len(new):
             raise InputError(
                 "Every result of a batch must have a name of its own",
                 received="two tasks with one path",
                 hint="try another template for the names",
             )
-        self._journal.add(new)
-        self._journal.reconcile()
-        items = {item.key: item for item in self._journal.items()}
-        entries: list[_Entry] = []
-        for task, one in zip(tasks, new, strict=True):
-            number = len(self._entries) + 1
-            entry = _Entry(number, task, items[one.key])
-            self._entries[one.key] = entry
-            entries.append(entry)
-        for entry in entries:
+        if is_first:
+            for folder in {task.path.parent for task in tasks}:
+                remove_leftovers(folder)
+        items = self._journal.add(new)
+        if is_first:
+            self._journal.reconcile()
+            by_key = {item.key: item for item in self._journal.items()}
+            items = [by_key[item.key] for item in items]
+        for task, item in zip(tasks, items, strict=True):
+            entry = _Entry(len(self._entries) + 1, task, item)
+            self._entries[item.key] = entry
             self._place(entry)
         # What has ended several processes already comes last.
         late = sorted(self._waiting, key=lambda e: e.item.attempts >= MOST_ATTEMPTS)
         self._waiting = deque(late)
+
+    def _items(self) -> Iterator[Item]:
+        return (entry.item for entry in self._entries.values())
 
     def _new(self, task: Task) -> NewItem:
         output = _relative(task.path, self.folder)
@@ -295,12 +331,16 @@ class BatchRun(Iterator[Event]):
 
     def _place(self, entry: _Entry) -> None:
         """Lets a task wait, or notes that it is done, failed or skipped."""
-        item = entry.item
+        item, journal = entry.item, self._journal
         exists = os.path.lexists(entry.task.path)
+        is_foreign = item.state is State.AMBIGUOUS or (
+            exists and not item.output_sha256 and item.state is State.WAITING
+        )
         if self._skip_existing and exists:
             self._skip(entry, "Its result exists already.")
-        elif item.state is State.AMBIGUOUS and not self._replace:
-            self._skip(entry, item.error)
+        elif is_foreign and not self._replace:
+            path = short_repr(str(entry.task.path))
+            self._skip(entry, item.error or f"{path} is there already; it is kept.")
         elif item.state is State.FAILED and not self._retry_failed:
             event = ItemFailed(
                 **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts
@@ -311,10 +351,10 @@ class BatchRun(Iterator[Event]):
             self._reused += 1
             self._known.append(ItemDone(**entry.where, reused=True, seconds=0.0))
         else:
-            if item.state is State.AMBIGUOUS:
-                item = self._journal.accept(item)
-            if item.state is not State.WAITING:
-                (item,) = self._journal.reset([item])
+            if is_foreign:
+                item = journal.accept(item)
+            elif item.state is not State.WAITING:
+                (item,) = journal.reset([item])
             entry.item = item
             self._waiting.append(entry)
 
@@ -334,20 +374,15 @@ class BatchRun(Iterator[Event]):
         if changed:
             photo = short_repr(entry.task.photo)
             self._known.append(
-                Notice(f"{photo} has changed since it was dreamed: it is dreamed again.")
+                Notice(
+                    f"{photo} has changed since it was dreamed: it is dreamed again."
+                )
             )
         return changed
 
-    def _recorded_threads(self, decided: int) -> int:
-        """Returns the threads with which the batch was begun."""
-        threads = self._journal.job.settings.get("threads")
-        # A journal is untrusted.
-        is_sane = isinstance(threads, int) and 1 <= threads <= max(decided, host.cores())
-        return threads if is_sane else decided
-
     # What happens
 
-    def _run(self) -> Iterator[Event]:
+    def _run(self) -> Generator[Event, None, None]:
         try:
             yield self.planned
             yield from self._known
@@ -356,7 +391,8 @@ class BatchRun(Iterator[Event]):
                     yield from self._heard(worker, report)
                 if not self._waiting and self._more is not None:
                     self._known.clear()
-                    self._add([self._completed(task) for task in self._more()])
+                    tasks = [self._completed(task) for task in self._more()]
+                    self._add(tasks, is_first=False)
                     yield from self._known
             summary = self.summary
         finally:
@@ -374,9 +410,9 @@ class BatchRun(Iterator[Event]):
     def _heard(self, worker: int, report: Report) -> Iterator[Event]:
         """Notes a report in the journal and yields its events."""
         entry = self._entries.get(report.key)
-        working = self._working.setdefault(worker, [])
         if entry is None:
             return
+        working = self._working.setdefault(worker, [])
         match report:
             case WorkerLoads():
                 yield Loading(report.network)
@@ -387,24 +423,24 @@ class BatchRun(Iterator[Event]):
             case Progress() if entry is working[0]:
                 entry.step = report.step, report.steps
                 self._journal.step(entry.item, *entry.step)
-                share = report.step / max(report.steps, 1)
-                yield ItemProgress(entry.number, *entry.step, share=min(share, 1.0))
-            case Made():
-                yield from self._save(entry, report)
-            case Failed():
-                yield self._fail(entry, report.failure)
+                share = min(report.step / max(report.steps, 1), 1.0)
+                yield ItemProgress(entry.number, *entry.step, share=share)
             case Died():
-                # What was dreamed before it, but not saved, has not begun either.
+                # What was dreamed before it, but not saved, is dreamed again, too.
                 working.clear()
                 yield self._died(entry, report.reason)
+            case Made() | Failed():
+                if isinstance(report, Made):
+                    yield self._save(entry, report)
+                else:
+                    yield self._fail(entry, report.failure)
+                working.remove(entry)
+                # An item is begun when the one before is saved: then a process that
+                # is killed costs one item and not two.
+                if working:
+                    yield self._start(working[0], worker)
             case _:
                 pass
-        if isinstance(report, Made | Failed) and entry in working:
-            working.remove(entry)
-            # An item is begun when the one before is saved: then a process that is
-            # killed costs one item and not two.
-            if working:
-                yield self._start(working[0], worker)
 
     def _start(self, entry: _Entry, worker: int) -> ItemStarted:
         entry.item = self._journal.start(entry.item)
@@ -412,19 +448,17 @@ class BatchRun(Iterator[Event]):
             **entry.where, attempt=entry.item.attempts, worker=worker + 1
         )
 
-    def _save(self, entry: _Entry, made: Made) -> Iterator[Event]:
-        path = entry.task.path
-        staged = Staged(path, Path(made.temporary), made.size, made.sha256)
-        item = self._journal.save(
+    def _save(self, entry: _Entry, made: Made) -> Event:
+        staged = Staged(entry.task.path, Path(made.temporary), made.size, made.sha256)
+        entry.item = self._journal.save(
             entry.item, staged, input_sha256=made.input_sha256
         )
-        entry.item = item
-        if item.state is State.AMBIGUOUS:
-            self._skipped.append(event := ItemSkipped(**entry.where, reason=item.error))
-            yield event
-            return
+        if entry.item.state is State.AMBIGUOUS:
+            skipped = ItemSkipped(**entry.where, reason=entry.item.error)
+            self._skipped.append(skipped)
+            return skipped
         self._done += 1
-        yield ItemDone(
+        return ItemDone(
             **entry.where, reused=False, seconds=made.seconds, notices=made.notices
         )
 
@@ -435,9 +469,7 @@ class BatchRun(Iterator[Event]):
             raise failure
         return self._failed_with(entry, str(failure), failure.exit_code)
 
-    def _failed_with(
-        self, entry: _Entry, sentence: str, exit_code: int
-    ) -> ItemFailed:
+    def _failed_with(self, entry: _Entry, sentence: str, exit_code: int) -> ItemFailed:
         entry.item = self._journal.fail(entry.item, sentence)
         event = ItemFailed(
             **entry.where,
@@ -468,27 +500,83 @@ class BatchRun(Iterator[Event]):
 
     def _is_of_all(self, failure: DreamError) -> bool:
         """Tells whether a failure would meet every other picture, too."""
-        recipes = [entry.task.recipe for entry in self._entries.values()]
-        if isinstance(failure, _OF_ALL):
-            return True
         if isinstance(failure, _OF_NETWORKS):
+            recipes = (entry.task.recipe for entry in self._entries.values())
             return len(by_networks(recipes)) == 1
-        return isinstance(failure, _OF_RECIPE) and len(set(map(id, recipes))) == 1
+        if isinstance(failure, _OF_RECIPE):
+            return len({item.recipe_sha256 for item in self._items()}) == 1
+        return isinstance(failure, _OF_ALL)
 
     def _vanished(self, entry: _Entry) -> DreamError | None:
         """Returns the error for a folder of photos that is gone, with its disk."""
-        photos = [Path(e.task.photo) for e in self._entries.values()]
-        root = Path(os.path.commonpath([os.path.abspath(p.parent) for p in photos]))
-        if root.is_dir() or Path(entry.task.photo).exists():
+        if is_source(entry.task.photo) or Path(entry.task.photo).exists():
+            return None
+        every = (e.task.photo for e in self._entries.values())
+        folders = {Path(photo).parent for photo in every if not is_source(photo)}
+        if any(folder.is_dir() for folder in folders):
             return None
         return RunError(
             "The folder of the photos must stay there",
-            received=f"{short_repr(str(root))}, which is gone",
+            received=f"{short_repr(str(min(folders)))}, which is gone",
             hint="connect its disk and run the batch again: what is done is kept",
         )
 
     def _end(self) -> None:
-        """Saves what is dreamed, ends the workers, and lets others write the journal."""
-        if self._journal is None:
+        """Saves what is dreamed, ends the workers, and gives up the journal."""
+        if self._ended:
             return
-        ...
+        self._ended = True
+        try:
+            for _, report in self._team.stop():
+                entry = self._entries.get(report.key)
+                if entry is not None and isinstance(report, Made):
+                    self._save_late(entry, report)
+            for entry in (e for working in self._working.values() for e in working):
+                if entry.item.state is State.RUNNING:
+                    self._journal.pause(entry.item, *entry.step)
+        except (SaveError, JobsError) as failure:  # the disk: what ended the batch
+            _log.debug("At the end of a batch: %s", failure)
+        finally:
+            try:
+                self._team.close()
+            finally:
+                self._journal.close()
+
+    def _save_late(self, entry: _Entry, made: Made) -> None:
+        if entry.item.state is not State.RUNNING:
+            entry.item = self._journal.start(entry.item)
+        self._save(entry, made)
+
+
+def _team(setup: Setup, count: int) -> Team:
+    return Here(setup) if count == 1 else Pool(setup, count)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Returns a result's path from the folder of the results on, with "/"."""
+    try:
+        return path.absolute().relative_to(folder.absolute()).as_posix()
+    except ValueError:
+        raise OutputError(
+            "A result of a batch must lie in the folder of its results",
+            received=f"{short_repr(str(path))} for {short_repr(str(folder))}",
+            hint="try another name",
+        ) from None
+
+
+def _most_pixels(tasks: Iterable[Task]) -> int:
+    """Returns the pixels of the largest picture, as far as headers tell."""
+    sizes: list[tuple[int, Task]] = []
+    most = 0
+    for task in tasks:
+        if is_source(task.photo):
+            most = max(most, math.prod(fitted(size_of(task.photo), task.recipe.size)))
+            continue
+        with contextlib.suppress(OSError):
+            sizes.append((Path(task.photo).stat().st_size, task))
+    for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
+        with contextlib.suppress(DreamError, OSError):
+            with open_image(Path(task.photo), None) as image:
+                size = fitted((image.height, image.width), task.recipe.size)
+            most = max(most, math.prod(size))
+    return most

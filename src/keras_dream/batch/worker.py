@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from keras_dream.batch.messages import (
     Setup,
 )
 from keras_dream.errors import PictureError, SaveError, short_repr
+from keras_dream.files import Staged, check_file, sha256_file, stage
 
 if TYPE_CHECKING:
     from keras_dream.engine.result import Dream
@@ -88,6 +90,8 @@ class Worker:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="dream-batch")
         self._ahead: dict[str, Future[_Read]] = {}
         self._written: tuple[str, Future[Made]] | None = None
+        # They are held until the batch has had time to give them their names.
+        self._staged = deque[Staged](maxlen=3)
 
     def prepare(self, order: Order) -> None:
         """Begins to read the photo of a later order."""
@@ -142,12 +146,14 @@ class Worker:
     def _write(
         self, order: Order, dream: "Dream", input_sha256: str, seconds: float
     ) -> Made:
-        from keras_dream.files import stage
-
         path, setup = Path(order.path), self._setup
         data = dream.encode(suffix=path.suffix, notes=setup.notes, strip=setup.strip)
         make_folder(path.parent)
         staged = stage(path, data)
+        if sys.platform == "win32":
+            staged.release()  # where an open file cannot be renamed
+        else:
+            self._staged.append(staged)
         return Made(
             order.key,
             temporary=str(staged.temporary),
@@ -178,7 +184,6 @@ def make_folder(folder: Path) -> None:
 
 def _read(order: Order) -> _Read:
     """Reads a photo; its hash is of the bytes that were decoded."""
-    from keras_dream.files import check_file, sha256_file
     from keras_dream.pictures.picture import read_picture
     from keras_dream.pictures.sources import is_source, size_of
 
