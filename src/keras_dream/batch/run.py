@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,6 +103,33 @@ class _Entry:
         return {"number": self.number, "photo": self.task.photo, "path": path}
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of results that are there, as for `BatchRun`."""
+
+    resume: bool
+    retry_failed: bool
+    skip_existing: bool
+    replace: bool
+
+
+@dataclass
+class _Tally:
+    """What has become of the tasks; those that were refused have failed."""
+
+    refused: int
+    failed: list[ItemFailed]
+    skipped: list[ItemSkipped] = field(default_factory=list[ItemSkipped])
+    done: int = 0
+    reused: int = 0
+
+    @property
+    def settled(self) -> int:
+        """How many tasks are not waiting any more."""
+        failed = len(self.failed) - self.refused
+        return self.done + self.reused + len(self.skipped) + failed
+
+
 class BatchRun(Iterator[Event]):
     """A batch that is being dreamed: an iterator of its events.
 
@@ -163,24 +190,18 @@ class BatchRun(Iterator[Event]):
     ):
         self.folder = Path(folder)
         self._files = Files(named=files, folders=folders)
-        self._resume, self._retry_failed = resume, retry_failed
-        self._skip_existing, self._replace = skip_existing, replace
+        self._wanted = _Wanted(resume, retry_failed, skip_existing, replace)
         self._more = more
         self._began = time.monotonic()
         self._entries: dict[str, _Entry] = {}
         self._waiting = deque[_Entry]()
         self._working: dict[int, list[_Entry]] = {}
         self._known: list[Event] = []
-        self._done = 0
-        self._reused = 0
-        self._skipped: list[ItemSkipped] = []
-        self._failed: list[ItemFailed] = list(refused)
-        self._refused = len(self._failed)
+        self._tally = _Tally(refused=len(refused), failed=list(refused))
         self._ended = False
         tasks = [self._completed(task) for task in tasks]
-        run = run or RunSettings()
         setup = Setup(
-            run=run,
+            run=run or RunSettings(),
             recipes=tuple(by_networks(task.recipe for task in tasks).values()),
             networks=tuple(networks),
             files=tuple(os.fspath(path) for path in files),
@@ -190,27 +211,14 @@ class BatchRun(Iterator[Event]):
         )
         if workers is not None and workers > 1:
             setup.check_sendable()
-        parallel = is_parallel(run.device) and setup.is_sendable
-        threads = threads_of(len(tasks), _most_pixels(tasks)) if parallel else None
-        self._journal = self._opened(setup, about or {}, threads)
+        self._journal = self._opened(setup, about or {}, tasks)
         try:
             self._add(tasks, is_first=True)
-            run = run.but(threads=run.threads or self._recorded_threads())
-            count = workers or (self._workers(run.threads) if parallel else 1)
-            self._team = (team or _team)(dataclasses.replace(setup, run=run), count)
+            self._team = self._hired(setup, workers, team or _team)
         except BaseException:
             self._journal.close()
             raise
-        self.planned = BatchPlanned(
-            items=len(self._entries) + self._refused,
-            ready=self._reused,
-            failed=len(self._failed) - self._refused,
-            refused=self._refused,
-            waiting=len(self._waiting),
-            seconds=None,
-            workers=self._team.count,
-            folder=str(self.folder),
-        )
+        self.planned = self._planned()
         """What there is to do."""
         self._events = self._run()
 
@@ -231,14 +239,14 @@ class BatchRun(Iterator[Event]):
     @property
     def summary(self) -> BatchFinished:
         """What has been done so far."""
-        settled = len(self._failed) - self._refused + len(self._skipped)
+        tally = self._tally
         return BatchFinished(
-            items=len(self._entries) + self._refused,
-            done=self._done,
-            reused=self._reused,
-            skipped=tuple(self._skipped),
-            failed=tuple(self._failed),
-            waiting=len(self._entries) - self._done - self._reused - settled,
+            items=len(self._entries) + tally.refused,
+            done=tally.done,
+            reused=tally.reused,
+            skipped=tuple(tally.skipped),
+            failed=tuple(tally.failed),
+            waiting=len(self._entries) - tally.settled,
             seconds=time.monotonic() - self._began,
             folder=str(self.folder),
         )
@@ -255,12 +263,28 @@ class BatchRun(Iterator[Event]):
 
     # What there is to do
 
+    def _planned(self) -> BatchPlanned:
+        tally = self._tally
+        return BatchPlanned(
+            items=len(self._entries) + tally.refused,
+            ready=tally.reused,
+            failed=len(tally.failed) - tally.refused,
+            refused=tally.refused,
+            waiting=len(self._waiting),
+            seconds=None,
+            workers=self._team.count,
+            folder=str(self.folder),
+        )
+
     def _opened(
-        self, setup: Setup, about: Mapping[str, Any], threads: int | None
+        self, setup: Setup, about: Mapping[str, Any], tasks: Sequence[Task]
     ) -> Journal:
         """Returns the journal of this batch; what decides the results is its key."""
         run = setup.run.model_dump(mode="json", exclude={"threads", "offline"})
         key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
+        threads = None
+        if _is_parallel(setup):
+            threads = threads_of(len(tasks), _most_pixels(tasks))
         make_folder(self.folder)
         return Journal.open(
             self.folder,
@@ -269,18 +293,20 @@ class BatchRun(Iterator[Event]):
             settings={**key, "threads": threads},
         )
 
-    def _recorded_threads(self) -> int | None:
-        """Returns the threads of each worker, as they were when the batch was new."""
-        threads = self._journal.job.settings.get("threads")
+    def _hired(
+        self, setup: Setup, workers: int | None, team: Callable[[Setup, int], Team]
+    ) -> Team:
+        """Returns the workers, whose threads are those of the batch when it was new."""
+        recorded, cores = self._journal.job.settings.get("threads"), host.cores()
         # A journal is untrusted.
-        if isinstance(threads, int) and 1 <= threads <= host.cores():
-            return threads
-        return None
-
-    def _workers(self, threads: int | None) -> int:
-        """Returns how many workers this machine is given."""
-        count = host.cores() // (threads or host.cores())
-        return max(1, min(count, len(self._waiting)))
+        if not isinstance(recorded, int) or not 1 <= recorded <= cores:
+            recorded = None
+        threads = setup.run.threads or recorded
+        if workers is None:
+            room = cores // (threads or cores) if _is_parallel(setup) else 1
+            workers = max(1, min(room, len(self._waiting)))
+        run = setup.run.but(threads=threads)
+        return team(dataclasses.replace(setup, run=run), workers)
 
     def _completed(self, task: Task) -> Task:
         """Returns a task with plain names and hashes in the place of files."""
@@ -336,19 +362,23 @@ class BatchRun(Iterator[Event]):
         is_foreign = item.state is State.AMBIGUOUS or (
             exists and not item.output_sha256 and item.state is State.WAITING
         )
-        if self._skip_existing and exists:
+        if self._wanted.skip_existing and exists:
             self._skip(entry, "Its result exists already.")
-        elif is_foreign and not self._replace:
+        elif is_foreign and not self._wanted.replace:
             path = short_repr(str(entry.task.path))
             self._skip(entry, item.error or f"{path} is there already; it is kept.")
-        elif item.state is State.FAILED and not self._retry_failed:
+        elif item.state is State.FAILED and not self._wanted.retry_failed:
             event = ItemFailed(
                 **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts
             )
-            self._failed.append(event)
+            self._tally.failed.append(event)
             self._known.append(event)
-        elif item.state is State.DONE and self._resume and not self._changed(entry):
-            self._reused += 1
+        elif (
+            item.state is State.DONE
+            and self._wanted.resume
+            and not self._changed(entry)
+        ):
+            self._tally.reused += 1
             self._known.append(ItemDone(**entry.where, reused=True, seconds=0.0))
         else:
             if is_foreign:
@@ -360,7 +390,7 @@ class BatchRun(Iterator[Event]):
 
     def _skip(self, entry: _Entry, reason: str) -> None:
         event = ItemSkipped(**entry.where, reason=reason)
-        self._skipped.append(event)
+        self._tally.skipped.append(event)
         self._known.append(event)
 
     def _changed(self, entry: _Entry) -> bool:
@@ -455,9 +485,9 @@ class BatchRun(Iterator[Event]):
         )
         if entry.item.state is State.AMBIGUOUS:
             skipped = ItemSkipped(**entry.where, reason=entry.item.error)
-            self._skipped.append(skipped)
+            self._tally.skipped.append(skipped)
             return skipped
-        self._done += 1
+        self._tally.done += 1
         return ItemDone(
             **entry.where, reused=False, seconds=made.seconds, notices=made.notices
         )
@@ -477,7 +507,7 @@ class BatchRun(Iterator[Event]):
             exit_code=exit_code,
             attempts=entry.item.attempts,
         )
-        self._failed.append(event)
+        self._tally.failed.append(event)
         return event
 
     def _died(self, entry: _Entry, reason: str) -> ItemFailed:
@@ -546,6 +576,10 @@ class BatchRun(Iterator[Event]):
         if entry.item.state is not State.RUNNING:
             entry.item = self._journal.start(entry.item)
         self._save(entry, made)
+
+
+def _is_parallel(setup: Setup) -> bool:
+    return is_parallel(setup.run.device) and setup.is_sendable
 
 
 def _team(setup: Setup, count: int) -> Team:
