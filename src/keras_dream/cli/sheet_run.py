@@ -1,6 +1,7 @@
 """A sheet from the shell: its cost is shown first, then its cells are dreamed."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +74,7 @@ Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
 
 def run_sheet(
     prepare: Prepare,
-    places: Places,
+    asked: Places,
     flags: SheetFlags,
     *,
     diversity: float = 0.0,
@@ -85,7 +86,7 @@ def run_sheet(
 
     Args:
         prepare: Loads what the plan needs, and plans.
-        places: Where the sheet and its cells are saved.
+        asked: Where the sheet and its cells are saved.
         flags: The options of every sheet.
         diversity: How strongly cells are pushed away from those before them.
         done: Called with the sheet once it is saved.
@@ -96,17 +97,11 @@ def run_sheet(
     Raises:
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
-    from keras_dream.claims import claim
     from keras_dream.sheets.run import SheetRun
-    from keras_dream.sheets.sheet import check_replaced
     from keras_dream.sheets.variations import VariationsRun
 
-    if not flags.yes:
-        check_replaced(places.out)
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
-    name = claim(places.out, exact=places.is_named)
-    with name, reporter, Interrupts() as interrupts:
-        places = replace(places, out=name.path)
+    with _claimed(asked, flags) as places, reporter, Interrupts() as interrupts:
         run: SheetRun | VariationsRun | None = None
         count = 0
         try:
@@ -134,6 +129,18 @@ def run_sheet(
     if done is not None:
         done(run.sheet)
     return 0
+
+
+@contextlib.contextmanager
+def _claimed(places: Places, flags: SheetFlags) -> Iterator[Places]:
+    """Keeps the sheet's name for it; yields the places with that name."""
+    from keras_dream.claims import claim
+    from keras_dream.sheets.sheet import check_replaced
+
+    if not flags.yes:
+        check_replaced(places.out)
+    with claim(places.out, exact=places.is_named) as name:
+        yield replace(places, out=name.path)
 
 
 def _cost(run: "SheetRun | VariationsRun", places: Places, *, agreed: bool) -> Planned:

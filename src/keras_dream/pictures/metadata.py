@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
 from keras_dream.pictures.decoding import open_image
+from keras_dream.recipe.settings import parse_json
 
 MAX_NOTES_BYTES = 64_000
 """The most that notes may take: EXIF sits in one JPEG segment of 65,533 bytes (JPEG,
@@ -197,6 +198,6 @@ def _parse(text: str | bytes) -> dict[str, str] | None:
     """Returns the notes in an untrusted text; raises anything if it holds none."""
     if len(text) > MAX_NOTES_BYTES:
         return None
-    notes = json.loads(text)[_KEYWORD]
+    notes = parse_json(text)[_KEYWORD]
     dump = functools.partial(json.dumps, separators=(",", ":"), allow_nan=False)
     return {name: dump(value) for name, value in notes.items()}
