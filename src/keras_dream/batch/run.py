@@ -59,6 +59,7 @@ from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
 from keras_dream.pictures.decoding import open_image
+from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import RunSettings, canonical_json
@@ -610,7 +611,7 @@ def _most_pixels(tasks: Iterable[Task]) -> int:
             sizes.append((Path(task.photo).stat().st_size, task))
     for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
         with contextlib.suppress(DreamError, OSError):
-            with open_image(Path(task.photo), None) as image:
+            with open_image(Path(task.photo), Limits().bounds) as (image, _):
                 size = fitted((image.height, image.width), task.recipe.size)
             most = max(most, math.prod(size))
     return most

@@ -210,6 +210,7 @@ class _Source:
 
     def _size(self, task: "Task") -> "Size | None":
         from keras_dream.pictures.decoding import open_image
+        from keras_dream.pictures.limits import Limits
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
@@ -217,7 +218,8 @@ class _Source:
                 if is_source(task.photo):
                     self.sizes[task.photo] = size_of(task.photo)
                 else:
-                    with open_image(Path(task.photo), None) as image:
+                    bounds = Limits().bounds
+                    with open_image(Path(task.photo), bounds) as (image, _):
                         self.sizes[task.photo] = image.size[1], image.size[0]
         return self.sizes.get(task.photo)
 
@@ -236,17 +238,18 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
     from keras_dream.sheets.sheet import check_replaced
 
     folder = request.wanted.folder
-    open_folder(folder)
     if request.contact_sheet and not request.yes:
         check_replaced(folder / NAME)
     recipes = {id(task.recipe): task.recipe for task in source.tasks}.values()
     if not request.yes:
         check_downloads(recipes, [request.agreed])
+    networks = _networks(request, recipes)
+    open_folder(folder)
     return BatchRun(
         source.tasks,
         folder,
         run=request.run,
-        networks=_networks(request, recipes),
+        networks=networks,
         files=tasks.files,
         refused=tasks.refused,
         replace=request.yes,

@@ -1,4 +1,4 @@
-"""`dream batch IN… -o OUT`: many pictures as one job, which goes on where it stopped."""
+"""`dream batch IN… -o OUT`: many pictures as one job, which goes on where it was."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,8 +169,7 @@ def batch(
     does not end it.
 
     Args:
-        inputs: photos, folders, patterns such as "a/**/*.jpg", sources such as
-            noise:640x480, and manifests
+        inputs: photos, folders, patterns such as "a/**/*.jpg", sources, and manifests
         out: the folder of the results
         batch_of: what is made, what is made again, and by how many processes
         files: what is read and written, and how it is shown
