@@ -96,26 +96,26 @@ def _is_own_group(number: int) -> bool:
 
 
 # -- files in it -----------------------------------------------------------------------
-def open_regular(
-    path: Path, flags: int = os.O_RDONLY, *, links: bool = True
-) -> BinaryIO:
+def open_regular(path: Path, *, write: bool = False, links: bool = True) -> BinaryIO:
     """Opens a regular file; pipes and devices are errors, and nothing is waited for.
 
     Args:
         path: The file.
-        flags: `os.O_RDONLY` or `os.O_RDWR`.
+        write: Whether it is written to, too.
         links: Whether a link is followed, and a file may have a second name.
 
     Raises:
         OSError: If it is not such a file.
     """
-    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    handle = os.open(path, flags | (0 if links else getattr(os, "O_NOFOLLOW", 0)))
+    flags = os.O_RDWR if write else os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_BINARY", *(() if links else ("O_NOFOLLOW",))):
+        flags |= getattr(os, name, 0)
+    handle = os.open(path, flags)
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or not (links or status.st_nlink == 1):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        return os.fdopen(handle, "rb" if flags & os.O_RDWR == 0 else "rb+")
+        return os.fdopen(handle, "rb+" if write else "rb")
     except BaseException:
         os.close(handle)
         raise

@@ -85,7 +85,7 @@ class Part:
 
     def open(self) -> BinaryIO:
         """Opens the bytes, to be read and written."""
-        return cache.open_regular(self.path, os.O_RDWR, links=False)
+        return cache.open_regular(self.path, write=True, links=False)
 
     def validator(self, url: str) -> str | None:
         """Returns the server's name of this version; "" if it gave none.
