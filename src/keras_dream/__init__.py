@@ -8,6 +8,7 @@ nor Keras nor an array library.
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ _HOMES = {
     "objective": "recipe.terms",
     "tv": "recipe.terms",
 }
+
+
+# Quiet unless the program that imports it wants to hear.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

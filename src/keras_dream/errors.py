@@ -7,7 +7,8 @@
     │   ├── PictureError           a picture that cannot be read or used
     │   ├── NetworkError           a network that is unknown or cannot be used
     │   ├── WeightsError           weights that are missing, damaged or wrong
-    │   └── OutputError            a place that cannot be written to
+    │   ├── OutputError            a place that cannot be written to
+    │   └── JobsError              a journal that cannot be used
     └── RunError (RuntimeError)    exit code 1: the run itself failed
         ├── NonFiniteError         a gradient that is not a number
         ├── DownloadError          weights that could not be downloaded
@@ -81,6 +82,10 @@ class WeightsError(InputError):
 
 class OutputError(InputError):
     """A result cannot be written to the requested path."""
+
+
+class JobsError(InputError):
+    """A journal of jobs is damaged, of a newer version, or in use."""
 
 
 class RunError(DreamError, RuntimeError):

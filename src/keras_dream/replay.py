@@ -21,6 +21,7 @@ from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
 from keras_dream.files import CELLS, check_file, read_bounded, sha256_file
 from keras_dream.geometry import fitted, resample
+from keras_dream.names import inside, plain_name
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
 from keras_dream.pictures.picture import Picture, as_picture, read_picture
@@ -131,17 +132,7 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
     if photo is not None:
         path = check_file(photo, "A source", error=PictureError)
     else:
-        paths = [folder / _plain_name(name) for folder in _folders(saved)]
-        path = next((path for path in paths if path.is_file()), paths[0])
-        if not name or not path.is_file():
-            raise PictureError(
-                "The source of a dream must be beside it or named with --source",
-                received=f"none called {short_repr(name)} in "
-                f"{short_repr(str(path.parent))}"
-                if name
-                else "a dream of a picture without a name",
-                hint="add --source PHOTO; with --from name PHOTO itself",
-            )
+        path = _recorded_source(saved)
     if read_picture(path).sha256 != saved.record.source_sha256:
         raise PictureError(
             "The source of a dream must have the recorded pixels",
@@ -150,6 +141,24 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
             f"{saved.path.name}`",
         )
     return path
+
+
+def _recorded_source(saved: Saved) -> Path:
+    """Returns the photo of the recorded name, beside the picture."""
+    name, what = saved.record.source, "The recorded source"
+    hint = "add --source PHOTO; with --from name PHOTO itself"
+    if name:
+        plain_name(name, what, error=PictureError, hint=hint)
+    for folder in _folders(saved) if name else ():
+        path = inside(folder, name, what, error=PictureError, hint=hint)
+        if path.is_file():
+            return path
+    where = f"none called {short_repr(name)} in {short_repr(str(saved.path.parent))}"
+    raise PictureError(
+        "The source of a dream must be beside it or named with --source",
+        received=where if name else "a dream of a picture without a name",
+        hint=hint,
+    )
 
 
 _CARRIED = (
@@ -327,17 +336,6 @@ def _with_numbers(data: Any) -> Any:
         for octave, losses in data["losses"].items()
     }
     return {**data, "losses": numbers}
-
-
-def _plain_name(name: str) -> str:
-    """Returns a recorded file name; refuses one that leads to another folder."""
-    if any(part in name for part in ("/", "\\", ":", "\0")) or name in (".", ".."):
-        raise PictureError(
-            "The recorded source must be a name without folders",
-            received=short_repr(name),
-            hint="name the photo with --source PHOTO",
-        )
-    return name
 
 
 def _differences(before: Record, now: Record) -> Iterator[str]:

@@ -11,12 +11,17 @@ ROOT = Path(keras_dream.__file__).parent
 
 # Every room has a floor, a sub-package its own; the longest name that fits counts.
 FLOORS = {
-    "errors": -1,
+    "errors": -2,
+    "names": -1,
+    "locks": -1,
     "events": 0,
+    "failures": 0,
     "files": 0,
+    "logs": 0,
     "geometry": 0,
     "isolation": 0,
     "backend": 1,
+    "claims": 1,
     "recipe.synonyms": 1,
     "pictures.synthetic": 1,
     "recipe.settings": 2,
@@ -34,6 +39,7 @@ FLOORS = {
     "jobs": 9,
     "explanations": 10,
     "sheets": 10,
+    "crash": 9,
     "replay": 10,
     "batch": 11,
     "mixing": 11,

@@ -131,7 +131,7 @@ def test_windows_have_neither_masks_nor_regions():
 
 
 def test_an_untrusted_mask_has_a_plain_name_and_a_hash():
-    with pytest.raises(SettingError, match="name without folders"):
+    with pytest.raises(SettingError, match="a name with its sha256"):
         kd.Recipe.read('{"mask": "sky.png"}')
     with pytest.raises(SettingError, match="name without folders"):
         kd.Recipe.read(f'{{"regions": ["../sky.png#{SHA}: mixed4"]}}')

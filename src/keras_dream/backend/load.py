@@ -1,11 +1,14 @@
 """Chooses a backend and loads it."""
 
 import importlib
+import logging
 import os
 import sys
 
 from keras_dream.backend.protocol import NAMES, Backend
 from keras_dream.errors import SettingError, nearest
+
+_log = logging.getLogger(__name__)
 
 
 def choose(name: str | None) -> str:
@@ -75,4 +78,12 @@ def load(
             received=f"{chosen!r}, which is not",
             hint=f"run: pip install 'keras-dream[{chosen}]', or use torch",
         ) from None
-    return module.make(device=device, precision=precision, threads=threads)
+    backend: Backend = module.make(device=device, precision=precision, threads=threads)
+    _log.info(
+        "Backend %s on %s, %s, %s threads",
+        backend.name,
+        backend.device,
+        precision,
+        backend.threads or "its own choice of",
+    )
+    return backend

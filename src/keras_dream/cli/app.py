@@ -1,6 +1,9 @@
 """The command line as cyclopts reads it: which commands there are."""
 
-from cyclopts import App, Group
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
 
 from keras_dream.cli.commands.atlas import atlas
 from keras_dream.cli.commands.cite import cite
@@ -16,6 +19,8 @@ from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
 from keras_dream.cli.commands.show import show
 from keras_dream.cli.commands.weights import weights
+from keras_dream.cli.options import LogFile, LogLevel
+from keras_dream.logs import Level
 
 _USAGE = """Usage: dream PHOTO [OPTIONS]
        dream COMMAND [OPTIONS]"""
@@ -57,7 +62,7 @@ app = App(
     help_format="plaintext",
     version=_version,
     default_command=dream,
-    group_commands=Group("Commands", sort_key=10),
+    group_commands=Group("Commands", sort_key=11),
     print_error=False,
     exit_on_error=False,
     suppress_keyboard_interrupt=False,  # `main` handles it
@@ -84,3 +89,36 @@ app.command(weights)
 
 COMMANDS = tuple(name for name in app if not name.startswith("-"))
 """The names of the commands."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command line without the options that every command has.
+
+    Attributes:
+        tokens: The rest.
+        log_level: Which messages are shown; None for none.
+        log_file: Where they go; None for standard error.
+    """
+
+    tokens: tuple[str, ...]
+    log_level: Level | None
+    log_file: str | None
+
+
+@app.meta.default
+def _split(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    log_level: LogLevel = None,
+    log_file: LogFile = None,
+) -> CommandLine:
+    return CommandLine(tokens, log_level, log_file)
+
+
+def read(tokens: list[str]) -> CommandLine | None:
+    """Reads the options that every command has; None if a page of help was printed.
+
+    Raises:
+        CycloptsError: If one of them is wrong.
+    """
+    return app.meta(tokens)

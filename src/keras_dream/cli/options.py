@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
+from keras_dream import logs
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 from keras_dream.recipe.settings import Settings
 
@@ -15,6 +16,7 @@ FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 RECIPE = Group("Recipe: what decides the dream", sort_key=3)
 RUN = Group("Run settings: how it is computed", sort_key=9)
+LOG = Group("Log", sort_key=10)
 
 _GROUPS = {
     Group("What: the objective", sort_key=4): "objective loss border",
@@ -51,6 +53,23 @@ Patterns = Annotated[tuple[str, ...], _SEVERAL, Parameter(metavar="PATTERN")]
 Preset = Annotated[str, Parameter(group=RECIPE, metavar="NAME")]
 RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
+LogLevel = Annotated[
+    logs.Level | None,
+    Parameter(
+        group=LOG,
+        help="show what is done, in more or less detail, on standard error [default: "
+        f"nothing, or the environment's {logs.LEVEL_VARIABLE}]",
+    ),
+]
+LogFile = Annotated[
+    str | None,
+    Parameter(
+        group=LOG,
+        metavar="FILE",
+        help="add it to a file instead, as lines of JSON [default: the environment's "
+        f"{logs.FILE_VARIABLE}]",
+    ),
+]
 
 
 def _as_text(_: Any, tokens: Any) -> str:

@@ -7,6 +7,7 @@ nothing in it is unpickled, unpacked or executed, and no more is read than is th
 import hashlib
 import io
 import json
+import logging
 import os
 import re
 import zipfile
@@ -20,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file, write_atomically
+
+_log = logging.getLogger(__name__)
 
 SUFFIX = ".canvas.npz"
 """What a picture's checkpoint is called, in place of the picture's own suffix."""
@@ -98,6 +101,9 @@ class Checkpoint:
         numbered = {str(number): array for number, array in enumerate(arrays)}
         np.savez(file, allow_pickle=False, head=text, **cast("Any", numbered))
         write_atomically(path, file.getvalue())
+        _log.info(
+            "Checkpoint of octave %d, step %d, in %s", self.octave, self.iteration, path
+        )
         return Path(path)
 
     @classmethod

@@ -4,6 +4,7 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
     ...                      stopping is `break`; every step is a whole result
 """
 
+import logging
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from keras_dream.geometry import Size
 from keras_dream.parts.transforms import view_size, views_in_step
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
+
+_log = logging.getLogger(__name__)
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
 # of what each octave added, as `octaves`, where that is kept; and of sentences on why
@@ -136,6 +139,8 @@ def run(
     growth = Growth(image, octaves, recipe, backend, original=original)
     count = len(octaves_of(growth.size, recipe))
     ascent = Ascent(recipe, gradient_of, weights, count, backend)
+    _log.info("Recipe of sha256 %s", recipe.sha256)
+    _log.debug("Recipe %s", recipe.json_text())
     course = _Course(recipe, image, growth, ascent, backend, result)
     if resumed is None:
         steps = _steps(course, octaves, count, keep_octaves, None)
@@ -179,6 +184,10 @@ def _steps(
         if resumed is not None and octave.number < resumed.octave:
             continue
         began = resumed if resumed and resumed.octave == octave.number else None
+        height, width = octave.size
+        _log.info(
+            "Octave %d of %d: %d × %d pixels", octave.number, count, width, height
+        )
         image = entered = growth.enter(place, image)
         if place and began is None:
             ascent.transparency.resize(_bound_resize(growth, place))

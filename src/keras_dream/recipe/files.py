@@ -7,6 +7,7 @@ is untrusted, for it may be a stranger's: its files have plain names and hashes,
 looked for among the files that the user names and beside the picture, nowhere else.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.files import check_file, sha256_file
+from keras_dream.names import inside, name_fault, plain_name
 
 MAX_NAME = 4_096  # characters: PATH_MAX of Linux
 MAX_BYTES = 1_000_000_000
@@ -92,7 +94,7 @@ class FileRef:
     @property
     def is_plain(self) -> bool:
         """Whether the name leads to no other folder, on any system."""
-        return self.name not in (".", "..") and not set(self.name) & set("/\\:")
+        return not name_fault(self.name)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
@@ -173,14 +175,18 @@ def check_untrusted(files: Iterable[FileRef]) -> None:
         SettingError: If one is not.
     """
     for file in files:
-        if not file.is_plain or not file.sha256:
+        own = "name the file as a flag or in Python"
+        plain_name(
+            file.name,
+            "A file in a recipe",
+            error=SettingError,
+            hint=f"rename the file, or {own}",
+        )
+        if not file.sha256:
             raise SettingError(
-                "A file in a recipe must be a name without folders, \\ and :, with its "
-                "sha256",
+                "A file in a recipe must be a name with its sha256",
                 received=short_repr(file.text),
-                hint="write NAME#SHA256, or name the file as a flag or in Python"
-                if file.is_plain
-                else "rename the file, or name it as a flag or in Python",
+                hint=f"write NAME#SHA256, or {own}",
             )
 
 
@@ -305,10 +311,8 @@ class Files:
         if not file.is_plain:
             return
         for folder in self._folders:
-            path = folder / file.name
-            # A link could lead to any file.
-            if path.resolve().parent == folder.resolve():
-                yield path
+            with contextlib.suppress(InputError):  # a link could lead to any file
+                yield inside(folder, file.name, "A file of a recipe")
         # A named file may have been renamed.
         if file.sha256:
             yield from (path for path in self._named if path.name != file.name)

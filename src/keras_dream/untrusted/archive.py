@@ -10,10 +10,11 @@ import json
 import stat
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NoReturn
 
 from keras_dream.errors import NetworkError, short_repr
+from keras_dream.names import name_fault
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -98,8 +99,8 @@ def _check_place(path: Path, member: zipfile.ZipInfo) -> None:
     """Checks a member's path, kind and size."""
     name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
     # ZipInfo has put "/" for the system's separator and cut the name at a NUL.
-    leads_out = ".." in PurePosixPath(name).parts or name.startswith("/")
-    if leads_out or "\\" in name or ":" in name or name != member.orig_filename:
+    leads_out = any(map(name_fault, name.removesuffix("/").split("/")))
+    if leads_out or name != member.orig_filename:
         refuse(path, f"whose {short_repr(name)} leads out of it", _DISTRUST)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         refuse(path, f"whose {short_repr(name)} is a link or no file", _DISTRUST)

@@ -14,6 +14,7 @@ import errno
 import http.client
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -36,6 +37,8 @@ from keras_dream.files import FULL
 from keras_dream.weights import cache
 from keras_dream.weights.source import LARGEST, Progress, Source, home
 from keras_dream.weights.verify import LocalFile, look, set_aside
+
+_log = logging.getLogger(__name__)
 
 ATTEMPTS = 5  # in a row, as long as each of them brings some bytes
 PAUSE = 1.0  # seconds before the second attempt; longer before each later one
@@ -210,6 +213,7 @@ def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> 
     if part.validator(str(source.url)) is None:
         part.drop()  # of another address, or of an unknown one
     resumed = part.size() > 0
+    _log.info("Downloading %s from byte %d on", source.url, part.size())
     transfer = Transfer(str(source.url), part, progress)
     best = part.size()
     for attempt in range(ATTEMPTS):
@@ -219,6 +223,12 @@ def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> 
             if part.size() <= best or attempt + 1 == ATTEMPTS:
                 raise _failed(name, source, part, failure) from None
             best, resumed = part.size(), True
+            _log.warning(
+                "The download of %s stopped (%s); attempt %d follows",
+                name,
+                failure,
+                attempt + 2,
+            )
             time.sleep(PAUSE * (attempt + 1))
         else:
             break

@@ -1,5 +1,6 @@
 """How a network of the catalogue becomes a graph."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from keras_dream.weights.source import BeforeDownload, Progress
 from keras_dream.weights.verify import unchanged
 from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
+
+_log = logging.getLogger(__name__)
 
 BUILTIN = Path(__file__).parent / "builtin"
 
@@ -68,6 +71,7 @@ def load_entry(
         DownloadError, SaveError, OutputError: If a download fails.
     """
     if entry.build is None:
+<<<<<<< HEAD
         with unchanged(weights or shipped_path(entry)) as sha256:
             graph = file.load(weights or shipped_path(entry))
         return LoadedNetwork(entry.name, graph, sha256, keras=False)
@@ -75,6 +79,17 @@ def load_entry(
         with unchanged(weights) as sha256:
             backends.set_default_keras_backend(backend)
             graph = _lowered(entry, entry.build, weights)
+=======
+        path = weights or shipped_path(entry)
+        sha256 = sha256_of(path)
+        _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
+        return LoadedNetwork(entry.name, file.load(path), sha256, keras=False)
+    if weights is not None:
+        sha256 = sha256_of(weights)
+        _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
+        backends.set_default_keras_backend(backend)
+        graph = _lowered(entry, entry.build, weights)
+>>>>>>> main
         return LoadedNetwork(entry.name, entry.with_classes(graph), sha256)
     local = locate(
         entry.name,
@@ -84,6 +99,7 @@ def load_entry(
         progress=progress,
         before_download=before_download,
     )
+    _log.info("Network %s from %s, sha256 %s", entry.name, local.path, local.sha256)
     copy = _copy_path(entry, local.sha256, classifier)
     graph = lowered_cache.read(copy)
     if graph is None:

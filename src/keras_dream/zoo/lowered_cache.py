@@ -13,6 +13,7 @@ which no file holds; it needs Keras at every start.
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
@@ -26,6 +27,8 @@ from keras_dream.graph.graph import Graph
 from keras_dream.lowering import LOWERING_VERSION
 from keras_dream.weights import cache
 from keras_dream.weights.source import LARGEST, home
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "lowered"
 KEPT = 4  # copies of a network: with and without classifier, for two installations
@@ -53,11 +56,19 @@ def path_of(name: str, sha256: str, *facts: str | bool | None) -> Path:
 def read(path: Path) -> Graph | None:
     """Returns a cached graph; None if it is missing or not as it was written."""
     try:
+<<<<<<< HEAD
         if path.stat().st_size > LARGEST or cache.recorded(path) is None:
+=======
+        if cache.recorded(path) is None:
+            _log.debug("No lowered copy %s", path.name)
+>>>>>>> main
             return None
-        return graph_file.load(path, sound=True)
-    except (OSError, WeightsError):
+        graph = graph_file.load(path, sound=True)
+    except (OSError, WeightsError) as failure:
+        _log.debug("No lowered copy %s: %s", path.name, failure)
         return None
+    _log.debug("Lowered copy %s", path.name)
+    return graph
 
 
 def write(path: Path, graph: Graph) -> None:
@@ -84,6 +95,7 @@ def write(path: Path, graph: Graph) -> None:
         hashes = cache.compute_hashes(part)
         part.replace(path)
         cache.record(path, hashes)
+        _log.debug("Lowered copy %s written", path.name)
         name = path.name.rpartition("-")[0]
         for old in copies(name)[KEPT:]:
             old.unlink(missing_ok=True)
@@ -91,6 +103,7 @@ def write(path: Path, graph: Graph) -> None:
     except Exception as failure:
         if not _is_harmless(failure):
             raise
+        _log.debug("Lowered copy %s not written: %s", path.name, failure)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from keras_dream.errors import NetworkError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
+from keras_dream.names import plain_name
 from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.untrusted import archive, configuration
@@ -246,12 +247,8 @@ def find(
     Raises:
         NetworkError: If there is none, or none with that sha256.
     """
-    if name != Path(name).name or name != PureWindowsPath(name).name:
-        raise NetworkError(
-            "A recorded model file must be a name without folders",
-            received=short_repr(name),
-            hint="give the file with --network FILE",
-        )
+    hint = "give the file with --network FILE"
+    plain_name(name, "A recorded model file", error=NetworkError, hint=hint)
     places = [check(path, trusted=True) for path in given]
     if not places:
         places = [place / name for place in (*beside, *folders())]

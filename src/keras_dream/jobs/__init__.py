@@ -1,0 +1,1 @@
+"""Lasting work: jobs and their items in a journal beside the results."""
