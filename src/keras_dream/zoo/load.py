@@ -71,25 +71,16 @@ def load_entry(
         DownloadError, SaveError, OutputError: If a download fails.
     """
     if entry.build is None:
-<<<<<<< HEAD
-        with unchanged(weights or shipped_path(entry)) as sha256:
-            graph = file.load(weights or shipped_path(entry))
+        path = weights or shipped_path(entry)
+        with unchanged(path) as sha256:
+            _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
+            graph = file.load(path)
         return LoadedNetwork(entry.name, graph, sha256, keras=False)
     if weights is not None:
         with unchanged(weights) as sha256:
+            _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
             backends.set_default_keras_backend(backend)
             graph = _lowered(entry, entry.build, weights)
-=======
-        path = weights or shipped_path(entry)
-        sha256 = sha256_of(path)
-        _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
-        return LoadedNetwork(entry.name, file.load(path), sha256, keras=False)
-    if weights is not None:
-        sha256 = sha256_of(weights)
-        _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
-        backends.set_default_keras_backend(backend)
-        graph = _lowered(entry, entry.build, weights)
->>>>>>> main
         return LoadedNetwork(entry.name, entry.with_classes(graph), sha256)
     local = locate(
         entry.name,

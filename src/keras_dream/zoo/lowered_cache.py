@@ -56,12 +56,8 @@ def path_of(name: str, sha256: str, *facts: str | bool | None) -> Path:
 def read(path: Path) -> Graph | None:
     """Returns a cached graph; None if it is missing or not as it was written."""
     try:
-<<<<<<< HEAD
         if path.stat().st_size > LARGEST or cache.recorded(path) is None:
-=======
-        if cache.recorded(path) is None:
             _log.debug("No lowered copy %s", path.name)
->>>>>>> main
             return None
         graph = graph_file.load(path, sound=True)
     except (OSError, WeightsError) as failure:
