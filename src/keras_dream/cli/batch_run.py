@@ -13,6 +13,7 @@ from keras_dream.cli.network_files import consent, networks_of, weights_of
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.batch import MOST_LISTED
 from keras_dream.cli.reporters.eta import in_words
 from keras_dream.errors import DreamError, InputError, OutputError, short_repr
 from keras_dream.events import (
@@ -20,6 +21,7 @@ from keras_dream.events import (
     ItemDone,
     ItemFailed,
     ItemPlanned,
+    Loading,
     Notice,
     Stopped,
 )
@@ -227,8 +229,11 @@ class _Source:
 def _report_plan(tasks: "Tasks", reporter: Reporter) -> None:
     for notice in tasks.notices:
         reporter.report(Notice(notice))
-    for failed in tasks.refused:
+    for failed in tasks.refused[:MOST_LISTED]:
         reporter.report(failed)
+    if len(tasks.refused) > MOST_LISTED:
+        more = len(tasks.refused) - MOST_LISTED
+        reporter.report(Notice(f"{more:,} more photos or lines are impossible."))
 
 
 def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
@@ -281,12 +286,16 @@ def _follow(
 ) -> int:
     """Reports what happens, and at the end the summary; returns the exit code."""
     shown: list[int] = []
+    loaded: set[str] = set()  # every worker loads them
     stopped = False
     try:
         for event in run:
             if isinstance(event, ItemDone):
                 shown.append(event.number)
-            if not isinstance(event, BatchFinished):
+            is_again = isinstance(event, Loading) and event.network in loaded
+            if isinstance(event, Loading):
+                loaded.add(event.network)
+            if not is_again and not isinstance(event, BatchFinished):
                 reporter.report(event)
             interrupts.check()
     except KeyboardInterrupt:
@@ -302,13 +311,20 @@ def _follow(
     summary = run.summary
     if stopped:
         reporter.report(Stopped())
-    elif request.contact_sheet and len(shown) > 1:
+    elif request.contact_sheet and len(shown) > 1 and _is_new(summary, request):
         summary = replace(summary, sheets=_draw(shown, source, request.wanted.folder))
     reporter.report(summary)
     if stopped:
         write_stderr("dream: Stopped; what is done is kept.")
         return STOPPED
     return 1 if summary.failed else 0
+
+
+def _is_new(summary: BatchFinished, request: Request) -> bool:
+    """Tells whether there is something that the last contact sheet does not show."""
+    from keras_dream.batch.contact import NAME
+
+    return summary.done > 0 or not (request.wanted.folder / NAME).exists()
 
 
 def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:
