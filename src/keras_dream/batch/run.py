@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_dream.backend import host
-from keras_dream.batch.inputs import Task
+from keras_dream.batch.inputs import SUFFIXES, Task
 from keras_dream.batch.messages import (
     Began,
     Died,
@@ -614,3 +614,30 @@ def _most_pixels(tasks: Iterable[Task]) -> int:
                 size = fitted((image.height, image.width), task.recipe.size)
             most = max(most, math.prod(size))
     return most
+
+
+def told_apart(
+    inputs: Sequence[str], folder: str | os.PathLike[str], *, name: str
+) -> dict[str, Any]:
+    """Returns what tells a batch from others into the same folder.
+
+    More photos in a folder, and files added to a list, leave it as it is; so does
+    moving all of them with the results.
+
+    Args:
+        inputs: Files, folders, patterns, manifests and sources.
+        folder: That of the results.
+        name: The template of their names.
+    """
+
+    def place(text: str) -> str:
+        if is_source(text):
+            return text
+        is_photo = Path(text).suffix.lower() in SUFFIXES and not Path(text).is_dir()
+        path = Path(text).parent if is_photo else Path(text)
+        try:
+            return Path(os.path.relpath(path, folder)).as_posix()
+        except ValueError:  # another drive of Windows
+            return path.absolute().as_posix()
+
+    return {"inputs": sorted({place(text) for text in inputs}), "name": name}
