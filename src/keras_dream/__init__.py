@@ -12,8 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_dream.batch.batch import batch
-    from keras_dream.batch.run import BatchRun
+    from keras_dream.batches.call import batch
+    from keras_dream.batches.run import BatchRun
     from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Run
@@ -83,7 +83,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BatchRun": "batch.run",
+    "BatchRun": "batches.run",
     "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",
@@ -99,7 +99,7 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",
-    "batch": "batch.batch",
+    "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",

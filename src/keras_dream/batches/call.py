@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_dream.batch.naming import DEFAULT, Template
-from keras_dream.batch.plan import Planner, Wanted
-from keras_dream.batch.run import BatchRun, told_apart
+from keras_dream.batches.naming import DEFAULT, Template
+from keras_dream.batches.plan import Planner, Wanted
+from keras_dream.batches.run import BatchRun, told_apart
 from keras_dream.dreamer.dreamer import check_settings
 from keras_dream.errors import NetworkError
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -112,5 +112,6 @@ def _networks(settings: dict[str, Any]) -> tuple[Network, ...]:
             received=", ".join(network.name for network in networks),
             hint="write objective='mixed4; 0.5*squeezenet: fire6'",
         )
-    settings |= {"network": network.name for network in networks}
+    if networks:
+        settings["network"] = networks[0].name
     return networks
