@@ -39,6 +39,7 @@ FLOORS = {
     "jobs": 9,
     "explanations": 10,
     "sheets": 10,
+    "crash": 9,
     "replay": 10,
     "batch": 11,
     "mixing": 11,

@@ -1,6 +1,7 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
 import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,6 +123,7 @@ class Outcome:
         stopped: Whether the user stopped it.
         fetching: Whether weights were being downloaded then.
         checkpoint: Where it was stopped, if that is to be saved.
+        failure: What ended it after its first step, to be raised when it is saved.
     """
 
     dream: "Dream | None"
@@ -129,6 +131,7 @@ class Outcome:
     stopped: bool = False
     fetching: bool = False
     checkpoint: "Checkpoint | None" = None
+    failure: Exception | None = None
 
     @property
     def exit_code(self) -> int:
@@ -232,7 +235,7 @@ def run_dream(
 ) -> Outcome:
     """Dreams a picture, reports what happens, and saves the result.
 
-    Ctrl-C saves the dream so far.
+    Ctrl-C saves the dream so far, and so does a failure after the first step.
 
     Args:
         request: What to dream.
@@ -240,7 +243,7 @@ def run_dream(
         loader: Loads the dreamer, or has it from another request.
 
     Raises:
-        DreamError: If it cannot be dreamed or saved; no file is left.
+        DreamError: If it cannot be dreamed or saved; no torn file is left.
     """
     with _claimed(request) as claim, reporter, Interrupts() as interrupts:
         path = claim.path
@@ -259,6 +262,10 @@ def run_dream(
     elif outcome.stopped:
         saved = short_repr(str(outcome.path))
         write_stderr(f"dream: Stopped; the dream so far was saved as {saved}.")
+    elif outcome.failure is not None:
+        saved = short_repr(str(outcome.path))
+        write_stderr(f"The dream so far was saved as {saved}.")
+        raise outcome.failure
     return outcome
 
 
@@ -463,11 +470,30 @@ def _steps(
         stopped = run.dream if count else None
         checkpoint = run.checkpoint if count and request.save_canvas else None
         return Outcome(stopped, path, stopped=True, checkpoint=checkpoint)
+    except Exception as failure:
+        if not count:
+            raise
+        interrupts.ignore()
+        return _rescued(run, request, path, failure)
     dream = run.dream
     for notice in dream.record.notices:  # why octaves have ended early
         if notice not in reported:
             reporter.report(Notice(notice))
     return Outcome(dream, path)
+
+
+def _rescued(run: "Run", request: Request, path: Path, failure: Exception) -> Outcome:
+    """Returns the dream before a failure, which is raised if there is none."""
+    from keras_dream.failures import is_out_of_memory
+
+    if is_out_of_memory(failure):
+        traceback.clear_frames(failure.__traceback__)  # they hold feature maps
+    try:
+        dream = run.dream
+        checkpoint = run.checkpoint if request.save_canvas else None
+    except Exception:  # noqa: BLE001 - no memory even for that
+        raise failure from None
+    return Outcome(dream, path, checkpoint=checkpoint, failure=failure)
 
 
 def _names(recipe: Recipe) -> str:

@@ -13,12 +13,9 @@ from cyclopts.exceptions import (
 )
 from pydantic import ValidationError as InvalidSettings
 
-from keras_dream import failures
 from keras_dream.errors import DreamError, InputError, short_repr
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.synonyms import flag_advice
-
-of_machine = failures.of_machine
 
 _MEANT = {
     "try `dream PHOTO`, which needs no command": "run generate make start create "

@@ -17,9 +17,6 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
         tokens: The command line.
         stack: What ends after the last message.
     """
-    from cyclopts.exceptions import CycloptsError
-
-    from keras_dream.cli import errors
     from keras_dream.cli.app import COMMANDS, app, read
     from keras_dream.cli.photos import with_standard
 
@@ -31,23 +28,38 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
         tokens = list(line.tokens)
         is_command = bool(tokens) and tokens[0] in COMMANDS
         return app(tokens if is_command else with_standard(tokens)) or 0
-    except CycloptsError as error:
-        sentence, exit_code = errors.sentence_of(error), InputError.exit_code
-    except DreamError as error:
-        _log.debug("The command failed", exc_info=True)
-        sentence, exit_code = str(error), error.exit_code
     except SystemExit:
         return 0  # raised by rich after a broken pipe in the middle of a help page
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 - every end of a command is a sentence
         _log.debug("The command failed", exc_info=True)
-        error = errors.of_machine(failure)
-        if error is None:
-            raise
-        sentence, exit_code = str(error), error.exit_code
-    if exit_code == InputError.exit_code:
-        sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
+        sentence, exit_code = _sentence_of(failure, tokens)
     try:
         write_failure(sentence, exit_code=exit_code, json="--json" in tokens)
     except DreamError:
         return 1
     return exit_code
+
+
+def _sentence_of(failure: Exception, tokens: list[str]) -> tuple[str, int]:
+    """Returns what is said of a failure, and the exit code."""
+    from cyclopts.exceptions import CycloptsError
+
+    from keras_dream.cli import errors
+    from keras_dream.cli.app import COMMANDS
+    from keras_dream.crash import of_bug
+    from keras_dream.failures import of_machine
+
+    try:
+        if isinstance(failure, CycloptsError):
+            sentence, exit_code = errors.sentence_of(failure), InputError.exit_code
+        else:
+            is_ours = isinstance(failure, DreamError)
+            error = failure if is_ours else of_machine(failure)
+            error = error or of_bug(failure, tokens)
+            sentence, exit_code = str(error), error.exit_code
+        if exit_code == InputError.exit_code:
+            sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
+    except Exception as bug:  # noqa: BLE001
+        error = of_bug(bug, tokens)
+        sentence, exit_code = str(error), error.exit_code
+    return sentence, exit_code
