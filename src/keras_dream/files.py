@@ -211,7 +211,7 @@ def default_output(
     # Room for "-dream-", a number of six digits and the suffix.
     while len(os.fsencode(stem)) > NAME_BYTES - 8 - len(word) - len(suffix):
         stem = stem[:-1]
-    return _free(photo.with_name(f"{stem}-{word}{suffix}"))
+    return free_path(photo.with_name(f"{stem}-{word}{suffix}"))
 
 
 def claim(path: str | os.PathLike[str]) -> Path:
@@ -221,14 +221,18 @@ def claim(path: str | os.PathLike[str]) -> Path:
         path: The file; if there is one, `sky-dream-2.png` takes its place, and so on.
     """
     while True:
-        free = _free(Path(path))
+        free = free_path(Path(path))
         with contextlib.suppress(FileExistsError):
             free.open("xb").close()
             return free
 
 
-def _free(path: Path) -> Path:
-    """Returns a path, or the first free one with a number at the end of its name."""
+def free_path(path: Path) -> Path:
+    """Returns a path, or the first free one with a number at the end of its name.
+
+    Args:
+        path: Such as `sky-dream.png`, instead of which `sky-dream-2.png` may be free.
+    """
     stem, number = path.stem, 2
     if match := re.fullmatch(r"(.+)-(\d{1,6})", path.stem):
         stem, number = match[1], int(match[2]) + 1

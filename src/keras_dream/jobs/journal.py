@@ -30,6 +30,7 @@ from typing import Any, Self
 from keras_dream.errors import JobsError, SaveError, short_repr
 from keras_dream.files import Staged, is_temporary, sha256_file
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
+from keras_dream.names import inside, plain_name
 
 LOCK = ".dream-journal.lock"
 
@@ -300,7 +301,7 @@ class Journal:
         kept: the item is then ambiguous, and the staged bytes are discarded.
 
         Args:
-            item: A running item.
+            item: The item.
             staged: The bytes of its output, staged as `path(item)`.
 
         Returns:
@@ -317,7 +318,10 @@ class Journal:
             staged.discard()
             return self._ambiguous(item, there)
         item = self._set(
-            item, intended_sha256=staged.sha256, temporary=staged.temporary.name
+            item,
+            state=State.RUNNING,
+            intended_sha256=staged.sha256,
+            temporary=staged.temporary.name,
         )
         staged.commit()
         return self._done(item, staged.sha256)
@@ -441,7 +445,7 @@ class Journal:
         elif item.output_sha256:
             what = "has changed since this job wrote it"
         error = (
-            f"{short_repr(str(self.path(item)))} {what}; it is kept, and moving it "
+            f"{short_repr(item.output, limit=300)} {what}; it is kept, and moving it "
             "away lets it be made again."
         )
         return self._set(
@@ -495,6 +499,11 @@ def read_journal(folder: str | os.PathLike[str]) -> list[tuple[Job, list[Item]]]
         rows = db.execute("SELECT id, kind, key, settings FROM jobs ORDER BY id")
         jobs = [_job(row, path) for row in rows.fetchall()]
         return [(job, _items(db, job.id, path)) for job in jobs]
+
+
+def is_journal(folder: str | os.PathLike[str]) -> bool:
+    """Tells whether a folder has a journal."""
+    return os.path.lexists(Path(folder) / FILE)
 
 
 def writer_of(folder: str | os.PathLike[str]) -> str:
@@ -627,17 +636,12 @@ def _forged(folder: Path) -> JobsError:
 
 
 def _inside(folder: Path, output: str) -> Path:
-    """Returns the path of an output, which must lie in the folder."""
-    parts = output.split("/")
-    odd = any(part in ("", ".", "..") or set(part) & set("\\:\0") for part in parts)
-    path = folder.joinpath(*parts)
-    if odd or not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise JobsError(
-            "an output in a journal must lie in the journal's folder",
-            received=short_repr(output),
-            hint="move the journal away to begin anew",
-        )
-    return path
+    """Returns the path of an output, which must lie in the folder; it may be a link."""
+    what, hint = "an output in a journal", "move the journal away to begin anew"
+    parent, _, name = output.rpartition("/")
+    if parent:
+        folder = inside(folder, parent, what, error=JobsError, hint=hint)
+    return folder / plain_name(name, what, error=JobsError, hint=hint)
 
 
 def _sha256(path: Path) -> str:
