@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +61,7 @@ def test_write_replaces_a_link_and_not_what_it_points_to(tmp_path: Path):
     assert not (tmp_path / "link").is_symlink()
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
 @pytest.mark.parametrize("code", sorted(files.FULL))
 def test_full_disk_is_one_sentence_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int
@@ -73,9 +72,7 @@ def test_full_disk_is_one_sentence_and_loses_nothing(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(
-        *((os, "fsync") if step == "fsync" else (Path, "replace")), refuse
-    )
+    monkeypatch.setattr(os, step, refuse)
     with pytest.raises(SaveError, match="must have room for 3 bytes") as caught:
         files.write_atomically(path, b"new")
     assert caught.value.exit_code == 1
@@ -83,7 +80,7 @@ def test_full_disk_is_one_sentence_and_loses_nothing(
     assert names(tmp_path) == ["a.png"]
 
 
-@pytest.mark.parametrize("place", ["fsync", "replace"])
+@pytest.mark.parametrize("place", ["write", "fsync", "replace"])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(errno.EIO, "I/O")])
 def test_whatever_interrupts_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, failure: BaseException
@@ -91,9 +88,7 @@ def test_whatever_interrupts_leaves_nothing_behind(
     def interrupt(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(
-        *((os, "fsync") if place == "fsync" else (Path, "replace")), interrupt
-    )
+    monkeypatch.setattr(os, place, interrupt)
     expected = SaveError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         files.write_atomically(tmp_path / "a.png", b"new")
@@ -116,23 +111,156 @@ def test_real_limit_on_the_file_size(tmp_path: Path):
     assert names(tmp_path) == ["a.png"]
 
 
+FAIL_POINTS = """
+import os, sys
+from keras_dream.files import write_atomically
+
+def fail(name, where, count):
+    inner, calls = getattr(os, name), []
+    def crash(*arguments):
+        calls.append(1)
+        if where == "before" and len(calls) == count:
+            os._exit(7)
+        value = inner(*arguments)
+        if where == "after" and len(calls) == count:
+            os._exit(7)
+        return value
+    setattr(os, name, crash)
+
+for case in sys.argv[2:]:
+    path, point = os.path.join(sys.argv[1], case, "a.png"), case.split("-")
+    os.mkdir(os.path.dirname(path))
+    with open(path, "wb") as file:
+        file.write(b"old")
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7, case
+        continue
+    if point[0] == "write":  # in two parts, as on a disk that is nearly full
+        write = os.write
+        os.write = lambda file, data: write(file, data[:500_000])
+    fail(point[0], point[1], int(point[2]))
+    write_atomically(path, b"new" * 300_000)
+    os._exit(0)
+"""
+POINTS = [
+    f"{call}-{where}-{count}"
+    for call, counts in [("write", 2), ("fsync", 2), ("replace", 1)]
+    for count in range(1, counts + 1)
+    for where in ("before", "after")
+]
+"""Each write, the synchronization of the file and then of its folder, the rename."""
+
+
 @posix
-def test_killed_between_write_and_rename_keeps_the_old_file(tmp_path: Path):
+def test_a_crash_anywhere_leaves_the_old_file_or_the_new_one(tmp_path: Path):
+    done = run(FAIL_POINTS, tmp_path, *POINTS)
+    assert done.returncode == 0, done.stderr
+    for point in POINTS:
+        folder = tmp_path / point
+        renamed = point in ("fsync-before-2", "fsync-after-2", "replace-after-1")
+        new = b"new" * 300_000
+        assert (folder / "a.png").read_bytes() == (new if renamed else b"old"), point
+        left = [name for name in names(folder) if name != "a.png"]
+        assert len(left) == (not renamed)
+        # What is left is nobody's, and goes when the next result is begun.
+        files.remove_leftovers(folder)
+        assert names(folder) == ["a.png"]
+
+
+def test_leftovers_of_living_processes_stay(tmp_path: Path):
+    staged = files.stage(tmp_path / "a.png", b"new")
+    foreign = [".dream-xyz.tmp", ".dream-0123456789abcdef.tmp.txt", "a.tmp"]
+    for name in foreign:
+        (tmp_path / name).touch()
+    (tmp_path / ".dream-0123456789abcdef.tmp").mkdir()
+    files.remove_leftovers(tmp_path)
+    assert staged.temporary.read_bytes() == b"new"
+    staged.commit()
+    assert set(names(tmp_path)) == {"a.png", ".dream-0123456789abcdef.tmp", *foreign}
+
+
+@posix
+def test_a_temporary_file_that_is_taken_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Another process cleans up between the file's creation and its lock."""
+    opened = os.open
+
+    def open_and_lose(path: Path, *arguments: int) -> int:
+        descriptor = opened(path, *arguments)
+        monkeypatch.setattr(os, "open", opened)
+        files.remove_leftovers(tmp_path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    files.write_atomically(tmp_path / "a.png", b"new")
+    assert (tmp_path / "a.png").read_bytes() == b"new"
+    assert names(tmp_path) == ["a.png"]
+
+
+@posix
+def test_permissions_of_a_replaced_file_stay(tmp_path: Path):
+    path = tmp_path / "a.png"
+    for mode in (0o600, 0o666, 0o640):
+        path.write_bytes(b"old")
+        path.chmod(mode)
+        staged = files.stage(path, b"new")
+        assert staged.temporary.stat().st_mode & 0o777 == mode
+        staged.commit()
+        assert path.stat().st_mode & 0o777 == mode
+
+
+@posix
+def test_a_read_only_file_is_not_replaced(tmp_path: Path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
-    done = run(
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from keras_dream.files import write_atomically\n"
-        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_atomically(sys.argv[1], b'new')\n",
-        path,
-    )
-    assert done.returncode == -signal.SIGKILL
+    path.chmod(0o444)
+    with pytest.raises(OutputError, match=r"read-only.*a\.png', whose .* 0444; try"):
+        files.check_output(path, SUFFIXES)
+    with pytest.raises(OutputError, match="read-only"):
+        files.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
-    (left,) = set(names(tmp_path)) - {"a.png"}
-    assert left.startswith(".dream-")
-    assert (tmp_path / left).read_bytes() == b"new"  # it had reached the disk
+    assert names(tmp_path) == ["a.png"]
+
+
+TMPFS = """
+set -e
+mount -t tmpfs -o size=1m none "$1"
+exec "$2" -c '
+import os, sys
+from pathlib import Path
+from keras_dream import files
+from keras_dream.errors import SaveError
+path = Path(sys.argv[1], "a.png")
+files.check_room(path, 1_000_000)
+files.write_atomically(path, b"old")
+sentences = []
+for work in (files.check_room, lambda p, n: files.write_atomically(p, bytes(n))):
+    try:
+        work(path, 1_100_000)
+    except SaveError as error:
+        sentences.append(str(error))
+print(len(sentences), os.listdir(path.parent), path.read_bytes(), sentences)
+' "$1"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+def test_a_full_disk(tmp_path: Path):
+    """What is there stays whole, and it is said before the work where it is known."""
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", TMPFS, "sh"]
+    done = subprocess.run(
+        [*command, str(tmp_path), sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])},
+    )
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip("no tmpfs can be mounted here")
+    assert done.stdout.startswith("2 ['a.png'] b'old'"), done.stderr
+    assert "room for a result of about 1,100,000 bytes" in done.stdout
+    assert "must have room for 1,100,000 bytes" in done.stdout
 
 
 def test_missing_folder_while_writing(tmp_path: Path):

@@ -8,12 +8,15 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_dream.errors import InputError, OutputError, SaveError, nearest, short_repr
+from keras_dream.locks import Hold, create, take
 from keras_dream.names import NAME_BYTES
 
 _log = logging.getLogger(__name__)
@@ -24,6 +27,11 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOS
 
 CELLS = "-cells"
 """The end of the name of the folder for a sheet's cells."""
+
+CHECKPOINT = ".canvas.npz"
+"""What is put behind a picture's name for the file that its dream goes on from."""
+
+_HIDDEN = re.compile(r"\.dream-[0-9a-f]{16}\.tmp")
 
 _URL = re.compile(r"(https?|ftp|s3|gs|file|data):", re.IGNORECASE)
 
@@ -128,7 +136,7 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
 
     Raises:
         OutputError: The suffix is unknown, the folder is missing or cannot be written
-            to, or the path is a folder, a pipe or a device.
+            to, or the path is a folder, a pipe, a device or a file that is read-only.
     """
     path = _as_path(path, "a result", OutputError)
     check_suffix(path, suffixes)
@@ -147,6 +155,7 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
                 received=f"{where}, {kind}",
                 hint="try another name",
             )
+        _check_replaceable(path)
         trial = folder / _hidden_name()
         try:
             trial.open("xb").close()
@@ -204,44 +213,41 @@ def default_output(
         word: What the result is.
 
     Returns:
-        A path that does not exist, not even as a broken link.
+        A path that does not exist, not even as a broken link. It is free until another
+        takes it: `claims.claim` keeps it.
     """
     photo = Path(photo)
     stem = photo.stem
-    # Room for "-dream-", a number of six digits and the suffix.
-    while len(os.fsencode(stem)) > NAME_BYTES - 8 - len(word) - len(suffix):
+    # Room for "-dream-", a number of six digits, the suffix, and that of a checkpoint.
+    longest = NAME_BYTES - 8 - len(word) - len(suffix) - len(CHECKPOINT)
+    while len(os.fsencode(stem)) > longest:
         stem = stem[:-1]
-    return free_path(photo.with_name(f"{stem}-{word}{suffix}"))
+    path = photo.with_name(f"{stem}-{word}{suffix}")
+    return next(each for each in numbered(path) if not is_taken(each))
 
 
-def claim(path: str | os.PathLike[str]) -> Path:
-    """Creates an empty file, so that no other run takes its name, and returns its path.
-
-    Args:
-        path: The file; if there is one, `sky-dream-2.png` takes its place, and so on.
-    """
-    while True:
-        free = free_path(Path(path))
-        with contextlib.suppress(FileExistsError):
-            free.open("xb").close()
-            return free
-
-
-def free_path(path: Path) -> Path:
-    """Returns a path, or the first free one with a number at the end of its name.
+def numbered(path: Path) -> Iterator[Path]:
+    """Yields `sky-dream.png`, `sky-dream-2.png` and so on, whether they exist or not.
 
     Args:
-        path: Such as `sky-dream.png`, instead of which `sky-dream-2.png` may be free.
+        path: The first; its number goes on if it has one.
     """
     stem, number = path.stem, 2
     if match := re.fullmatch(r"(.+)-(\d{1,6})", path.stem):
         stem, number = match[1], int(match[2]) + 1
-    free = path
+    yield path
     for later in itertools.count(number):
-        if not os.path.lexists(free):
-            break
-        free = path.with_name(f"{stem}-{later}{path.suffix}")
-    return free
+        yield path.with_name(f"{stem}-{later}{path.suffix}")
+
+
+def is_taken(path: Path) -> bool:
+    """Tells whether a file exists, even as a broken link, or its checkpoint does."""
+    return os.path.lexists(path) or os.path.lexists(checkpoint_path(path))
+
+
+def checkpoint_path(picture: Path) -> Path:
+    """Returns where an unfinished dream is kept: `sky-dream.png.canvas.npz`."""
+    return picture.with_name(picture.name + CHECKPOINT)
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,7 @@ class Staged:
     temporary: Path
     size: int
     sha256: str
+    _hold: Hold | None = field(default=None, repr=False, compare=False)
 
     def commit(self) -> None:
         """Gives them their name, replacing an older file; a link is not followed.
@@ -267,12 +274,15 @@ class Staged:
             SaveError: The disk refuses; nothing has changed.
         """
         try:
-            self.temporary.replace(self.path)
+            if sys.platform == "win32":
+                self.release()  # where an open file cannot be renamed
+            os.replace(self.temporary, self.path)  # noqa: PTH105, tests replace it
         except BaseException as failure:
             self.discard()
             if isinstance(failure, OSError):
                 raise _save_error(self.path, self.size, failure) from failure
             raise
+        self.release()
         _sync_folder(self.path.parent)
         _log.debug("Wrote %s, %d bytes", self.path, self.size)
 
@@ -280,37 +290,121 @@ class Staged:
         """Removes them."""
         with contextlib.suppress(OSError):
             self.temporary.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Lets other processes give them their name, or take them for leftovers."""
+        if self._hold is not None:
+            self._hold.release()
 
 
 def stage(path: str | os.PathLike[str], data: bytes) -> Staged:
     """Writes the bytes of a file to the disk, synchronized, under a temporary name.
+
+    They get the permissions of the file that they will replace. As long as the result
+    lives, no other process takes the temporary file for one that a dead process left.
 
     Args:
         path: The file.
         data: All of its bytes.
 
     Raises:
+        OutputError: There is a file that is read-only.
         SaveError: The disk is full or cannot be written to; nothing has changed.
     """
     path = Path(path)
-    staged = Staged(
-        path,
-        path.with_name(_hidden_name()),
-        len(data),
-        hashlib.sha256(data).hexdigest(),
-    )
+    mode = _check_replaceable(path)
     try:
-        # `open` applies the umask; the tempfile module would make the file private.
-        with staged.temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        hold = _temporary(path.parent, 0o666 if mode is None else mode)
+    except OSError as failure:
+        raise _save_error(path, len(data), failure) from failure
+    sha256 = hashlib.sha256(data).hexdigest()
+    staged = Staged(path, hold.path, len(data), sha256, hold)
+    try:
+        if mode is not None and sys.platform != "win32":
+            os.fchmod(hold.descriptor, mode)  # what the umask has taken away
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(hold.descriptor, rest) :]
+        os.fsync(hold.descriptor)
     except BaseException as failure:  # Ctrl-C must not leave the temporary file, either
         staged.discard()
         if isinstance(failure, OSError):
             raise _save_error(path, len(data), failure) from failure
         raise
     return staged
+
+
+def _temporary(folder: Path, mode: int) -> Hold:
+    """Returns a new hidden file in a folder; raises `OSError` where it takes none."""
+    while True:
+        # None if another process took it for a leftover before it was locked.
+        hold = create(folder / _hidden_name(), mode=mode)
+        if hold is not None:
+            return hold
+
+
+def _check_replaceable(path: Path) -> int | None:
+    """Returns the permissions of a file; None where there is none, or a link.
+
+    Raises:
+        OutputError: It is read-only: the system would replace it all the same, because
+            it asks for the permission to write to the folder only.
+    """
+    try:
+        status = path.lstat()
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    mode = stat.S_IMODE(status.st_mode) & 0o777
+    if not mode & 0o222 or not os.access(path, os.W_OK):
+        raise OutputError(
+            "a result must not replace a file that is read-only",
+            received=f"{short_repr(str(path))}, whose permissions are {mode:04o}",
+            hint="try another name, or allow writing to it first",
+        )
+    return mode
+
+
+def check_room(path: str | os.PathLike[str], size: int) -> None:
+    """Checks, before any work begins, that a disk has room for a result.
+
+    A quota cannot be asked for: it is noticed when the result is written.
+
+    Args:
+        path: The result.
+        size: How many bytes it will have, about.
+
+    Raises:
+        SaveError: There is less room.
+    """
+    try:
+        usage = shutil.disk_usage(Path(path).parent)
+    except OSError:
+        return  # the write itself will tell
+    if usage.total > 0 and usage.free < size:
+        raise SaveError(
+            f"the disk must have room for a result of about {size:,} bytes",
+            received=f"{usage.free:,} bytes for {short_repr(str(path))}",
+            hint="free some space or try another disk",
+        )
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files that killed processes have left in a folder.
+
+    Only those whose process is provably gone: a living one holds its files.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if _HIDDEN.fullmatch(entry.name)]
+    except OSError:
+        return
+    for name in names:
+        hold = take(folder / name)
+        if hold is not None:
+            hold.remove()
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -321,7 +415,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         data: All of its bytes.
 
     Raises:
-        SaveError: The disk is full or cannot be written to; nothing has changed.
+        OutputError, SaveError: As for `stage`; nothing has changed.
     """
     stage(path, data).commit()
 
@@ -415,11 +509,6 @@ def _reason(failure: OSError) -> str:
 def _hidden_name() -> str:
     """Returns a unique name for a temporary file."""
     return f".dream-{secrets.token_hex(8)}.tmp"
-
-
-def is_temporary(name: str) -> bool:
-    """Tells whether a name is one that `stage` gives to temporary files."""
-    return re.fullmatch(r"\.dream-[0-9a-f]{16}\.tmp", name) is not None
 
 
 def _save_error(path: Path, size: int, failure: OSError) -> SaveError:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from keras_dream.errors import OutputError, SettingError, nearest, short_repr
 
@@ -69,14 +69,13 @@ def session(*, level: Level | None = None, file: str | None = None) -> Iterator[
 
 def _inherited_level() -> Level | None:
     name = os.environ.get(LEVEL_VARIABLE) or None
-    level = next((level for level in LEVELS if level == name), None)
-    if name is not None and level is None:
+    if name is not None and name not in LEVELS:
         raise SettingError(
             f"{LEVEL_VARIABLE} must be one of {', '.join(LEVELS)}",
             received=short_repr(name),
             hint=nearest(name, LEVELS, listed=True) or "try info",
         )
-    return level
+    return cast("Level | None", name)
 
 
 def _set_variables(values: Mapping[str, str | None]) -> None:

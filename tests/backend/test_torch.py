@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import keras_dream as kd
+from keras_dream.backend.torch import TorchBackend
 from keras_dream.engine.goals import Context, resolve
 from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
 from keras_dream.graph.graph import Graph
@@ -153,3 +154,59 @@ def test_an_image_has_the_layout_of_what_is_computed_from_it(backend):
     image = backend.image(np.zeros((5, 7, 3), np.float32))
     copy = torch.clone(image, memory_format=torch.channels_last)
     assert image.stride() == copy.stride()
+
+
+# -- what only GPUs compute in another way --------------------------------------------
+@pytest.fixture
+def as_on_a_gpu():
+    """The operations as a GPU gets them, computed here."""
+    return TorchBackend(torch.device("cuda"), "float32")
+
+
+def value_and_gradient(operation, x):
+    x = x.detach().requires_grad_()
+    y = operation(x)
+    weights = torch.linspace(-1, 1, y.numel(), device=y.device).reshape(y.shape)
+    return y.detach(), torch.autograd.grad(y, x, weights)[0]
+
+
+@pytest.mark.parametrize("padding", [(1, 1, 1, 1), (0, 0, 0, 0), (1, 0, 0, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+def test_an_average_pool_is_the_same_without_padding_of_torch(
+    backend, as_on_a_gpu, stride, padding
+):
+    x = backend.image(np.random.default_rng(0).random((9, 12, 5)))
+    how = {"size": (3, 3), "stride": stride, "padding": padding}
+    pools = (backend.average_pool, as_on_a_gpu.average_pool)
+    here, there = (value_and_gradient(lambda x, p=p: p(x, **how), x) for p in pools)
+    for one, other in zip(here, there, strict=True):
+        torch.testing.assert_close(other, one)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(1, 0, 0, 0, 1, 0), (0.9, 0.3, -1.2, -0.3, 0.9, 2.1), (2, 0, -9, 0, 3, 7)],
+)
+def test_a_warp_is_the_same_by_picking_cells(backend, as_on_a_gpu, matrix):
+    x = backend.image(np.random.default_rng(0).random((8, 11, 3)))
+    matrix = backend.array(np.array(matrix))
+    warps = (backend.warp, as_on_a_gpu.warp)
+    here, there = (value_and_gradient(lambda x, w=w: w(x, matrix), x) for w in warps)
+    for one, other in zip(here, there, strict=True):
+        torch.testing.assert_close(other, one, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"transforms": "flip + scale + pad(8)"}, {"canvas": "laplacian"}],
+    ids=str,
+)
+def test_a_dream_on_a_gpu_repeats_itself(settings):
+    dreamer = kd.Dreamer("motif")
+    photo = np.random.default_rng(0).random((160, 200, 3)).astype(np.float32)
+    first, again = (
+        dreamer.dream(photo, "default", steps=4, **settings).image for _ in range(2)
+    )
+    assert np.array_equal(first, again)
+    assert not torch.are_deterministic_algorithms_enabled()  # the caller's mode

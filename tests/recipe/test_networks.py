@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 import keras_dream as kd
 from keras_dream.errors import InputError, ObjectiveError, SettingError
+from keras_dream.recipe.objective_text import Numbers
 from keras_dream.recipe.objectives import (
     MAX_NETWORKS,
     NetworkObjective,
@@ -184,7 +185,9 @@ def test_equal_recipes_have_equal_texts_and_hashes():
         (parse("default"), None),
         (of(Term(2, Layer("a"))), "2.0*a"),
         (
-            Objective((NetworkObjective(terms=(Term(1, Layer("a", None, (3, 1))),)),)),
+            Objective(
+                (NetworkObjective(terms=(Term(1, Layer("a", None, Numbers((3, 1)))),)),)
+            ),
             "a:1,3",
         ),
     ]

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from keras_dream.errors import InputError, ObjectiveError, SettingError
 from keras_dream.parts.normalizers import EPSILONS
+from keras_dream.recipe.objective_text import Numbers
 from keras_dream.recipe.presets import preset, presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import settings
@@ -123,9 +124,9 @@ def test_layers_are_another_way_to_write_an_objective():
         ("a-b", Layer("a-b")),
         ("conv 1", Layer("conv 1")),
         ("3d", Layer("3d")),
-        ("mixed4:11, 40-47", Layer("mixed4", None, (11, *range(40, 48)))),
-        ("conv2d@7:1", Layer("conv2d", 7, (1,))),
-        ("'a-b':2", Layer("a-b", None, (2,))),
+        ("mixed4:11, 40-47", Layer("mixed4", None, Numbers((11, *range(40, 48))))),
+        ("conv2d@7:1", Layer("conv2d", 7, Numbers((1,)))),
+        ("'a-b':2", Layer("a-b", None, Numbers((2,)))),
         ("class:eye", Class("eye")),
     ],
 )

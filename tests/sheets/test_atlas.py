@@ -78,8 +78,8 @@ def test_channels_that_are_none(text):
 
 def test_channels_as_text():
     assert numbers(None) is None
-    assert numbers("all") == ()
-    assert numbers("0-2,7") == (0, 1, 2, 7)
+    assert tuple(numbers("all")) == ()
+    assert tuple(numbers("0-2,7")) == (0, 1, 2, 7)
 
 
 def test_settings_that_the_atlas_sets_itself(dreamer):

@@ -140,7 +140,7 @@ def test_cells_are_dreamed_once_and_reused(dreamer, tmp_path, monkeypatch):
 
     again = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder)
     monkeypatch.setattr(Dreamer, "steps", None)  # nothing is dreamed any more
-    monkeypatch.setattr(cost, "_step_times", None)  # nor timed
+    monkeypatch.setattr(cost, "step_times", None)  # nor timed
     assert (again.ready, len(again.missing), again.work) == (3, 0, 0)
     events = list(again)
     assert [event.reused for event in events] == [True] * 3

@@ -12,6 +12,9 @@ from typing import Any
 # 1,000 rounds a step on an idle machine is as fast (benchmarks/README.md). Without
 # effect if torch was imported before.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Without it cuBLAS may compute a product twice with another last bit (CUDA's guide of
+# cuBLAS, "Results Reproducibility"). Without effect once CUDA has begun.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import numpy as np
 import torch
@@ -231,14 +234,19 @@ class TorchBackend:
     ) -> Array:
         if mode == "zero":
             return F.pad(x, _order(padding), value=value)
-        if mode == "reflect":
-            return F.pad(x, _order(padding), "reflect")
-        # Not F.pad's "circular", which leaves channels-last memory.
+        # Not F.pad's "circular", which leaves channels-last memory, nor its "reflect",
+        # whose gradient on CUDA is rounded differently each time.
         for axis, (before, after) in zip(
             _SPATIAL, (padding[:2], padding[2:]), strict=True
         ):
-            end = x.narrow(axis, x.shape[axis] - before, before)
-            parts = [end, x, x.narrow(axis, 0, after)]
+            n = x.shape[axis]
+            if mode == "reflect":
+                start = x.narrow(axis, 1, before).flip(axis)
+                end = x.narrow(axis, n - 1 - after, after).flip(axis)
+            else:
+                start = x.narrow(axis, n - before, before)
+                end = x.narrow(axis, 0, after)
+            parts = [start, x, end]
             x = torch.cat([part for part in parts if part.shape[axis]], axis)
         return x
 
@@ -264,12 +272,14 @@ class TorchBackend:
 
     def warp(self, x: Array, matrix: Array) -> Array:
         h, w = x.shape[2:]
-        i = torch.arange(h, device=self._device, dtype=torch.float32)[:, None]
-        j = torch.arange(w, device=self._device, dtype=torch.float32)[None, :]
+        i = torch.arange(h, device=x.device, dtype=torch.float32)[:, None]
+        j = torch.arange(w, device=x.device, dtype=torch.float32)[None, :]
         a, b, c, d, e, f = matrix.unbind()
+        row, column = a * i + b * j + c, d * i + e * j + f
+        if self._device.type != "cpu":
+            return _picked(x, row, column)
         # In torch's units a map reaches from -1 to 1, from edge to edge of its cells.
-        down = (2 * (a * i + b * j + c) + 1) / h - 1
-        right = (2 * (d * i + e * j + f) + 1) / w - 1
+        down, right = (2 * row + 1) / h - 1, (2 * column + 1) / w - 1
         grid = torch.stack([right, down], 2)[None]
         y = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
         return y.contiguous(memory_format=torch.channels_last)
@@ -414,10 +424,14 @@ class TorchBackend:
 
     @contextlib.contextmanager
     def _own_modes(self) -> Iterator[None]:
-        """Leaves the caller's modes: in them tensors have no gradient or precision."""
+        """Leaves the caller's modes: in them tensors have no gradient or precision.
+
+        What is computed twice has the same bits.
+        """
         with (
             torch.inference_mode(mode=False),
             torch.autocast(self._device.type, enabled=False),
+            _repeatable(self._device),
         ):
             yield
 
@@ -427,6 +441,50 @@ class TorchBackend:
 
     def from_keras(self, x: Array) -> Array:
         return x.permute(0, 3, 1, 2)
+
+
+@contextlib.contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """Lets CUDA add in one order; elsewhere torch does so itself.
+
+    The mode is one of the whole process, so that the caller's is put back.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    # A layer of somebody's own may know no other way: torch then warns.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+
+
+def _picked(x: Array, row: Array, column: Array) -> Array:
+    """Returns the values of a map at places, bilinearly, mirrored beyond its edges.
+
+    As `grid_sample`, whose gradient on CUDA is rounded differently each time.
+    """
+    total: Any = 0.0
+    for down, down_share in _neighbours(row, x.shape[2]):
+        for right, right_share in _neighbours(column, x.shape[3]):
+            total = total + x[:, :, down, right] * (down_share * right_share)
+    return total.contiguous(memory_format=torch.channels_last)
+
+
+def _neighbours(place: Array, count: int) -> tuple[tuple[Array, Array], ...]:
+    """Returns the two cells on either side of mirrored places, and their shares."""
+    away = (place + 0.5) % (2 * count)
+    inside = torch.where(away > count, 2 * count - away, away) - 0.5
+    inside = inside.clamp(0, count - 1)
+    first = inside.floor()
+    share, cell = inside - first, first.long()
+    return (cell, 1 - share), ((cell + 1).clamp_max(count - 1), share)
 
 
 def _normal(x: Any) -> Any:

@@ -1,18 +1,13 @@
-"""The command line, `dream`."""
+"""The command line, `dream`.
 
-import contextlib
-import logging
+At its top nothing is imported that takes time: signals are handled first.
+"""
+
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 
-from keras_dream import logs
-from keras_dream.cli.interrupts import STOPPED
-from keras_dream.cli.output import write_failure, write_stderr
-from keras_dream.errors import DreamError, InputError
-
-_log = logging.getLogger(__name__)
+from keras_dream.cli.interrupts import STOPPED, Interrupts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,58 +20,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 the run failed, 2 the input was wrong, 3 a quiet
         replay that is not equal, 130 stopped.
     """
+    try:
+        with Interrupts(repeated=True) as interrupts:
+            try:
+                return _main(arguments)
+            except KeyboardInterrupt:
+                interrupts.ignore()
+                return _stopped()
+            finally:
+                if arguments is None:
+                    interrupts.stay()
+    except KeyboardInterrupt:  # while the handlers were set
+        return _stopped()
+
+
+def _stopped() -> int:
+    from keras_dream.cli.output import write_stderr
+
+    write_stderr("dream: Stopped; nothing is saved.")
+    return STOPPED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    """Prepares the process, where it is one of its own, and runs the command."""
+    import contextlib
+
+    from keras_dream.cli.run import run
+
     if arguments is None:
+        import warnings
+
         # Users of a command can do nothing about the warnings of libraries.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        with contextlib.ExitStack() as stack:
-            return _run(tokens, stack)
-    except KeyboardInterrupt:
-        write_stderr("dream: Stopped; nothing is saved.")
-        return STOPPED
-
-
-def _run(tokens: list[str], stack: contextlib.ExitStack) -> int:
-    """Runs the command; returns its exit code.
-
-    Args:
-        tokens: The command line.
-        stack: What ends after the last message.
-    """
-    from cyclopts.exceptions import CycloptsError
-
-    from keras_dream.cli import errors
-    from keras_dream.cli.app import COMMANDS, app, read
-    from keras_dream.cli.photos import with_standard
-
-    try:
-        line = read(tokens)
-        if line is None:
-            return 0
-        stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
-        tokens = list(line.tokens)
-        is_command = bool(tokens) and tokens[0] in COMMANDS
-        return app(tokens if is_command else with_standard(tokens)) or 0
-    except CycloptsError as error:
-        sentence, exit_code = errors.sentence_of(error), InputError.exit_code
-    except DreamError as error:
-        _log.debug("The command failed", exc_info=True)
-        sentence, exit_code = str(error), error.exit_code
-    except SystemExit:
-        return 0  # raised by rich after a broken pipe in the middle of a help page
-    except Exception as failure:
-        _log.debug("The command failed", exc_info=True)
-        error = errors.of_machine(failure)
-        if error is None:
-            raise
-        sentence, exit_code = str(error), error.exit_code
-    if exit_code == InputError.exit_code:
-        sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
-    try:
-        write_failure(sentence, exit_code=exit_code, json="--json" in tokens)
-    except DreamError:
-        return 1
-    return exit_code
+    with contextlib.ExitStack() as stack:
+        return run(tokens, stack)

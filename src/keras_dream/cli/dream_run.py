@@ -1,5 +1,7 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
+import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +38,7 @@ from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
+    from keras_dream.claims import Claim
     from keras_dream.dreamer.dreamer import Dreamer
     from keras_dream.engine.checkpoint import Checkpoint
     from keras_dream.engine.loop import Run
@@ -66,6 +69,8 @@ class Request:
         out: The result's path; None for a name beside the photo, "-" for standard
             output.
         folder: Where a result without a path goes; None for beside the photo.
+        beside: The picture by which a result without a path is called, and beside
+            which it goes; None for the photo.
         weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
         notes: Whether recipe and record are saved in the result.
         strip: Whether camera, date and copyright of the photo are left out of it.
@@ -87,6 +92,7 @@ class Request:
     run: RunSettings
     out: str | None = None
     folder: Path | None = None
+    beside: Path | None = None
     weights: tuple[str, ...] = ()
     notes: bool = True
     strip: bool = False
@@ -118,6 +124,7 @@ class Outcome:
         stopped: Whether the user stopped it.
         fetching: Whether weights were being downloaded then.
         checkpoint: Where it was stopped, if that is to be saved.
+        failure: What ended it after its first step, to be raised when it is saved.
     """
 
     dream: "Dream | None"
@@ -125,6 +132,7 @@ class Outcome:
     stopped: bool = False
     fetching: bool = False
     checkpoint: "Checkpoint | None" = None
+    failure: Exception | None = None
 
     @property
     def exit_code(self) -> int:
@@ -216,7 +224,7 @@ def run_dreams(
 
 def _of_photo(failure: Exception) -> DreamError | None:
     """Returns the error of one photo, or None for what would end every other, too."""
-    from keras_dream.cli.errors import is_out_of_memory, of_machine
+    from keras_dream.failures import is_out_of_memory, of_machine
 
     if isinstance(failure, DreamError):
         return None if isinstance(failure, _FATAL) else failure
@@ -228,7 +236,7 @@ def run_dream(
 ) -> Outcome:
     """Dreams a picture, reports what happens, and saves the result.
 
-    Ctrl-C saves the dream so far.
+    Ctrl-C saves the dream so far, and so does a failure after the first step.
 
     Args:
         request: What to dream.
@@ -236,10 +244,10 @@ def run_dream(
         loader: Loads the dreamer, or has it from another request.
 
     Raises:
-        DreamError: If it cannot be dreamed or saved; no file is left.
+        DreamError: If it cannot be dreamed or saved; no torn file is left.
     """
-    path = _checked(request)
-    with reporter, Interrupts() as interrupts:
+    with _claimed(request) as claim, reporter, Interrupts() as interrupts:
+        path = claim.path
         outcome = _dream(request, path, reporter, interrupts, loader or Loader())
         if outcome.stopped:
             reporter.report(Stopped())
@@ -255,6 +263,10 @@ def run_dream(
     elif outcome.stopped:
         saved = short_repr(str(outcome.path))
         write_stderr(f"dream: Stopped; the dream so far was saved as {saved}.")
+    elif outcome.failure is not None:
+        saved = short_repr(str(outcome.path))
+        write_stderr(f"The dream so far was saved as {saved}.")
+        raise outcome.failure
     return outcome
 
 
@@ -272,32 +284,49 @@ def _save(dream: "Dream", request: Request, path: Path) -> Path:
     if request.out == STANDARD:
         write_picture(dream.encode(notes=request.notes, strip=request.strip))
         return path
-    if request.out is not None and request.yes:
-        return dream.save(path, notes=request.notes, strip=request.strip)
-    return save_new(dream, path, notes=request.notes, strip=request.strip)
+    replaces = request.out is not None and request.yes
+    return save_new(
+        dream, path, notes=request.notes, strip=request.strip, replaces=replaces
+    )
 
 
-def save_new(dream: "Dream", path: Path, *, notes: bool = True, strip: bool) -> Path:
-    """Saves a dream in a file that was not there.
+def save_new(
+    dream: "Dream",
+    path: Path,
+    *,
+    notes: bool = True,
+    strip: bool,
+    replaces: bool = False,
+) -> Path:
+    """Saves a dream under a claimed name.
 
     Args:
         dream: The dream.
-        path: Its file; if there is one, a number is added to the name.
+        path: Its file; if another program has made one of this name in the meantime, a
+            number is added.
         notes: As for `Dream.save`.
         strip: As for `Dream.save`.
+        replaces: Whether it replaces a file of that name instead.
 
     Returns:
         The path.
     """
-    from keras_dream.files import claim
+    from keras_dream.claims import claim
 
-    path = claim(path)
-    try:
+    if replaces or not os.path.lexists(path):
         return dream.save(path, notes=notes, strip=strip)
-    except BaseException:
-        if path.exists() and not path.stat().st_size:
-            path.unlink()  # the empty file that held the name
-        raise
+    with claim(path) as other:
+        return dream.save(other.path, notes=notes, strip=strip)
+
+
+def _claimed(request: Request) -> "Claim":
+    """Checks whatever needs no loading; returns the claim on the result's name."""
+    from keras_dream.claims import Claim, claim
+
+    path = _checked(request)
+    if request.out == STANDARD:
+        return Claim(path, None)
+    return claim(path, exact=request.out is not None)
 
 
 def _checked(request: Request) -> Path:
@@ -332,8 +361,11 @@ def _checked(request: Request) -> Path:
     if request.out == STANDARD:
         return Path(STANDARD)
     if request.out is None:
-        beside = photo if request.folder is None else request.folder / photo.name
-        return check_output(default_output(beside), SUFFIXES)
+        beside = request.beside or photo
+        suffix = ".png" if request.beside is None else beside.suffix
+        folder = request.folder or beside.parent
+        path = default_output(folder / beside.name, suffix=suffix)
+        return check_output(path, SUFFIXES)
     path = check_output(request.out, SUFFIXES)
     check_not_same(path, photo, what="A result", instead="its own photo")
     taken = [each for each in (path, *_beside(request, path)) if each.exists()]
@@ -439,11 +471,30 @@ def _steps(
         stopped = run.dream if count else None
         checkpoint = run.checkpoint if count and request.save_canvas else None
         return Outcome(stopped, path, stopped=True, checkpoint=checkpoint)
+    except Exception as failure:
+        if not count:
+            raise
+        interrupts.ignore()
+        return _rescued(run, request, path, failure)
     dream = run.dream
     for notice in dream.record.notices:  # why octaves have ended early
         if notice not in reported:
             reporter.report(Notice(notice))
     return Outcome(dream, path)
+
+
+def _rescued(run: "Run", request: Request, path: Path, failure: Exception) -> Outcome:
+    """Returns the dream before a failure, which is raised if there is none."""
+    from keras_dream.failures import is_out_of_memory
+
+    if is_out_of_memory(failure):
+        traceback.clear_frames(failure.__traceback__)  # they hold feature maps
+    try:
+        dream = run.dream
+        checkpoint = run.checkpoint if request.save_canvas else None
+    except Exception:  # noqa: BLE001 - no memory even for that
+        raise failure from None
+    return Outcome(dream, path, checkpoint=checkpoint, failure=failure)
 
 
 def _names(recipe: Recipe) -> str:

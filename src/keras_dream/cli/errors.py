@@ -1,7 +1,6 @@
-"""One sentence for whatever goes wrong: the command line itself, and the machine."""
+"""One sentence for a command line that cannot be read."""
 
 import difflib
-import errno
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -14,15 +13,9 @@ from cyclopts.exceptions import (
 )
 from pydantic import ValidationError as InvalidSettings
 
-from keras_dream.errors import DreamError, InputError, RunError, short_repr
+from keras_dream.errors import DreamError, InputError, short_repr
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.synonyms import flag_advice
-
-# What the array libraries say when memory is out; none has a class of its own for it
-# that can be named without importing the library.
-_MEMORY_CLASSES = ("OutOfMemoryError", "ResourceExhaustedError")
-_MEMORY_WORDS = ("can't allocate memory", "out of memory", "resource_exhausted")
-
 
 _MEANT = {
     "try `dream PHOTO`, which needs no command": "run generate make start create "
@@ -118,43 +111,3 @@ def with_command_hint(
         return sentence
     hint = f"if you meant the command, try `dream {close[0]}`"
     return f"{sentence.removesuffix('.')}; {hint}."
-
-
-def of_machine(failure: Exception) -> DreamError | None:
-    """Returns our sentence for a failure of the machine; None for a bug of ours."""
-    if is_out_of_memory(failure):
-        return RunError(
-            "There must be enough memory for the largest octave",
-            received=f"none left ({short_repr(_first_line(failure), limit=60)})",
-            hint="try a smaller picture, an earlier layer, fewer octaves_above or "
-            "--precision bfloat16",
-        )
-    if isinstance(failure, OSError):
-        where = f" for {short_repr(str(failure.filename))}" if failure.filename else ""
-        return RunError(
-            "The operating system must do what a dream needs",
-            received=f"{(failure.strerror or _first_line(failure)).lower()!r}{where}",
-            hint="see `dream doctor`",
-        )
-    if isinstance(failure, ImportError):
-        return RunError(
-            "The installation must be complete",
-            received=short_repr(_first_line(failure)),
-            hint="install keras-dream again, then see `dream doctor`",
-        )
-    return None
-
-
-def is_out_of_memory(failure: BaseException) -> bool:
-    """Tells whether memory is out, on the host or on a device."""
-    if isinstance(failure, MemoryError) or type(failure).__name__ in _MEMORY_CLASSES:
-        return True
-    if isinstance(failure, OSError):
-        return failure.errno == errno.ENOMEM
-    text = str(failure).lower()
-    is_runtime = isinstance(failure, RuntimeError)
-    return is_runtime and any(words in text for words in _MEMORY_WORDS)
-
-
-def _first_line(failure: BaseException) -> str:
-    return (str(failure).strip().splitlines() or [type(failure).__name__])[0]

@@ -1,6 +1,8 @@
 """Stopping: the first Ctrl-C ends a run, later ones are ignored while it is saved.
 
-SIGTERM and SIGHUP (the terminal was closed) stop a run in the same way.
+SIGTERM and SIGHUP (the terminal was closed) stop a run in the same way. This module
+loads nothing but what Python itself has loaded, so that a signal is handled from the
+first milliseconds on.
 """
 
 import signal
@@ -24,12 +26,17 @@ class Interrupts:
     A second Ctrl-C must not end the saving that the first one began. Signals that were
     ignored from the start (`nohup`, a background job of a shell) stay so.
 
+    Args:
+        repeated: Raise for every signal until `ignore`: for the whole of a command,
+            where a library may have caught the first exception.
+
     Attributes:
         received: Whether a signal came; a library may have caught the exception.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, repeated: bool = False) -> None:
         self.received = False
+        self._repeated = repeated
         self._ignoring = False
         self._handlers: dict[signal.Signals, Any] = {}
 
@@ -39,6 +46,9 @@ class Interrupts:
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._handlers[number] = signal.signal(number, self._handle)
+        if any(_received(handler) for handler in self._handlers.values()):
+            self.__exit__()
+            raise KeyboardInterrupt  # a library has caught the first
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,6 +59,11 @@ class Interrupts:
         """Ignores every signal from here on: what follows is short and must end."""
         self._ignoring = True
 
+    def stay(self) -> None:
+        """Ignores every signal until the process ends, which it is about to do."""
+        self.ignore()
+        self._handlers.clear()
+
     def check(self) -> None:
         """Raises KeyboardInterrupt if a signal came."""
         if self.received:
@@ -57,5 +72,12 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._ignoring:
             return
-        self.received = self._ignoring = True
+        self.received = True
+        self._ignoring = not self._repeated
         raise KeyboardInterrupt
+
+
+def _received(handler: Any) -> bool:
+    """Tells whether a handler is that of other interrupts, which a signal reached."""
+    outer = getattr(handler, "__self__", None)
+    return isinstance(outer, Interrupts) and outer.received

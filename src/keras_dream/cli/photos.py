@@ -1,8 +1,5 @@
 """The photos of a command line: files, folders of them, and standard input."""
 
-import contextlib
-import glob
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +14,6 @@ MAX_BYTES = 1_000_000_000
 """Of standard input, which may have no end: four times the largest picture that is
 decoded, in 8 bits."""
 
-# What Pillow opens, and HEIC, for which the reader says what is missing.
-_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
-    | {".gif", ".bmp", ".heic", ".heif"}
-)
-_OURS = re.compile(r".+-(dream|mix|grid|atlas|looks|seen|variations)(-\d+)?\.\w+")
-
 
 def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
     """Returns the photos that are meant, each once, and whether they may be several.
@@ -36,8 +26,7 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
         InputError: If there is none.
         PictureError: If a file is missing or a folder has no pictures.
     """
-    from keras_dream.files import check_file
-    from keras_dream.pictures.sources import is_source
+    from keras_dream.batch.inputs import check_photo, exists, find_photos, is_folder
 
     if not arguments:
         raise InputError(
@@ -45,34 +34,21 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
             received="neither",
             hint="try `dream PHOTO`, or see `dream --help`",
         )
-    photos: list[str] = []
-    for text in arguments:
-        if _is_folder(text):
-            photos += _pictures(Path(text))
-        elif any(sign in text for sign in "*?[") and not _exists(text):
-            # PowerShell and cmd pass patterns on as they are.
-            photos += _matching(text) or [text]
-        else:
-            photos.append(text)
-    photos = list(dict.fromkeys(photos))
-    several = len(photos) > 1 or _is_folder(arguments[0])
+    found = find_photos(arguments, recursive=False)
+    for error in found.errors.values():
+        raise error
+    photos = [photo.path for photo in found.photos]
+    several = len(photos) > 1 or is_folder(arguments[0])
     for photo in photos:
         # Of several a broken one is reported in its turn; a wrong name is said at once.
-        is_checked = several and _exists(photo)
-        if photo != STANDARD and not is_source(photo) and not is_checked:
-            check_file(photo, "A picture", error=PictureError)
+        if photo != STANDARD and not (several and exists(photo)):
+            check_photo(photo)
     return photos, several
 
 
 def with_standard(tokens: Sequence[str]) -> list[str]:
     """Returns a command line with `STANDARD` for each -."""
     return [STANDARD if token == "-" else token for token in tokens]
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Returns a key that sorts `frame-9` before `frame-10`."""
-    parts = re.split(r"(\d+)", text.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def folder_of(out: str | None, *, several: bool) -> Path | None:
@@ -87,15 +63,16 @@ def folder_of(out: str | None, *, several: bool) -> Path | None:
     Raises:
         OutputError: If it is no folder although it must, or cannot be created.
     """
+    from keras_dream.batch.inputs import exists, is_folder
     from keras_dream.pictures.encoding import SUFFIXES
 
     if out is None:
         return None
     path = Path(out)
-    is_folder = _is_folder(out) or out.endswith(("/", "\\"))
+    is_folder = is_folder(out) or out.endswith(("/", "\\"))
     if not is_folder and not several:
         return None
-    is_file = path.suffix.lower() in SUFFIXES or _exists(out)
+    is_file = path.suffix.lower() in SUFFIXES or exists(out)
     if out in ("", STANDARD) or (not is_folder and is_file):
         raise OutputError(
             "-o must be a folder for several photos",
@@ -152,49 +129,3 @@ def check_standard_output() -> None:
             received="a terminal",
             hint="add > dream.png, or -o FILE",
         )
-
-
-def _is_folder(text: str) -> bool:
-    """Tells whether a text is the name of a folder; "" is none."""
-    with contextlib.suppress(OSError, ValueError):  # too long a name, or NUL in it
-        return bool(text) and Path(text).is_dir()
-    return False
-
-
-def _exists(text: str) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        return Path(text).exists()
-    return False
-
-
-def _matching(pattern: str) -> list[str]:
-    """Returns the files that a pattern matches, in natural order."""
-    return sorted(glob.glob(pattern), key=natural)  # noqa: PTH207, for it takes "../*"
-
-
-def _pictures(folder: Path) -> list[str]:
-    """Returns the pictures in a folder, not in those below it."""
-    try:
-        names = [path.name for path in folder.iterdir() if path.is_file()]
-    except OSError as failure:
-        raise PictureError(
-            "A folder of pictures must be one that can be read",
-            received=f"{short_repr(str(folder))} ({(failure.strerror or '').lower()})",
-            hint="check its permissions",
-        ) from failure
-    photos = [
-        name
-        for name in names
-        if Path(name).suffix.lower() in _SUFFIXES
-        and not name.startswith(".")
-        and not _OURS.fullmatch(name)
-    ]
-    if not photos:
-        own = sum(bool(_OURS.fullmatch(name)) for name in names)
-        raise PictureError(
-            "A folder must have pictures to dream",
-            received=f"{short_repr(str(folder))}, which has "
-            + (f"none but {own} of our results" if own else "none"),
-            hint="name a dream itself to dream it again" if own else "try another",
-        )
-    return [str(folder / name) for name in sorted(photos, key=natural)]

@@ -1,7 +1,8 @@
 """A sheet from the shell: its cost is shown first, then its cells are dreamed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,10 +61,12 @@ class Places:
     Attributes:
         out: The sheet's file.
         folder: The folder of its cells.
+        is_named: Whether the user named the sheet's file.
     """
 
     out: Path
     folder: Path
+    is_named: bool
 
 
 Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
@@ -71,7 +74,7 @@ Prepare = Callable[[Places, Reporter], "tuple[Plan, Dreamers]"]
 
 def run_sheet(
     prepare: Prepare,
-    places: Places,
+    asked: Places,
     flags: SheetFlags,
     *,
     diversity: float = 0.0,
@@ -83,7 +86,7 @@ def run_sheet(
 
     Args:
         prepare: Loads what the plan needs, and plans.
-        places: Where the sheet and its cells are saved.
+        asked: Where the sheet and its cells are saved.
         flags: The options of every sheet.
         diversity: How strongly cells are pushed away from those before them.
         done: Called with the sheet once it is saved.
@@ -95,13 +98,10 @@ def run_sheet(
         DreamError: If it cannot be dreamed or saved; finished cells are kept.
     """
     from keras_dream.sheets.run import SheetRun
-    from keras_dream.sheets.sheet import check_replaced
     from keras_dream.sheets.variations import VariationsRun
 
-    if not flags.yes:
-        check_replaced(places.out)
     reporter = reporter_for(quiet=flags.quiet, json=flags.json)
-    with reporter, Interrupts() as interrupts:
+    with _claimed(asked, flags) as places, reporter, Interrupts() as interrupts:
         run: SheetRun | VariationsRun | None = None
         count = 0
         try:
@@ -129,6 +129,18 @@ def run_sheet(
     if done is not None:
         done(run.sheet)
     return 0
+
+
+@contextlib.contextmanager
+def _claimed(places: Places, flags: SheetFlags) -> Iterator[Places]:
+    """Keeps the sheet's name for it; yields the places with that name."""
+    from keras_dream.claims import claim
+    from keras_dream.sheets.sheet import check_replaced
+
+    if not flags.yes:
+        check_replaced(places.out)
+    with claim(places.out, exact=places.is_named) as name:
+        yield replace(places, out=name.path)
 
 
 def _cost(run: "SheetRun | VariationsRun", places: Places, *, agreed: bool) -> Planned:
@@ -206,4 +218,4 @@ def places_of(
     else:
         path = check_output(out, suffixes)
         folder = path.with_name(f"{path.stem}{CELLS}")
-    return Places(path, folder)
+    return Places(path, folder, is_named=out is not None)

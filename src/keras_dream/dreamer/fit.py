@@ -9,7 +9,7 @@ from keras_dream.errors import PictureError
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Misfit
 from keras_dream.parts.transforms import Crop, view_size
-from keras_dream.recipe.objective_text import channels_text
+from keras_dream.recipe.objective_text import Numbers
 from keras_dream.recipe.objectives import NetworkObjective
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.targets import Layer
@@ -118,7 +118,7 @@ def _skipped(
     if not skipped:
         return ()
     octave, used, misfit = skipped[-1]
-    numbers = channels_text(tuple(skipped.number for skipped, *_ in skipped))
+    numbers = Numbers(skipped.number for skipped, *_ in skipped)
     which = "Octave" if len(skipped) == 1 else "Octaves"
     what = "is" if len(skipped) == 1 else "are"
     height, width = octave.size

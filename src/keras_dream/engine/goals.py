@@ -137,8 +137,8 @@ def resolve(graph: Graph, objective: NetworkObjective) -> tuple[Goal, ...]:
 def _layer(graph: Graph, weight: float, target: Layer) -> Goal:
     node = graph.node_of(target.layer)
     if target.channels:
-        _check_channel(graph, node, target.name, target.channels[-1])
-    make = partial(layer_loss, node, target.channels)
+        _check_channel(graph, node, target.name, target.channels.last)
+    make = partial(layer_loss, node, tuple(target.channels))
     return Goal(weight, make, (node,), bordered=True)
 
 

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from keras_dream.errors import JobsError, SaveError, short_repr
-from keras_dream.files import Staged, is_temporary, sha256_file
+from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
 from keras_dream.names import inside, plain_name
 
@@ -88,7 +88,6 @@ class Item(NewItem):
         step: The step that it has reached, if anybody has said so.
         steps: How many it has, or 0.
         intended_sha256: Of the file that is about to get its name, or "".
-        temporary: The name of the hidden file that holds it until then, or "".
     """
 
     number: int = 0
@@ -99,7 +98,6 @@ class Item(NewItem):
     step: int = 0
     steps: int = 0
     intended_sha256: str = ""
-    temporary: str = ""
 
 
 _NEW = tuple(NewItem.__dataclass_fields__)
@@ -278,7 +276,6 @@ class Journal:
             error="",
             step=0,
             intended_sha256="",
-            temporary="",
         )
 
     def step(self, item: Item, step: int, steps: int) -> None:
@@ -294,7 +291,24 @@ class Journal:
             self._noted = now
             self._set(item, synchronous=False, step=step, steps=steps)
 
-    def save(self, item: Item, staged: Staged) -> Item:
+    def pause(self, item: Item, step: int, steps: int) -> Item:
+        """Lets a running item wait, and notes where it is.
+
+        Args:
+            item: The item.
+            step: The step that it has reached; 0 for none.
+            steps: How many it has.
+        """
+        return self._set(item, state=State.WAITING, step=step, steps=steps)
+
+    def accept(self, item: Item) -> Item:
+        """Lets an item be done whose file may be replaced, whoever wrote it."""
+        sha256 = _sha256(self.path(item))
+        return self._set(item, state=State.WAITING, error="", output_sha256=sha256)
+
+    def save(
+        self, item: Item, staged: Staged, *, input_sha256: str | None = None
+    ) -> Item:
         """Gives an item's file its name, so that the item is done.
 
         A file of that name that the job did not write, or that has changed since, is
@@ -303,6 +317,7 @@ class Journal:
         Args:
             item: The item.
             staged: The bytes of its output, staged as `path(item)`.
+            input_sha256: Of what it was made of, where that was not known before.
 
         Returns:
             The item, done or ambiguous.
@@ -320,8 +335,8 @@ class Journal:
         item = self._set(
             item,
             state=State.RUNNING,
+            input_sha256=item.input_sha256 if input_sha256 is None else input_sha256,
             intended_sha256=staged.sha256,
-            temporary=staged.temporary.name,
         )
         staged.commit()
         return self._done(item, staged.sha256)
@@ -379,11 +394,13 @@ class Journal:
         """Makes the states agree with the disk, after whatever ended the last run.
 
         - Running, and the intended file has its name: done.
-        - Running, and it has not: waiting; its hidden file is removed.
+        - Running, and it has not: waiting.
         - Done, and the file is gone: waiting.
         - Done, and the file has other bytes, or waiting or running, and there is a
           file that the job did not write: ambiguous. It is kept and told. The item
           waits again when the file is gone.
+
+        Temporary files of processes that are gone are removed.
 
         Returns:
             A sentence for each ambiguous item.
@@ -393,11 +410,12 @@ class Journal:
             SaveError: The disk refuses.
         """
         told: list[str] = []
-        for item in self.items():
+        items = self.items()
+        for folder in {self.path(item).parent for item in items}:
+            remove_leftovers(folder)
+        for item in items:
             if item.state in (State.FAILED, State.SKIPPED):
                 continue
-            if item.temporary:
-                self.path(item).with_name(item.temporary).unlink(missing_ok=True)
             now = self._reconciled(item)
             if now.state is State.AMBIGUOUS:
                 told.append(now.error)
@@ -422,9 +440,7 @@ class Journal:
         return self._ambiguous(item, there)
 
     def _waiting(self, item: Item) -> Item:
-        return self._set(
-            item, state=State.WAITING, error="", intended_sha256="", temporary=""
-        )
+        return self._set(item, state=State.WAITING, error="", intended_sha256="")
 
     def _done(self, item: Item, sha256: str) -> Item:
         return self._set(
@@ -434,7 +450,6 @@ class Journal:
             output_sha256=sha256,
             step=item.steps,
             intended_sha256="",
-            temporary="",
         )
 
     def _ambiguous(self, item: Item, there: str) -> Item:
@@ -448,9 +463,7 @@ class Journal:
             f"{short_repr(item.output, limit=300)} {what}; it is kept, and moving it "
             "away lets it be made again."
         )
-        return self._set(
-            item, state=State.AMBIGUOUS, error=error, intended_sha256="", temporary=""
-        )
+        return self._set(item, state=State.AMBIGUOUS, error=error, intended_sha256="")
 
     def _set(self, item: Item, *, synchronous: bool = True, **values: Any) -> Item:
         """Changes fields of an item, in the journal and in the returned value."""
@@ -619,8 +632,6 @@ def _item(row: Sequence[Any], folder: Path) -> Item:
         if not isinstance(value, int if is_number else str):
             raise _forged(folder)
     if item.state not in list(State):
-        raise _forged(folder)
-    if item.temporary and not is_temporary(item.temporary):
         raise _forged(folder)
     if item.output:
         _inside(folder, item.output)

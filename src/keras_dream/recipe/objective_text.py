@@ -4,8 +4,10 @@ Whatever reads text reads it once, from left to right: each pattern is matched w
 last one ended, and none can match one text in two ways.
 """
 
+import itertools
 import math
 import re
+from collections.abc import Collection, Iterable, Iterator
 
 from keras_dream.errors import ObjectiveError, short_repr
 from keras_dream.recipe.files import FileRef
@@ -13,13 +15,9 @@ from keras_dream.recipe.files import FileRef
 PENALTIES = ("tv", "l1", "l2", "blur")
 """Words that stand for penalties; a layer of such a name is quoted."""
 
-MAX_CHANNELS = 100_000  # of a range
-MAX_ALL_CHANNELS = 1_000_000
-"""Of all ranges of an objective: 10,000 characters could name 125 million, which take
-seconds and gigabytes."""
 MAX_STRONGEST = 99_999
 
-NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 WEIGHT = re.compile(rf"{NUMBER.pattern}(?=\s*\*)", re.ASCII)
 NAME = re.compile(r"[^\W\d][\w./]*")
 NETWORK = re.compile(r"[\w./][\w./-]*")
@@ -44,6 +42,59 @@ _SPACES = re.compile(r"\s*")
 _PLAIN_CLASS = re.compile(r"\d+|[\w./]+(?:-(?=[^\W\d])[\w./]+)*")
 
 
+class Numbers(Collection[int]):
+    """Whole numbers, ascending, kept as ranges: 0-99999 takes no more room than 0.
+
+    Args:
+        numbers: Single ones.
+        ranges: First and last numbers.
+    """
+
+    __slots__ = ("_ranges",)
+
+    def __init__(
+        self, numbers: Iterable[int] = (), *, ranges: Iterable[tuple[int, int]] = ()
+    ):
+        merged: list[tuple[int, int]] = []
+        for first, last in sorted([*((n, n) for n in numbers), *ranges]):
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+            else:
+                merged.append((first, last))
+        self._ranges = tuple(merged)
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self._ranges)
+
+    def __iter__(self) -> Iterator[int]:
+        return (n for first, last in self._ranges for n in range(first, last + 1))
+
+    def __contains__(self, number: object) -> bool:
+        return any(number in range(first, last + 1) for first, last in self._ranges)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Numbers) and self._ranges == other._ranges
+
+    def __hash__(self) -> int:
+        return hash(self._ranges)
+
+    def __repr__(self) -> str:
+        return f"Numbers({self})"
+
+    def __str__(self) -> str:
+        """The numbers as they are written: 11,40-47."""
+        return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in self._ranges)
+
+    @property
+    def last(self) -> int:
+        """The largest number; -1 where there is none."""
+        return self._ranges[-1][1] if self._ranges else -1
+
+    def below(self, count: int) -> tuple[int, ...]:
+        """Returns the numbers below a number, such as that of a layer's channels."""
+        return tuple(itertools.takewhile(lambda number: number < count, self))
+
+
 class Reader:
     """Walks through objective text once, from left to right, skipping spaces.
 
@@ -60,7 +111,6 @@ class Reader:
         self.text = text
         self.place = self._after_spaces(0)
         self.form = ""
-        self._count = 0  # of the channels so far
 
     def take(self, pattern: re.Pattern[str]) -> str:
         """Returns and passes what matches here, or returns "" and stays."""
@@ -120,21 +170,18 @@ class Reader:
             return None
         return int(self.required(DIGITS, "a layer's ordinal"))
 
-    def channels(self) -> tuple[int, ...]:
-        """Returns the channels of ranges such as 11,40-47, ascending."""
-        channels: set[int] = set()
+    def channels(self) -> Numbers:
+        """Returns the channels of ranges such as 11,40-47."""
+        ranges: list[tuple[int, int]] = []
         while True:
             first = last = int(self.required(DIGITS, "a channel's number"))
             if self.take(_TO):
                 last = int(self.required(DIGITS, "a channel's number"))
-            if not first <= last < first + MAX_CHANNELS:
+            if first > last:
                 raise self.error("a range of channels from low to high before it ends")
-            self._count += last - first + 1
-            if self._count > MAX_ALL_CHANNELS:
-                raise self.error(f"at most {MAX_ALL_CHANNELS:,} channels")
-            channels.update(range(first, last + 1))
+            ranges.append((first, last))
             if not self.take(COMMA):
-                return tuple(sorted(channels))
+                return Numbers(ranges=ranges)
 
     def strongest(self) -> tuple[int, int | None] | None:
         """Returns the numbers in `strongest(8, of=24)`, or None where there are none.
@@ -196,17 +243,6 @@ def file_text(file: FileRef) -> str:
     is_plain = FILE.fullmatch(file.name) and file.name == file.name.rstrip()
     name = file.name if is_plain else "'" + file.name.replace("'", "''") + "'"
     return name + (f"#{file.sha256}" if file.sha256 else "")
-
-
-def channels_text(channels: tuple[int, ...]) -> str:
-    """Writes channel numbers with runs as ranges: 11,40-47."""
-    runs: list[list[int]] = []
-    for channel in channels:
-        if runs and channel == runs[-1][1] + 1:
-            runs[-1][1] = channel
-        else:
-            runs.append([channel, channel])
-    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def is_weight(value: float, *, limit: float = math.inf) -> bool:

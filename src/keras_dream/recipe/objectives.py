@@ -48,6 +48,7 @@ from keras_dream.recipe.objective_text import (
     SIGN,
     STAR,
     WEIGHT,
+    Numbers,
     Reader,
     is_weight,
     quoted,
@@ -151,7 +152,7 @@ class NetworkObjective:
         def chosen(target: Target) -> Target:
             if not isinstance(target, Layer) or target.strongest is None:
                 return target
-            channels = tuple(sorted(strongest.get(target.text, ())))
+            channels = Numbers(strongest.get(target.text, ()))
             return replace(target, channels=channels, strongest=None, of=None)
 
         terms = tuple(replace(t, target=chosen(t.target)) for t in self.terms)

@@ -14,7 +14,8 @@ SETTINGS = ("objective", "steps", "step_size", "jitter")
 MOST_OVERRIDES = 64
 
 _OVERRIDE = re.compile(
-    r"\s*(\d{1,2})\s*(?:(-)\s*(\d{1,2})?)?\s*:\s*(\w+)\s*=(.*)", re.ASCII | re.DOTALL
+    r"\s*(\d{1,2})\s*(?:(-)\s*(?:(\d{1,2})\s*)?)?:\s*(\w+)\s*=(.*)",
+    re.ASCII | re.DOTALL,
 )
 
 

@@ -8,6 +8,7 @@ declaration.
 import json
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
@@ -25,6 +26,10 @@ from keras_dream.errors import InputError, SettingError, nearest, short_repr
 from keras_dream.recipe.synonyms import setting_advice
 
 LONGEST_TEXT = 10_000
+LONGEST_JSON = 1_000_000  # characters; a long recipe has some thousands
+MOST_NESTING = 32
+"""How deep JSON may be nested: a record has six levels. Python's own limit is about
+1,000, less what is called at the time."""
 
 # -0.0 becomes 0.0: equal recipes must have equal hashes.
 FiniteFloat = Annotated[
@@ -84,7 +89,7 @@ class Settings(BaseModel):
         """
         values: Any = None
         try:
-            values = json.loads(text, object_pairs_hook=_unique_names)
+            values = parse_json(text)
         except SettingError:
             raise
         except (ValueError, RecursionError):
@@ -134,6 +139,31 @@ def settings(model: type[BaseModel]) -> Iterator[Setting]:
         )
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Returns the value of untrusted JSON.
+
+    Raises:
+        ValueError: It is no JSON, too long or nested too deep; a `SettingError` if a
+            name comes twice.
+        RecursionError: It is nested very deep.
+    """
+    if len(text) > LONGEST_JSON:
+        raise ValueError(f"more than {LONGEST_JSON:,} characters")
+    value = json.loads(text, object_pairs_hook=_unique_names)
+    level = [value]
+    for _ in range(MOST_NESTING):
+        parts: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                parts += cast("dict[str, Any]", each).values()
+            elif isinstance(each, list):
+                parts += cast("list[Any]", each)
+        level = parts
+    if level:
+        raise ValueError(f"nested more than {MOST_NESTING} deep")
+    return value
+
+
 def canonical_json(value: Any) -> str:
     """Returns JSON that is the same text for the same data."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -170,8 +200,7 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Builds a JSON object, refusing a name that comes twice."""
     if len(dict(pairs)) == len(pairs):
         return dict(pairs)
-    names = [name for name, _ in pairs]
-    twice = next(name for name in names if names.count(name) > 1)
+    twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
     raise SettingError(
         "A setting must be given once",
         received=f"{short_repr(twice)} more than once",

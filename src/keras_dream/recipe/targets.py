@@ -5,7 +5,7 @@ the parser finds it; `keras_dream.engine.gradients` says how it is computed.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -21,8 +21,8 @@ from keras_dream.recipe.objective_text import (
     NAME,
     OPEN,
     PENALTIES,
+    Numbers,
     Reader,
-    channels_text,
     class_text,
     file_text,
     quoted,
@@ -36,7 +36,7 @@ class Layer:
     Attributes:
         name: Its name, or the class of a layer that Keras only numbered.
         ordinal: Its place among the layers of that class, or None.
-        channels: Their numbers, ascending; empty for all of them.
+        channels: Their numbers; empty for all of them.
         strongest: How many channels, those that respond most to the source picture,
             instead of numbers; None for the channels as they stand.
         of: They are drawn by the recipe's seed among so many, those that respond most;
@@ -48,7 +48,7 @@ class Layer:
 
     name: str
     ordinal: int | None = None
-    channels: tuple[int, ...] = ()
+    channels: Numbers = field(default_factory=Numbers)
     strongest: int | None = None
     of: int | None = None
 
@@ -60,14 +60,13 @@ class Layer:
                 received=f"{self.strongest} of {self.of}",
                 hint="write it like mixed4:strongest(8, of=24)",
             )
-        object.__setattr__(self, "channels", tuple(sorted(set(self.channels))))
 
     @classmethod
     def named(
         cls,
         layer: str,
         *,
-        channels: tuple[int, ...] = (),
+        channels: Iterable[int] = (),
         strongest: int | None = None,
         of: int | None = None,
     ) -> "Layer":
@@ -79,12 +78,13 @@ class Layer:
             strongest: As in the class.
             of: As in the class.
         """
+        numbers = Numbers(channels)
         if re.fullmatch(r"'.*@\d+'", layer):
-            return cls(layer[1:-1], None, channels, strongest, of)
+            return cls(layer[1:-1], None, numbers, strongest, of)
         name, _, ordinal = layer.rpartition("@")
         if name and re.fullmatch(r"\d{1,6}", ordinal, re.ASCII):
-            return cls(name, int(ordinal), channels, strongest, of)
-        return cls(layer, None, channels, strongest, of)
+            return cls(name, int(ordinal), numbers, strongest, of)
+        return cls(layer, None, numbers, strongest, of)
 
     @property
     def layer(self) -> str:
@@ -97,7 +97,7 @@ class Layer:
     def text(self) -> str:
         """The target as it is written in an objective."""
         ordinal = "" if self.ordinal is None else f"@{self.ordinal}"
-        channels = channels_text(self.channels)
+        channels = str(self.channels)
         if self.strongest is not None:
             among = "" if self.of is None else f", of={self.of}"
             channels = f"strongest({self.strongest}{among})"

@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.errors import InputError, NetworkError, ObjectiveError, SettingError
+from keras_dream.errors import (
+    InputError,
+    NetworkError,
+    ObjectiveError,
+    SettingError,
+    short_repr,
+)
 from keras_dream.graph.layers import chief_layers, matching, names
 from keras_dream.graph.passes import truncate
 from keras_dream.pictures.picture import Picture
 from keras_dream.pictures.synthetic import leaves, noise, round_to_8_bits
+from keras_dream.recipe.objective_text import Numbers
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
@@ -172,7 +179,7 @@ def plan_atlas(
     )
 
 
-def numbers(text: str | None) -> tuple[int, ...] | None:
+def numbers(text: str | None) -> Numbers | None:
     """Reads channels as they are written in objectives: "0-15,40".
 
     Args:
@@ -185,7 +192,7 @@ def numbers(text: str | None) -> tuple[int, ...] | None:
         ObjectiveError: If the text is neither.
     """
     if text is None or text.strip() == "all":
-        return None if text is None else ()
+        return None if text is None else Numbers()
     try:
         (term,) = parse(f"layer:{text}").terms
     except (ObjectiveError, ValueError):
@@ -209,7 +216,7 @@ class _Planner:
         size: int,
         columns: int,
         recipe: Recipe,
-        channels: tuple[int, ...] | None,
+        channels: Numbers | None,
     ):
         self._dreamer = dreamer
         self._graph = dreamer.graph
@@ -225,8 +232,9 @@ class _Planner:
         sections: list[Section] = []
         for node in nodes:
             name = layer_names[node]
-            first = range(FIRST_CHANNELS) if self._channels is None else self._channels
-            channels = [c for c in first or range(counts[node]) if c < counts[node]]
+            every = Numbers(range(FIRST_CHANNELS))
+            every = every if self._channels is None else self._channels
+            channels = (every or Numbers(range(counts[node]))).below(counts[node])
             if not channels:
                 continue
             side = self._smallest(node, self._recipe.border)
@@ -261,7 +269,7 @@ class _Planner:
         class_names = graph.classes or tuple(map(str, range(count)))
         side = self._smallest(graph.classifier, border=0)
         start = next(self._starts(side))
-        numbers = [n for n in self._channels or range(count) if n < count]
+        numbers = (self._channels or Numbers(range(count))).below(count)
         if not numbers:
             raise _no_channels("Channels of the classes", count, self._channels)
         cells = [
@@ -328,12 +336,10 @@ def _faint(image: np.ndarray) -> np.ndarray:
     return round_to_8_bits(0.5 + CONTRAST * (image.astype(np.float64) - 0.5))
 
 
-def _no_channels(
-    name: str, count: int, channels: tuple[int, ...] | None
-) -> ObjectiveError:
+def _no_channels(name: str, count: int, channels: Numbers | None) -> ObjectiveError:
     return ObjectiveError(
         f"{name} must be below {count}, the most that there are",
-        received=", ".join(map(str, (channels or ())[:5])),
+        received=short_repr(str(channels or "")),
         hint="see `dream layers NETWORK`",
     )
 

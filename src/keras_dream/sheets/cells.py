@@ -19,7 +19,7 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import result_size
 from keras_dream.engine.result import Dream
 from keras_dream.errors import DreamError, InputError, OutputError, short_repr
-from keras_dream.files import check_output, free_path, stage
+from keras_dream.files import check_output, is_taken, numbered, stage
 from keras_dream.jobs.journal import Item, Journal, NewItem, State, is_journal
 from keras_dream.names import name_fault
 from keras_dream.pictures.decoding import to_float
@@ -173,7 +173,10 @@ class CellFolder:
             item = _item(journal, key, cell)
             item = journal.save(item, stage(journal.path(item), data))
             while item.state is State.AMBIGUOUS:
-                item = journal.move(item, free_path(journal.path(item)).name)
+                names = numbered(journal.path(item))
+                item = journal.move(
+                    item, next(n for n in names if not is_taken(n)).name
+                )
                 item = journal.save(item, stage(journal.path(item), data))
             return self.folder / item.output
 

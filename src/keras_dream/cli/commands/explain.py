@@ -1,5 +1,6 @@
 """`dream explain`: what a network responds to in a photo, as a page and as JSON."""
 
+import contextlib
 import json as json_text
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,7 +73,6 @@ def explain(
         run: every run setting
     """
     _check(photo, weights)
-    paths = _outputs(photo, out, json)
     asked = {
         "network": network,
         "layers": split(layers),
@@ -83,13 +83,15 @@ def explain(
         "preprocessing": preprocessing,
         "run": run or RunSettings(),
     }
-    explanation = _explained(photo, asked, quiet=quiet or json is True)
-    if not quiet and json is not True:
-        write_stderr(_summary(explanation))
+    with contextlib.ExitStack() as names:
+        paths = _outputs(names, photo, out, json)
+        explanation = _explained(photo, asked, quiet=quiet or json is True)
+        written = _write(explanation, *paths)
     if json is True:
         write_stdout(json_text.dumps(explanation.data(), indent=2))
-    for path in _write(explanation, *paths):
-        # With --json there is nothing but JSON on standard output.
+    elif not quiet:
+        write_stderr(_summary(explanation))
+    for path in written:  # standard output has JSON or paths
         (write_stderr if json is True else write_stdout)(str(path))
     return 0
 
@@ -116,9 +118,13 @@ def _check(photo: str, weights: str | None) -> None:
 
 
 def _outputs(
-    photo: str, out: str | None, json: bool | str
+    names: contextlib.ExitStack, photo: str, out: str | None, json: bool | str
 ) -> tuple[Path | None, Path | None]:
-    """Returns the paths of the page and of the JSON; None for what is not written."""
+    """Returns the paths of the page and of the JSON; None for what is not written.
+
+    The page's name is kept for it as long as `names` is open.
+    """
+    from keras_dream.claims import claim
     from keras_dream.files import check_not_same, check_output, default_output
     from keras_dream.pictures.encoding import SUFFIXES
 
@@ -130,6 +136,7 @@ def _outputs(
         data = check_output(json, (".json",))
     if page is not None:
         check_not_same(page, photo, what="A page", instead="its own photo")
+        page = names.enter_context(claim(page, exact=out is not None)).path
     return page, data
 
 

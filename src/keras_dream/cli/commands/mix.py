@@ -1,6 +1,5 @@
 """`dream mix`: a saved dream with other strengths and colours, without its network."""
 
-from functools import partial
 from pathlib import Path
 
 from keras_dream.cli.dream_run import save_new
@@ -47,6 +46,7 @@ def mix(
         json: print JSON on standard output, one event a line
         flags: settings of the mix; all others stay as they were
     """
+    from keras_dream.claims import claim
     from keras_dream.files import check_not_same
     from keras_dream.mixing import Mixer
 
@@ -54,10 +54,14 @@ def mix(
     mixer = Mixer(picture, source=source, octaves=octaves, files=file)
     check_not_same(path, mixer.source, what="A result", instead="its own photo")
     names = () if flags is None else flags.model_fields_set
-    dream = mixer.mix(**{name: getattr(flags, name) for name in names})
-    with reporter_for(quiet=not json, json=json) as reporter:
-        save = dream.save if out is not None and yes else partial(save_new, dream)
-        path = save(path, strip=strip or mixer.saved.record.stripped)
+    with (
+        claim(path, exact=out is not None) as claimed,
+        reporter_for(quiet=not json, json=json) as reporter,
+    ):
+        dream = mixer.mix(**{name: getattr(flags, name) for name in names})
+        stripped = strip or mixer.saved.record.stripped
+        replaces = out is not None and yes
+        path = save_new(dream, claimed.path, strip=stripped, replaces=replaces)
         reporter.report(Saved(str(path), complete=dream.record.complete))
     return 0
 

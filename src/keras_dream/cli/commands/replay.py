@@ -81,7 +81,8 @@ def replay(
         recipe=saved.recipe,
         strip=saved.record.stripped,
         run=settings,
-        out=str(_result(saved, out)),
+        out=None if out is None else str(_result(saved, out)),
+        beside=saved.path,
         weights=weights,
         models=models,
         files=find_files(saved, named=file),
@@ -92,8 +93,7 @@ def replay(
         notices=comparison.before,
     )
     outcome = run_dream(request, reporter)
-    equal = comparison.after(outcome, reporter)
-    return DIFFERENT if quiet and equal is False else outcome.exit_code
+    return comparison.exit_code(outcome, reporter, quiet=quiet)
 
 
 class _Comparison:
@@ -111,26 +111,24 @@ class _Comparison:
         self._different = differences(self._saved.record, now)
         return [*self._notices, _expectation(self._different)]
 
-    def after(self, outcome: Outcome, reporter: Reporter) -> bool | None:
-        """Reports whether the two are equal; returns None if it was stopped."""
+    def exit_code(self, outcome: Outcome, reporter: Reporter, *, quiet: bool) -> int:
+        """Reports whether the two are equal, unless it was stopped."""
         from keras_dream.replay import differences, is_equal
 
         if outcome.dream is None or outcome.stopped:
-            return None
+            return outcome.exit_code
         equal = is_equal(outcome.dream, self._saved)
         for more in differences(self._saved.record, outcome.dream.record):
             if not equal and more not in self._different:
                 reporter.report(Notice(f"This run had {more}."))
         reporter.report(Compared(equal, expected=not self._different))
-        return equal
+        return outcome.exit_code if equal or not quiet else DIFFERENT
 
 
-def _result(saved: "Saved", out: str | None) -> Path:
+def _result(saved: "Saved", out: str) -> Path:
     """Returns the path of the result, which does not replace the saved picture."""
-    from keras_dream.files import check_not_same, default_output
+    from keras_dream.files import check_not_same
 
-    if out is None:
-        return default_output(saved.path, suffix=saved.path.suffix)
     path = Path(out)
     check_not_same(path, saved.path, what="A dream made again", instead="the saved one")
     return path

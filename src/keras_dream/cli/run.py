@@ -1,0 +1,65 @@
+"""Runs a command line: its log, its command, and the sentence of its failure."""
+
+import contextlib
+import logging
+
+from keras_dream import logs
+from keras_dream.cli.output import write_failure
+from keras_dream.errors import DreamError, InputError
+
+_log = logging.getLogger(__name__)
+
+
+def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
+    """Runs the command; returns its exit code.
+
+    Args:
+        tokens: The command line.
+        stack: What ends after the last message.
+    """
+    from keras_dream.cli.app import COMMANDS, app, read
+    from keras_dream.cli.photos import with_standard
+
+    try:
+        line = read(tokens)
+        if line is None:
+            return 0
+        stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
+        tokens = list(line.tokens)
+        is_command = bool(tokens) and tokens[0] in COMMANDS
+        return app(tokens if is_command else with_standard(tokens)) or 0
+    except SystemExit:
+        return 0  # raised by rich after a broken pipe in the middle of a help page
+    except Exception as failure:  # noqa: BLE001 - every end of a command is a sentence
+        _log.debug("The command failed", exc_info=True)
+        sentence, exit_code = _sentence_of(failure, tokens)
+    try:
+        write_failure(sentence, exit_code=exit_code, json="--json" in tokens)
+    except DreamError:
+        return 1
+    return exit_code
+
+
+def _sentence_of(failure: Exception, tokens: list[str]) -> tuple[str, int]:
+    """Returns what is said of a failure, and the exit code."""
+    from cyclopts.exceptions import CycloptsError
+
+    from keras_dream.cli import errors
+    from keras_dream.cli.app import COMMANDS
+    from keras_dream.crash import of_bug
+    from keras_dream.failures import of_machine
+
+    try:
+        if isinstance(failure, CycloptsError):
+            sentence, exit_code = errors.sentence_of(failure), InputError.exit_code
+        else:
+            is_ours = isinstance(failure, DreamError)
+            error = failure if is_ours else of_machine(failure)
+            error = error or of_bug(failure, tokens)
+            sentence, exit_code = str(error), error.exit_code
+        if exit_code == InputError.exit_code:
+            sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
+    except Exception as bug:  # noqa: BLE001
+        error = of_bug(bug, tokens)
+        sentence, exit_code = str(error), error.exit_code
+    return sentence, exit_code
