@@ -12,6 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_dream.batches.call import batch
+    from keras_dream.batches.run import BatchRun
     from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Run
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from keras_dream.zoo.network import Network
 
 __all__ = [
+    "BatchRun",
     "Citations",
     "Dream",
     "DreamError",
@@ -61,6 +64,7 @@ __all__ = [
     "Sheet",
     "Step",
     "atlas",
+    "batch",
     "blur",
     "caricature",
     "channel",
@@ -84,6 +88,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BatchRun": "batches.run",
     "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",
@@ -101,6 +106,7 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",
+    "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",

@@ -64,7 +64,7 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
         return self.plan.cells
 
     @property
-    def work(self) -> int:
+    def work(self) -> float:
         """As for `SheetRun`."""
         return self._planned.work
 
