@@ -41,7 +41,7 @@ FLOORS = {
     "sheets": 10,
     "crash": 9,
     "replay": 10,
-    "batch": 11,
+    "batches": 11,
     "mixing": 11,
     "citations": 11,
     "cli.reporters": 13,

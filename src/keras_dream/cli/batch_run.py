@@ -26,9 +26,9 @@ from keras_dream.events import (
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
-    from keras_dream.batch.inputs import Task, Tasks
-    from keras_dream.batch.plan import Wanted
-    from keras_dream.batch.run import BatchRun
+    from keras_dream.batches.inputs import Task, Tasks
+    from keras_dream.batches.plan import Wanted
+    from keras_dream.batches.run import BatchRun
     from keras_dream.geometry import Size
     from keras_dream.zoo.network import Network
 
@@ -149,7 +149,7 @@ class _Source:
     """
 
     def __init__(self, request: Request):
-        from keras_dream.batch.plan import Planner
+        from keras_dream.batches.plan import Planner
 
         self._request = request
         self._planner: Planner = Planner(request.wanted, watching=request.watch)
@@ -233,8 +233,8 @@ def _report_plan(tasks: "Tasks", reporter: Reporter) -> None:
 
 def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
     """Returns the batch, ready to be run; its folder is created."""
-    from keras_dream.batch.contact import NAME
-    from keras_dream.batch.run import BatchRun
+    from keras_dream.batches.contact import NAME
+    from keras_dream.batches.run import BatchRun, told_apart
     from keras_dream.sheets.sheet import check_replaced
 
     folder = request.wanted.folder
@@ -253,6 +253,9 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         files=tasks.files,
         refused=tasks.refused,
         replace=request.yes,
+        about=told_apart(
+            request.wanted.inputs, folder, name=request.wanted.template.text
+        ),
         more=source.more if request.watch else None,
         **request.options,
     )
@@ -313,7 +316,7 @@ def _follow(
 
 def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:
     """Draws the contact sheet; returns its pages."""
-    from keras_dream.batch.contact import NAME, Result, draw_pages
+    from keras_dream.batches.contact import NAME, Result, draw_pages
 
     tasks = [source.tasks[number - 1] for number in sorted(set(numbers))]
     results = [

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_dream.engine.loop import work
+from keras_dream.engine.cost import seconds
 from keras_dream.errors import InputError, OutputError
 from keras_dream.geometry import Size
 from keras_dream.pictures.picture import Picture
@@ -43,9 +43,9 @@ class Cell:
         return height, width
 
     @property
-    def work(self) -> int:
-        """Its most work, in pixels times steps."""
-        return work(self.size, self.recipe)
+    def work(self) -> float:
+        """Its most work: the seconds that its recipe and its size predict."""
+        return seconds(self.size, self.recipe)
 
 
 @dataclass(frozen=True)

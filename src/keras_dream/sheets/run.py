@@ -191,8 +191,8 @@ class SheetRun(Iterator[CellEvent]):
         }
 
     @property
-    def work(self) -> int:
-        """The work of the missing cells, in pixels times steps."""
+    def work(self) -> float:
+        """The seconds of the missing cells, as their recipes predict them."""
         return sum(cell.work for cell in self.missing.values())
 
     @cached_property

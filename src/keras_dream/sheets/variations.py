@@ -68,7 +68,7 @@ class VariationsRun(Iterator[CellEvent]):
         return self.plan.cells
 
     @property
-    def work(self) -> int:
+    def work(self) -> float:
         """As for `SheetRun`."""
         return self._planned.work
 

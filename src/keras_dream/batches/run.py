@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_dream.backend import host
-from keras_dream.batch.inputs import Task
-from keras_dream.batch.messages import (
+from keras_dream.batches.inputs import SUFFIXES, Task
+from keras_dream.batches.messages import (
     Began,
     Died,
     Failed,
@@ -27,8 +27,8 @@ from keras_dream.batch.messages import (
     Report,
     Setup,
 )
-from keras_dream.batch.pool import Here, Pool, Team, is_parallel, threads_of
-from keras_dream.batch.worker import make_folder
+from keras_dream.batches.pool import Here, Pool, Team, is_parallel, threads_of
+from keras_dream.batches.worker import make_folder
 from keras_dream.errors import (
     DownloadError,
     DreamError,
@@ -59,6 +59,7 @@ from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
 from keras_dream.pictures.decoding import open_image
+from keras_dream.pictures.headers import Bounds
 from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
@@ -145,6 +146,7 @@ class BatchRun(Iterator[Event]):
         networks: What the recipes' names stand for, where it is more than a name.
         files: Files that the recipes may name, such as guides.
         folders: Where else those are looked for.
+        limits: What the photos' files may have and take.
         notes: Whether recipe and record are saved in the results.
         strip: Whether camera, date and copyright of the photos are left out of them.
         workers: How many processes dream; 1 dreams in this process, None is as many as
@@ -177,6 +179,7 @@ class BatchRun(Iterator[Event]):
         networks: Sequence[Network] = (),
         files: Sequence[str | os.PathLike[str]] = (),
         folders: Sequence[str | os.PathLike[str]] = (),
+        limits: Limits | None = None,
         notes: bool = True,
         strip: bool = False,
         workers: int | None = None,
@@ -207,6 +210,7 @@ class BatchRun(Iterator[Event]):
             networks=tuple(networks),
             files=tuple(os.fspath(path) for path in files),
             folders=tuple(os.fspath(path) for path in folders),
+            limits=limits or Limits(),
             notes=notes,
             strip=strip,
         )
@@ -285,7 +289,7 @@ class BatchRun(Iterator[Event]):
         key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
         threads = None
         if _is_parallel(setup):
-            threads = threads_of(len(tasks), _most_pixels(tasks))
+            threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits.bounds))
         make_folder(self.folder)
         return Journal.open(
             self.folder,
@@ -599,7 +603,7 @@ def _relative(path: Path, folder: Path) -> str:
         ) from None
 
 
-def _most_pixels(tasks: Iterable[Task]) -> int:
+def _most_pixels(tasks: Iterable[Task], bounds: Bounds) -> int:
     """Returns the pixels of the largest picture, as far as headers tell."""
     sizes: list[tuple[int, Task]] = []
     most = 0
@@ -611,7 +615,34 @@ def _most_pixels(tasks: Iterable[Task]) -> int:
             sizes.append((Path(task.photo).stat().st_size, task))
     for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
         with contextlib.suppress(DreamError, OSError):
-            with open_image(Path(task.photo), Limits().bounds) as (image, _):
+            with open_image(Path(task.photo), bounds) as (image, _):
                 size = fitted((image.height, image.width), task.recipe.size)
             most = max(most, math.prod(size))
     return most
+
+
+def told_apart(
+    inputs: Sequence[str], folder: str | os.PathLike[str], *, name: str
+) -> dict[str, Any]:
+    """Returns what tells a batch from others into the same folder.
+
+    More photos in a folder, and files added to a list, leave it as it is; so does
+    moving all of them with the results.
+
+    Args:
+        inputs: Files, folders, patterns, manifests and sources.
+        folder: That of the results.
+        name: The template of their names.
+    """
+
+    def place(text: str) -> str:
+        if is_source(text):
+            return text
+        is_photo = Path(text).suffix.lower() in SUFFIXES and not Path(text).is_dir()
+        path = Path(text).parent if is_photo else Path(text)
+        try:
+            return Path(os.path.relpath(path, folder)).as_posix()
+        except ValueError:  # another drive of Windows
+            return path.absolute().as_posix()
+
+    return {"inputs": sorted({place(text) for text in inputs}), "name": name}
