@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from keras_dream.errors import DreamError
     from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.mixing import Mixer, mix
+    from keras_dream.pictures.limits import Limits
+    from keras_dream.pictures.picture import Picture, read_picture
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -50,9 +52,11 @@ __all__ = [
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Limits",
     "Mixer",
     "Network",
     "Objective",
+    "Picture",
     "Recipe",
     "Record",
     "Run",
@@ -79,6 +83,7 @@ __all__ = [
     "objective",
     "parse",
     "presets",
+    "read_picture",
     "tv",
 ]
 
@@ -89,9 +94,11 @@ _HOMES = {
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explain",
+    "Limits": "pictures.limits",
     "Mixer": "mixing",
     "Network": "zoo.network",
     "Objective": "recipe.objectives",
+    "Picture": "pictures.picture",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
@@ -106,6 +113,7 @@ _HOMES = {
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",
+    "read_picture": "pictures.picture",
     "blur": "recipe.terms",
     "caricature": "recipe.terms",
     "channel": "recipe.terms",

@@ -20,8 +20,9 @@ from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
 from keras_dream.cli.commands.show import show
 from keras_dream.cli.commands.weights import weights
-from keras_dream.cli.options import LogFile, LogLevel
+from keras_dream.cli.options import LimitFlags, LogFile, LogLevel
 from keras_dream.logs import Level
+from keras_dream.pictures.limits import Limits
 
 _USAGE = """Usage: dream PHOTO [OPTIONS]
        dream COMMAND [OPTIONS]"""
@@ -64,7 +65,7 @@ app = App(
     help_format="plaintext",
     version=_version,
     default_command=dream,
-    group_commands=Group("Commands", sort_key=11),
+    group_commands=Group("Commands", sort_key=12),
     print_error=False,
     exit_on_error=False,
     suppress_keyboard_interrupt=False,  # `main` handles it
@@ -102,11 +103,13 @@ class CommandLine:
         tokens: The rest.
         log_level: Which messages are shown; None for none.
         log_file: Where they go; None for standard error.
+        limits: What pictures may have and take; None for the defaults.
     """
 
     tokens: tuple[str, ...]
     log_level: Level | None
     log_file: str | None
+    limits: Limits | None
 
 
 @app.meta.default
@@ -114,8 +117,9 @@ def _split(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     log_level: LogLevel = None,
     log_file: LogFile = None,
+    limits: LimitFlags = None,
 ) -> CommandLine:
-    return CommandLine(tokens, log_level, log_file)
+    return CommandLine(tokens, log_level, log_file, limits)
 
 
 def read(tokens: list[str]) -> CommandLine | None:

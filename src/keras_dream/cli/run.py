@@ -19,12 +19,14 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
     """
     from keras_dream.cli.app import COMMANDS, app, read
     from keras_dream.cli.photos import with_standard
+    from keras_dream.pictures import limits
 
     try:
         line = read(tokens)
         if line is None:
             return 0
         stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
+        stack.enter_context(limits.session(line.limits))
         tokens = list(line.tokens)
         is_command = bool(tokens) and tokens[0] in COMMANDS
         return app(tokens if is_command else with_standard(tokens)) or 0
