@@ -537,6 +537,28 @@ def writer_of(folder: str | os.PathLike[str]) -> str:
     return ""
 
 
+def remove_journal(folder: str | os.PathLike[str]) -> None:
+    """Removes the journal of a folder; results stay.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        JobsError: Another process writes it.
+        SaveError: It cannot be removed.
+    """
+    path = Path(os.path.abspath(folder))  # noqa: PTH100
+    lock = _lock(path)
+    try:
+        with sentences(path / FILE):
+            for end in ("-shm", "-wal", "-journal", ""):
+                (path / f"{FILE}{end}").unlink(missing_ok=True)
+    finally:
+        lock.release()
+    with contextlib.suppress(OSError):
+        (path / LOCK).unlink(missing_ok=True)
+
+
 def _lock(folder: Path) -> Any:
     """Returns the lock of a folder's journal, held by this process.
 
