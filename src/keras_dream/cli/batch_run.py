@@ -327,7 +327,7 @@ def _follow(
 
 def _is_new(summary: BatchFinished, request: Request) -> bool:
     """Tells whether there is something that the last contact sheet does not show."""
-    from keras_dream.batch.contact import NAME
+    from keras_dream.batches.contact import NAME
 
     return summary.done > 0 or not (request.wanted.folder / NAME).exists()
 
@@ -397,44 +397,17 @@ def check_downloads(recipes: Iterable[Recipe], agreed: Sequence[Recipe]) -> None
 def _predicted(
     request: Request, source: _Source, tasks: "Sequence[Task]"
 ) -> list[float | None]:
-    """Returns the seconds of each task; None where they cannot be known here.
-
-    Each kind of recipe is timed once, at the size of the largest of its photos; nothing
-    is downloaded for it.
-    """
-    from keras_dream.sheets.cost import step_times
+    """Returns the seconds of each task; None where they cannot be known here."""
+    from keras_dream.batches.predict import predicted
     from keras_dream.sheets.run import Dreamers
 
-    recipes = {id(task.recipe): task.recipe for task in tasks}
+    recipes = list({id(task.recipe): task.recipe for task in tasks}.values())
     dreamers = Dreamers(
-        recipes.values(),
-        networks=_networks(request, recipes.values()),
-        run=request.run.but(offline=True),
+        recipes,
+        networks=_networks(request, recipes),
+        run=request.run.but(offline=True),  # nothing is downloaded for it
     )
-    largest: dict[int, Size] = {}
-    for task in tasks:
-        size = source.sizes.get(task.photo, (0, 0))
-        largest[id(task.recipe)] = max(
-            size, largest.get(id(task.recipe), (0, 0)), key=lambda s: s[0] * s[1]
-        )
-    times: dict[int, Any] = {}
-    for key, recipe in recipes.items():
-        with contextlib.suppress(DreamError):
-            dreamer = dreamers.of(recipe)
-            octaves, _ = dreamer.octaves(largest[key], recipe)
-            whole = dreamer.complete(recipe)
-            times[key] = step_times(dreamer, whole, [o.size for o in octaves])
-    result: list[float | None] = []
-    for task in tasks:
-        size, key = source.sizes.get(task.photo), id(task.recipe)
-        seconds = None
-        if size is not None and key in times:
-            with contextlib.suppress(DreamError):
-                octaves, _ = dreamers.of(task.recipe).octaves(size, task.recipe)
-                steps = [task.recipe.at(o.number).steps for o in octaves]
-                seconds = times[key].seconds(steps, [o.size for o in octaves])
-        result.append(seconds)
-    return result
+    return predicted([(t.recipe, source.sizes.get(t.photo)) for t in tasks], dreamers)
 
 
 def _table(planned: Sequence[ItemPlanned]) -> str:

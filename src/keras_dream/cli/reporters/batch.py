@@ -1,5 +1,6 @@
 """Batches in words: how far they are, and what has become of their pictures."""
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -149,7 +150,8 @@ def _summary(event: BatchFinished) -> Iterator[str]:
         yield f"failed: {plain(failed.photo)}: {plain(failed.sentence)}"
     more = len(event.failed) - MOST_LISTED
     if more > 0:
-        yield f"failed: {more:,} more; `dream jobs show` and --json have all of them."
+        show = f"dream jobs show {shlex.quote(plain(event.folder))}"
+        yield f"failed: {more:,} more; `{show}` and --json have all of them."
     if event.sheets:
         pages = f" and {len(event.sheets) - 1} more" if len(event.sheets) > 1 else ""
         yield f"contact sheet: {plain(event.sheets[0])}{pages}"
