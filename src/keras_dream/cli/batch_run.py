@@ -117,7 +117,7 @@ def plan_batch(request: Request, *, json: bool) -> int:
     """
     source = _Source(request)
     tasks = source.first()
-    reporter = reporter_for(quiet=True, json=json)
+    reporter = reporter_for(quiet=not json, json=json)
     _report_plan(tasks, reporter)
     seconds = _predicted(request, source, tasks.tasks)
     planned = [
