@@ -88,7 +88,7 @@ CYCLE = tiff((0x8769, 4, 1, 8), (0x8825, 4, 1, 8), following=None)
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], object]]] = {
-    "scans.jpg": ("at most 100 scans", scans(20_000)),
+    "scans.jpg": ("at most 100 scans", scans(20_000, side=1000)),
     "app.jpg": (
         "16,777,216 bytes of metadata",
         lambda path: jpeg_segments(path, 0xED, 100_000_000),
