@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_dream.cli.command_line import remember
 from keras_dream.cli.dream_run import check_alpha, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import consent, networks_of, weights_of
@@ -245,6 +246,7 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         check_downloads(recipes, [request.agreed])
     networks = _networks(request, recipes)
     open_folder(folder)
+    remember(folder)
     return BatchRun(
         source.tasks,
         folder,

@@ -86,6 +86,8 @@ class Plan:
         sections: The cells.
         side: The longer side of a cell on the sheet, in pixels.
         about: What the sheet is, as JSON types, for its metadata.
+        beside: Pictures that cells start from and that are no files elsewhere; they
+            are saved beside the cells, where `dream replay` looks for them.
     """
 
     kind: str
@@ -94,6 +96,7 @@ class Plan:
     sections: Sequence[Section]
     side: int
     about: Mapping[str, Any]
+    beside: Sequence[Picture] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
