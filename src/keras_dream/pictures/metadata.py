@@ -69,10 +69,10 @@ def read_notes(
         PictureError: If there is no such file, or it is not a picture, or beyond the
             limits.
     """
-    from keras_dream.pictures.limits import Limits
+    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
 
     path = check_file(path, "a picture", error=PictureError)
-    limits = limits or Limits()
+    limits = limits or default_limits()
     bounds = limits.bounds._replace(pixels=None)._asdict()
     if not limits.untrusted:
         return decode_notes(path, **bounds)[0]["notes"]
@@ -83,6 +83,7 @@ def read_notes(
         limits=limits.child,
         what="a picture",
         error=PictureError,
+        hint=UNTRUSTED_HINT,
     )
     notes = head.get("notes")
     if not isinstance(notes, dict):

@@ -94,8 +94,9 @@ def read_picture(
 
     Args:
         source: The file.
-        limits: What it may have and take; None for the defaults. A stranger's file is
-            best read with `kd.Limits(untrusted=True)`, in a process of its own.
+        limits: What it may have and take; None for the `default_limits`. A
+            stranger's file is best read with `kd.Limits(untrusted=True)`, in a process
+            of its own.
 
     Returns:
         The picture, float32 in [0, 1].
@@ -106,10 +107,10 @@ def read_picture(
         RunError: Memory is out.
     """
     # Here, because the child that decodes needs none of it.
-    from keras_dream.pictures.limits import Limits
+    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
 
     path = check_file(source, "a picture", error=PictureError)
-    limits = limits or Limits()
+    limits = limits or default_limits()
     if limits.untrusted:
         head, arrays = isolation.call(
             "keras_dream.pictures.picture:decode_file",
@@ -118,6 +119,7 @@ def read_picture(
             limits=limits.child,
             what="a picture",
             error=PictureError,
+            hint=UNTRUSTED_HINT,
         )
     else:
         head, arrays = decode_file(path, **limits.bounds._asdict())
@@ -197,14 +199,14 @@ def as_picture(
     Raises:
         PictureError: The source is none of these.
     """
-    from keras_dream.pictures.limits import Limits
+    from keras_dream.pictures.limits import default_limits
 
     if isinstance(source, Picture):
         return source
     if isinstance(source, str | os.PathLike):
         return read_picture(source, limits=limits)
     if isinstance(source, Image.Image):
-        pixels = (limits or Limits()).max_pixels
+        pixels = (limits or default_limits()).max_pixels
         with pillow_limits(pixels), decoding_errors("a Pillow image"):
             return _of_parts("", *_parts_of(source, frames_of(source)))
     if isinstance(source, np.ndarray):
