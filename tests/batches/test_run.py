@@ -186,6 +186,7 @@ def test_another_recipe_replaces_nothing(folder):
     other = Recipe(steps=4)
     summary = folder.run(recipe=other).finish()
     assert len(summary.skipped) == 5
+    assert "other settings" in summary.skipped[0].reason
     assert folder.results() == folder.wanted()
     assert folder.run().finish().reused == 5
 

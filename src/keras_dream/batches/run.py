@@ -55,7 +55,7 @@ from keras_dream.events import (
     Loading,
     Notice,
 )
-from keras_dream.files import Staged, remove_leftovers, sha256_file
+from keras_dream.files import Staged, sha256_file
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
 from keras_dream.pictures.decoding import open_image
@@ -203,6 +203,7 @@ class BatchRun(Iterator[Event]):
         self._known: list[Event] = []
         self._tally = _Tally(refused=len(refused), failed=list(refused))
         self._ended = False
+        self._others = frozenset[str]()
         planned = self._checked(tasks)
         tasks = [task for task, _ in planned]
         setup = Setup(
@@ -333,16 +334,14 @@ class BatchRun(Iterator[Event]):
 
     def _add(self, planned: Sequence[tuple[Task, NewItem]], *, is_first: bool) -> None:
         """Puts tasks where the journal and the disk say that they belong."""
-        tasks = [task for task, _ in planned]
-        if is_first:
-            for folder in {task.path.parent for task in tasks}:
-                remove_leftovers(folder)
         items = self._journal.add(item for _, item in planned)
         if is_first:
             self._journal.reconcile()
             by_key = {item.key: item for item in self._journal.items()}
-            items = [by_key[item.key] for item in items]
-        for task, item in zip(tasks, items, strict=True):
+            items = [by_key.pop(item.key) for item in items]
+            others = [i for i in by_key.values() if i.state is State.DONE]
+            self._others = frozenset(item.output for item in others)
+        for (task, _), item in zip(planned, items, strict=True):
             entry = _Entry(len(self._entries) + 1, task, item)
             self._entries[item.key] = entry
             self._place(entry)
@@ -377,7 +376,13 @@ class BatchRun(Iterator[Event]):
             self._skip(entry, "Its result exists already.")
         elif is_foreign and not self._wanted.replace:
             path = short_repr(str(entry.task.path))
-            self._skip(entry, item.error or f"{path} is there already; it is kept.")
+            reason = item.error or f"{path} is there already; it is kept."
+            if item.output in self._others:
+                reason = (
+                    f"{path} was dreamed with other settings; it is kept, and another "
+                    "template for the names lets both be there."
+                )
+            self._skip(entry, reason)
         elif item.state is State.FAILED and not self._wanted.retry_failed:
             event = ItemFailed(
                 **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts

@@ -6,6 +6,7 @@ whatever a damaged file makes Pillow raise becomes one sentence.
 
 import contextlib
 import io
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ _SIGNATURES = {
     b"PK\3\4": "a ZIP archive",
     b"<": "SVG, HTML or other text",
 }
+
+_NO_MEMORY = re.compile(r"out of memory|error -9\b")
+"""What Pillow's decoders in C say of memory: `ERRORS` of its `ImageFile`."""
 
 _PILLOW_LOCK = threading.Lock()
 """Pillow's limit on pixels and Python's warning filters are global, so one thread
@@ -88,26 +92,35 @@ def open_image(path: Path, bounds: Bounds) -> Iterator[tuple[Image.Image, int]]:
 def decoding_errors(name: str) -> Iterator[None]:
     """Turns whatever Pillow raises for a damaged picture into a `PictureError`.
 
-    What it raises where memory is out becomes a `RunError`: the picture may be whole.
+    Where memory is out it is a `MemoryError`: the picture may be whole.
     """
     try:
         yield
-    except DreamError:
+    except (DreamError, MemoryError):
         raise
     # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, EOFError
     # and more.
     except Exception as failure:
-        if isinstance(failure, MemoryError) or "out of memory" in str(failure):
-            raise RunError(
-                "there must be enough memory to decode a picture",
-                received=f"too little for {short_repr(name)}",
-                hint="close other programs, or make the picture smaller first",
-            ) from failure
+        if _NO_MEMORY.search(str(failure)):
+            raise MemoryError from failure
         reason = " ".join(str(failure).split())[:80] or type(failure).__name__
         raise PictureError(
             "a picture must be whole",
             received=f"{short_repr(name)}, which cannot be decoded ({reason})",
             hint="copy or download it again",
+        ) from failure
+
+
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """Turns a `MemoryError` while a picture is read into a `RunError`."""
+    try:
+        yield
+    except MemoryError as failure:
+        raise RunError(
+            "there must be enough memory to read a picture",
+            received=f"too little for {short_repr(name)}",
+            hint="close other programs, or make the picture smaller first",
         ) from failure
 
 

@@ -23,6 +23,7 @@ from keras_dream.pictures.decoding import (
     decode,
     decoding_errors,
     frames_of,
+    memory_errors,
     open_image,
     pillow_limits,
     to_float,
@@ -111,20 +112,21 @@ def read_picture(
 
     path = check_file(source, "a picture", error=PictureError)
     limits = limits or default_limits()
-    if limits.untrusted:
-        head, arrays = isolation.call(
-            "keras_dream.pictures.picture:decode_file",
-            path,
-            limits.bounds._asdict(),
-            limits=limits.child,
-            what="a picture",
-            error=PictureError,
-            hint=UNTRUSTED_HINT,
-        )
-    else:
-        head, arrays = decode_file(path, **limits.bounds._asdict())
-    with decoding_errors(path.name):
-        picture = _of_parts(path.name, head, arrays)
+    bounds = limits.bounds._asdict()
+    with memory_errors(path.name), decoding_errors(path.name):
+        if limits.untrusted:
+            parts = isolation.call(
+                "keras_dream.pictures.picture:decode_file",
+                path,
+                bounds,
+                limits=limits.child,
+                what="a picture",
+                error=PictureError,
+                hint=UNTRUSTED_HINT,
+            )
+        else:
+            parts = decode_file(path, **bounds)
+        picture = _of_parts(path.name, *parts)
     height, width = picture.pixels.shape[:2]
     _log.debug("Read %s: %d × %d pixels", path, width, height)
     return picture
@@ -167,7 +169,7 @@ def _of_parts(
     """Returns the picture of decoded parts, which a child may have forged."""
     pixels, *alphas, exif = arrays
     shapes = [pixels.shape[2:], *(alpha.shape for alpha in alphas)]
-    if shapes not in ([(3,)], [(3,), pixels.shape[:2]]):
+    if shapes not in ([(3,)], [(3,), pixels.shape[:2]]) or not pixels.size:
         raise ValueError(f"arrays of {shapes}")
     alpha = _as_floats(alphas[0]) if alphas else None
     frames = int(head["frames"])
@@ -207,7 +209,8 @@ def as_picture(
         return read_picture(source, limits=limits)
     if isinstance(source, Image.Image):
         pixels = (limits or default_limits()).max_pixels
-        with pillow_limits(pixels), decoding_errors("a Pillow image"):
+        name = "a Pillow image"
+        with pillow_limits(pixels), memory_errors(name), decoding_errors(name):
             return _of_parts("", *_parts_of(source, frames_of(source)))
     if isinstance(source, np.ndarray):
         return _from_array(source)
