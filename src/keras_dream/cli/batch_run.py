@@ -212,8 +212,7 @@ class _Source:
         return replace(tasks, tasks=tuple(good), refused=tuple(refused))
 
     def _size(self, task: "Task") -> "Size | None":
-        from keras_dream.pictures.decoding import open_image
-        from keras_dream.pictures.limits import Limits
+        from keras_dream.pictures.picture import read_size
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
@@ -221,9 +220,7 @@ class _Source:
                 if is_source(task.photo):
                     self.sizes[task.photo] = size_of(task.photo)
                 else:
-                    bounds = Limits().bounds
-                    with open_image(Path(task.photo), bounds) as (image, _):
-                        self.sizes[task.photo] = image.size[1], image.size[0]
+                    self.sizes[task.photo] = read_size(task.photo)
         return self.sizes.get(task.photo)
 
 
