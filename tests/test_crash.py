@@ -50,7 +50,7 @@ def broken(private):
 
 PHASES = {
     "reading the command line": "keras_dream.cli.app.read",
-    "the sentence of an error": "keras_dream.cli.errors.sentence_of",
+    "the sentence of an error": "keras_dream.recipe.synonyms.flag_advice",
     "a setting": "keras_dream.recipe.presets.preset",
     "opening the picture": "keras_dream.pictures.picture.open_image",
     "loading the network": "keras_dream.zoo.load.file.load",
