@@ -74,7 +74,8 @@ class Slope:
         """Returns (loss, gradient) for an image as the model itself expects it."""
         numbers = np.asarray(numbers, np.float32)
         value, gradient = self._call(np.asarray(image, np.float32)[None], numbers)
-        return float(value), np.asarray(gradient[0]).copy()
+        first = gradient[0].cpu() if hasattr(gradient[0], "cpu") else gradient[0]
+        return float(value), np.asarray(first).copy()
 
     def _total(self, outputs, numbers):
         return self._loss(outputs if isinstance(outputs, list) else [outputs], numbers)
@@ -122,7 +123,7 @@ def features(model, image):
     maps = call(x, training=False)
     maps = maps if isinstance(maps, list) else [maps]
     # Not ops.convert_to_numpy, which makes numpy 2 warn about torch's tensors.
-    maps = [y.detach() if hasattr(y, "detach") else y for y in maps]
+    maps = [y.detach().cpu() if hasattr(y, "detach") else y for y in maps]
     return [np.asarray(y[0]) for y in maps]
 
 

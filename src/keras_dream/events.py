@@ -229,6 +229,29 @@ class BatchPlanned(Event, kind="batch_planned"):
 
 
 @dataclass(frozen=True)
+class ItemPlanned(Event, kind="item_planned"):
+    """A picture that a batch would make, where nothing is dreamed.
+
+    Attributes:
+        number: The item's number in the batch, from 1.
+        photo: The photo's path, or a source without one.
+        path: Where the result would be.
+        exists: Whether there is such a file already.
+        size: (height, width) of the photo in pixels, or None where it cannot be read.
+        recipe_sha256: The hash of its recipe.
+        seconds: The predicted time, or None where it is not known.
+    """
+
+    number: int
+    photo: str
+    path: str
+    exists: bool
+    size: tuple[int, int] | None
+    recipe_sha256: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class ItemStarted(Event, kind="item_started"):
     """A picture of a batch is about to be dreamed.
 
@@ -338,6 +361,7 @@ class BatchFinished(Event, kind="batch"):
         waiting: How many were not reached, if it was stopped.
         seconds: How long this run took.
         folder: The folder of the results.
+        sheets: The pages of the contact sheet, if one was drawn.
     """
 
     items: int
@@ -348,6 +372,7 @@ class BatchFinished(Event, kind="batch"):
     waiting: int
     seconds: float
     folder: str
+    sheets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -275,14 +275,14 @@ class Staged:
         """
         try:
             if sys.platform == "win32":
-                self._release()  # where an open file cannot be renamed
+                self.release()  # where an open file cannot be renamed
             os.replace(self.temporary, self.path)  # noqa: PTH105, tests replace it
         except BaseException as failure:
             self.discard()
             if isinstance(failure, OSError):
                 raise _save_error(self.path, self.size, failure) from failure
             raise
-        self._release()
+        self.release()
         _sync_folder(self.path.parent)
         _log.debug("Wrote %s, %d bytes", self.path, self.size)
 
@@ -290,9 +290,10 @@ class Staged:
         """Removes them."""
         with contextlib.suppress(OSError):
             self.temporary.unlink(missing_ok=True)
-        self._release()
+        self.release()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Lets other processes give them their name, or take them for leftovers."""
         if self._hold is not None:
             self._hold.release()
 

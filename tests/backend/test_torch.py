@@ -166,7 +166,7 @@ def as_on_a_gpu():
 def value_and_gradient(operation, x):
     x = x.detach().requires_grad_()
     y = operation(x)
-    weights = torch.linspace(-1, 1, y.numel()).reshape(y.shape)
+    weights = torch.linspace(-1, 1, y.numel(), device=y.device).reshape(y.shape)
     return y.detach(), torch.autograd.grad(y, x, weights)[0]
 
 

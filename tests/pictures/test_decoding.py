@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 from keras_dream.errors import PictureError
 from keras_dream.pictures.encoding import encode_picture
+from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.metadata import read_notes
 from keras_dream.pictures.picture import read_picture, to_uint8
 
@@ -358,8 +359,8 @@ def test_max_pixels_can_be_lowered_and_raised(
     path = put(tmp_path, encode(Image.fromarray(smooth(10, 10)), ".png"))
     for limit in [99, 49, 1]:  # Pillow itself would only warn at the first
         with pytest.raises(PictureError, match=f"at most {limit} pixels"):
-            read_picture(path, max_pixels=limit)
-    assert read_picture(path, max_pixels=100).pixels.shape == (10, 10, 3)
+            read_picture(path, limits=Limits(max_pixels=limit))
+    assert read_picture(path, limits=Limits(max_pixels=100)).pixels.shape == (10, 10, 3)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
     assert read_picture(path).pixels.shape == (10, 10, 3)
     assert Image.MAX_IMAGE_PIXELS == 5
@@ -370,7 +371,7 @@ def test_threads_keep_their_own_limits(tmp_path: Path):
 
     def accepted(limit: int) -> bool:
         try:
-            return bool(read_picture(path, max_pixels=limit))
+            return bool(read_picture(path, limits=Limits(max_pixels=limit)))
         except PictureError:
             return False
 

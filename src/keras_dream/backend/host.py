@@ -1,7 +1,10 @@
 """Facts of the host: its memory, and the names of devices."""
 
 import ctypes
+import math
 import os
+import platform
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +26,30 @@ def split_device(name: str) -> tuple[str, int]:
     if not kind or (number and not number.isdecimal()):
         raise ValueError(name)
     return {"gpu": "cuda"}.get(kind, kind), int(number or 0)
+
+
+def cores() -> int:
+    """Returns how many processors this process may use."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        count = os.cpu_count() or 1
+    try:  # a Linux container's share of time (control groups, version 2)
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        count = min(count, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):
+        pass  # no container, or "max": no limit
+    return max(count, 1)
+
+
+def has_accelerator() -> bool:
+    """Tells whether there seems to be a GPU, without loading an array library."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        return shutil.which("nvidia-smi") is not None
+    # The devices of NVIDIA's and AMD's drivers.
+    return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd"))
 
 
 def memory() -> Mapping[str, int]:

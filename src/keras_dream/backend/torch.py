@@ -234,14 +234,19 @@ class TorchBackend:
     ) -> Array:
         if mode == "zero":
             return F.pad(x, _order(padding), value=value)
-        if mode == "reflect":
-            return F.pad(x, _order(padding), "reflect")
-        # Not F.pad's "circular", which leaves channels-last memory.
+        # Not F.pad's "circular", which leaves channels-last memory, nor its "reflect",
+        # whose gradient on CUDA is rounded differently each time.
         for axis, (before, after) in zip(
             _SPATIAL, (padding[:2], padding[2:]), strict=True
         ):
-            end = x.narrow(axis, x.shape[axis] - before, before)
-            parts = [end, x, x.narrow(axis, 0, after)]
+            n = x.shape[axis]
+            if mode == "reflect":
+                start = x.narrow(axis, 1, before).flip(axis)
+                end = x.narrow(axis, n - 1 - after, after).flip(axis)
+            else:
+                start = x.narrow(axis, n - before, before)
+                end = x.narrow(axis, 0, after)
+            parts = [start, x, end]
             x = torch.cat([part for part in parts if part.shape[axis]], axis)
         return x
 

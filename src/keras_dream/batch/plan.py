@@ -74,19 +74,11 @@ class Planner:
     Args:
         wanted: The batch.
         watching: Whether photos may come later: folders may be empty as yet.
-        results: As for `find_photos`.
     """
 
-    def __init__(
-        self,
-        wanted: Wanted,
-        *,
-        watching: bool = False,
-        results: Callable[[Path], frozenset[Path]] = lambda _: frozenset(),
-    ):
+    def __init__(self, wanted: Wanted, *, watching: bool = False):
         self._wanted = wanted
         self._watching = watching
-        self._results = results
         self._recipes = _Recipes(wanted)
         self._known: set[str] = set()
         self._paths: list[PurePosixPath] = []
@@ -162,10 +154,7 @@ class Planner:
         index: int,
     ) -> list[_Entry]:
         found = find_photos(
-            arguments,
-            empty=self._watching,
-            without=self._wanted.folder,
-            results=self._results,
+            arguments, empty=self._watching, without=self._wanted.folder
         )
         errors.update(found.errors)
         if found.links:

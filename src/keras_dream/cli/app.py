@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 
 from keras_dream.cli.commands.atlas import atlas
+from keras_dream.cli.commands.batch import batch
 from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
@@ -31,6 +32,7 @@ _EXAMPLES = """Examples:
   dream looks sky.jpg
   dream sky.jpg --preset reef --variations 4
   dream photos/ -o dreams
+  dream batch archive/ -o dreams --preset reef
   dream sky.jpg --mask "box(0%, 0%, 100%, 50%)" --strength 0.6 --keep-colors
   dream cat.jpg --objective "guide(feathers.jpg, mixed3)" --size 1600
   dream noise:512x512 --wrap both --preset scales -o tile.png
@@ -71,6 +73,7 @@ app = App(
 """Reads a command line and runs it."""
 
 for _command in (
+    batch,
     looks,
     networks,
     layers,

@@ -293,7 +293,24 @@ class Journal:
             self._noted = now
             self._set(item, synchronous=False, step=step, steps=steps)
 
-    def save(self, item: Item, staged: Staged) -> Item:
+    def pause(self, item: Item, step: int, steps: int) -> Item:
+        """Lets a running item wait, and notes where it is.
+
+        Args:
+            item: The item.
+            step: The step that it has reached; 0 for none.
+            steps: How many it has.
+        """
+        return self._set(item, state=State.WAITING, step=step, steps=steps)
+
+    def accept(self, item: Item) -> Item:
+        """Lets an item be done whose file may be replaced, whoever wrote it."""
+        sha256 = _sha256(self.path(item))
+        return self._set(item, state=State.WAITING, error="", output_sha256=sha256)
+
+    def save(
+        self, item: Item, staged: Staged, *, input_sha256: str | None = None
+    ) -> Item:
         """Gives an item's file its name, so that the item is done.
 
         A file of that name that the job did not write, or that has changed since, is
@@ -302,6 +319,7 @@ class Journal:
         Args:
             item: A running item.
             staged: The bytes of its output, staged as `path(item)`.
+            input_sha256: Of what it was made of, where that was not known before.
 
         Returns:
             The item, done or ambiguous.
@@ -317,7 +335,10 @@ class Journal:
             staged.discard()
             return self._ambiguous(item, there)
         item = self._set(
-            item, intended_sha256=staged.sha256, temporary=staged.temporary.name
+            item,
+            input_sha256=item.input_sha256 if input_sha256 is None else input_sha256,
+            intended_sha256=staged.sha256,
+            temporary=staged.temporary.name,
         )
         staged.commit()
         return self._done(item, staged.sha256)

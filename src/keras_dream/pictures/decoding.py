@@ -1,4 +1,4 @@
-"""Decoding picture files to sRGB floats with Pillow, restricted.
+"""Decoding picture files to sRGB values with Pillow, restricted.
 
 Only a few formats and a bounded number of pixels are decoded, without warnings, and
 whatever a damaged file makes Pillow raise becomes one sentence.
@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
-from keras_dream.errors import PictureError, short_repr
+from keras_dream.errors import DreamError, PictureError, RunError, short_repr
+from keras_dream.pictures.headers import Bounds, check_header, check_opened
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
 """The formats that are read, beside HEIC. Pillow reads forty more, among them EPS, for
 which it runs Ghostscript: see "Security" in Pillow's handbook."""
-
-MAX_PIXELS = 1024**3 // 4 // 3
-"""The most pixels that are decoded by default: Pillow's own
-`MAX_IMAGE_PIXELS`, a quarter of a gigabyte in 8-bit RGB."""
 
 _SIGNATURES = {
     b"%PDF": "a PDF",
@@ -55,11 +52,16 @@ def pillow_limits(max_pixels: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_image(path: Path, max_pixels: int | None) -> Iterator[Image.Image]:
-    """Opens a file and reads its header; pixels are decoded on `load`."""
+def open_image(path: Path, bounds: Bounds) -> Iterator[tuple[Image.Image, int]]:
+    """Opens a file within its bounds and reads its header; `load` decodes pixels.
+
+    Yields:
+        The image, and how many frames or pages it has.
+    """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(pillow_limits(max_pixels))
+        stack.enter_context(pillow_limits(bounds.pixels))
         file = stack.enter_context(path.open("rb"))
+        frames = check_header(file, path.name, bounds)
         with decoding_errors(path.name):
             try:
                 image = _opened(file, path)
@@ -71,23 +73,36 @@ def open_image(path: Path, max_pixels: int | None) -> Iterator[Image.Image]:
                 ) from None
             except (Image.DecompressionBombWarning, Image.DecompressionBombError):
                 raise PictureError(
-                    f"a picture must have at most {max_pixels:,} pixels",
+                    f"a picture must have at most {bounds.pixels:,} pixels",
                     received=f"{short_repr(path.name)}, which has more",
-                    hint="make it smaller first",
+                    hint="make it smaller first, or allow more with --max-pixels",
                 ) from None
-        yield stack.enter_context(image)
+        stack.enter_context(image)
+        if image.format in ("AVIF", "HEIF"):  # whose header only the decoder reads
+            frames = int(getattr(image, "n_frames", 1))
+            check_opened(image.info, frames, path.name, bounds)
+        yield image, frames
 
 
 @contextlib.contextmanager
 def decoding_errors(name: str) -> Iterator[None]:
-    """Turns whatever Pillow raises for a damaged picture into a `PictureError`."""
+    """Turns whatever Pillow raises for a damaged picture into a `PictureError`.
+
+    What it raises where memory is out becomes a `RunError`: the picture may be whole.
+    """
     try:
         yield
-    except PictureError:
+    except DreamError:
         raise
     # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, EOFError
     # and more.
     except Exception as failure:
+        if isinstance(failure, MemoryError) or "out of memory" in str(failure):
+            raise RunError(
+                "there must be enough memory to decode a picture",
+                received=f"too little for {short_repr(name)}",
+                hint="close other programs, or make the picture smaller first",
+            ) from failure
         reason = " ".join(str(failure).split())[:80] or type(failure).__name__
         raise PictureError(
             "a picture must be whole",
@@ -150,7 +165,12 @@ def _opened(file: IO[bytes], path: Path) -> Image.Image:
 
 
 def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns the pixels and the alpha of an opened image, as in `Picture`."""
+    """Returns the pixels and the alpha of an opened image, sRGB-encoded.
+
+    Returns:
+        Pixels (height, width, 3), and alpha (height, width) or None: uint8, or float32
+        in [0, 1] where the file has more than 8 bits.
+    """
     image.load()
     if 0 in image.size:
         raise PictureError("a picture must have pixels", received="one without")
@@ -168,17 +188,32 @@ def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         )
     alpha = None
     if image.has_transparency_data:
-        alpha = to_float(np.asarray(image.convert("RGBA").getchannel("A")))
-    return to_float(np.asarray(_to_srgb(image))), alpha
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+    return np.asarray(_to_srgb(image)), alpha
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation: EXIF 2.32, 4.6.4 A."""
+
+_ORIENTATION = 0x0112
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """Turns an image by its EXIF orientation; broken EXIF is ignored."""
     try:
-        return ImageOps.exif_transpose(image)
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     # Damaged EXIF may break any of Pillow's parsers.
     except Exception:  # noqa: BLE001
         return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

@@ -10,15 +10,20 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
+from keras_dream import isolation
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
 from keras_dream.pictures.decoding import open_image
-from keras_dream.recipe.settings import parse_json
+from keras_dream.pictures.headers import Bounds
+
+if TYPE_CHECKING:
+    from keras_dream.pictures.limits import Limits
 
 MAX_NOTES_BYTES = 64_000
 """The most that notes may take: EXIF sits in one JPEG segment of 65,533 bytes (JPEG,
@@ -45,28 +50,65 @@ _DATE_TIME, _DATE_TIME_ORIGINAL = 306, 36867
 _LONGEST_VALUE, _LONGEST_DATE = 160, 32
 
 
-def read_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:
+def read_notes(
+    path: str | os.PathLike[str], *, limits: "Limits | None" = None
+) -> dict[str, str] | None:
     """Reads the notes that were saved in a picture's file, without decoding pixels.
 
     They are untrusted: any JSON, of at most `MAX_NOTES_BYTES`.
 
     Args:
-        path: A picture.
+        path: A picture, with any number of pixels.
+        limits: As for `read_picture`.
 
     Returns:
         JSON texts by name, compact and in ASCII, equal in meaning to what was saved.
         None where there are none, damaged ones, or only those of another program.
 
     Raises:
-        PictureError: If there is no such file, or it is not a picture.
+        PictureError: If there is no such file, or it is not a picture, or beyond the
+            limits.
     """
+    from keras_dream.pictures.limits import Limits
+
     path = check_file(path, "a picture", error=PictureError)
-    with open_image(path, None) as image:
+    limits = limits or Limits()
+    bounds = limits.bounds._replace(pixels=None)._asdict()
+    if not limits.untrusted:
+        return decode_notes(path, **bounds)[0]["notes"]
+    head, _ = isolation.call(
+        "keras_dream.pictures.metadata:decode_notes",
+        path,
+        bounds,
+        limits=limits.child,
+        what="a picture",
+        error=PictureError,
+    )
+    notes = head.get("notes")
+    if not isinstance(notes, dict):
+        return None
+    values = cast("dict[str, Any]", notes)
+    return {name: str(text) for name, text in values.items()}
+
+
+def decode_notes(
+    path: str | os.PathLike[str], **bounds: Any
+) -> tuple[dict[str, Any], tuple[()]]:
+    """Reads notes, here or in a child.
+
+    Args:
+        path: The file.
+        **bounds: Those of `Bounds`.
+
+    Returns:
+        "notes" in a dictionary, as `read_notes` returns them; and no arrays.
+    """
+    with open_image(Path(path), Bounds(**bounds)) as (image, _):
         try:
-            return _parse(_text(image))
+            return {"notes": _parse(_text(image))}, ()
         # Damaged metadata may break any of Pillow's parsers.
         except Exception:  # noqa: BLE001
-            return None
+            return {"notes": None}, ()
 
 
 def encode_notes(notes: Mapping[str, str]) -> str:
@@ -196,6 +238,9 @@ def _text(image: Image.Image) -> str | bytes:
 
 def _parse(text: str | bytes) -> dict[str, str] | None:
     """Returns the notes in an untrusted text; raises anything if it holds none."""
+    # Here, because the child that decodes pixels needs none of it.
+    from keras_dream.recipe.settings import parse_json
+
     if len(text) > MAX_NOTES_BYTES:
         return None
     notes = parse_json(text)[_KEYWORD]

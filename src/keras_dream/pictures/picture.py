@@ -7,15 +7,18 @@ nominally in [0, 1]. `encoding` saves one, `metadata` reads what was saved with 
 import hashlib
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from keras_dream import isolation
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
 from keras_dream.pictures.decoding import (
-    MAX_PIXELS,
     check_range,
     decode,
     decoding_errors,
@@ -24,7 +27,11 @@ from keras_dream.pictures.decoding import (
     pillow_limits,
     to_float,
 )
+from keras_dream.pictures.headers import Bounds
 from keras_dream.pictures.metadata import kept_exif
+
+if TYPE_CHECKING:
+    from keras_dream.pictures.limits import Limits
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +84,7 @@ class Picture:
 
 
 def read_picture(
-    source: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str], *, limits: "Limits | None" = None
 ) -> Picture:
     """Reads a picture from a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file.
 
@@ -87,25 +94,94 @@ def read_picture(
 
     Args:
         source: The file.
-        max_pixels: The most pixels, width times height, that are decoded.
+        limits: What it may have and take; None for the defaults. A stranger's file is
+            best read with `kd.Limits(untrusted=True)`, in a process of its own.
 
     Returns:
-        The picture.
+        The picture, float32 in [0, 1].
 
     Raises:
-        PictureError: There is no such file, or it is not a picture, damaged or too
-            large.
+        PictureError: There is no such file, or it is not a picture, damaged or beyond
+            the limits.
+        RunError: Memory is out.
     """
+    # Here, because the child that decodes needs none of it.
+    from keras_dream.pictures.limits import Limits
+
     path = check_file(source, "a picture", error=PictureError)
-    with open_image(path, max_pixels) as image, decoding_errors(path.name):
-        picture = _decoded(image, path.name)
+    limits = limits or Limits()
+    if limits.untrusted:
+        head, arrays = isolation.call(
+            "keras_dream.pictures.picture:decode_file",
+            path,
+            limits.bounds._asdict(),
+            limits=limits.child,
+            what="a picture",
+            error=PictureError,
+        )
+    else:
+        head, arrays = decode_file(path, **limits.bounds._asdict())
+    with decoding_errors(path.name):
+        picture = _of_parts(path.name, head, arrays)
     height, width = picture.pixels.shape[:2]
     _log.debug("Read %s: %d × %d pixels", path, width, height)
     return picture
 
 
+def decode_file(
+    path: str | os.PathLike[str], **bounds: int
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Decodes a picture, here or in a child.
+
+    Args:
+        path: The file.
+        **bounds: Those of `Bounds`.
+
+    Returns:
+        Frames, and whether there is transparency; then pixels, alpha, and what is kept
+        of the EXIF as bytes.
+
+    Raises:
+        PictureError: As for `read_picture`.
+    """
+    file = Path(path)
+    opened = open_image(file, Bounds(**bounds))
+    with opened as (image, frames), decoding_errors(file.name):
+        return _parts_of(image, frames)
+
+
+def _parts_of(
+    image: Image.Image, frames: int
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    exif = np.frombuffer(kept_exif(image), np.uint8)
+    pixels, alpha = decode(image)
+    arrays = [pixels, exif] if alpha is None else [pixels, alpha, exif]
+    return {"frames": frames}, arrays
+
+
+def _of_parts(
+    name: str, head: Mapping[str, Any], arrays: Sequence[np.ndarray]
+) -> Picture:
+    """Returns the picture of decoded parts, which a child may have forged."""
+    pixels, *alphas, exif = arrays
+    shapes = [pixels.shape[2:], *(alpha.shape for alpha in alphas)]
+    if shapes not in ([(3,)], [(3,), pixels.shape[:2]]):
+        raise ValueError(f"arrays of {shapes}")
+    alpha = _as_floats(alphas[0]) if alphas else None
+    frames = int(head["frames"])
+    return Picture(_as_floats(pixels), alpha, name, exif.tobytes(), frames)
+
+
+def _as_floats(values: np.ndarray) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return to_float(values)
+    return check_range(values.astype(np.float32, copy=False), "a picture")
+
+
 def as_picture(
     source: "Picture | str | os.PathLike[str] | Image.Image | np.ndarray",
+    *,
+    limits: "Limits | None" = None,
 ) -> Picture:
     """Returns a picture from a file, a Pillow image or an array.
 
@@ -113,6 +189,7 @@ def as_picture(
         source: A file, a Pillow image, a `Picture`, or an array of shape
             `(height, width)` or `(height, width, 1, 3 or 4)`: uint8, or finite floats
             in [0, 1], sRGB-encoded. Arrays are copied.
+        limits: As for `read_picture`.
 
     Returns:
         The picture.
@@ -120,13 +197,16 @@ def as_picture(
     Raises:
         PictureError: The source is none of these.
     """
+    from keras_dream.pictures.limits import Limits
+
     if isinstance(source, Picture):
         return source
     if isinstance(source, str | os.PathLike):
-        return read_picture(source)
+        return read_picture(source, limits=limits)
     if isinstance(source, Image.Image):
-        with pillow_limits(MAX_PIXELS), decoding_errors("a Pillow image"):
-            return _decoded(source, "")
+        pixels = (limits or Limits()).max_pixels
+        with pillow_limits(pixels), decoding_errors("a Pillow image"):
+            return _of_parts("", *_parts_of(source, frames_of(source)))
     if isinstance(source, np.ndarray):
         return _from_array(source)
     raise PictureError(
@@ -174,11 +254,6 @@ def check_image(image: np.ndarray) -> None:
             received=type(image).__name__ if shape is None else f"{dtype} {shape}",
             hint="convert it with keras_dream.pictures.picture.as_picture first",
         )
-
-
-def _decoded(image: Image.Image, name: str) -> Picture:
-    frames, exif = frames_of(image), kept_exif(image)
-    return Picture(*decode(image), name, exif, frames)
 
 
 def _from_array(array: np.ndarray) -> Picture:

@@ -13,7 +13,7 @@ from keras_dream.errors import SettingError, short_repr
 from keras_dream.geometry import Size
 from keras_dream.parts.part import name_of, read_part
 from keras_dream.parts.starts import PAINTED
-from keras_dream.pictures.decoding import MAX_PIXELS
+from keras_dream.pictures.limits import MAX_PIXELS
 from keras_dream.pictures.picture import Picture
 
 _NAMES = "|".join(name_of(kind) for kind in PAINTED)

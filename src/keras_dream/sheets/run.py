@@ -41,13 +41,11 @@ class Dreamers:
         self._networks = networks
         self._options = options
         self._loaded: dict[tuple[Any, ...], Dreamer] = {}
-        # A classifier may be published in a file of its own: it is loaded with its
-        # network if any of the recipes needs it.
-        self._first: dict[tuple[Any, ...], Recipe] = {}
-        for recipe in recipes:
-            first = self._first.setdefault(_networks(recipe), recipe)
-            if len(asks_for_class(recipe)) > len(asks_for_class(first)):
-                self._first[_networks(recipe)] = recipe
+        self._first = by_networks(recipes)
+
+    def has(self, recipe: Recipe) -> bool:
+        """Tells whether the dreamer for a recipe is loaded."""
+        return self._dreamer is not None or _networks(recipe) in self._loaded
 
     def of(self, recipe: Recipe) -> Dreamer:
         """Returns the dreamer for a recipe.
@@ -68,6 +66,21 @@ class Dreamers:
                 **self._options,
             )
         return self._loaded[key]
+
+
+def by_networks(recipes: Iterable[Recipe]) -> dict[tuple[Any, ...], Recipe]:
+    """Returns one recipe for each set of networks that recipes name.
+
+    A classifier may be published in a file of its own: it is loaded with its network
+    if any of the recipes needs it, so that the one with most of them is returned.
+    """
+    first: dict[tuple[Any, ...], Recipe] = {}
+    for recipe in recipes:
+        key = _networks(recipe)
+        other = first.setdefault(key, recipe)
+        if len(asks_for_class(recipe)) > len(asks_for_class(other)):
+            first[key] = recipe
+    return first
 
 
 def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:

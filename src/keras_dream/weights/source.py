@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+LARGEST = 2 << 30  # bytes; ConvNeXtXLarge's file, the largest published, has 1.4 GB
+
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
 BeforeDownload = Callable[[str, "Source", bool], None]
 """Called before a download with the network's name, the file and whether class scores
@@ -21,11 +23,11 @@ class Hashes(NamedTuple):
 
 
 class Mismatch(NamedTuple):
-    """A published hash that a file has not.
+    """What a file is not that was published.
 
     Attributes:
-        must: The published hash, with its kind.
-        received: The file's hash of that kind.
+        must: The published hash with its kind, or a size.
+        received: The file's.
     """
 
     must: str
@@ -45,7 +47,7 @@ class Source:
         classifier: Whether it holds the dense classifier.
         sha256: The sha256 that its publisher states, or None; better than md5.
         page: Where a person gets it, for a file without `url`, or None.
-        size: Bytes, where they are stated anywhere; shown, but not checked.
+        size: Bytes, where they are stated anywhere.
     """
 
     file: str
@@ -59,6 +61,14 @@ class Source:
     def __post_init__(self) -> None:
         if self.url is not None and not (self.md5 or self.sha256):
             raise ValueError(f"a download must have a published hash: {self.file}")
+
+    def size_mismatch(self, size: int) -> Mismatch | None:
+        """Returns why a file of a size need not be read; None where it must be."""
+        if self.size not in (None, size):
+            return Mismatch(f"the published size of {self.size:,} bytes", f"{size:,}")
+        if size > LARGEST:
+            return Mismatch(f"at most {LARGEST:,} bytes", f"{size:,}")
+        return None
 
     def mismatch(self, hashes: Hashes) -> Mismatch | None:
         """Returns which published hash a file has not; None where it has all."""

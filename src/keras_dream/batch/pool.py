@@ -1,0 +1,359 @@
+"""The workers of a batch: one in this process, or several processes of their own.
+
+A worker process that dies (a segmentation fault, no memory left) costs the picture that
+it was at one attempt, and another process takes its place.
+"""
+
+import contextlib
+import json
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import keras_dream
+from keras_dream.backend import host
+from keras_dream.batch.messages import (
+    Began,
+    Died,
+    Failed,
+    Made,
+    Order,
+    Progress,
+    Ready,
+    Report,
+    Setup,
+    read_report,
+)
+from keras_dream.batch.worker import STOP, AnyWorker, Worker
+from keras_dream.errors import RunError, short_repr
+
+Take = Callable[[], Order | None]
+"""Returns the next order, None where there is none for now."""
+
+# -P: a file called json.py in the current folder must not be imported.
+COMMAND = (sys.executable, "-P", "-m", "keras_dream.batch.worker")
+
+_STOP_SECONDS = 10  # for encoding and writing a picture that is dreamed
+_MOST_DEATHS = 6  # of processes one after the other, with no picture in between
+_KEPT_LINES = 20  # of a worker's standard error
+
+
+class Team(Protocol):
+    """The workers of a batch."""
+
+    count: int
+    """How many they are."""
+
+    def run(self, take: Take) -> Iterator[tuple[int, Report]]:
+        """Yields the number of a worker, from 0, and its report, to the last order."""
+        ...
+
+    def stop(self) -> Iterator[tuple[int, Report]]:
+        """Yields what is dreamed but not yet reported; nothing new is begun."""
+        ...
+
+    def close(self) -> None:
+        """Ends the workers at once."""
+        ...
+
+
+class Here:
+    """One worker, in this process.
+
+    Args:
+        setup: What its dreams have in common.
+        make: Makes the worker.
+    """
+
+    count = 1
+
+    def __init__(self, setup: Setup, *, make: Callable[[Setup], AnyWorker] = Worker):
+        self._worker = make(setup)
+
+    def run(self, take: Take) -> Iterator[tuple[int, Report]]:
+        """Yields the reports of all orders."""
+        order = take()
+        while order is not None:
+            following = take()
+            if following is not None:
+                self._worker.prepare(following)
+            for report in self._worker.dream(order):
+                yield 0, report
+            order = following or take()
+        yield from self.stop()
+
+    def stop(self) -> Iterator[tuple[int, Report]]:
+        """Yields what is dreamed but not yet reported."""
+        for report in self._worker.finish():
+            yield 0, report
+
+    def close(self) -> None:
+        """Leaves the threads to end by themselves."""
+
+
+class _Process:
+    """A worker process, as the batch sees it.
+
+    Attributes:
+        number: Of its place in the team, from 0.
+        given: Its orders that are not done, by key, in order.
+        begun: The key of the one that it is at.
+        is_ready: Whether it has started.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        command: Sequence[str],
+        setup: str,
+        reports: "queue.SimpleQueue[tuple[_Process, Report | None]]",
+    ):
+        self.number = number
+        self.given: dict[str, Order] = {}
+        self.begun = ""
+        self.is_ready = False
+        self._tail = deque[str](maxlen=_KEPT_LINES)
+        self._reports = reports
+        # The same package as here, from wherever this process has it.
+        root = str(Path(keras_dream.__file__).parents[1])
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        for target in (self._read, self._read_errors):
+            threading.Thread(target=target, daemon=True).start()
+        self._write(setup)
+
+    def give(self, order: Order) -> None:
+        """Hands it an order."""
+        self.given[order.key] = order
+        self._write(order.line())
+
+    def stop(self) -> None:
+        """Asks it to stage what is dreamed and to end."""
+        self._write(json.dumps(STOP))
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+    def reason(self) -> str:
+        """Returns why it has died, as a part of a sentence."""
+        code = self._process.wait()
+        last = next((line for line in reversed(self._tail) if line.strip()), "")
+        if code >= 0:
+            said = f" ({short_repr(last.strip(), limit=160)})" if last else ""
+            return f"ended with exit code {code}{said}"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        # The kernel's out-of-memory killer sends SIGKILL.
+        hint = ", as where memory is out" if name == "SIGKILL" else ""
+        return f"was ended by {name}{hint}"
+
+    def _write(self, line: str) -> None:
+        pipe = self._process.stdin
+        # A process that has died is noticed by the end of its reports.
+        with contextlib.suppress(OSError, ValueError):
+            if pipe is not None:
+                pipe.write(line + "\n")
+                pipe.flush()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._process.stdout or ():
+                with contextlib.suppress(ValueError):
+                    self._reports.put((self, read_report(line)))
+        self._reports.put((self, None))
+
+    def _read_errors(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._tail.extend(self._process.stderr or ())
+
+
+class Pool:
+    """Several workers, each a process of its own.
+
+    Args:
+        setup: What their dreams have in common.
+        count: How many, 1 or more; they start when there is something to do.
+        command: The command line of one.
+
+    Raises:
+        SettingError: If a network or an objective is in memory only.
+    """
+
+    def __init__(self, setup: Setup, count: int, *, command: Sequence[str] = COMMAND):
+        self.count = count
+        self._setup = setup.line()
+        self._command = command
+        self._reports = queue.SimpleQueue[tuple[_Process, Report | None]]()
+        self._processes: dict[int, _Process] = {}
+        self._returned = deque[Order]()
+        self._deaths = 0
+
+    def run(self, take: Take) -> Iterator[tuple[int, Report]]:
+        """Yields the reports of all orders.
+
+        Raises:
+            RunError: If workers cannot start, or die one after the other.
+        """
+        self._feed(take)
+        while any(process.given for process in self._processes.values()):
+            process, report = self._next()
+            if report is None:
+                yield from self._buried(process)
+            else:
+                yield from self._heard(process, report, take)
+            self._feed(take)
+
+    def stop(self) -> Iterator[tuple[int, Report]]:
+        """Yields what is dreamed but not yet reported, and ends the processes."""
+        for process in self._processes.values():
+            process.stop()
+        end = time.monotonic() + _STOP_SECONDS
+        while self._processes and (left := end - time.monotonic()) > 0:
+            try:
+                process, report = self._reports.get(timeout=left)
+            except queue.Empty:
+                break
+            if report is None:
+                self._remove(process)
+            elif isinstance(report, Made):
+                process.given.pop(report.key, None)
+                yield process.number, report
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes at once."""
+        for process in list(self._processes.values()):
+            self._remove(process)
+
+    def _remove(self, process: _Process) -> None:
+        if self._processes.get(process.number) is process:
+            del self._processes[process.number]
+        process.kill()
+
+    def _next(self) -> tuple[_Process, Report | None]:
+        while True:
+            # On Windows a wait without an end is deaf to Ctrl-C.
+            with contextlib.suppress(queue.Empty):
+                return self._reports.get(timeout=1)
+
+    def _take(self, take: Take) -> Order | None:
+        return self._returned.popleft() if self._returned else take()
+
+    def _feed(self, take: Take) -> None:
+        """Gives an order to every worker that has none."""
+        for number in range(self.count):
+            process = self._processes.get(number)
+            if process is not None and process.given:
+                continue
+            order = self._take(take)
+            if order is None:
+                return
+            if process is None:
+                process = _Process(number, self._command, self._setup, self._reports)
+                self._processes[number] = process
+            process.give(order)
+
+    def _heard(
+        self, process: _Process, report: Report, take: Take
+    ) -> Iterator[tuple[int, Report]]:
+        match report:
+            case Ready():
+                process.is_ready = True
+                return
+            case Began():
+                process.begun = report.key
+            case Made() | Failed():
+                process.given.pop(report.key, None)
+                self._deaths = 0
+            case Progress() if 2 * report.step >= report.steps:
+                # Early enough for it to be decoded, and late enough for the last
+                # pictures to be shared evenly.
+                if len(process.given) == 1 and (order := self._take(take)) is not None:
+                    process.give(order)
+            case _:
+                pass
+        yield process.number, report
+
+    def _buried(self, process: _Process) -> Iterator[tuple[int, Report]]:
+        """Takes back the orders of a process that has died."""
+        if self._processes.get(process.number) is not process:
+            return
+        reason = process.reason()
+        self._remove(process)
+        self._deaths += 1
+        if not process.is_ready or self._deaths >= _MOST_DEATHS:
+            what = "cannot start" if not process.is_ready else "dies again and again"
+            raise RunError(
+                "A worker process must start and go on",
+                received=f"one that {what}: the last {reason}",
+                hint="try workers=1, which dreams in this process, or see `dream "
+                "doctor`",
+            )
+        guilty = process.given.pop(process.begun, None)
+        self._returned.extend(process.given.values())
+        if guilty is not None:
+            yield process.number, Died(guilty.key, f"Its worker process {reason}")
+
+
+def is_parallel(device: str | None) -> bool:
+    """Tells whether several workers do more than one: not where they share a GPU.
+
+    Args:
+        device: As for `RunSettings`.
+    """
+    return device == "cpu" or (device is None and not host.has_accelerator())
+
+
+def threads_of(items: int, pixels: int) -> int:
+    """Returns how many threads each worker of a batch is given on a processor.
+
+    Workers with few threads do more together than one with many, as long as there are
+    pictures for all of them and memory. The number of workers that really run does not
+    count, so that it does not change the pixels.
+
+    Args:
+        items: How many pictures there are.
+        pixels: Of the largest.
+    """
+    cores, free = host.cores(), host.memory().get("free")
+    fitting = cores if free is None else free // (_BASE_BYTES + pixels * _PIXEL_BYTES)
+
+    def seconds(threads: int) -> float:
+        """Returns the predicted time, in that of one picture with one thread."""
+        return math.ceil(items / (cores // threads)) / threads**_SPEEDUP
+
+    able = [n for n in range(1, cores + 1) if cores // n <= fitting]
+    return min(able or [cores], key=seconds)
+
+
+# Measured, see benchmarks/README.md: two threads are 2 ** 0.8 times as fast as one.
+_SPEEDUP = 0.8
+# The largest of the catalogue for its size, VGG19 to its last block: the process with
+# its weights, and the feature maps of every layer of a gradient.
+_BASE_BYTES, _PIXEL_BYTES = 1 << 30, 4_000

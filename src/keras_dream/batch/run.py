@@ -1,0 +1,617 @@
+"""Running a batch: what is done already, dreaming the rest, and a journal of both."""
+
+import contextlib
+import dataclasses
+import hashlib
+import heapq
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from keras_dream.backend import host
+from keras_dream.batch.inputs import Task
+from keras_dream.batch.messages import (
+    Began,
+    Died,
+    Failed,
+    Loading as WorkerLoads,
+    Made,
+    Order,
+    Progress,
+    Report,
+    Setup,
+)
+from keras_dream.batch.pool import Here, Pool, Team, is_parallel, threads_of
+from keras_dream.batch.worker import make_folder
+from keras_dream.errors import (
+    DownloadError,
+    DreamError,
+    InputError,
+    JobsError,
+    NetworkError,
+    ObjectiveError,
+    OutputError,
+    RunError,
+    SaveError,
+    SettingError,
+    WeightsError,
+    short_repr,
+)
+from keras_dream.events import (
+    BatchFinished,
+    BatchPlanned,
+    Event,
+    ItemDone,
+    ItemFailed,
+    ItemProgress,
+    ItemSkipped,
+    ItemStarted,
+    Loading,
+    Notice,
+)
+from keras_dream.files import Staged, remove_leftovers, sha256_file
+from keras_dream.geometry import fitted
+from keras_dream.jobs.journal import Item, Journal, NewItem, State
+from keras_dream.pictures.decoding import open_image
+from keras_dream.pictures.limits import Limits
+from keras_dream.pictures.sources import is_source, size_of
+from keras_dream.recipe.files import Files
+from keras_dream.recipe.recipe import RunSettings, canonical_json
+from keras_dream.sheets.run import by_networks
+from keras_dream.zoo.network import Network
+
+_log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+"""How often a picture is begun in one run, where its worker process dies each time."""
+
+# What every other picture would meet as well, where they have these in common.
+_OF_ALL = (DownloadError, SaveError)
+_OF_NETWORKS = (NetworkError, WeightsError)
+_OF_RECIPE = (ObjectiveError, SettingError)
+
+_LOOKED_AT = 8  # of the largest files: one of them is the largest picture
+
+
+@dataclass
+class _Entry:
+    """A task and what has become of it.
+
+    Attributes:
+        number: Its number in the batch, from 1.
+        task: The task; its recipe's files are plain names with hashes.
+        item: It in the journal.
+        deaths: How many worker processes have died at it.
+        step: The last step that was reported, and how many there are.
+    """
+
+    number: int
+    task: Task
+    item: Item
+    deaths: int = 0
+    step: tuple[int, int] = (0, 0)
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What its events have in common."""
+        path = str(self.task.path)
+        return {"number": self.number, "photo": self.task.photo, "path": path}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of results that are there, as for `BatchRun`."""
+
+    resume: bool
+    retry_failed: bool
+    skip_existing: bool
+    replace: bool
+
+
+@dataclass
+class _Tally:
+    """What has become of the tasks; those that were refused have failed."""
+
+    refused: int
+    failed: list[ItemFailed]
+    skipped: list[ItemSkipped] = field(default_factory=list[ItemSkipped])
+    done: int = 0
+    reused: int = 0
+
+    @property
+    def settled(self) -> int:
+        """How many tasks are not waiting any more."""
+        failed = len(self.failed) - self.refused
+        return self.done + self.reused + len(self.skipped) + failed
+
+
+class BatchRun(Iterator[Event]):
+    """A batch that is being dreamed: an iterator of its events.
+
+    Every finished picture is on the disk, so stopping is `break` and `close`, or the
+    end of a `with` block, or Ctrl-C; the same batch goes on from there, even after its
+    process was killed. It ends with the bytes of an undisturbed run.
+
+    Args:
+        tasks: The pictures, each with a path of its own.
+        folder: The folder of the results, in which the journal is.
+        run: How to compute; its threads are those of each worker.
+        networks: What the recipes' names stand for, where it is more than a name.
+        files: Files that the recipes may name, such as guides.
+        folders: Where else those are looked for.
+        notes: Whether recipe and record are saved in the results.
+        strip: Whether camera, date and copyright of the photos are left out of them.
+        workers: How many processes dream; 1 dreams in this process, None is as many as
+            the machine has room for. It does not change the pixels.
+        resume: Whether results of an earlier run are kept; False dreams them again.
+        retry_failed: Whether pictures are tried again that failed in an earlier run.
+        skip_existing: Whether pictures are left out whose results exist, whoever made
+            them.
+        replace: Whether files may be replaced that this batch did not write.
+        refused: What could not be planned; it counts as failed.
+        more: Returns further tasks when all are done, none at the end.
+        about: JSON types that tell this batch from others into the same folder, such
+            as its inputs; what may be added to them later must not be in it.
+        team: The workers, in place of those of keras-dream.
+
+    Raises:
+        InputError: If two tasks have one path, or one outside the folder.
+        JobsError: If another process runs a batch into the folder.
+        SaveError: If the folder does not take the journal.
+        SettingError: If more workers are asked for than this process alone, for a
+            network or an objective in memory.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        folder: str | os.PathLike[str],
+        *,
+        run: RunSettings | None = None,
+        networks: Sequence[Network] = (),
+        files: Sequence[str | os.PathLike[str]] = (),
+        folders: Sequence[str | os.PathLike[str]] = (),
+        notes: bool = True,
+        strip: bool = False,
+        workers: int | None = None,
+        resume: bool = True,
+        retry_failed: bool = False,
+        skip_existing: bool = False,
+        replace: bool = False,
+        refused: Sequence[ItemFailed] = (),
+        more: Callable[[], Sequence[Task]] | None = None,
+        about: Mapping[str, Any] | None = None,
+        team: Callable[[Setup, int], Team] | None = None,
+    ):
+        self.folder = Path(folder)
+        self._files = Files(named=files, folders=folders)
+        self._wanted = _Wanted(resume, retry_failed, skip_existing, replace)
+        self._more = more
+        self._began = time.monotonic()
+        self._entries: dict[str, _Entry] = {}
+        self._waiting = deque[_Entry]()
+        self._working: dict[int, list[_Entry]] = {}
+        self._known: list[Event] = []
+        self._tally = _Tally(refused=len(refused), failed=list(refused))
+        self._ended = False
+        tasks = [self._completed(task) for task in tasks]
+        setup = Setup(
+            run=run or RunSettings(),
+            recipes=tuple(by_networks(task.recipe for task in tasks).values()),
+            networks=tuple(networks),
+            files=tuple(os.fspath(path) for path in files),
+            folders=tuple(os.fspath(path) for path in folders),
+            notes=notes,
+            strip=strip,
+        )
+        if workers is not None and workers > 1:
+            setup.check_sendable()
+        self._journal = self._opened(setup, about or {}, tasks)
+        try:
+            self._add(tasks, is_first=True)
+            self._team = self._hired(setup, workers, team or _team)
+        except BaseException:
+            self._journal.close()
+            raise
+        self.planned = self._planned()
+        """What there is to do."""
+        self._events = self._run()
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the batch: what is dreamed is saved, what is begun is left."""
+        self._events.close()
+        self._end()
+
+    @property
+    def summary(self) -> BatchFinished:
+        """What has been done so far."""
+        tally = self._tally
+        return BatchFinished(
+            items=len(self._entries) + tally.refused,
+            done=tally.done,
+            reused=tally.reused,
+            skipped=tuple(tally.skipped),
+            failed=tuple(tally.failed),
+            waiting=len(self._entries) - tally.settled,
+            seconds=time.monotonic() - self._began,
+            folder=str(self.folder),
+        )
+
+    def finish(self) -> BatchFinished:
+        """Dreams all that is left and returns the summary.
+
+        Raises:
+            DreamError: What would fail every other picture, too.
+        """
+        for _ in self:
+            pass
+        return self.summary
+
+    # What there is to do
+
+    def _planned(self) -> BatchPlanned:
+        tally = self._tally
+        return BatchPlanned(
+            items=len(self._entries) + tally.refused,
+            ready=tally.reused,
+            failed=len(tally.failed) - tally.refused,
+            refused=tally.refused,
+            waiting=len(self._waiting),
+            seconds=None,
+            workers=self._team.count,
+            folder=str(self.folder),
+        )
+
+    def _opened(
+        self, setup: Setup, about: Mapping[str, Any], tasks: Sequence[Task]
+    ) -> Journal:
+        """Returns the journal of this batch; what decides the results is its key."""
+        run = setup.run.model_dump(mode="json", exclude={"threads", "offline"})
+        key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
+        threads = None
+        if _is_parallel(setup):
+            threads = threads_of(len(tasks), _most_pixels(tasks))
+        make_folder(self.folder)
+        return Journal.open(
+            self.folder,
+            kind="batch",
+            key=hashlib.sha256(canonical_json(key).encode()).hexdigest(),
+            settings={**key, "threads": threads},
+        )
+
+    def _hired(
+        self, setup: Setup, workers: int | None, team: Callable[[Setup, int], Team]
+    ) -> Team:
+        """Returns the workers, whose threads are those of the batch when it was new."""
+        recorded, cores = self._journal.job.settings.get("threads"), host.cores()
+        # A journal is untrusted.
+        if not isinstance(recorded, int) or not 1 <= recorded <= cores:
+            recorded = None
+        threads = setup.run.threads or recorded
+        if workers is None:
+            room = cores // (threads or cores) if _is_parallel(setup) else 1
+            workers = max(1, min(room, len(self._waiting)))
+        run = setup.run.but(threads=threads)
+        return team(dataclasses.replace(setup, run=run), workers)
+
+    def _completed(self, task: Task) -> Task:
+        """Returns a task with plain names and hashes in the place of files."""
+        recipe = self._files.complete(task.recipe)
+        return dataclasses.replace(task, recipe=recipe)
+
+    def _add(self, tasks: Sequence[Task], *, is_first: bool) -> None:
+        """Puts tasks where the journal and the disk say that they belong."""
+        new = [self._new(task) for task in tasks]
+        outputs = {item.output for item in (*new, *self._items())}
+        if len(outputs) < len(self._entries) + len(new):
+            raise InputError(
+                "Every result of a batch must have a name of its own",
+                received="two tasks with one path",
+                hint="try another template for the names",
+            )
+        if is_first:
+            for folder in {task.path.parent for task in tasks}:
+                remove_leftovers(folder)
+        items = self._journal.add(new)
+        if is_first:
+            self._journal.reconcile()
+            by_key = {item.key: item for item in self._journal.items()}
+            items = [by_key[item.key] for item in items]
+        for task, item in zip(tasks, items, strict=True):
+            entry = _Entry(len(self._entries) + 1, task, item)
+            self._entries[item.key] = entry
+            self._place(entry)
+        # What has ended several processes already comes last.
+        late = sorted(self._waiting, key=lambda e: e.item.attempts >= MOST_ATTEMPTS)
+        self._waiting = deque(late)
+
+    def _items(self) -> Iterator[Item]:
+        return (entry.item for entry in self._entries.values())
+
+    def _new(self, task: Task) -> NewItem:
+        output = _relative(task.path, self.folder)
+        recipe = task.recipe.sha256
+        decides = f"{output}\n{recipe}"
+        return NewItem(
+            key=hashlib.sha256(decides.encode()).hexdigest(),
+            name=Path(task.photo).name,
+            input=task.photo,
+            recipe=task.recipe.json_text(),
+            recipe_sha256=recipe,
+            output=output,
+        )
+
+    def _place(self, entry: _Entry) -> None:
+        """Lets a task wait, or notes that it is done, failed or skipped."""
+        item, journal = entry.item, self._journal
+        exists = os.path.lexists(entry.task.path)
+        is_foreign = item.state is State.AMBIGUOUS or (
+            exists and not item.output_sha256 and item.state is State.WAITING
+        )
+        if self._wanted.skip_existing and exists:
+            self._skip(entry, "Its result exists already.")
+        elif is_foreign and not self._wanted.replace:
+            path = short_repr(str(entry.task.path))
+            self._skip(entry, item.error or f"{path} is there already; it is kept.")
+        elif item.state is State.FAILED and not self._wanted.retry_failed:
+            event = ItemFailed(
+                **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts
+            )
+            self._tally.failed.append(event)
+            self._known.append(event)
+        elif (
+            item.state is State.DONE
+            and self._wanted.resume
+            and not self._changed(entry)
+        ):
+            self._tally.reused += 1
+            self._known.append(ItemDone(**entry.where, reused=True, seconds=0.0))
+        else:
+            if is_foreign:
+                item = journal.accept(item)
+            elif item.state is not State.WAITING:
+                (item,) = journal.reset([item])
+            entry.item = item
+            self._waiting.append(entry)
+
+    def _skip(self, entry: _Entry, reason: str) -> None:
+        event = ItemSkipped(**entry.where, reason=reason)
+        self._tally.skipped.append(event)
+        self._known.append(event)
+
+    def _changed(self, entry: _Entry) -> bool:
+        """Tells whether a photo has changed since it was dreamed."""
+        if not entry.item.input_sha256:
+            return False
+        try:
+            changed = sha256_file(entry.task.photo) != entry.item.input_sha256
+        except OSError:
+            return False  # the result is all that is left of it
+        if changed:
+            photo = short_repr(entry.task.photo)
+            self._known.append(
+                Notice(
+                    f"{photo} has changed since it was dreamed: it is dreamed again."
+                )
+            )
+        return changed
+
+    # What happens
+
+    def _run(self) -> Generator[Event, None, None]:
+        try:
+            yield self.planned
+            yield from self._known
+            while self._waiting:
+                for worker, report in self._team.run(self._take):
+                    yield from self._heard(worker, report)
+                if not self._waiting and self._more is not None:
+                    self._known.clear()
+                    tasks = [self._completed(task) for task in self._more()]
+                    self._add(tasks, is_first=False)
+                    yield from self._known
+            summary = self.summary
+        finally:
+            self._end()
+        yield summary
+
+    def _take(self) -> Order | None:
+        """Returns the next order."""
+        if not self._waiting:
+            return None
+        entry = self._waiting.popleft()
+        task = entry.task
+        return Order(entry.item.key, task.photo, task.recipe, os.fspath(task.path))
+
+    def _heard(self, worker: int, report: Report) -> Iterator[Event]:
+        """Notes a report in the journal and yields its events."""
+        entry = self._entries.get(report.key)
+        if entry is None:
+            return
+        working = self._working.setdefault(worker, [])
+        match report:
+            case WorkerLoads():
+                yield Loading(report.network)
+            case Began():
+                working.append(entry)
+                if len(working) == 1:
+                    yield self._start(entry, worker)
+            case Progress() if entry is working[0]:
+                entry.step = report.step, report.steps
+                self._journal.step(entry.item, *entry.step)
+                share = min(report.step / max(report.steps, 1), 1.0)
+                yield ItemProgress(entry.number, *entry.step, share=share)
+            case Died():
+                # What was dreamed before it, but not saved, is dreamed again, too.
+                working.clear()
+                yield self._died(entry, report.reason)
+            case Made() | Failed():
+                if isinstance(report, Made):
+                    yield self._save(entry, report)
+                else:
+                    yield self._fail(entry, report.failure)
+                working.remove(entry)
+                # An item is begun when the one before is saved: then a process that
+                # is killed costs one item and not two.
+                if working:
+                    yield self._start(working[0], worker)
+            case _:
+                pass
+
+    def _start(self, entry: _Entry, worker: int) -> ItemStarted:
+        entry.item = self._journal.start(entry.item)
+        return ItemStarted(
+            **entry.where, attempt=entry.item.attempts, worker=worker + 1
+        )
+
+    def _save(self, entry: _Entry, made: Made) -> Event:
+        staged = Staged(entry.task.path, Path(made.temporary), made.size, made.sha256)
+        entry.item = self._journal.save(
+            entry.item, staged, input_sha256=made.input_sha256
+        )
+        if entry.item.state is State.AMBIGUOUS:
+            skipped = ItemSkipped(**entry.where, reason=entry.item.error)
+            self._tally.skipped.append(skipped)
+            return skipped
+        self._tally.done += 1
+        return ItemDone(
+            **entry.where, reused=False, seconds=made.seconds, notices=made.notices
+        )
+
+    def _fail(self, entry: _Entry, failure: DreamError) -> ItemFailed:
+        """Notes that an item failed; raises what would fail every other one, too."""
+        failure = self._vanished(entry) or failure
+        if self._is_of_all(failure):
+            raise failure
+        return self._failed_with(entry, str(failure), failure.exit_code)
+
+    def _failed_with(self, entry: _Entry, sentence: str, exit_code: int) -> ItemFailed:
+        entry.item = self._journal.fail(entry.item, sentence)
+        event = ItemFailed(
+            **entry.where,
+            sentence=sentence,
+            exit_code=exit_code,
+            attempts=entry.item.attempts,
+        )
+        self._tally.failed.append(event)
+        return event
+
+    def _died(self, entry: _Entry, reason: str) -> ItemFailed:
+        entry.deaths += 1
+        if entry.deaths >= MOST_ATTEMPTS:
+            failure = RunError(
+                f"A picture must be dreamed within {MOST_ATTEMPTS} attempts",
+                received=reason[:1].lower() + reason[1:],
+                hint="try it alone, smaller, or with --workers 1",
+            )
+            return self._failed_with(entry, str(failure), failure.exit_code)
+        self._waiting.append(entry)
+        return ItemFailed(
+            **entry.where,
+            sentence=f"{reason}; it is tried again.",
+            exit_code=1,
+            attempts=entry.item.attempts,
+            final=False,
+        )
+
+    def _is_of_all(self, failure: DreamError) -> bool:
+        """Tells whether a failure would meet every other picture, too."""
+        if isinstance(failure, _OF_NETWORKS):
+            recipes = (entry.task.recipe for entry in self._entries.values())
+            return len(by_networks(recipes)) == 1
+        if isinstance(failure, _OF_RECIPE):
+            return len({item.recipe_sha256 for item in self._items()}) == 1
+        return isinstance(failure, _OF_ALL)
+
+    def _vanished(self, entry: _Entry) -> DreamError | None:
+        """Returns the error for a folder of photos that is gone, with its disk."""
+        if is_source(entry.task.photo) or Path(entry.task.photo).exists():
+            return None
+        every = (e.task.photo for e in self._entries.values())
+        folders = {Path(photo).parent for photo in every if not is_source(photo)}
+        if any(folder.is_dir() for folder in folders):
+            return None
+        return RunError(
+            "The folder of the photos must stay there",
+            received=f"{short_repr(str(min(folders)))}, which is gone",
+            hint="connect its disk and run the batch again: what is done is kept",
+        )
+
+    def _end(self) -> None:
+        """Saves what is dreamed, ends the workers, and gives up the journal."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            for _, report in self._team.stop():
+                entry = self._entries.get(report.key)
+                if entry is not None and isinstance(report, Made):
+                    self._save_late(entry, report)
+            for entry in (e for working in self._working.values() for e in working):
+                if entry.item.state is State.RUNNING:
+                    self._journal.pause(entry.item, *entry.step)
+        except (SaveError, JobsError) as failure:  # the disk: what ended the batch
+            _log.debug("At the end of a batch: %s", failure)
+        finally:
+            try:
+                self._team.close()
+            finally:
+                self._journal.close()
+
+    def _save_late(self, entry: _Entry, made: Made) -> None:
+        if entry.item.state is not State.RUNNING:
+            entry.item = self._journal.start(entry.item)
+        self._save(entry, made)
+
+
+def _is_parallel(setup: Setup) -> bool:
+    return is_parallel(setup.run.device) and setup.is_sendable
+
+
+def _team(setup: Setup, count: int) -> Team:
+    return Here(setup) if count == 1 else Pool(setup, count)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Returns a result's path from the folder of the results on, with "/"."""
+    try:
+        return path.absolute().relative_to(folder.absolute()).as_posix()
+    except ValueError:
+        raise OutputError(
+            "A result of a batch must lie in the folder of its results",
+            received=f"{short_repr(str(path))} for {short_repr(str(folder))}",
+            hint="try another name",
+        ) from None
+
+
+def _most_pixels(tasks: Iterable[Task]) -> int:
+    """Returns the pixels of the largest picture, as far as headers tell."""
+    sizes: list[tuple[int, Task]] = []
+    most = 0
+    for task in tasks:
+        if is_source(task.photo):
+            most = max(most, math.prod(fitted(size_of(task.photo), task.recipe.size)))
+            continue
+        with contextlib.suppress(OSError):
+            sizes.append((Path(task.photo).stat().st_size, task))
+    for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
+        with contextlib.suppress(DreamError, OSError):
+            with open_image(Path(task.photo), Limits().bounds) as (image, _):
+                size = fitted((image.height, image.width), task.recipe.size)
+            most = max(most, math.prod(size))
+    return most

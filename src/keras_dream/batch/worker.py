@@ -1,0 +1,275 @@
+"""A worker of a batch: dreams one picture after the other and stages the results.
+
+While one picture dreams, the next is decoded and the last is encoded, in threads. A
+worker never writes under a result's name: the batch does, with its journal.
+
+`python -m keras_dream.batch.worker` is a worker process: it reads its setup and then
+orders from standard input, and writes reports to standard output, a line of JSON each.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from keras_dream.batch.messages import (
+    Began,
+    Failed,
+    Loading,
+    Made,
+    Order,
+    Progress,
+    Ready,
+    Report,
+    Setup,
+)
+from keras_dream.errors import PictureError, SaveError, short_repr
+from keras_dream.files import Staged, check_file, sha256_file, stage
+
+if TYPE_CHECKING:
+    from keras_dream.engine.result import Dream
+    from keras_dream.geometry import Size
+    from keras_dream.pictures.picture import Picture
+
+STOP = "stop"
+"""The line after which a worker process stages what is dreamed, and ends."""
+
+
+class AnyWorker(Protocol):
+    """What dreams orders."""
+
+    def prepare(self, order: Order) -> None:
+        """Begins to read the photo of a later order."""
+        ...
+
+    def dream(self, order: Order) -> Iterator[Report]:
+        """Dreams an order and yields what happens; its end may come with the next."""
+        ...
+
+    def finish(self) -> Iterator[Report]:
+        """Yields what is left of the last order."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A photo, or the text of a source without one, and the sha256 of its file."""
+
+    picture: "Picture | str"
+    size: "Size"
+    sha256: str
+
+
+class Worker:
+    """Dreams orders; every network is loaded once.
+
+    Args:
+        setup: What the dreams have in common.
+    """
+
+    def __init__(self, setup: Setup):
+        from keras_dream.recipe.files import Files
+        from keras_dream.sheets.run import Dreamers
+
+        self._setup = setup
+        self._dreamers = Dreamers(
+            setup.recipes,
+            networks=setup.networks,
+            run=setup.run,
+            files=Files(named=setup.files, folders=setup.folders),
+        )
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="dream-batch")
+        self._ahead: dict[str, Future[_Read]] = {}
+        self._written: tuple[str, Future[Made]] | None = None
+        # They are held until the batch has had time to give them their names.
+        self._staged = deque[Staged](maxlen=3)
+
+    def prepare(self, order: Order) -> None:
+        """Begins to read the photo of a later order."""
+        self._ahead[order.key] = self._threads.submit(_read, order)
+
+    def dream(self, order: Order) -> Iterator[Report]:
+        """Dreams an order and yields what happens; its end may come with the next."""
+        yield Began(order.key)
+        try:
+            yield from self._dream(order)
+        except Exception as failure:  # noqa: BLE001 - the others go on
+            yield from self.finish()
+            yield Failed.of(order.key, failure)
+
+    def finish(self) -> Iterator[Report]:
+        """Yields what is left of the last order."""
+        if self._written is None:
+            return
+        key, future = self._written
+        try:
+            report: Report = future.result()
+        except Exception as failure:  # noqa: BLE001 - the others go on
+            report = Failed.of(key, failure)
+        self._written = None
+        yield report
+
+    def _dream(self, order: Order) -> Iterator[Report]:
+        from keras_dream.geometry import fitted
+
+        began, recipe = time.perf_counter(), order.recipe
+        if order.key not in self._ahead:
+            self.prepare(order)
+        read = self._ahead.pop(order.key).result()
+        if not self._dreamers.has(recipe):
+            names = (str(network.network) for network in recipe.every_network)
+            yield Loading(order.key, " + ".join(dict.fromkeys(names)))
+        dreamer = self._dreamers.of(recipe)
+        if not isinstance(read.picture, str):
+            dreamer.files.look_in(Path(order.photo).parent)
+        octaves, _ = dreamer.octaves(fitted(read.size, recipe.size), recipe)
+        steps = sum(recipe.at(octave.number).steps for octave in octaves)
+        run = dreamer.steps(read.picture, recipe)
+        for number, _ in enumerate(run, start=1):
+            if self._written is not None and self._written[1].done():
+                yield from self.finish()
+            yield Progress(order.key, number, steps)
+        dream, seconds = run.dream, time.perf_counter() - began
+        yield from self.finish()
+        future = self._threads.submit(self._write, order, dream, read.sha256, seconds)
+        self._written = order.key, future
+
+    def _write(
+        self, order: Order, dream: "Dream", input_sha256: str, seconds: float
+    ) -> Made:
+        path, setup = Path(order.path), self._setup
+        data = dream.encode(suffix=path.suffix, notes=setup.notes, strip=setup.strip)
+        make_folder(path.parent)
+        staged = stage(path, data)
+        if sys.platform == "win32":
+            staged.release()  # where an open file cannot be renamed
+        else:
+            self._staged.append(staged)
+        return Made(
+            order.key,
+            temporary=str(staged.temporary),
+            size=staged.size,
+            sha256=staged.sha256,
+            input_sha256=input_sha256,
+            seconds=seconds,
+            notices=dream.record.notices,
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder of results, and those above it.
+
+    Raises:
+        SaveError: If the disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise SaveError(
+            "The folder of the results must be there",
+            received=f"{(failure.strerror or 'an error').lower()!r} for "
+            f"{short_repr(str(folder))}",
+            hint="check the disk; what is done is kept",
+        ) from failure
+
+
+def _read(order: Order) -> _Read:
+    """Reads a photo; its hash is of the bytes that were decoded."""
+    from keras_dream.pictures.picture import read_picture
+    from keras_dream.pictures.sources import is_source, size_of
+
+    if is_source(order.photo):
+        return _Read(order.photo, size_of(order.photo), "")
+    path = check_file(order.photo, "A picture", error=PictureError)
+    try:
+        before = _stamp(path)
+        sha256, picture = sha256_file(path), read_picture(path)
+        same = _stamp(path) == before
+    except OSError as failure:
+        raise PictureError(
+            "A picture must be a file that can be read",
+            received=f"{short_repr(str(path))} ({failure.strerror})",
+            hint="check the disk that it is on",
+        ) from failure
+    if not same:
+        raise PictureError(
+            "A picture must stay as it is while it is read",
+            received=f"{short_repr(str(path))}, which was changed",
+            hint="wait until it is copied, and run the batch again with --retry-failed",
+        )
+    height, width = picture.pixels.shape[:2]
+    return _Read(picture, (height, width), sha256)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def serve(make: Callable[[Setup], AnyWorker]) -> None:
+    """Runs a worker process until its standard input ends or says so.
+
+    Args:
+        make: Makes the worker.
+    """
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):  # the batch decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    # Whatever a library prints goes to standard error: the lines here are ours alone.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def send(report: Report) -> None:
+        out.write(report.line() + "\n")
+        out.flush()
+
+    stopping, orders = threading.Event(), queue.SimpleQueue[Order | None]()
+    worker = make(Setup.read(sys.stdin.readline()))
+    listener = threading.Thread(
+        target=_listen, args=(worker, orders, stopping), daemon=True
+    )
+    listener.start()
+    send(Ready(""))
+    while (order := orders.get()) is not None and not stopping.is_set():
+        for report in worker.dream(order):
+            send(report)
+            if stopping.is_set():
+                break
+        if orders.empty():
+            for report in worker.finish():
+                send(report)
+    for report in worker.finish():
+        send(report)
+    # Threads that still read a photo are not waited for.
+    os._exit(0)
+
+
+def _listen(
+    worker: AnyWorker,
+    orders: "queue.SimpleQueue[Order | None]",
+    stopping: threading.Event,
+) -> None:
+    """Takes orders; ends the process at once where the batch has ended."""
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message == STOP:
+            stopping.set()
+            orders.put(None)
+            continue
+        order = Order.read(message)
+        worker.prepare(order)
+        orders.put(order)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    serve(Worker)
