@@ -10,12 +10,13 @@ from keras_dream.errors import DreamError, InputError, RunError
 _log = logging.getLogger(__name__)
 
 
-def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
+def run(tokens: list[str], stack: contextlib.ExitStack, *, is_process: bool) -> int:
     """Runs the command; returns its exit code.
 
     Args:
         tokens: The command line.
         stack: What ends after the last message.
+        is_process: Whether the process has nothing else to do.
     """
     # What a failure needs, too, is loaded before one can have used up the memory.
     from cyclopts.exceptions import CycloptsError
@@ -23,6 +24,7 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
     from keras_dream.cli.app import COMMANDS, app, read
     from keras_dream.cli.errors import sentence_of, with_command_hint
     from keras_dream.cli.photos import with_standard
+    from keras_dream.cli.streams import quiet_libraries
     from keras_dream.crash import of_bug
     from keras_dream.failures import of_machine
 
@@ -43,6 +45,8 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
         if line is None:
             return 0
         stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
+        if is_process and not _log.isEnabledFor(logging.DEBUG):
+            stack.enter_context(quiet_libraries())
         tokens = list(line.tokens)
         is_command = bool(tokens) and tokens[0] in COMMANDS
         return app(tokens if is_command else with_standard(tokens)) or 0
