@@ -152,7 +152,6 @@ class Planned(Event):
         cells: How many cells it has.
         ready: How many of them are on the disk already.
         missing: How many dreams must be made; cells may share one.
-        work: What must be done, in pixels times steps.
         seconds: The predicted time.
         folder: Where the cells are kept.
         path: Where the sheet will be.
@@ -161,7 +160,6 @@ class Planned(Event):
     cells: int
     ready: int
     missing: int
-    work: int
     seconds: float
     folder: str
     path: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_dream.cli.command_line import remember
 from keras_dream.cli.dream_run import check_alpha, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import consent, networks_of, weights_of
@@ -26,9 +27,9 @@ from keras_dream.events import (
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
-    from keras_dream.batch.inputs import Task, Tasks
-    from keras_dream.batch.plan import Wanted
-    from keras_dream.batch.run import BatchRun
+    from keras_dream.batches.inputs import Task, Tasks
+    from keras_dream.batches.plan import Wanted
+    from keras_dream.batches.run import BatchRun
     from keras_dream.geometry import Size
     from keras_dream.zoo.network import Network
 
@@ -149,7 +150,7 @@ class _Source:
     """
 
     def __init__(self, request: Request):
-        from keras_dream.batch.plan import Planner
+        from keras_dream.batches.plan import Planner
 
         self._request = request
         self._planner: Planner = Planner(request.wanted, watching=request.watch)
@@ -209,8 +210,7 @@ class _Source:
         return replace(tasks, tasks=tuple(good), refused=tuple(refused))
 
     def _size(self, task: "Task") -> "Size | None":
-        from keras_dream.pictures.decoding import open_image
-        from keras_dream.pictures.limits import Limits
+        from keras_dream.pictures.picture import read_size
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
@@ -218,9 +218,7 @@ class _Source:
                 if is_source(task.photo):
                     self.sizes[task.photo] = size_of(task.photo)
                 else:
-                    bounds = Limits().bounds
-                    with open_image(Path(task.photo), bounds) as (image, _):
-                        self.sizes[task.photo] = image.size[1], image.size[0]
+                    self.sizes[task.photo] = read_size(task.photo)
         return self.sizes.get(task.photo)
 
 
@@ -233,8 +231,8 @@ def _report_plan(tasks: "Tasks", reporter: Reporter) -> None:
 
 def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
     """Returns the batch, ready to be run; its folder is created."""
-    from keras_dream.batch.contact import NAME
-    from keras_dream.batch.run import BatchRun
+    from keras_dream.batches.contact import NAME
+    from keras_dream.batches.run import BatchRun, told_apart
     from keras_dream.sheets.sheet import check_replaced
 
     folder = request.wanted.folder
@@ -245,6 +243,7 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         check_downloads(recipes, [request.agreed])
     networks = _networks(request, recipes)
     open_folder(folder)
+    remember(folder)
     return BatchRun(
         source.tasks,
         folder,
@@ -253,6 +252,9 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         files=tasks.files,
         refused=tasks.refused,
         replace=request.yes,
+        about=told_apart(
+            request.wanted.inputs, folder, name=request.wanted.template.text
+        ),
         more=source.more if request.watch else None,
         **request.options,
     )
@@ -313,7 +315,7 @@ def _follow(
 
 def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:
     """Draws the contact sheet; returns its pages."""
-    from keras_dream.batch.contact import NAME, Result, draw_pages
+    from keras_dream.batches.contact import NAME, Result, draw_pages
 
     tasks = [source.tasks[number - 1] for number in sorted(set(numbers))]
     results = [

@@ -48,10 +48,9 @@ if TYPE_CHECKING:
     from keras_dream.weights.source import BeforeDownload
     from keras_dream.zoo.network import Network
 
-MOST_WORK = 2_000_000_000
-"""Pixels times steps times networks that run without `--yes`: the default recipe on a
-photo of 48 megapixels, or about an hour with Inception V3 on two cores, which compute
-600,000 pixels a second of it (design: 400 × 600 pixels in 0.4 s)."""
+MOST_SECONDS = 3600.0
+"""What a dream may take without `--yes`, as `engine.cost` predicts it: the default
+recipe on a photo of 48 megapixels takes 50 minutes."""
 
 MOST_PIXELS = 64_000_000
 """The largest octave that runs without `--yes`: more than the camera of any phone has.
@@ -520,8 +519,8 @@ def check_alpha(recipe: Recipe, out: str | None) -> None:
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:
     """Asks for `--yes` where a dream would take very long or very much memory."""
+    from keras_dream.engine.cost import seconds
     from keras_dream.engine.growth import octaves_of
-    from keras_dream.engine.loop import work
 
     pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
     if pixels > MOST_PIXELS:
@@ -531,13 +530,13 @@ def check_work(size: tuple[int, int], recipe: Recipe) -> None:
             received=f"a recipe whose largest has {pixels:,} pixels",
             hint="try fewer octaves_above, a smaller picture, or --yes",
         )
-    predicted = work(size, recipe)
-    if predicted > MOST_WORK:
+    predicted = seconds(size, recipe)
+    if predicted > MOST_SECONDS:
         raise InputError(
-            f"Work of more than {MOST_WORK:,} pixels times steps times networks must "
-            "be agreed to with --yes",
-            received=f"a recipe of {predicted:,}",
-            hint="try fewer steps, a smaller picture, or --yes",
+            "A dream that may take more than an hour on two cores must be agreed to "
+            "with --yes",
+            received=f"a recipe of about {min(predicted / 3600, 1e9):,.1f} hours",
+            hint="try fewer steps, a smaller picture, fewer terms, or --yes",
         )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 
 from keras_dream import logs
+from keras_dream.cli import command_line
 from keras_dream.cli.output import write_failure
 from keras_dream.errors import DreamError, InputError, RunError
 
@@ -27,6 +28,7 @@ def run(tokens: list[str], stack: contextlib.ExitStack, *, is_process: bool) -> 
     from keras_dream.cli.streams import quiet_libraries
     from keras_dream.crash import of_bug
     from keras_dream.failures import of_machine
+    from keras_dream.pictures import limits
 
     def explain(failure: Exception) -> tuple[str, int]:
         if isinstance(failure, CycloptsError):
@@ -47,6 +49,8 @@ def run(tokens: list[str], stack: contextlib.ExitStack, *, is_process: bool) -> 
         stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
         if is_process and not _log.isEnabledFor(logging.DEBUG):
             stack.enter_context(quiet_libraries())
+        stack.enter_context(limits.session(line.limits))
+        stack.enter_context(command_line.session(tokens))
         tokens = list(line.tokens)
         is_command = bool(tokens) and tokens[0] in COMMANDS
         return app(tokens if is_command else with_standard(tokens)) or 0

@@ -202,8 +202,8 @@ def _request(
     run: RunSettings | None,
 ) -> Request:
     """Returns the batch that is asked for."""
-    from keras_dream.batch.naming import template
-    from keras_dream.batch.plan import Wanted
+    from keras_dream.batches.naming import template
+    from keras_dream.batches.plan import Wanted
     from keras_dream.dreamer.dreamer import check_preset
     from keras_dream.recipe.presets import preset as preset_of
 

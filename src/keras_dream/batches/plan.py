@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from keras_dream.batch.inputs import (
+from keras_dream.batches.inputs import (
     Task,
     Tasks,
     check_photo,
@@ -14,8 +14,8 @@ from keras_dream.batch.inputs import (
     is_folder,
     natural,
 )
-from keras_dream.batch.manifest import SUFFIXES, Line, Manifest, read_manifest
-from keras_dream.batch.naming import Name, Template, assign, result_path
+from keras_dream.batches.manifest import SUFFIXES, Line, Manifest, read_manifest
+from keras_dream.batches.naming import Name, Template, assign, result_path
 from keras_dream.dreamer.dreamer import check_preset
 from keras_dream.errors import DreamError, NetworkError, OutputError, short_repr
 from keras_dream.events import ItemFailed

@@ -1,6 +1,6 @@
 """What a batch is made of: photos of files, folders, patterns and sources.
 
-A manifest, which has a recipe for each photo, is read by `keras_dream.batch.manifest`.
+`keras_dream.batches.manifest` reads a manifest, which has a recipe for each photo.
 """
 
 import contextlib

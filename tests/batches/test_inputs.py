@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_dream.batch.inputs import find_photos, natural
+from keras_dream.batches.inputs import find_photos, natural
 from keras_dream.errors import SettingError
 from keras_dream.files import stage
 from keras_dream.jobs.journal import Journal, NewItem
