@@ -16,7 +16,7 @@ def promises():
         yield file, test
 
 
-def tests_of(file):
+def defined_in(file):
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
@@ -24,7 +24,7 @@ def tests_of(file):
 def test_every_promise_has_a_test_that_exists():
     named = list(promises())
     assert len(named) > 10
-    missing = [(file, test) for file, test in named if test not in tests_of(file)]
+    missing = [(file, test) for file, test in named if test not in defined_in(file)]
     assert not missing
     rows = [line for line in PAGE.splitlines() if line.startswith("| ")]
     without = [row for row in rows if "::" not in row and "promise | test" not in row]
