@@ -63,6 +63,7 @@ CLI_HELPERS = (
     "cli.output",
     "cli.photos",
     "cli.interrupts",
+    "cli.streams",
 )
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 12))
 HEAVY = {

@@ -1,5 +1,6 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
+import gc
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -487,7 +488,11 @@ def _rescued(run: "Run", request: Request, path: Path, failure: Exception) -> Ou
     from keras_dream.failures import is_out_of_memory
 
     if is_out_of_memory(failure):
-        traceback.clear_frames(failure.__traceback__)  # they hold feature maps
+        cause: BaseException | None = failure
+        while cause is not None:  # their frames hold feature maps
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__context__
+        gc.collect()
     try:
         dream = run.dream
         checkpoint = run.checkpoint if request.save_canvas else None
