@@ -11,7 +11,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 HEAD = """# Settings
 
-Written by `docs/make.py` from the declarations in `keras_dream.recipe`. As a flag a
+Written by `docs/make.py` from the declarations in `keras_dream.recipe` and,
+at the end, in `keras_dream.pictures.limits`. As a flag a
 setting is written with dashes (`--step-size 0.01`), in Python and in JSON as it stands.
 `none` is accepted where a setting may be absent. A preset replaces some of these
 defaults, `default` too: `dream presets NAME` prints it.
@@ -20,11 +21,17 @@ defaults, `default` too: `dream presets NAME` prints it.
 
 def settings_page() -> str:
     """Returns the page of all settings."""
+    from keras_dream.pictures.limits import Limits
     from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.recipe.settings import settings
 
     parts = [HEAD]
-    for title, model in (("Recipe", Recipe), ("Run settings", RunSettings)):
+    models = {
+        "Recipe": Recipe,
+        "Run settings": RunSettings,
+        "Limits of pictures": Limits,
+    }
+    for title, model in models.items():
         parts.append(f"\n## {title}\n\n| setting | values | default | what it is |\n")
         parts.append("|---|---|---|---|\n")
         for name, what, default, text in settings(model):

@@ -84,8 +84,8 @@ def test_an_error_of_ours_is_raised_again_without_what_steers_a_terminal():
         *(
             pytest.param("crash", {"number": number}, kind, words, marks=POSIX)
             for number, kind, words in (
-                (11, PictureError, "crash, signal 11"),
-                (6, PictureError, "crash, signal 6"),
+                (11, PictureError, "which does (signal 11)"),
+                (6, PictureError, "which does (signal 6)"),
                 (9, RunError, "the system has killed"),
             )
         ),
@@ -152,7 +152,7 @@ def test_a_child_ends_with_its_parent(tmp_path, number):
     code = (
         "import sys; from keras_dream import isolation as i;"
         "limits = i.Limits(40, 1 << 30, 0);"
-        "i.call('isolated:spin', sys.argv[1], limits=limits, what='a')"
+        "i.call('isolated:spin', sys.argv[1], {}, limits=limits, what='a')"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],

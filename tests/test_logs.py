@@ -120,7 +120,7 @@ def test_processes_inherit(monkeypatch, tmp_path):
         code = (
             "import logging, keras_dream.logs as logs\n"
             "with logs.session():\n"
-            "    log = logging.getLogger('keras_dream.batch.worker')\n"
+            "    log = logging.getLogger('keras_dream.batches.worker')\n"
             "    log.warning('a %s', 'warning'); log.info('too much')"
         )
         subprocess.run([sys.executable, "-c", code], check=True)

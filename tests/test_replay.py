@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_dream.errors import PictureError
+from keras_dream.backend import load
+from keras_dream.backend.host import cores
+from keras_dream.errors import PictureError, SettingError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.metadata import read_notes
 from keras_dream.pictures.picture import read_picture
-from keras_dream.replay import MAX_RECORDED_THREADS, read_saved, recorded_run
+from keras_dream.recipe.recipe import RunSettings
+from keras_dream.replay import read_saved, recorded_run
 
 Dream = Callable[..., tuple[int, str, str]]
 FAST = ("--steps", 3, "--octaves", 2)
@@ -258,16 +262,70 @@ def test_what_is_forged_is_refused_in_one_sentence(
     assert words in err
 
 
-def test_a_record_never_starts_threads_without_number(
-    dream: Dream, photo: Path
-) -> None:
-    dream(photo, *FAST)
-    saved = read_saved("photo-dream.png")
-    run = {**saved.record.run, "threads": MAX_RECORDED_THREADS + 1, "offline": False}
-    found, notices = recorded_run(dataclasses.replace(saved.record, run=run))
+@pytest.mark.parametrize("threads", [cores() + 1, "4096", 4096.0, "300", 257])
+def test_a_record_starts_no_more_threads_than_there_are_processors(threads: object):
+    found, notices = recorded_run({"threads": threads, "offline": False})
     assert found.threads is None
     assert "offline" not in found.model_fields_set
     assert len(notices) == 1
+    assert recorded_run({"threads": cores()}) == (RunSettings(threads=cores()), ())
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"threads": 4097},
+        {"threads": 2.5},
+        {"threads": True, "device": 3},
+        {"threads": [1]},
+        {"threads": 10**400},
+        {"gradient": "none"},
+        {"gradient": ["whole"]},
+        {"precision": "float64"},
+        {"backend": "os"},
+        {"device": "x" * 10_001},
+        {"device": {"cpu": 0}},
+        {"unknown": 1},
+    ],
+)
+def test_recorded_run_settings_are_settings(run: dict[str, object]):
+    with pytest.raises(SettingError) as caught:
+        recorded_run(run)
+    assert caught.value.exit_code == 2
+    assert len(str(caught.value)) < 400
+
+
+def test_a_hostile_record_starts_one_thread_for_a_processor(
+    dream: Dream, photo: Path, forge: Callable[..., Path], monkeypatch: Any
+) -> None:
+    dream(photo, *FAST)
+    started = list[int | None]()
+    inner = load.load
+
+    def loading(*args: Any, **settings: Any) -> Any:
+        started.append(settings.get("threads"))
+        return inner(*args, **settings)
+
+    monkeypatch.setattr(load, "load", loading)
+    for threads in ("4096", 4096.0):
+        forge(record={"run": {"backend": "torch", "threads": threads}})
+        code, _, err = dream("replay", "forged.png")
+        assert code == 0
+        assert "The recorded 4096 threads are not started" in err
+    assert started
+    assert set(started) == {None}
+
+
+@pytest.mark.parametrize(
+    "device", ["nosuch", "hpu", "privateuseone:0", "\ud800", "x" * 9999]
+)
+def test_an_unknown_device_is_wrong_input(
+    dream: Dream, photo: Path, device: str
+) -> None:
+    code, out, err = dream(photo, *FAST, "--device", device, "--backend", "torch")
+    assert (code, out) == (2, "")
+    assert re.search("dream: (The device|`device`) must be", err)
+    assert len(err) < 300
 
 
 def test_run_settings_that_are_not_here_are_told(

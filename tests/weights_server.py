@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """One method for a path, `/good` → `good`; what was asked is kept in `asked`."""
 
     asked: list[tuple[str, str | None, str | None]] = []  # noqa: RUF012 - emptied by tests
-    released = threading.Event()
+    released: threading.Event  # set when the server ends
 
     def do_GET(self):
         given = self.headers
@@ -105,6 +106,42 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             while not self.released.wait(0.02):
                 self.wfile.write(b"x")
+
+    def one_by_one(self, text: bytes):
+        """Sends a text and then a byte now and then, for as long as one waits."""
+        self.wfile.write(text)
+        while not self.released.wait(0.02):
+            self.wfile.write(b"x")
+
+    def drip_status(self):
+        self.one_by_one(b"HTTP/1.1 200 ")
+
+    def drip_header(self):
+        self.one_by_one(b"HTTP/1.1 200 OK\r\nX-Long: ")
+
+    def drip_chunk(self):
+        """Sends half, and never the whole length of the next chunk."""
+        self.start(length=None, Transfer_Encoding="chunked")
+        self.wfile.write(b"%x\r\n%b\r\n" % (HALF, GOOD[:HALF]))
+        self.one_by_one(b"1;")
+
+    def drip_trailer(self):
+        self.start(length=None, Transfer_Encoding="chunked")
+        self.one_by_one(b"%x\r\n%b\r\n0\r\nX-Long: " % (LENGTH, GOOD))
+
+    def continues(self):
+        """Says that it is about to answer, again and again."""
+        while not self.released.wait(0.001):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+    def redirect_slowly(self):
+        self.one_by_one(b"HTTP/1.1 302 Found\r\nLocation: /good\r\n\r\n")
+
+    def redirect_loudly(self):
+        """Redirects, and sends a gigabyte a second beside it."""
+        self.start(302, None, Location="/good")
+        while not self.released.is_set():
+            self.wfile.write(GOOD)
 
     def reset(self):
         """Ends with a reset instead of a farewell."""
@@ -196,17 +233,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
-    """Runs the server; its address."""
-    Handler.released.clear()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+def running(context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Runs the server, by TLS if there is a context; its address."""
+    released = threading.Event()
+    handler = type("Served", (Handler,), {"released": released})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
         finally:
-            Handler.released.set()
+            released.set()
             server.shutdown()
             thread.join()
 

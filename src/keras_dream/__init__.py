@@ -12,6 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_dream.batches.call import batch
+    from keras_dream.batches.run import BatchRun
     from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
     from keras_dream.engine.loop import Run
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from keras_dream.errors import DreamError
     from keras_dream.explanations.explain import Explanation, explain
     from keras_dream.mixing import Mixer, mix
+    from keras_dream.pictures.limits import Limits
+    from keras_dream.pictures.picture import Picture, read_picture
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -42,14 +46,17 @@ if TYPE_CHECKING:
     from keras_dream.zoo.network import Network
 
 __all__ = [
+    "BatchRun",
     "Citations",
     "Dream",
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Limits",
     "Mixer",
     "Network",
     "Objective",
+    "Picture",
     "Recipe",
     "Record",
     "Run",
@@ -57,6 +64,7 @@ __all__ = [
     "Sheet",
     "Step",
     "atlas",
+    "batch",
     "blur",
     "caricature",
     "channel",
@@ -75,18 +83,22 @@ __all__ = [
     "objective",
     "parse",
     "presets",
+    "read_picture",
     "tv",
 ]
 
 _HOMES = {
+    "BatchRun": "batches.run",
     "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explain",
+    "Limits": "pictures.limits",
     "Mixer": "mixing",
     "Network": "zoo.network",
     "Objective": "recipe.objectives",
+    "Picture": "pictures.picture",
     "Recipe": "recipe.recipe",
     "Record": "engine.result",
     "RunSettings": "recipe.recipe",
@@ -94,12 +106,14 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "atlas": "sheets.atlas",
+    "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",
+    "read_picture": "pictures.picture",
     "blur": "recipe.terms",
     "caricature": "recipe.terms",
     "channel": "recipe.terms",

@@ -152,7 +152,6 @@ class Planned(Event):
         cells: How many cells it has.
         ready: How many of them are on the disk already.
         missing: How many dreams must be made; cells may share one.
-        work: What must be done, in pixels times steps.
         seconds: The predicted time.
         folder: Where the cells are kept.
         path: Where the sheet will be.
@@ -161,7 +160,6 @@ class Planned(Event):
     cells: int
     ready: int
     missing: int
-    work: int
     seconds: float
     folder: str
     path: str
@@ -226,6 +224,29 @@ class BatchPlanned(Event, kind="batch_planned"):
     seconds: float | None
     workers: int
     folder: str
+
+
+@dataclass(frozen=True)
+class ItemPlanned(Event, kind="item_planned"):
+    """A picture that a batch would make, where nothing is dreamed.
+
+    Attributes:
+        number: The item's number in the batch, from 1.
+        photo: The photo's path, or a source without one.
+        path: Where the result would be.
+        exists: Whether there is such a file already.
+        size: (height, width) of the photo in pixels, or None where it cannot be read.
+        recipe_sha256: The hash of its recipe.
+        seconds: The predicted time, or None where it is not known.
+    """
+
+    number: int
+    photo: str
+    path: str
+    exists: bool
+    size: tuple[int, int] | None
+    recipe_sha256: str
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -338,6 +359,7 @@ class BatchFinished(Event, kind="batch"):
         waiting: How many were not reached, if it was stopped.
         seconds: How long this run took.
         folder: The folder of the results.
+        sheets: The pages of the contact sheet, if one was drawn.
     """
 
     items: int
@@ -348,6 +370,7 @@ class BatchFinished(Event, kind="batch"):
     waiting: int
     seconds: float
     folder: str
+    sheets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

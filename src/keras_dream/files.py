@@ -511,11 +511,6 @@ def _hidden_name() -> str:
     return f".dream-{secrets.token_hex(8)}.tmp"
 
 
-def is_temporary(name: str) -> bool:
-    """Tells whether a name is one that `stage` gives to temporary files."""
-    return re.fullmatch(r"\.dream-[0-9a-f]{16}\.tmp", name) is not None
-
-
 def _save_error(path: Path, size: int, failure: OSError) -> SaveError:
     """Returns the sentence for a write that failed."""
     if failure.errno in FULL:

@@ -97,11 +97,12 @@ class Limits:
 def call(
     function: str,
     path: str | os.PathLike[str],
-    arguments: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any],
     *,
     limits: Limits,
     what: str,
     error: type[InputError] = InputError,
+    hint: str = "check where it comes from, or copy it again",
 ) -> tuple[dict[str, Any], list[Any]]:
     """Calls a function of ours on a file in a child process.
 
@@ -113,6 +114,7 @@ def call(
         limits: What the child may take.
         what: What the file should be, for messages, such as "a picture".
         error: The class for a file that breaks or outgrows its limits.
+        hint: What to try with such a file.
 
     Returns:
         The head, and the arrays. Both are as untrusted as the file.
@@ -127,7 +129,7 @@ def call(
         "parent": os.getpid(),
         "function": function,
         "path": _in_utf8(path),
-        "arguments": dict(arguments or {}),
+        "arguments": dict(arguments),
         "seconds": limits.seconds,
         "memory": limits.memory,
     }
@@ -137,7 +139,7 @@ def call(
     if "error" in head:
         raise _error_of(head["error"])
     name = short_repr(Path(path).name)
-    raise _failure(str(head.get("failed")), limits, what, name, error) from (
+    raise _failure(str(head.get("failed")), limits, what, name, error, hint) from (
         RuntimeError(head["traceback"]) if "traceback" in head else None
     )
 
@@ -342,38 +344,33 @@ def _error_of(parts: Mapping[str, Any]) -> DreamError:
 
 
 def _failure(
-    reason: str, limits: Limits, what: str, name: str, error: type[InputError]
+    reason: str,
+    limits: Limits,
+    what: str,
+    name: str,
+    error: type[InputError],
+    hint: str,
 ) -> DreamError:
     """Returns the sentence for a child that gave no result."""
-    if reason == "time":
+    memory, size = (number / 1e6 for number in (limits.memory, limits.answer))
+    of_file = {
+        "time": (f"read within {limits.seconds:g} seconds", "takes longer"),
+        "memory": (f"read within {memory:,.0f} MB of memory", "takes more"),
+        "size": (f"of at most {size:,.0f} MB when it is read", "has more"),
+        "crash": ("one that does not crash its reader", "does"),
+    }
+    kind, _, signal_number = reason.partition(", ")
+    if kind in of_file:
+        must, does = of_file[kind]
+        more = f" ({signal_number})" if signal_number else ""
         return error(
-            f"{what} must be read within {limits.seconds:g} seconds",
-            received=f"{name}, which takes longer",
-            hint="check where it comes from, or allow more time",
-        )
-    if reason == "memory":
-        return error(
-            f"{what} must be read within {limits.memory / 1e6:,.0f} MB of memory",
-            received=f"{name}, which takes more",
-            hint="check where it comes from, or allow more memory",
-        )
-    if reason == "size":
-        return error(
-            f"{what} must have at most {limits.answer / 1e6:,.0f} MB when it is read",
-            received=f"{name}, which has more",
-            hint="check where it comes from, or try a smaller one",
+            f"{what} must be {must}", received=f"{name}, which {does}{more}", hint=hint
         )
     if reason == "killed":
         return RunError(
             f"{what} must be read before its process is killed",
             received=f"{name}, whose process the system has killed, perhaps for memory",
             hint="close other programs and try again",
-        )
-    if reason.startswith("crash"):
-        return error(
-            f"{what} must be one that does not crash its reader",
-            received=f"{name} ({reason})",
-            hint="check where it comes from, or copy it again",
         )
     return RunError(
         f"{what} must be read by a program without faults",
@@ -404,14 +401,14 @@ def serve(request: Mapping[str, Any]) -> NoReturn:
         text, arrays = _encoded({"result": result}, values)
     except DreamError as error:
         parts = {part: getattr(error, part) for part in ("must", "received", "hint")}
-        text, _ = _encoded({"error": {"class": type(error).__name__, **parts}})
+        text, _ = _encoded({"error": {"class": type(error).__name__, **parts}}, ())
     except MemoryError:
-        text, _ = _encoded({"failed": "memory"})
+        text, _ = _encoded({"failed": "memory"}, ())
     # A fault of ours is told by the parent.
     except Exception as failure:  # noqa: BLE001
         fault = f"{type(failure).__name__}: {failure}"[:200]
         lines = traceback.format_exc()[-4000:]
-        text, _ = _encoded({"failed": fault, "traceback": lines})
+        text, _ = _encoded({"failed": f"fault: {fault}", "traceback": lines}, ())
     with contextlib.suppress(OSError), os.fdopen(answer, "wb") as pipe:
         pipe.write(len(text).to_bytes(8, "little") + text)
         for array in arrays:
@@ -419,9 +416,7 @@ def serve(request: Mapping[str, Any]) -> NoReturn:
     os._exit(0)
 
 
-def _encoded(
-    head: Mapping[str, Any], arrays: Sequence[Any] = ()
-) -> tuple[bytes, list[Any]]:
+def _encoded(head: Mapping[str, Any], arrays: Sequence[Any]) -> tuple[bytes, list[Any]]:
     """Returns the head as JSON, with the kinds and shapes of arrays, and these."""
     import numpy as np
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from keras_dream.backend.host import cores
 from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
@@ -37,10 +38,6 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo import user_models
 
 MAX_RECIPE_BYTES = MAX_NOTES_BYTES  # of a recipe file
-
-MAX_RECORDED_THREADS = 256
-"""A record is untrusted, so more threads than this are not started: each takes
-megabytes of stack, and few machines have as many processors."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +105,26 @@ def saved_of(path: Path, notes: Mapping[str, str]) -> Saved:
     return Saved(path, Recipe.read(notes["recipe"]), _record(path, notes))
 
 
-def recorded_run(record: Record) -> tuple[RunSettings, tuple[str, ...]]:
+def recorded_run(run: Mapping[str, Any]) -> tuple[RunSettings, tuple[str, ...]]:
     """Returns the run settings of a record, and notices on those that are ignored.
+
+    A record is untrusted: it never decides whether to go online, and starts no more
+    threads than this process has processors, as each takes megabytes of stack.
+
+    Args:
+        run: The settings as they were recorded.
 
     Raises:
         SettingError: If they are invalid.
     """
-    # A record must never decide whether to go online.
-    recorded = {name: v for name, v in record.run.items() if name != "offline"}
-    settings = RunSettings.of(recorded)
-    if settings.threads is None or settings.threads <= MAX_RECORDED_THREADS:
+    settings = RunSettings.of({name: v for name, v in run.items() if name != "offline"})
+    threads, most = settings.threads, cores()
+    if threads is None or threads <= most:
         return settings, ()
-    notice = f"The recorded {settings.threads} threads are not started."
+    notice = (
+        f"The recorded {threads} threads are not started, since this process has "
+        f"{most} of the processors; --threads {threads} starts them."
+    )
     return settings.but(threads=None), (notice,)
 
 

@@ -576,17 +576,6 @@ def test_failures_of_the_machine_are_one_sentence(
     assert _here() == ["photo.png"]
 
 
-def test_a_bug_of_ours_shows_its_trace(
-    dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("keras_dream.dreamer.dreamer.Dreamer.octaves", fail)
-    with pytest.raises(ZeroDivisionError):
-        dream(photo)
-
-
 @pytest.mark.parametrize(
     "path",
     sorted((Path(__file__).parents[1] / "recipes").iterdir()),

@@ -71,7 +71,8 @@ def test_quiet_json_shows_results_alone(capsys: pytest.CaptureFixture[str]) -> N
     for event in EVENTS:
         quiet.report(event)
     lines = capsys.readouterr().out.splitlines()
-    assert {json.loads(line)["event"] for line in lines} == {"fetched", "saved"}
+    kinds = {json.loads(line)["event"] for line in lines}
+    assert kinds == {"fetched", "saved", "item", "item_failed", "batch"}
 
 
 def test_what_comes_often_is_shown_seldom(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ import small_models
 from reference import off, picture
 
 import keras_dream as kd
-from keras_dream.engine.loop import work
+from keras_dream.engine.cost import seconds
 from keras_dream.engine.result import MOST_RECIPE
 from keras_dream.errors import (
     InputError,
@@ -361,9 +361,7 @@ def test_the_weights_of_opaque_layers_are_recorded():
     assert sha256() != before
 
 
-def test_what_a_dream_may_cost():
-    recipe = kd.Recipe(octaves=2, steps=10, octave_scale=2.0)
-    assert work((100, 60), recipe) == 10 * (100 * 60 + 50 * 30)
+def test_which_networks_need_their_classes():
     assert asks_for_class(kd.Recipe(objective="class:eye - mixed3")) == {"motif"}
     assert not asks_for_class(kd.Recipe(objective="mixed3"))
     assert not asks_for_class(kd.Recipe())
@@ -377,8 +375,7 @@ def test_octaves_that_follow_the_picture_are_recorded_as_a_number(smooth):
     assert smooth.dream(picture(200, 200), recipe).recipe.octaves == 1
     again = smooth.dream(picture(200, 400), large.recipe)
     assert np.array_equal(again.image, large.image)
-    one = work((200, 400), recipe.but(octaves=1))
-    assert work((200, 400), recipe) == one + 142 * 285
+    assert seconds((200, 400), recipe) == seconds((200, 400), recipe.but(octaves=2))
 
 
 def test_two_dreams_of_one_dreamer_do_not_know_each_other(smooth):

@@ -5,7 +5,7 @@ import pytest
 from reference import picture
 
 import keras_dream as kd
-from keras_dream.engine import loop
+from keras_dream.engine import cost, loop
 from keras_dream.errors import PictureError, SettingError
 from keras_dream.geometry import jitter_offsets
 from keras_dream.parts.part import read_chain
@@ -202,8 +202,13 @@ def test_cost_and_memory_are_of_what_the_network_sees(motif):
     dreamer, recipe = kd.Dreamer("motif"), Recipe(octaves=1, steps=2)
     whole, window = (recipe.but(transforms=t) for t in ("none", "crop(32, 3)"))
     assert dreamer.memory((200, 100), window) == dreamer.memory((32, 32), whole)
-    assert loop.work((200, 100), window) == 32 * 32 * 3 * 2
-    assert loop.work((200, 100), whole.but(transforms="pad(10)")) == 220 * 120 * 2
+    views = [whole.but(transforms=f"crop(32, {count})") for count in (1, 2, 3)]
+    one, two, three = (cost.seconds((200, 100), recipe) for recipe in views)
+    assert three - two == pytest.approx(two - one)
+    assert two - one > 2 * (cost.NETWORK + 32 * 32 * cost.NETWORK_PIXEL)
+    padded = cost.seconds((200, 100), whole.but(transforms="pad(10)"))
+    more = 2 * (220 * 120 - 200 * 100) * cost.NETWORK_PIXEL
+    assert padded - cost.seconds((200, 100), whole) > more
 
 
 def test_the_smallest_size_is_that_of_the_view(motif):

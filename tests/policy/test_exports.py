@@ -117,6 +117,7 @@ def test_imports_in_either_order(name, order):
 
 # What users write without a name: the subject of a call, and the arguments of commands.
 POSITIONAL = {
+    "batches.call.batch(recipe)",
     "cli.main(arguments)",
     "cli.commands.presets.presets(name)",
     "cli.commands.weights.path(name)",

@@ -43,7 +43,7 @@ FLOORS = {
     "replay": 10,
     "rescue": 9,
     "resume": 11,
-    "batch": 11,
+    "batches": 11,
     "mixing": 11,
     "citations": 11,
     "cli.reporters": 13,
@@ -58,12 +58,14 @@ FLOORS = {
 }
 # The command line has small helpers below its `commands` and `reporters`.
 CLI_HELPERS = (
+    "cli.command_line",
     "cli.errors",
     "cli.options",
     "cli.network_files",
     "cli.output",
     "cli.photos",
     "cli.interrupts",
+    "cli.streams",
 )
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 12))
 HEAVY = {

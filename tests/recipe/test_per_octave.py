@@ -8,7 +8,7 @@ from parity.standin import StandIn, dream as dreamed
 from reference import picture
 
 import keras_dream as kd
-from keras_dream.engine import loop
+from keras_dream.engine import cost, loop
 from keras_dream.errors import InputError
 from keras_dream.recipe.recipe import Recipe
 
@@ -77,8 +77,11 @@ def test_steps_differ_from_octave_to_octave(backend):
         (2, 1, 4), (2, 2, 4), (2, 3, 4), (2, 4, 4), (3, 1, 2), (3, 2, 2),
     ]  # fmt: skip
     sizes = [octave.size for octave in loop.octaves_of((40, 40), recipe)]
-    areas = [h * w for h, w in sizes]
-    assert loop.work((40, 40), recipe) == areas[1] * 4 + areas[2] * 2
+    alone = [
+        cost.seconds(size, Recipe(octaves=1, steps=steps, jitter=2))
+        for size, steps in zip(sizes, (0, 4, 2), strict=True)
+    ]
+    assert cost.seconds((40, 40), recipe) == pytest.approx(sum(alone))
 
 
 def test_a_step_size_of_one_octave(backend):

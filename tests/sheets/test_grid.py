@@ -1,7 +1,10 @@
 """The grid: axes and their values, the recipes of the cells, the command."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -20,6 +23,7 @@ from keras_dream.errors import (
     SettingError,
     WeightsError,
 )
+from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.recipe.presets import preset
 from keras_dream.replay import read_recipe, read_saved
@@ -166,7 +170,7 @@ def test_the_command(dream, photo):
     )
     assert code == 0, told
     planned, *cells, saved = events_of(out, "planned", "cell", "saved")
-    assert (planned["cells"], planned["ready"], planned["work"]) == (4, 0, 2 * 3 * 2400)
+    assert (planned["cells"], planned["ready"], planned["missing"]) == (4, 0, 4)
     assert planned["seconds"] > 0
     assert saved["path"] == "photo-grid.png"
     assert [cell["objective"] for cell in cells] == ["near", "far"] * 2
@@ -194,6 +198,82 @@ def test_more_values_dream_only_what_is_new(dream, photo, monkeypatch):
     code, out, told = dream("grid", photo, "--x", "steps=3|1", "-o", "g.png", *QUICK)
     assert (code, out) == (0, "g.png\n")
     assert "2 cells, all of them on the disk already" in told
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from keras_dream.zoo import load
+load.BUILTIN = Path(sys.argv[1])
+from keras_dream.cli import main
+from keras_dream.cli.reporters.json import JsonLines
+steps = []
+def report(self, event):
+    if event.kind == "cell_progress":
+        steps.append(event.number)
+    if steps.count(3) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+JsonLines.report = report
+main(sys.argv[2:])
+"""
+
+
+def test_a_killed_grid_goes_on_to_the_same_bytes(dream, photo, tiny_network):
+    line = [
+        "grid",
+        photo,
+        "--x",
+        "seed=1-5",
+        "--steps",
+        "3",
+        "--octaves",
+        "1",
+        "--json",
+    ]
+    dream(*line, "-o", "undisturbed.png")
+    environment = {**os.environ, "PYTHONPATH": str(Path(kd.__file__).parents[1])}
+    arguments = [KILLED, tiny_network, *line, "-o", "g.png"]
+    ended = subprocess.run(
+        [sys.executable, "-c", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        env=environment,
+        timeout=60,
+    )
+    assert ended.returncode == -9, ended.stderr
+    assert not Path("g.png").exists()
+    ((_, items),) = read_journal("g-cells")
+    states = ["done", "done", "running", "waiting", "waiting"]
+    assert [item.state for item in items] == states
+    code, out, _ = dream(*line, "-o", "g.png")
+    (planned, *cells) = events_of(out, "planned", "cell")
+    assert (code, planned["ready"], planned["missing"]) == (0, 2, 3)
+    assert Path("g.png").read_bytes() == Path("undisturbed.png").read_bytes()
+    for cell in cells:
+        whole = Path("undisturbed-cells", Path(cell["path"]).name)
+        assert Path(cell["path"]).read_bytes() == whole.read_bytes()
+    ((_, items),) = read_journal("g-cells")
+    assert [(item.state, item.attempts) for item in items] == [
+        ("done", 1), ("done", 1), ("done", 2), ("done", 1), ("done", 1),
+    ]  # fmt: skip
+    assert len(list(Path("g-cells").glob("*.png"))) == 5
+
+
+def test_a_changed_cell_is_told(dream, photo):
+    line = ["grid", photo, "--x", "steps=1|2", "-o", "g.png", *QUICK]
+    dream(*line)
+    (path,) = Path("g-cells").glob("steps-1-*.png")
+    shutil.copy(photo, path)
+    code, _, told = dream(*line)
+    assert code == 0
+    assert f"Notice: '{path.name}' is not as this sheet saved it" in told
+    assert path.read_bytes() == photo.read_bytes()
+    code, _, told = dream(*line)
+    assert (code, "Notice" in told) == (0, False)
+    Path("g-cells/.dream-journal.db").write_text("a diary")
+    code, _, told = dream(*line)
+    assert code == 2
+    assert "must be a whole SQLite file that keras-dream wrote" in told
 
 
 def test_a_shrunk_photo_lies_beside_the_cells(dream, photo):
@@ -310,6 +390,7 @@ def test_what_the_command_refuses(dream, photo, arguments, sentence):
     assert sentence in told
     assert photo.read_bytes() == before
     assert not list(photo.parent.glob("*grid.png"))
+    assert not list(photo.parent.glob("*-cells"))
 
 
 def test_much_work_is_agreed_to(dream, photo, monkeypatch):

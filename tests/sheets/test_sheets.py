@@ -1,18 +1,28 @@
 """Sheets: their layout, their cost, their runs, and the files of their cells."""
 
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import keras_dream
 from keras_dream import Dreamer, Recipe, RunSettings
 from keras_dream.engine.growth import Octave
-from keras_dream.errors import OutputError
-from keras_dream.events import CellDone
+from keras_dream.errors import JobsError, ObjectiveError, OutputError
+from keras_dream.events import CellDone, Notice
+from keras_dream.jobs.database import FILE
+from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.drawing import font
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.pictures.synthetic import noise
 from keras_dream.sheets import cost, layout as layouts
-from keras_dream.sheets.cells import find, on_sheet, path_of
+from keras_dream.sheets.cells import item_of, key_of, on_sheet
 from keras_dream.sheets.plan import Cell, Head, Plan, Section, check_count
 from keras_dream.sheets.run import Dreamers, SheetRun
 from keras_dream.sheets.sheet import check_sheet, read_about
@@ -123,14 +133,14 @@ def test_cells_are_dreamed_once_and_reused(dreamer, tmp_path, monkeypatch):
     folder = tmp_path / "cells"
     first = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder)
     assert (first.ready, len(first.missing)) == (0, 2)  # two of them are one dream
-    assert first.work == 20 * 30 * (2 + 3)
+    assert first.work == pytest.approx(cells[0].work + cells[1].work)
     sheet = first.finish()
     assert len(sheet.cells) == 3
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.png"))) == 2
 
     again = SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder)
     monkeypatch.setattr(Dreamer, "steps", None)  # nothing is dreamed any more
-    monkeypatch.setattr(cost, "_step_times", None)  # nor timed
+    monkeypatch.setattr(cost, "step_times", None)  # nor timed
     assert (again.ready, len(again.missing), again.work) == (3, 0, 0)
     events = list(again)
     assert [event.reused for event in events] == [True] * 3
@@ -154,42 +164,155 @@ def test_stopping_keeps_what_is_done(dreamer, tmp_path):
     assert list(again.missing) == [1]
 
 
-def test_whatever_decides_a_cell_is_in_its_name(dreamer, tmp_path):
-    base = path_of(tmp_path, cell(), dreamer)
-    assert path_of(tmp_path, cell(), dreamer) == base
+def test_whatever_decides_a_cell_is_in_its_key(dreamer):
+    base = key_of(cell(), dreamer)
+    assert key_of(cell(), dreamer) == base
     others = [
         cell(recipe=QUICK.but(seed=1)),
         cell(recipe=QUICK.but(objective="near")),
         cell(seed=1),
         cell(size=(20, 31)),
     ]
-    assert len({path_of(tmp_path, c, dreamer) for c in others} | {base}) == 5
+    assert len({key_of(c, dreamer) for c in others} | {base}) == 5
     # A network's own objective, said or unsaid, is the same dream.
-    assert path_of(tmp_path, cell(recipe=QUICK.but(objective="far")), dreamer) == base
-    odd = path_of(tmp_path, cell(name="../objective=a|b 'c'"), dreamer)
-    assert odd.parent == tmp_path
-    assert odd.name.startswith("objective_a_b_c-")
+    assert key_of(cell(recipe=QUICK.but(objective="far")), dreamer) == base
+    for name, start in (
+        ("../objective=a|b 'c'", "objective_a_b_c-"),
+        ("con.1", "cell-con.1-"),  # a device of Windows, whatever follows
+        ("\U00020000" * 80, "\U00020000" * 50),
+    ):
+        output = item_of(base, cell(name=name)).output
+        assert output.startswith(start)
+        assert output.endswith(f"-{base[:16]}.png")
+        assert len(output.encode()) <= 255
 
 
-@pytest.mark.parametrize("damage", ["cut", "other", "empty", "notes", "unfinished"])
-def test_damaged_cells_are_dreamed_again(dreamer, tmp_path, damage):
+def sheet_run(dreamer, folder, *cells, **options):
+    whole = plan([Section("", list(cells) or [cell()], 2)])
+    return SheetRun(whole, Dreamers((), dreamer=dreamer), folder=folder, **options)
+
+
+def notices(run):
+    return [event.text for event in run if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "fresh"),
+    [
+        ("cut", False),
+        ("other", False),
+        ("other", True),
+        ("empty", False),
+        ("notes", False),
+        ("unfinished", False),
+    ],
+)
+def test_changed_cells_are_kept_told_and_dreamed_again(
+    dreamer, tmp_path, damage, fresh
+):
     one = cell()
-    path = path_of(tmp_path, one, dreamer)
-    dream = dreamer.dream(one.picture, one.recipe)
-    dream.save(path)
-    assert find(path, one, 30) is not None
-    data = path.read_bytes()
+    (made,) = sheet_run(dreamer, tmp_path / "c").finish().cells
+    path, data = made.path, made.path.read_bytes()
     if damage == "cut":
         path.write_bytes(data[: len(data) // 2])
-    elif damage == "other":
-        dreamer.dream(noise(0, (32, 32)), one.recipe).save(path)
+    elif damage == "other":  # a whole dream of that size and recipe, of other pixels
+        dreamer.dream(noise(1, (20, 30)), one.recipe).save(path)
     elif damage == "empty":
         path.write_bytes(b"")
     elif damage == "notes":
-        save_picture(path, dream.image, notes={"recipe": "[]", "record": "3"})
+        save_picture(path, noise(0, (20, 30)), notes={"recipe": "[]", "record": "3"})
     else:
         next(dreamer.steps(one.picture, one.recipe)).dream.save(path)
-    assert find(path, one, 30) is None
+    changed = path.read_bytes()
+    again = sheet_run(dreamer, tmp_path / "c", fresh=fresh)
+    assert (again.ready, len(again.missing)) == (0, 1)
+    (told,) = notices(again)
+    assert f"{path.name}' is not as this sheet saved it; it is kept" in told
+    (new,) = again.sheet.cells
+    assert new.path.name == f"{path.stem}-2.png"
+    assert new.path.read_bytes() == data
+    assert path.read_bytes() == changed
+    np.testing.assert_array_equal(new.image, made.image)
+    again.close()
+    third = sheet_run(dreamer, tmp_path / "c")
+    assert (third.ready, notices(third)) == (1, [])
+
+
+def test_a_cell_that_is_gone_is_dreamed_again(dreamer, tmp_path):
+    (made,) = sheet_run(dreamer, tmp_path / "c").finish().cells
+    data = made.path.read_bytes()
+    made.path.unlink()
+    again = sheet_run(dreamer, tmp_path / "c")
+    assert (again.ready, notices(again)) == (0, [])
+    assert made.path.read_bytes() == data
+
+
+def test_a_journal_of_a_stranger_vouches_for_no_shape(dreamer, tmp_path):
+    """Its hashes may fit its files, which are not dreams of these cells."""
+    (made,) = sheet_run(dreamer, tmp_path / "c").finish().cells
+    dreamer.dream(noise(0, (32, 32)), QUICK).save(made.path)
+    database = sqlite3.connect(tmp_path / "c" / FILE)
+    with database:
+        sha256 = hashlib.sha256(made.path.read_bytes()).hexdigest()
+        database.execute("UPDATE items SET output_sha256 = ?", (sha256,))
+    database.close()
+    again = sheet_run(dreamer, tmp_path / "c")
+    assert again.ready == 0
+    assert again.finish().cells[0].image.shape == (20, 30, 3)
+
+
+def test_a_sheet_that_is_refused_leaves_no_folder(dreamer, tmp_path):
+    with pytest.raises(ObjectiveError):
+        sheet_run(dreamer, tmp_path / "c", cell(), cell("b", QUICK.but(objective="x")))
+    run = sheet_run(dreamer, tmp_path / "c")
+    assert run.seconds > 0
+    run.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sheets_of_one_folder_take_turns_in_a_process(dreamer, tmp_path):
+    a, b = cell("a"), cell("b", QUICK.but(seed=1, jitter=3))
+    left = sheet_run(dreamer, tmp_path / "c", a, b)
+    next(left)  # and nobody reads on, for now
+    other = sheet_run(dreamer, tmp_path / "c", b).finish()
+    assert [event.reused for event in left if isinstance(event, CellDone)] == [
+        False,
+        False,
+    ]
+    assert left.sheet.cells[1].path.read_bytes() == other.cells[0].path.read_bytes()
+    left.close()
+    ((job, items),) = read_journal(tmp_path / "c")
+    assert (job.kind, [item.state for item in items]) == ("grid", ["done", "done"])
+
+
+def test_another_process_has_the_folder(dreamer, tmp_path):
+    (tmp_path / "c").mkdir()
+    code = (
+        "import sys; from keras_dream.jobs.journal import Journal\n"
+        "with Journal.open(sys.argv[1], kind='grid', key='cells'):\n"
+        "    print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "c")]
+    root = str(Path(keras_dream.__file__).parents[1])
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as process:
+        process.stdout.readline()
+        with pytest.raises(JobsError, match=f"which process {process.pid} on "):
+            sheet_run(dreamer, tmp_path / "c")
+
+
+def test_cells_of_another_sheet_are_not_waited_for(dreamer, tmp_path):
+    a, b = cell("a"), cell("b", QUICK.but(steps=3))
+    left = sheet_run(dreamer, tmp_path / "c", a, b)
+    next(event for event in left if isinstance(event, CellDone))
+    left.close()
+    sheet_run(dreamer, tmp_path / "c", a, cell("c", QUICK.but(steps=1))).finish()
+    ((_, items),) = read_journal(tmp_path / "c")
+    assert [(item.name, item.state) for item in items] == [("a", "done"), ("c", "done")]
 
 
 def test_cost_is_counted_from_timed_steps(dreamer, monkeypatch):

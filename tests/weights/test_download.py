@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -32,6 +33,25 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "PAUSE", 0.0)
     Handler.asked.clear()
     return separate(tmp_path, monkeypatch)[1]
+
+
+# A key and a certificate for 127.0.0.1, which protect nothing.
+TLS = """-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIOW01EXlRxviumRoVj/eA/hecA3MPzcqZsExr7vm7bupoAoGCCqGSM49
+AwEHoUQDQgAEuhKkFukiDsdGFYiGBZXjjL5hfoeHrlidSUmz6Tby9SZsYqG4WMcM
+YGmaE4xeeuIfGon79vhiEue2TRAzSeH2Qw==
+-----END EC PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBUDCB+KADAgECAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMMBHRlc3QwIBcN
+MjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMA8xDTALBgNVBAMMBHRlc3Qw
+WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAS6EqQW6SIOx0YViIYFleOMvmF+h4eu
+WJ1JSbPpNvL1JmxiobhYxwxgaZoTjF564h8aifv2+GIS57ZNEDNJ4fZDo0MwQTAP
+BgNVHRMBAf8EBTADAQH/MA8GA1UdEQQIMAaHBH8AAAEwHQYDVR0OBBYEFLEN7UsB
+B940DCXBw7ANdFBiGQ6iMAoGCCqGSM49BAMCA0cAMEQCID5/rOBG6NMgj6Zz04+r
+tQztZ+T2VSZcd2JX5dzw5H2/AiA3zQGTMFLEHURS42BalhD0lPI29HbtrYPCjSnt
+OneIdA==
+-----END CERTIFICATE-----
+"""
 
 
 def source(server, path, **published):
@@ -134,6 +154,39 @@ def test_a_failure_is_told_and_a_rerun_goes_on(path, home, server, monkeypatch):
     assert fetch(server, path).sha256 == SHA256
     assert Handler.asked == [(f"/{path}", f"bytes={held}-", '"the-good-one"')]
     assert landed(home)
+
+
+@pytest.mark.parametrize(
+    "path", ["drip-status", "drip-header", "drip-chunk", "drip-trailer", "continues"]
+)
+def test_one_clock_runs_over_the_whole_exchange(path, home, server, monkeypatch):
+    """Something comes all the time, but nothing of the file."""
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    text = refused(server, path, home)
+    assert "less than 1024 bytes a second of the file" in text
+    if path == "drip-trailer":
+        assert (home / ".a.h5.part").read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("path", ["redirect-slowly", "redirect-loudly"])
+def test_what_a_redirection_says_is_not_read(path, home, server):
+    assert fetch(server, path).sha256 == SHA256
+    assert landed(home)
+
+
+def test_the_clock_runs_over_tls_too(home, tmp_path, monkeypatch):
+    (tmp_path / "tls.pem").write_text(TLS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    with running(context) as address:
+        with pytest.raises(DownloadError, match="CERTIFICATE_VERIFY_FAILED"):
+            fetch(address, "good")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls.pem"))
+        monkeypatch.setattr(download, "TIMEOUT", 0.5)
+        assert "less than 1024 bytes a" in refused(address, "drip-header", home)
+        assert fetch(address, "good").sha256 == SHA256
 
 
 def test_a_server_that_stalls_each_time_is_given_up(home, server, monkeypatch):
@@ -270,7 +323,7 @@ def test_no_connection_is_told_in_words(failure, words, home, server, monkeypatc
     def refuse(*_, **__):
         raise failure
 
-    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     text = refused(server, "good", home)
     assert words in text
     assert "Errno" not in text
@@ -369,6 +422,53 @@ def test_a_cache_under_a_file_is_one_sentence(home, server, monkeypatch):
     monkeypatch.setenv("KERAS_DREAM_HOME", str(home / "file" / "cache"))
     with pytest.raises(OutputError, match="not a directory"):
         fetch(server, "good")
+
+
+# -- neighbours ------------------------------------------------------------------------
+@posix
+@pytest.mark.parametrize("name", [".a.h5.part", ".a.h5.part.json"])
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_in_the_cache_is_not_written_through(name, link, home, server, tmp_path):
+    private = tmp_path / "private"
+    private.write_text("the user's own")
+    link(private, home / name)
+    assert fetch(server, "good").sha256 == SHA256
+    assert private.read_text() == "the user's own"
+    assert landed(home)
+
+
+@posix
+@pytest.mark.parametrize("name", [".a.h5.part", ".a.h5.part.json", cache.FILE])
+def test_a_pipe_in_the_cache_is_not_waited_for(name, home, server):
+    os.mkfifo(home / name)
+    assert fetch(server, "good").sha256 == SHA256
+    assert landed(home)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o777, "everyone"), (0o1777, "everyone"), (0o770, "its group")]
+)
+def test_a_cache_that_others_can_write_to_is_refused(
+    mode, who, home, server, monkeypatch
+):
+    home.chmod(mode)
+    monkeypatch.setattr(cache, "_is_own_group", lambda _: False)
+    with pytest.raises(OutputError, match=f"which {who} can write to"):
+        fetch(server, "good")
+    assert Handler.asked == []
+    assert names(home) == []
+    assert cache.last_recorded(home / "a.h5") is None
+
+
+@posix
+def test_a_cache_is_made_for_its_user_alone(home, server, monkeypatch):
+    monkeypatch.setenv("KERAS_DREAM_HOME", str(home / "new"))
+    assert fetch(server, "good").sha256 == SHA256
+    assert (home / "new").stat().st_mode & 0o777 == 0o700
+    (home / "new").chmod(0o770)  # of a group that has the user's name
+    monkeypatch.setattr(cache, "_is_own_group", lambda _: True)
+    assert fetch(server, "good").sha256 == SHA256
 
 
 # -- several at a time -----------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 from weights_server import GOOD, MD5, SHA256, separate
@@ -181,16 +183,30 @@ def test_half_a_file_of_keras_is_passed_over_and_left_alone(places):
 
 
 def forbid_reading(context):
-    context.setattr(cache, "compute_hashes", lambda _: pytest.fail("read again"))
+    context.setattr(cache, "open_regular", lambda path: open_but(path, "a.h5"))
+
+
+def open_but(path, name, opened=cache.open_regular):
+    assert path.name != name, "read again"
+    return opened(path)
+
+
+def later(monkeypatch, seconds=60):
+    """Lets some time pass."""
+    now = time.time
+    monkeypatch.setattr(cache.time, "time", lambda: now() + seconds)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("source", PUBLISHED, ids=["md5", "sha256", "both"])
-def test_a_file_that_was_not_written_to_is_read_once(
+def test_a_large_file_that_was_not_written_to_is_read_once(
     source, place, places, monkeypatch
 ):
+    monkeypatch.setattr(cache, "CHEAP", 0)
     path = places[place] / "a.h5"
     path.write_bytes(GOOD)
+    os.utime(path, (1, 1))
+    later(monkeypatch)
     weights.locate("net", [source])
     with monkeypatch.context() as context:
         forbid_reading(context)
@@ -204,6 +220,7 @@ def test_a_file_that_was_not_written_to_is_read_once(
 def test_a_file_that_was_found_wrong_is_not_used_again(place, places, monkeypatch):
     """A failing disk changes bytes, but no stamp; nor may the file be set aside."""
     path, source = places[place] / "a.h5", PUBLISHED[0]
+    monkeypatch.setattr(cache, "CHEAP", 0)
     monkeypatch.setattr(cache, "stamp_of", lambda _: "the same")
     path.write_bytes(GOOD)
     weights.locate("net", [source])
@@ -215,17 +232,60 @@ def test_a_file_that_was_found_wrong_is_not_used_again(place, places, monkeypatc
     assert path.read_bytes() == BAD
 
 
-def test_a_time_that_was_set_back_does_not_hide_a_change(places):
-    """As programs do that copy files with their times."""
-    path = places[1] / "a.h5"
+@pytest.mark.parametrize("cheap", [0, cache.CHEAP])
+def test_a_damaged_backup_is_found(cheap, places, monkeypatch):
+    """`cp -p` keeps the inode, the size and the time of the last write."""
+    monkeypatch.setattr(cache, "CHEAP", cheap)
+    path, backup = places[1] / "a.h5", places[0] / "backup"
     path.write_bytes(GOOD)
-    before = path.stat()
+    backup.write_bytes(BAD)
+    for file in (path, backup):
+        os.utime(file, (1, 1))
+    later(monkeypatch)
     weights.locate("net", [PUBLISHED[0]])
+    assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
     time.sleep(0.05)  # more than a tick of the clock of files
-    path.write_bytes(BAD)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    before = path.stat()
+    shutil.copy2(backup, path)
+    after = path.stat()
+    assert all(
+        getattr(before, name) == getattr(after, name)
+        for name in ("st_size", "st_mtime_ns", "st_ino")
+    )
     with pytest.raises(WeightsError, match="published md5"):
         weights.locate("net", [PUBLISHED[0]])
+
+
+def test_a_file_of_the_same_stamp_is_read_where_that_is_cheap(places, monkeypatch):
+    """On some disks every time can be set back."""
+    path = places[0] / "a.h5"
+    monkeypatch.setattr(cache, "stamp_of", lambda _: "the same")
+    path.write_bytes(GOOD)
+    weights.locate("net", [PUBLISHED[0]])
+    path.write_bytes(BAD)
+    with pytest.raises(WeightsError, match="published md5"):
+        weights.locate("net", [PUBLISHED[0]])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ctime of POSIX")
+def test_a_stamp_that_proves_nothing_is_none(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    path.write_bytes(GOOD)
+    os.utime(path, (1, 1))
+    assert cache.stamp_of(path) == ""  # the next write may bear the same time
+    with monkeypatch.context() as context:
+        later(context)
+        assert cache.stamp_of(path)
+    with monkeypatch.context() as context:
+        later(context, -60)
+        assert cache.stamp_of(path) == ""  # it is from the future
+    later(monkeypatch)
+    status = path.stat()
+    alike = [*status]
+    alike[8] = alike[9] = 7  # as on disks that know of no other time
+    same = os.stat_result(alike, {"st_mtime_ns": 7, "st_ctime_ns": 7})
+    monkeypatch.setattr(Path, "stat", lambda self, **_: same)
+    assert cache.stamp_of(path) == ""
 
 
 def test_a_stamp_does_not_stand_for_another_hash(places):
@@ -266,8 +326,49 @@ def test_a_table_of_another_file_is_not_trusted(places):
     path = places[1] / "a.h5"
     path.write_bytes(GOOD)
     cache.record(path, Hashes("0" * 64, "0" * 32))
+    assert weights.locate("net", [PUBLISHED[0]]).sha256 == SHA256
+    cache.record(path, Hashes(SHA256, "0" * 32))
     with pytest.raises(WeightsError, match="published md5"):
         weights.locate("net", [PUBLISHED[0]])
+
+
+# -- files of strange kinds ------------------------------------------------------------
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("source", "size", "words"),
+    [
+        (Source("a.h5", MD5), 30 << 30, "at most 2,147,483,648 bytes"),
+        (Source("a.h5", MD5, size=len(GOOD)), 1 << 30, "the published size of 768,000"),
+    ],
+)
+def test_a_file_of_a_wrong_size_is_not_read(
+    source, size, words, place, places, monkeypatch
+):
+    path = places[place] / "a.h5"
+    with path.open("wb") as file:
+        file.truncate(size)  # a sparse file: it takes no room, but a minute to hash
+    monkeypatch.setattr(cache, "open_regular", lambda path: open_but(path, "a.h5"))
+    with pytest.raises(WeightsError, match=words):
+        weights.locate("net", [source], offline=True)
+    aside = places[1] / "a.h5.bad-size"
+    assert aside.exists() == (place == 1)
+    assert path.exists() == (place != 1)
+
+
+def test_a_file_of_the_users_has_a_size_too(tmp_path):
+    with (tmp_path / "a.h5").open("wb") as file:
+        file.truncate(30 << 30)
+    with pytest.raises(WeightsError, match="at most 4,294,967,296 bytes"):
+        verify.sha256_of(tmp_path / "a.h5")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(GOOD)
+    with verify.unchanged(path) as sha256:
+        assert sha256 == SHA256
+    with pytest.raises(WeightsError, match="stay as it is"), verify.unchanged(path):
+        path.write_bytes(BAD + BAD)
 
 
 def test_a_table_that_cannot_be_written(places, monkeypatch):

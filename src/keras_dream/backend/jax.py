@@ -16,7 +16,7 @@ from jax import core, lax
 from keras_dream.backend.host import memory, split_device
 from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
 from keras_dream.backend.protocol import Array, Padding
-from keras_dream.errors import SettingError
+from keras_dream.errors import SettingError, short_repr
 
 _ORDER = ("NHWC", "HWIO", "NHWC")
 # jax would compile every constant shift by itself, 0.14 s each.
@@ -63,7 +63,7 @@ def _device(name: str | None) -> Any:
     except (RuntimeError, ValueError, IndexError):
         raise SettingError(
             "The device must be one that jax can use here",
-            received=repr(name),
+            received=short_repr(name),
             hint="try cpu, or see what `dream doctor` finds",
         ) from None
 

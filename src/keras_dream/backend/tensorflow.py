@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_dream.backend.host import memory, split_device
 from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
 from keras_dream.backend.protocol import Array, Padding
-from keras_dream.errors import SettingError
+from keras_dream.errors import SettingError, short_repr
 
 
 def make(
@@ -54,7 +54,7 @@ def _device(name: str | None) -> str:
     except (ValueError, KeyError):
         raise SettingError(
             "The device must be one that tensorflow can use here",
-            received=repr(name),
+            received=short_repr(name),
             hint="try cpu, or see what `dream doctor` finds",
         ) from None
     if tf.config.get_visible_devices("GPU") != chosen:

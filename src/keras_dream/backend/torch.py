@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from keras_dream.backend.protocol import Array, Padding
-from keras_dream.errors import SettingError
+from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
 
@@ -75,10 +75,11 @@ def _device(name: str | None) -> torch.device:
         device = torch.device(name)
         # The value is read because torch's "meta" device computes none.
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError):
+    # For a device that comes with another package there is no module.
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise SettingError(
             "The device must be one that torch can use here",
-            received=repr(name),
+            received=short_repr(name),
             hint="try cpu, or see what `dream doctor` finds",
         ) from None
     return device

@@ -6,11 +6,13 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 
 from keras_dream.cli.commands.atlas import atlas
+from keras_dream.cli.commands.batch import batch
 from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
 from keras_dream.cli.commands.grid import grid
+from keras_dream.cli.commands.jobs import jobs
 from keras_dream.cli.commands.layers import layers
 from keras_dream.cli.commands.looks import looks
 from keras_dream.cli.commands.mix import mix
@@ -19,8 +21,9 @@ from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
 from keras_dream.cli.commands.show import show
 from keras_dream.cli.commands.weights import weights
-from keras_dream.cli.options import LogFile, LogLevel
+from keras_dream.cli.options import LimitFlags, LogFile, LogLevel
 from keras_dream.logs import Level
+from keras_dream.pictures.limits import Limits
 
 _USAGE = """Usage: dream PHOTO [OPTIONS]
        dream COMMAND [OPTIONS]"""
@@ -31,6 +34,7 @@ _EXAMPLES = """Examples:
   dream looks sky.jpg
   dream sky.jpg --preset reef --variations 4
   dream photos/ -o dreams
+  dream batch archive/ -o dreams --preset reef
   dream sky.jpg --mask "box(0%, 0%, 100%, 50%)" --strength 0.6 --keep-colors
   dream cat.jpg --objective "guide(feathers.jpg, mixed3)" --size 1600
   dream noise:512x512 --wrap both --preset scales -o tile.png
@@ -43,6 +47,7 @@ _EXAMPLES = """Examples:
   dream explain sky.jpg --layers "mixed*"
   dream cite sky-dream.png
   dream atlas motif -o atlas.html
+  dream jobs resume dreams
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
 If a photo has the name of a command, write its folder, too: ./networks."""
@@ -62,7 +67,7 @@ app = App(
     help_format="plaintext",
     version=_version,
     default_command=dream,
-    group_commands=Group("Commands", sort_key=11),
+    group_commands=Group("Commands", sort_key=12),
     print_error=False,
     exit_on_error=False,
     suppress_keyboard_interrupt=False,  # `main` handles it
@@ -71,6 +76,7 @@ app = App(
 """Reads a command line and runs it."""
 
 for _command in (
+    batch,
     looks,
     networks,
     layers,
@@ -85,6 +91,7 @@ for _command in (
     doctor,
 ):
     app.command(_command, usage=None, help_epilogue="")
+app.command(jobs)
 app.command(weights)
 
 COMMANDS = tuple(name for name in app if not name.startswith("-"))
@@ -99,11 +106,13 @@ class CommandLine:
         tokens: The rest.
         log_level: Which messages are shown; None for none.
         log_file: Where they go; None for standard error.
+        limits: What pictures may have and take; None for the defaults.
     """
 
     tokens: tuple[str, ...]
     log_level: Level | None
     log_file: str | None
+    limits: Limits | None
 
 
 @app.meta.default
@@ -111,8 +120,9 @@ def _split(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     log_level: LogLevel = None,
     log_file: LogFile = None,
+    limits: LimitFlags = None,
 ) -> CommandLine:
-    return CommandLine(tokens, log_level, log_file)
+    return CommandLine(tokens, log_level, log_file, limits)
 
 
 def read(tokens: list[str]) -> CommandLine | None:

@@ -1,7 +1,7 @@
 """Sheets to choose from, from the shell: looks and variations of one photo."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_dream.cli.output import write_stderr
@@ -47,9 +47,8 @@ class Choices:
 
     def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
         """Reads the photo and plans the sheet; networks are loaded when needed."""
-        from keras_dream.pictures.encoding import save_picture
         from keras_dream.pictures.picture import read_picture
-        from keras_dream.sheets.cells import open_folder, shrink
+        from keras_dream.sheets.cells import shrink
         from keras_dream.sheets.choices import plan_choices
         from keras_dream.sheets.run import Dreamers
         from keras_dream.sheets.sheet import check_sheet
@@ -59,8 +58,7 @@ class Choices:
         plan = plan_choices(self.kind, small, self.recipes, name=picture.name)
         check_sheet(plan, places.out)
         if small is not picture:
-            # Beside the cells, where `dream replay` looks for it.
-            save_picture(open_folder(places.folder) / small.name, small.pixels)
+            plan = replace(plan, beside=(small,))
         dreamers = Dreamers(
             self.recipes.values(),
             loading=lambda names: reporter.report(Loading(names)),

@@ -1,5 +1,6 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
+import gc
 import math
 import os
 import traceback
@@ -54,10 +55,9 @@ if TYPE_CHECKING:
     from keras_dream.weights.source import BeforeDownload
     from keras_dream.zoo.network import Network
 
-MOST_WORK = 2_000_000_000
-"""Pixels times steps times networks that run without `--yes`: the default recipe on a
-photo of 48 megapixels, or about an hour with Inception V3 on two cores, which compute
-600,000 pixels a second of it (design: 400 × 600 pixels in 0.4 s)."""
+MOST_SECONDS = 3600.0
+"""What a dream may take without `--yes`, as `engine.cost` predicts it: the default
+recipe on a photo of 48 megapixels takes 50 minutes."""
 
 MOST_PIXELS = 64_000_000
 """The largest octave that runs without `--yes`: more than the camera of any phone has.
@@ -610,7 +610,11 @@ def _rescued(
     from keras_dream.failures import is_out_of_memory
 
     if is_out_of_memory(failure):
-        traceback.clear_frames(failure.__traceback__)  # they hold feature maps
+        cause: BaseException | None = failure
+        while cause is not None:  # their frames hold feature maps
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__context__
+        gc.collect()
     try:
         return _so_far(run, job, checkpoints, failure=failure)
     except Exception:  # noqa: BLE001 - no memory even for that
@@ -635,8 +639,8 @@ def check_alpha(recipe: Recipe, out: str | None) -> None:
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:
     """Asks for `--yes` where a dream would take very long or very much memory."""
+    from keras_dream.engine.cost import seconds
     from keras_dream.engine.growth import octaves_of
-    from keras_dream.engine.loop import work
 
     pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
     if pixels > MOST_PIXELS:
@@ -646,13 +650,13 @@ def check_work(size: tuple[int, int], recipe: Recipe) -> None:
             received=f"a recipe whose largest has {pixels:,} pixels",
             hint="try fewer octaves_above, a smaller picture, or --yes",
         )
-    predicted = work(size, recipe)
-    if predicted > MOST_WORK:
+    predicted = seconds(size, recipe)
+    if predicted > MOST_SECONDS:
         raise InputError(
-            f"Work of more than {MOST_WORK:,} pixels times steps times networks must "
-            "be agreed to with --yes",
-            received=f"a recipe of {predicted:,}",
-            hint="try fewer steps, a smaller picture, or --yes",
+            "A dream that may take more than an hour on two cores must be agreed to "
+            "with --yes",
+            received=f"a recipe of about {min(predicted / 3600, 1e9):,.1f} hours",
+            hint="try fewer steps, a smaller picture, fewer terms, or --yes",
         )
 
 

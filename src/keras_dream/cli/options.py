@@ -9,6 +9,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from keras_dream import logs
+from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 from keras_dream.recipe.settings import Settings
 
@@ -16,7 +17,8 @@ FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 RECIPE = Group("Recipe: what decides the dream", sort_key=3)
 RUN = Group("Run settings: how it is computed", sort_key=9)
-LOG = Group("Log", sort_key=10)
+PICTURES = Group("Pictures: what their files may have and take", sort_key=10)
+LOG = Group("Log", sort_key=11)
 
 _GROUPS = {
     Group("What: the objective", sort_key=4): "objective loss border",
@@ -53,6 +55,7 @@ Patterns = Annotated[tuple[str, ...], _SEVERAL, Parameter(metavar="PATTERN")]
 Preset = Annotated[str, Parameter(group=RECIPE, metavar="NAME")]
 RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
 RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
+LimitFlags = Annotated[Limits | None, Parameter(name="*", group=PICTURES)]
 LogLevel = Annotated[
     logs.Level | None,
     Parameter(

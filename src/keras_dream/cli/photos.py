@@ -26,7 +26,7 @@ def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
         InputError: If there is none.
         PictureError: If a file is missing or a folder has no pictures.
     """
-    from keras_dream.batch.inputs import check_photo, exists, find_photos, is_folder
+    from keras_dream.batches.inputs import check_photo, exists, find_photos, is_folder
 
     if not arguments:
         raise InputError(
@@ -63,7 +63,7 @@ def folder_of(out: str | None, *, several: bool) -> Path | None:
     Raises:
         OutputError: If it is no folder although it must, or cannot be created.
     """
-    from keras_dream.batch.inputs import exists, is_folder
+    from keras_dream.batches.inputs import exists, is_folder
     from keras_dream.pictures.encoding import SUFFIXES
 
     if out is None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keras_dream.cli.dream_run import MOST_WORK, check_memory, check_work
+from keras_dream.cli.command_line import remember
+from keras_dream.cli.dream_run import MOST_SECONDS, check_memory, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.options import FILES, Json, Quiet, Switch, Trust, Yes
 from keras_dream.cli.output import write_stderr
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from keras_dream.sheets.run import Dreamers, SheetRun
     from keras_dream.sheets.sheet import Sheet
     from keras_dream.sheets.variations import VariationsRun
-
-MOST_SECONDS = 3600
-"""A sheet that is predicted to take longer than an hour asks for `--yes`."""
 
 
 @Parameter(name="*")
@@ -114,6 +112,7 @@ def run_sheet(
             count = run.ready
             reporter.report(_cost(run, places, agreed=flags.yes))
             interrupts.check()
+            remember(places.folder)
             for event in run:
                 reporter.report(event)
                 count += isinstance(event, CellDone) and not event.reused
@@ -146,33 +145,30 @@ def _claimed(places: Places, flags: SheetFlags) -> Iterator[Places]:
 def _cost(run: "SheetRun | VariationsRun", places: Places, *, agreed: bool) -> Planned:
     """Returns what a sheet costs, and asks for `--yes` where that is much."""
     hint = "try fewer cells, fewer steps, smaller ones, or --yes"
-    if not agreed and run.work > MOST_WORK:
-        raise InputError(
-            f"Work of more than {MOST_WORK:,} pixels times steps must be agreed to "
-            "with --yes",
-            received=f"{len(run.missing)} dreams of {run.work:,} in all",
-            hint=hint,
-        )
+    if not agreed:
+        _check_seconds(run.work, run, hint)  # before some steps are timed
     if not agreed:
         check_memory(*run.memory())
     cost = Planned(
         cells=len(run.plan.cells),
         ready=run.ready,
         missing=len(run.missing),
-        work=run.work,
         seconds=run.seconds,
         folder=str(places.folder),
         path=str(places.out),
     )
-    if not agreed and cost.seconds > MOST_SECONDS:
+    if not agreed:
+        _check_seconds(cost.seconds, run, hint)
+    return cost
+
+
+def _check_seconds(seconds: float, run: "SheetRun | VariationsRun", hint: str) -> None:
+    if seconds > MOST_SECONDS:
         raise InputError(
-            f"A sheet that takes more than {in_words(MOST_SECONDS)} must be agreed to "
-            "with --yes",
-            received=f"{cost.missing} dreams that take about "
-            f"{in_words(cost.seconds)} on this machine",
+            "A sheet that takes more than an hour must be agreed to with --yes",
+            received=f"{len(run.missing)} dreams that take about {in_words(seconds)}",
             hint=hint,
         )
-    return cost
 
 
 def _stopped(run: "SheetRun | VariationsRun | None", done: int, places: Places) -> str:

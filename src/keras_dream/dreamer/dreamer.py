@@ -50,6 +50,7 @@ from keras_dream.graph.passes import truncate
 from keras_dream.parts.part import Part
 from keras_dream.parts.starts import Photo as PhotoStart, Start
 from keras_dream.parts.transforms import View, view_size
+from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.picture import (
     Picture,
     as_picture,
@@ -98,6 +99,8 @@ class Dreamer:
         before_download: Called before a download, as in `weights.locate`.
         files: Files that a recipe may name, such as a guide, where they are not named
             by a path in it: paths, or what finds them.
+        limits: What the files of photos, masks and guides may have and take, see
+            `kd.Limits`; None for those of `files`, or the defaults.
 
     Raises:
         NetworkError: If the network is unknown or cannot be lowered.
@@ -117,6 +120,7 @@ class Dreamer:
         progress: Progress | None = None,
         before_download: BeforeDownload | None = None,
         files: Files | Sequence[str | os.PathLike[str]] = (),
+        limits: Limits | None = None,
     ):
         networks = as_networks(
             network,
@@ -147,6 +151,7 @@ class Dreamer:
         ]
         by_name = {network.name: network for network in loaded}
         self.files = files if isinstance(files, Files) else Files(named=files)
+        self.files.limits = limits or self.files.limits
         self._ensemble = Ensemble(by_name, self._backend, self.run.gradient, self.files)
 
     @classmethod
@@ -172,8 +177,8 @@ class Dreamer:
             weights: As for `Dreamer`.
             preprocessing: As for `Dreamer`; None takes the recipe's.
             trust_model: As for `Dreamer`.
-            **options: `run`, `progress`, `before_download` and `files`, as for
-                `Dreamer`.
+            **options: `run`, `progress`, `before_download`, `files` and `limits`, as
+                for `Dreamer`.
         """
         first = as_networks(
             network_of(recipe.network, networks=networks)
@@ -402,7 +407,7 @@ class Dreamer:
         """Returns the photo, or the picture of a source without one."""
         if isinstance(photo, str) and is_source(photo):
             return paint(photo, seed=recipe.seed)
-        picture = as_picture(photo)
+        picture = as_picture(photo, limits=self.files.limits)
         if isinstance(photo, str | os.PathLike):
             self.files.look_in(Path(photo).parent)
         if picture.alpha is not None and not picture.alpha.any():
@@ -709,6 +714,7 @@ def dream(
     preprocessing: str | None = None,
     trust_model: bool = False,
     files: Sequence[str | os.PathLike[str]] = (),
+    limits: Limits | None = None,
     keep_octaves: bool = False,
     **settings: Any,
 ) -> Dream:
@@ -721,6 +727,7 @@ def dream(
         preprocessing: As for `Dreamer`.
         trust_model: As for `Dreamer`.
         files: As for `Dreamer`.
+        limits: As for `Dreamer`.
         keep_octaves: As for `Dreamer.steps`.
         **settings: Any setting of the recipe, put over it, and any run setting;
             `layers={"mixed3": 3.0}` is another way to write an objective, and
@@ -749,5 +756,6 @@ def dream(
         trust_model=trust_model,
         run=RunSettings.of(run),
         files=files,
+        limits=limits,
     )
     return dreamer.dream(photo, chosen, keep_octaves=keep_octaves)

@@ -80,7 +80,7 @@ class GuideSources:
         return vector
 
     def _features(self, file: FileRef, node: str) -> np.ndarray:
-        picture = read_picture(self._files.find(file))
+        picture = read_picture(self._files.find(file), limits=self._files.limits)
         image = reduced(picture.pixels, MAX_PIXELS, self._backend)
         size = (image.shape[0], image.shape[1])
         graph = truncate(self._graph, frozenset([node]))

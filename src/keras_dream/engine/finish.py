@@ -16,7 +16,7 @@ from keras_dream.geometry import Size, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
 from keras_dream.pictures.picture import Picture, read_picture
-from keras_dream.recipe.files import Files, files_of
+from keras_dream.recipe.files import FileRef, Files, files_of
 from keras_dream.recipe.recipe import Recipe
 
 DETAIL_RADIUS = 3.0
@@ -111,7 +111,7 @@ def check_files(recipe: Recipe, photo: Picture, files: Files) -> None:
         size = (photo.pixels.shape[0], photo.pixels.shape[1])
         map_of(recipe.blend_mask, photo, size, files=files, seed=recipe.seed)
     for file in files_of(recipe.colors):
-        read_picture(files.find(file))
+        read_picture(files.find(file), limits=files.limits)
 
 
 def check_strengths(recipe: Recipe) -> None:
@@ -161,10 +161,12 @@ def _colored(
         image = image - np.float32(recipe.keep_detail) * detail
     if recipe.colors:
         image = np.clip(image, 0, 1)
+
+    def pixels_of(file: FileRef) -> np.ndarray:
+        return read_picture(files.find(file), limits=files.limits).pixels
+
     for color in recipe.colors:
-        image = color(
-            original, image, picture=lambda file: read_picture(files.find(file)).pixels
-        )
+        image = color(original, image, picture=pixels_of)
     if np.any(share != 1):
         image = blended(original, image, share)
     if recipe.keep_colors:

@@ -5,7 +5,6 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
 """
 
 import logging
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
@@ -20,7 +19,6 @@ from keras_dream.engine.growth import Additions, Growth, Octave, octaves_of
 from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import InputError
 from keras_dream.geometry import Size
-from keras_dream.parts.transforms import view_size, views_in_step
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
 
@@ -101,25 +99,6 @@ class Run(Iterator[Step]):
 
     def __reduce__(self) -> NoReturn:
         raise unpicklable("A run", "run.dream")
-
-
-def work(size: Size, recipe: Recipe) -> int:
-    """Returns the cost of a dream: pixels × steps × networks, over all octaves.
-
-    Pixels are those that the networks see.
-
-    Args:
-        size: The picture's (height, width) in pixels.
-        recipe: The recipe.
-    """
-    transforms = recipe.transforms
-    return sum(
-        math.prod(view_size(transforms, octave.size))
-        * views_in_step(transforms)
-        * recipe.at(octave.number).steps
-        * len(recipe.at(octave.number).every_network)
-        for octave in octaves_of(size, recipe)
-    )
 
 
 def run(

@@ -100,7 +100,7 @@ def _own_map(mask: Mask, photo: Picture, files: Files, seed: int) -> np.ndarray:
     """Returns a mask as a map of the photo's own size."""
     height, width = size = (photo.pixels.shape[0], photo.pixels.shape[1])
     if mask.file is not None:
-        values = mask_of(read_picture(files.find(mask.file)))
+        values = mask_of(read_picture(files.find(mask.file), limits=files.limits))
         check_aspect(values, size, mask.file.name)
         values = resized(values, size)
     elif mask.box:

@@ -35,7 +35,7 @@ _TABLES = {
         state TEXT NOT NULL DEFAULT 'waiting', attempts INTEGER NOT NULL DEFAULT 0,
         error TEXT NOT NULL DEFAULT '', output_sha256 TEXT NOT NULL DEFAULT '',
         step INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
-        intended_sha256 TEXT NOT NULL DEFAULT '', temporary TEXT NOT NULL DEFAULT '',
+        intended_sha256 TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (job, number), UNIQUE (job, key))""",
     "writer": """CREATE TABLE writer (
         id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER NOT NULL,

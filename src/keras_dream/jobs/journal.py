@@ -28,8 +28,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from keras_dream.errors import JobsError, SaveError, short_repr
-from keras_dream.files import Staged, is_temporary, sha256_file
+from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
+from keras_dream.names import inside, plain_name
 
 LOCK = ".dream-journal.lock"
 
@@ -87,7 +88,6 @@ class Item(NewItem):
         step: The step that it has reached, if anybody has said so.
         steps: How many it has, or 0.
         intended_sha256: Of the file that is about to get its name, or "".
-        temporary: The name of the hidden file that holds it until then, or "".
     """
 
     number: int = 0
@@ -98,7 +98,6 @@ class Item(NewItem):
     step: int = 0
     steps: int = 0
     intended_sha256: str = ""
-    temporary: str = ""
 
 
 _NEW = tuple(NewItem.__dataclass_fields__)
@@ -142,6 +141,10 @@ class Journal:
         self._lock = lock
         self._guard = threading.RLock()
         self._noted = -_STEP_SECONDS
+        # A commit without synchronization is lost in a power cut, and with a log
+        # (WAL) that is all.
+        (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+        self._quick = "NORMAL" if mode == "wal" else "FULL"
 
     @classmethod
     def open(
@@ -272,12 +275,12 @@ class Journal:
         """Notes that an item is begun, and counts the attempt."""
         return self._set(
             item,
+            synchronous=False,
             state=State.RUNNING,
             attempts=item.attempts + 1,
             error="",
             step=0,
             intended_sha256="",
-            temporary="",
         )
 
     def step(self, item: Item, step: int, steps: int) -> None:
@@ -317,7 +320,7 @@ class Journal:
         kept: the item is then ambiguous, and the staged bytes are discarded.
 
         Args:
-            item: A running item.
+            item: The item.
             staged: The bytes of its output, staged as `path(item)`.
             input_sha256: Of what it was made of, where that was not known before.
 
@@ -334,12 +337,18 @@ class Journal:
         if there not in ("", item.output_sha256, staged.sha256):
             staged.discard()
             return self._ambiguous(item, there)
-        item = self._set(
-            item,
-            input_sha256=item.input_sha256 if input_sha256 is None else input_sha256,
-            intended_sha256=staged.sha256,
-            temporary=staged.temporary.name,
-        )
+        if input_sha256 is None:
+            input_sha256 = item.input_sha256
+        try:
+            item = self._set(
+                item,
+                state=State.RUNNING,
+                input_sha256=input_sha256,
+                intended_sha256=staged.sha256,
+            )
+        except BaseException:
+            staged.discard()
+            raise
         staged.commit()
         return self._done(item, staged.sha256)
 
@@ -355,7 +364,7 @@ class Journal:
                 "the file of an item that is done must be there",
                 received=short_repr(str(self.path(item))),
             )
-        return self._done(item, sha256)
+        return self._done(item, sha256, synchronous=True)
 
     def fail(self, item: Item, error: str) -> Item:
         """Notes that an item failed.
@@ -396,11 +405,13 @@ class Journal:
         """Makes the states agree with the disk, after whatever ended the last run.
 
         - Running, and the intended file has its name: done.
-        - Running, and it has not: waiting; its hidden file is removed.
+        - Running, and it has not: waiting.
         - Done, and the file is gone: waiting.
         - Done, and the file has other bytes, or waiting or running, and there is a
           file that the job did not write: ambiguous. It is kept and told. The item
           waits again when the file is gone.
+
+        Temporary files of processes that are gone are removed.
 
         Returns:
             A sentence for each ambiguous item.
@@ -410,11 +421,12 @@ class Journal:
             SaveError: The disk refuses.
         """
         told: list[str] = []
-        for item in self.items():
+        items = self.items()
+        for folder in {self.path(item).parent for item in items}:
+            remove_leftovers(folder)
+        for item in items:
             if item.state in (State.FAILED, State.SKIPPED):
                 continue
-            if item.temporary:
-                self.path(item).with_name(item.temporary).unlink(missing_ok=True)
             now = self._reconciled(item)
             if now.state is State.AMBIGUOUS:
                 told.append(now.error)
@@ -439,19 +451,19 @@ class Journal:
         return self._ambiguous(item, there)
 
     def _waiting(self, item: Item) -> Item:
-        return self._set(
-            item, state=State.WAITING, error="", intended_sha256="", temporary=""
-        )
+        return self._set(item, state=State.WAITING, error="", intended_sha256="")
 
-    def _done(self, item: Item, sha256: str) -> Item:
+    def _done(self, item: Item, sha256: str, *, synchronous: bool = False) -> Item:
+        # After `save` the intent is on the disk, from which `reconcile` finds out again
+        # what is lost here.
         return self._set(
             item,
+            synchronous=synchronous,
             state=State.DONE,
             error="",
             output_sha256=sha256,
             step=item.steps,
             intended_sha256="",
-            temporary="",
         )
 
     def _ambiguous(self, item: Item, there: str) -> Item:
@@ -462,12 +474,10 @@ class Journal:
         elif item.output_sha256:
             what = "has changed since this job wrote it"
         error = (
-            f"{short_repr(str(self.path(item)))} {what}; it is kept, and moving it "
+            f"{short_repr(item.output, limit=300)} {what}; it is kept, and moving it "
             "away lets it be made again."
         )
-        return self._set(
-            item, state=State.AMBIGUOUS, error=error, intended_sha256="", temporary=""
-        )
+        return self._set(item, state=State.AMBIGUOUS, error=error, intended_sha256="")
 
     def _set(self, item: Item, *, synchronous: bool = True, **values: Any) -> Item:
         """Changes fields of an item, in the journal and in the returned value."""
@@ -479,10 +489,10 @@ class Journal:
 
     @contextlib.contextmanager
     def _change(self, *, synchronous: bool = True) -> Iterator[sqlite3.Connection]:
-        """Yields the connection in a transaction that is on the disk afterwards."""
+        """Yields the connection in a transaction, by default on the disk afterwards."""
         with self._guard, sentences(self.folder / FILE):
             if not synchronous:
-                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute(f"PRAGMA synchronous = {self._quick}")
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
@@ -518,6 +528,11 @@ def read_journal(folder: str | os.PathLike[str]) -> list[tuple[Job, list[Item]]]
         return [(job, _items(db, job.id, path)) for job in jobs]
 
 
+def is_journal(folder: str | os.PathLike[str]) -> bool:
+    """Tells whether a folder has a journal."""
+    return os.path.lexists(Path(folder) / FILE)
+
+
 def writer_of(folder: str | os.PathLike[str]) -> str:
     """Returns which process writes a folder's journal, in words; "" for none.
 
@@ -534,6 +549,28 @@ def writer_of(folder: str | os.PathLike[str]) -> str:
     except SaveError:
         pass
     return ""
+
+
+def remove_journal(folder: str | os.PathLike[str]) -> None:
+    """Removes the journal of a folder; results stay.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        JobsError: Another process writes it.
+        SaveError: It cannot be removed.
+    """
+    path = Path(os.path.abspath(folder))  # noqa: PTH100
+    lock = _lock(path)
+    try:
+        with sentences(path / FILE):
+            for end in ("-shm", "-wal", "-journal", ""):
+                (path / f"{FILE}{end}").unlink(missing_ok=True)
+    finally:
+        lock.release()
+    with contextlib.suppress(OSError):
+        (path / LOCK).unlink(missing_ok=True)
 
 
 def _lock(folder: Path) -> Any:
@@ -632,8 +669,6 @@ def _item(row: Sequence[Any], folder: Path) -> Item:
             raise _forged(folder)
     if item.state not in list(State):
         raise _forged(folder)
-    if item.temporary and not is_temporary(item.temporary):
-        raise _forged(folder)
     if item.output:
         _inside(folder, item.output)
     return replace(item, state=State(item.state))
@@ -648,17 +683,12 @@ def _forged(folder: Path) -> JobsError:
 
 
 def _inside(folder: Path, output: str) -> Path:
-    """Returns the path of an output, which must lie in the folder."""
-    parts = output.split("/")
-    odd = any(part in ("", ".", "..") or set(part) & set("\\:\0") for part in parts)
-    path = folder.joinpath(*parts)
-    if odd or not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise JobsError(
-            "an output in a journal must lie in the journal's folder",
-            received=short_repr(output),
-            hint="move the journal away to begin anew",
-        )
-    return path
+    """Returns the path of an output, which must lie in the folder; it may be a link."""
+    what, hint = "an output in a journal", "move the journal away to begin anew"
+    parent, _, name = output.rpartition("/")
+    if parent:
+        folder = inside(folder, parent, what, error=JobsError, hint=hint)
+    return folder / plain_name(name, what, error=JobsError, hint=hint)
 
 
 def _sha256(path: Path) -> str:

@@ -1,10 +1,25 @@
 """How much a picture's file may take: all limits, their defaults and their sources."""
 
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from keras_dream import isolation
+from keras_dream.errors import SettingError
 from keras_dream.pictures.headers import Bounds
 from keras_dream.recipe.settings import Settings
+
+VARIABLE = "KERAS_DREAM_LIMITS"
+"""The environment's limits: a JSON object such as {"untrusted": true}."""
+
+UNTRUSTED_HINT = (
+    "check where it comes from, or allow more with --max-decode-seconds and "
+    "--max-decode-memory"
+)
+"""What to try where a picture breaks or outgrows the process that decodes it."""
 
 MAX_PIXELS = 1024**3 // 4 // 3
 """The most pixels that are decoded by default: Pillow's own `MAX_IMAGE_PIXELS`, a
@@ -62,7 +77,7 @@ class Limits(Settings):
         le=86_400,
         description="the most seconds for a picture, with `untrusted`",
     )
-    # What the largest picture takes with 16 bits and alpha is within it.
+    # The largest picture takes 1,100 MB with 8 bits and 2,000 MB with 16.
     max_decode_memory: int = Field(
         default=4_096,
         ge=256,
@@ -89,3 +104,46 @@ class Limits(Settings):
             # Four channels of floats, and some metadata.
             answer=16 * self.max_pixels + (1 << 20),
         )
+
+
+def default_limits() -> Limits:
+    """Returns the limits of whoever states none: the environment's, or the defaults.
+
+    Raises:
+        SettingError: If the environment's are none.
+    """
+    return _read(os.environ.get(VARIABLE, "{}"))
+
+
+@functools.lru_cache(maxsize=8)
+def _read(text: str) -> Limits:
+    try:
+        return Limits.read(text)
+    except SettingError as error:
+        raise SettingError(
+            f"The environment's {VARIABLE} must be limits of pictures as JSON",
+            received=error.received,
+            hint='try {"untrusted": true}, or unset it',
+        ) from None
+
+
+@contextlib.contextmanager
+def session(limits: Limits | None) -> Iterator[None]:
+    """Makes limits the default until the end, in processes that are started, too.
+
+    Args:
+        limits: Those that were set go over the default; None changes nothing.
+    """
+    if limits is None:
+        yield
+        return
+    before = os.environ.get(VARIABLE)
+    whole = limits.over(default_limits())
+    os.environ[VARIABLE] = whole.model_dump_json(exclude_unset=True)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
@@ -21,6 +21,9 @@ from pydantic_core import CoreSchema, core_schema
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.files import check_file, sha256_file
 from keras_dream.names import inside, name_fault, plain_name
+
+if TYPE_CHECKING:
+    from keras_dream.pictures.limits import Limits
 
 MAX_NAME = 4_096  # characters: PATH_MAX of Linux
 MAX_BYTES = 1_000_000_000
@@ -197,6 +200,10 @@ class Files:
         named: Files that the user named: a recipe's file may be one of them.
         folders: Where else a recipe's file is looked for by its plain name: beside the
             picture or the recipe.
+        limits: How pictures among them are read; None for the defaults.
+
+    Attributes:
+        limits: The same.
 
     Raises:
         InputError: If one of the named files cannot be read.
@@ -207,7 +214,9 @@ class Files:
         *,
         named: Sequence[str | os.PathLike[str]] = (),
         folders: Sequence[str | os.PathLike[str]] = (),
+        limits: "Limits | None" = None,
     ):
+        self.limits = limits
         self._named = [check_file(path, "A named file") for path in named]
         self._folders = [Path(folder) for folder in folders]
         self._paths: dict[FileRef, Path] = {}
@@ -288,7 +297,8 @@ class Files:
     def _completed(self, file: FileRef) -> FileRef:
         if file.is_plain and file.sha256:
             return file
-        typed = Path(file.name).expanduser()
+        # Not Path.expanduser, which raises for a ~ that is no home.
+        typed = Path(os.path.expanduser(file.name))  # noqa: PTH111
         own = FileRef(file.name)
         path = self.find(own) if file.is_plain and not typed.exists() else typed
         check_file(path, "A file of a recipe")

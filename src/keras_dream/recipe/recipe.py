@@ -36,7 +36,7 @@ from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
 # published algorithms comes near them. What is possible but long is the budget's
-# affair (`keras_dream.engine.loop.work`).
+# affair (`keras_dream.engine.cost`).
 MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8

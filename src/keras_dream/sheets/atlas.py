@@ -18,7 +18,6 @@ from keras_dream.errors import (
 )
 from keras_dream.graph.layers import chief_layers, matching, names
 from keras_dream.graph.passes import truncate
-from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import Picture
 from keras_dream.pictures.synthetic import leaves, noise, round_to_8_bits
 from keras_dream.recipe.objective_text import Numbers
@@ -26,7 +25,6 @@ from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.settings import pop_keys
 from keras_dream.recipe.targets import Class, Layer
-from keras_dream.sheets.cells import open_folder
 from keras_dream.sheets.plan import Cell, Plan, Section, check_count
 from keras_dream.sheets.run import Dreamers, SheetRun
 from keras_dream.sheets.sheet import Sheet
@@ -102,8 +100,6 @@ def atlas(
         recipe=overrides,
     )
     path = None if folder is None else Path(folder)
-    if path is not None:
-        save_starts(plan, path)
     dreamers = Dreamers((), dreamer=dreamer)
     return SheetRun(plan, dreamers, folder=path, fresh=fresh).finish()
 
@@ -164,6 +160,7 @@ def plan_atlas(
         sections.append(planner.classes())
     count = sum(len(section.cells) for section in sections)
     octaves = f"{base.octaves} octave{'' if base.octaves == 1 else 's'}"
+    pictures = [cell.picture for section in sections for cell in section.cells]
     return Plan(
         kind="atlas",
         title=f"Atlas of {dreamer.network}",
@@ -178,6 +175,7 @@ def plan_atlas(
             "size": size,
             "recipe": base.model_dump(mode="json"),
         },
+        beside=tuple({picture.name: picture for picture in pictures}.values()),
     )
 
 
@@ -207,22 +205,6 @@ def numbers(text: str | None) -> Numbers | None:
             hint="write them like '0-15,40' or 'all'",
         ) from None
     return target.channels
-
-
-def save_starts(plan: Plan, folder: Path) -> None:
-    """Saves the pictures that cells start from beside them, for `dream replay`.
-
-    Args:
-        plan: An atlas.
-        folder: Where its cells are.
-
-    Raises:
-        OutputError: If the folder cannot be created or written to.
-    """
-    open_folder(folder)
-    for picture in {cell.picture.name: cell.picture for cell in plan.cells}.values():
-        if not (folder / picture.name).is_file():
-            save_picture(folder / picture.name, picture.pixels)
 
 
 class _Planner:

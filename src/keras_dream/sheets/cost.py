@@ -30,6 +30,19 @@ class StepTimes(NamedTuple):
     step: float
     pixel: float
 
+    def seconds(self, steps: Sequence[int], sizes: Sequence[Size]) -> float:
+        """Returns the seconds of a dream.
+
+        Args:
+            steps: How many each octave has.
+            sizes: (height, width) of each in pixels.
+        """
+        each = sum(
+            count * (self.step + height * width * self.pixel)
+            for count, (height, width) in zip(steps, sizes, strict=True)
+        )
+        return each + len(sizes) * self.first
+
 
 class Predictor:
     """Predicts the seconds of dreams; times a few steps of each kind of work once."""
@@ -53,17 +66,18 @@ class Predictor:
         kind = cell.like or tuple(network.text for network in recipe.every_network)
         key = (dreamer.networks, kind, recipe.loss, recipe.border, *sizes)
         if key not in self._times:
-            self._times[key] = _step_times(dreamer, recipe, sizes)
-        times = self._times[key]
-        each = sum(
-            count * (times.step + height * width * times.pixel)
-            for count, (height, width) in zip(steps, sizes, strict=True)
-        )
-        return each + len(sizes) * times.first
+            self._times[key] = step_times(dreamer, recipe, sizes)
+        return self._times[key].seconds(steps, sizes)
 
 
-def _step_times(dreamer: Dreamer, recipe: Recipe, sizes: Sequence[Size]) -> StepTimes:
-    """Times the smallest octave and the largest, within bounds."""
+def step_times(dreamer: Dreamer, recipe: Recipe, sizes: Sequence[Size]) -> StepTimes:
+    """Times the smallest octave and the largest, within bounds.
+
+    Args:
+        dreamer: The dreamer of the recipe.
+        recipe: The recipe, complete.
+        sizes: (height, width) of its octaves in pixels, small to large.
+    """
     small = _bound(sizes[0], (1, 1))
     large = _bound(sizes[-1], small)
     try:

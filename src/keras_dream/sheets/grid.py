@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +81,12 @@ def grid(
     axes, models = read_axes(x=x, y=y, z=z)
     trust = options.get("trust_model", False)
     networks = [n for given in models.values() for n in as_networks(given, trust=trust)]
-    plan = plan_grid(
-        shrink(as_picture(photo), photo_side),
-        axes,
-        base=as_recipe(recipe),
-        over=Recipe.of(settings),
-        size=size,
-    )
+    picture = as_picture(photo)
+    small = shrink(picture, photo_side)
+    base, over = as_recipe(recipe), Recipe.of(settings)
+    plan = plan_grid(small, axes, base=base, over=over, size=size)
+    if small is not picture:
+        plan = replace(plan, beside=(small,))
     dreamers = grid_dreamers(plan, run=run, model=model, networks=networks, **options)
     path = None if folder is None else Path(folder)
     return SheetRun(plan, dreamers, folder=path, fresh=fresh).finish()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_dream.engine.loop import work
+from keras_dream.engine.cost import seconds
 from keras_dream.errors import InputError, OutputError
 from keras_dream.geometry import Size
 from keras_dream.pictures.picture import Picture
@@ -43,9 +43,9 @@ class Cell:
         return height, width
 
     @property
-    def work(self) -> int:
-        """Its most work, in pixels times steps."""
-        return work(self.size, self.recipe)
+    def work(self) -> float:
+        """Its most work: the seconds that its recipe and its size predict."""
+        return seconds(self.size, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class Plan:
         sections: The cells.
         side: The longer side of a cell on the sheet, in pixels.
         about: What the sheet is, as JSON types, for its metadata.
+        beside: Pictures that cells start from and that are no files elsewhere; they
+            are saved beside the cells, where `dream replay` looks for them.
     """
 
     kind: str
@@ -94,6 +96,7 @@ class Plan:
     sections: Sequence[Section]
     side: int
     about: Mapping[str, Any]
+    beside: Sequence[Picture] = ()
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -1,15 +1,23 @@
 """Running a sheet: what is on the disk, what the rest costs, and dreaming it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.growth import Octave
-from keras_dream.events import CellDone, CellProgress
+from keras_dream.events import CellDone, CellProgress, Notice
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.sheets.cells import DreamedCell, find, keep, open_folder, path_of
+from keras_dream.sheets.cells import CellFolder, DreamedCell, dreamed, key_of
 from keras_dream.sheets.cost import Predictor
 from keras_dream.sheets.plan import Cell, Plan, named_errors
 from keras_dream.sheets.sheet import Sheet
@@ -88,11 +96,15 @@ def _networks(recipe: Recipe) -> tuple[tuple[str, str | None], ...]:
     return tuple((str(n.network), n.preprocessing) for n in recipe.every_network)
 
 
-class SheetRun(Iterator[CellProgress | CellDone]):
+CellEvent = CellProgress | CellDone | Notice
+
+
+class SheetRun(Iterator[CellEvent]):
     """A sheet that is being made: an iterator of its events.
 
-    Every step is a `CellProgress`, every finished cell a `CellDone`. Finished cells
-    are on the disk, so stopping is `break`, and a later run continues from there.
+    Every step is a `CellProgress`, every finished cell a `CellDone`; a `Notice` says
+    which file is not as it was saved. Finished cells are on the disk, so stopping is
+    `break`, and a later run continues from there.
 
     Args:
         plan: The sheet.
@@ -101,9 +113,9 @@ class SheetRun(Iterator[CellProgress | CellDone]):
         fresh: Whether to dream cells again that are in the folder.
 
     Raises:
-        DreamError: As for `Dreamer`, and where a recipe does not fit its network.
-            While it is iterated also `NonFiniteError`, and `SaveError` if a cell cannot
-            be saved.
+        DreamError: As for `Dreamer` and `CellFolder`, and where a recipe does not fit
+            its network. While it is iterated also `NonFiniteError`, and `SaveError` if
+            a cell cannot be saved.
     """
 
     def __init__(
@@ -111,31 +123,38 @@ class SheetRun(Iterator[CellProgress | CellDone]):
         plan: Plan,
         dreamers: Dreamers,
         *,
-        folder: Path | None = None,
+        folder: Path | CellFolder | None = None,
         fresh: bool = False,
     ):
         self.plan = plan
         self._dreamers = dreamers
         self._runs: dict[str, tuple[Octave, ...]] = {}
-        self._paths: list[Path | None] = []
-        self._cells: dict[int, DreamedCell] = {}
+        self._keys: list[str] = []
         self._events = self._run()
-        if folder is not None:
-            open_folder(folder)
         for index, cell in enumerate(plan.cells):
             dreamer = dreamers.of(cell.recipe)
             with named_errors(f"Cell {cell.where}" if cell.where else ""):
                 self._octaves(index, cell)  # raises where a recipe does not fit
-            path = None if folder is None else path_of(folder, cell, dreamer)
-            saved = find(path, cell, plan.side) if path and not fresh else None
-            if saved:
-                self._cells[index] = saved
-            self._paths.append(path)
-        self.ready = len(self._cells)
+            self._keys.append(key_of(cell, dreamer))
+        self._first: dict[str, int] = {}  # of equal dreams only that one is dreamed
+        for index, key in enumerate(self._keys):
+            self._first.setdefault(key, index)
+        if isinstance(folder, Path):
+            folder = CellFolder(folder, kind=plan.kind, fresh=fresh)
+        self._folder = folder
+        self._ready = folder.find(self._by_key, plan.side) if folder else {}
+        self._made: dict[int, DreamedCell] = {}
+        self.ready = sum(key in self._ready for key in self._keys)
         """How many cells were on the disk at the start."""
 
-    def __next__(self) -> CellProgress | CellDone:
+    def __next__(self) -> CellEvent:
         return next(self._events)
+
+    def close(self) -> None:
+        """Lets another process dream into the folder; this run is over."""
+        self._events.close()
+        if self._folder is not None:
+            self._folder.close()
 
     @property
     def sheet(self) -> Sheet:
@@ -144,15 +163,20 @@ class SheetRun(Iterator[CellProgress | CellDone]):
         Raises:
             RuntimeError: Before the last event.
         """
-        if len(self._cells) < len(self.plan.cells):
+        if len(self._made) < len(self.plan.cells):
             raise RuntimeError("a sheet is there after the last event of its run")
-        return Sheet(self.plan, tuple(cell for _, cell in sorted(self._cells.items())))
+        return Sheet(self.plan, tuple(cell for _, cell in sorted(self._made.items())))
 
     def finish(self) -> Sheet:
         """Dreams all cells that are missing and returns the sheet."""
         for _ in self:
             pass
+        self.close()
         return self.sheet
+
+    @property
+    def _by_key(self) -> dict[str, Cell]:
+        return {key: self.plan.cells[n] for key, n in self._first.items()}
 
     @cached_property
     def missing(self) -> Mapping[int, Cell]:
@@ -160,19 +184,15 @@ class SheetRun(Iterator[CellProgress | CellDone]):
 
         Of equal dreams only the first is missing.
         """
-        missing: dict[int, Cell] = {}
-        paths: set[Path] = set()
-        for index, cell in enumerate(self.plan.cells):
-            path = self._paths[index]
-            if index not in self._cells and (path is None or path not in paths):
-                missing[index] = cell
-            if path is not None:
-                paths.add(path)
-        return missing
+        return {
+            index: self.plan.cells[index]
+            for key, index in self._first.items()
+            if key not in self._ready
+        }
 
     @property
-    def work(self) -> int:
-        """The work of the missing cells, in pixels times steps."""
+    def work(self) -> float:
+        """The seconds of the missing cells, as their recipes predict them."""
         return sum(cell.work for cell in self.missing.values())
 
     @cached_property
@@ -201,15 +221,18 @@ class SheetRun(Iterator[CellProgress | CellDone]):
         ]
         return max(needs, key=lambda pair: pair[0], default=(0, None))
 
-    def _run(self) -> Iterator[CellProgress | CellDone]:
-        by_path: dict[Path, DreamedCell] = {}
+    def _run(self) -> Generator[CellEvent, None, None]:
         # Seconds are summed in the order of `seconds`, so that the last share is 1.
         passed, total = 0.0, max(self.seconds, 1e-9)
-        for index, cell in enumerate(self.plan.cells):
-            path, number = self._paths[index], index + 1
-            dreamed = self._cells.get(index) or (by_path.get(path) if path else None)
-            reused = dreamed is not None
-            if dreamed is None:
+        if self._folder is not None:
+            yield from map(Notice, self._folder.begin(self._by_key, self.plan.beside))
+        by_key = dict(self._ready)
+        for index, key in enumerate(self._keys):
+            cell = self.plan.cells[index]
+            number, reused = index + 1, key in by_key
+            if not reused:
+                if self._folder is not None:
+                    self._folder.start(key, cell)
                 run = self._dreamers.of(cell.recipe).steps(cell.picture, cell.recipe)
                 seconds = self.predicted[index]
                 octaves = self._octaves(index, cell)
@@ -219,16 +242,17 @@ class SheetRun(Iterator[CellProgress | CellDone]):
                     now = passed + seconds * (step / steps)
                     yield CellProgress(number, name, min(now / total, 1.0))
                 passed += seconds
-                dreamed = keep(run.dream, cell, path, self.plan.side)
-            if path is not None:
-                by_path[path] = dreamed
-            self._cells[index] = dreamed
+                path = None
+                if self._folder is not None:
+                    path = self._folder.keep(run.dream, key, cell)
+                by_key[key] = dreamed(run.dream, cell, path, self.plan.side)
+            made = self._made[index] = replace(by_key[key], cell=cell)
             yield CellDone(
                 number=number,
-                objective=str(dreamed.recipe.objective),
-                path=str(path) if path else None,
+                objective=str(made.recipe.objective),
+                path=str(made.path) if made.path else None,
                 reused=reused,
-                silent=dreamed.silent,
+                silent=made.silent,
                 done=min(passed / total, 1.0),
             )
 

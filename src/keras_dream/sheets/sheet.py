@@ -19,7 +19,7 @@ from keras_dream.sheets.layout import draw, lay_out
 from keras_dream.sheets.page import is_page, page
 from keras_dream.sheets.plan import Plan
 
-KINDS = ("atlas", "grid", "looks", "variations")
+KINDS = ("atlas", "grid", "looks", "variations", "batch")
 PAGE = ".html"
 ATLAS_SUFFIXES = (*SUFFIXES, PAGE)
 

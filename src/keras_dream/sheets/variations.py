@@ -1,22 +1,22 @@
 """Running a sheet of variations: each is pushed away from those before it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.dreamer.variations import pushed_from
-from keras_dream.events import CellDone, CellProgress
+from keras_dream.events import Notice
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.targets import Layer
-from keras_dream.sheets.cells import DreamedCell
+from keras_dream.sheets.cells import CellFolder, DreamedCell
 from keras_dream.sheets.plan import Cell, Plan, Section
-from keras_dream.sheets.run import Dreamers, SheetRun
+from keras_dream.sheets.run import CellEvent, Dreamers, SheetRun
 from keras_dream.sheets.sheet import Sheet
 
 
-class VariationsRun(Iterator[CellProgress | CellDone]):
+class VariationsRun(Iterator[CellEvent]):
     """A sheet whose cells differ by more than their seeds: an iterator of its events.
 
     The recipe of a cell names the files of those before it, so that cells are planned
@@ -42,16 +42,20 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
     ):
         self.plan = plan
         self._dreamers = dreamers
-        self._folder = folder
-        self._fresh = fresh
+        self._folder = CellFolder(folder, kind=plan.kind, fresh=fresh)
         self._diversity = diversity
-        self._planned = SheetRun(plan, dreamers, folder=folder, fresh=True)
+        self._planned = SheetRun(plan, dreamers)
         self._cells: list[DreamedCell] = []
         self._events = self._run()
         self.ready = 0
 
-    def __next__(self) -> CellProgress | CellDone:
+    def __next__(self) -> CellEvent:
         return next(self._events)
+
+    def close(self) -> None:
+        """As for `SheetRun`."""
+        self._events.close()
+        self._folder.close()
 
     @property
     def sheet(self) -> Sheet:
@@ -64,7 +68,7 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
         return self.plan.cells
 
     @property
-    def work(self) -> int:
+    def work(self) -> float:
         """As for `SheetRun`."""
         return self._planned.work
 
@@ -77,7 +81,7 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
         """As for `SheetRun`."""
         return self._planned.memory()
 
-    def _run(self) -> Iterator[CellProgress | CellDone]:
+    def _run(self) -> Generator[CellEvent, None, None]:
         count = len(self.plan.cells)
         pictures: list[Path] = []
         for index, cell in enumerate(self.plan.cells):
@@ -90,9 +94,12 @@ class VariationsRun(Iterator[CellProgress | CellDone]):
             )
             pushed = replace(cell, recipe=recipe)
             plan = replace(self.plan, sections=[Section("", [pushed], 1)])
-            run = SheetRun(plan, self._dreamers, folder=self._folder, fresh=self._fresh)
+            run = SheetRun(plan, self._dreamers, folder=self._folder)
             run.predicted = {0: self._planned.predicted[index]}  # timed once for all
             for event in run:
+                if isinstance(event, Notice):
+                    yield event
+                    continue
                 done = (index + event.done) / count
                 yield replace(event, number=index + 1, done=done)
             (dreamed,) = run.sheet.cells

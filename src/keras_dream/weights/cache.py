@@ -1,39 +1,129 @@
-"""The weights cache: its locks, and the table of hashes that were computed before.
+"""The weights cache: its folder, its locks, and the table of hashes that were computed.
 
-The table `hashes.json` keeps the hashes of a file beside its stamp: size, times and
-inode. A file whose stamp is unchanged is not read again, as in git's index, because
-gigabytes take seconds at every start. The table only saves time: where it is missing,
-broken or cannot be written, hashes are computed again. `dream weights verify` always
-reads the files.
+The table `hashes.json` keeps the hashes of a file beside its stamp: size, times, inode
+and device. A file of up to `CHEAP` bytes is hashed at every load. A larger one takes
+seconds at every start, and is not read again as long as its stamp is unchanged, as in
+git's index; a stamp that could be that of another content does not count (`stamp_of`).
+The table only saves time: where it is missing, broken or cannot be written, hashes are
+computed again. `dream weights verify` always reads the files.
+
+Whoever can write into the cache decides on what is loaded and, by links, on what is
+overwritten. So the cache is made for its user alone, and one that others can write to
+is refused; one that is shared to be read only is not.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from keras_dream.errors import DreamError
+from keras_dream.errors import DreamError, OutputError, short_repr
 from keras_dream.files import write_atomically
 from keras_dream.weights.source import Hashes, home
 
 FILE = "hashes.json"
+LARGEST_TABLE = 1 << 24  # bytes; a row has about 300
 PATIENCE = 5.0  # seconds to wait for a lock that is held for milliseconds
 CHUNK = 1 << 20  # bytes
+CHEAP = 128 << 20  # bytes; sha256 takes 0.1 s for them, or 0.4 s without the SHA set
+SETTLED = 2.0  # seconds; FAT has the coarsest times, of 2 seconds
 
 
 class _Row(NamedTuple):
-    """What the table keeps of a file."""
+    """What the table keeps of a file; the stamp is "" where it would prove nothing."""
 
     stamp: str
     sha256: str
     md5: str
 
 
+# -- the folder ------------------------------------------------------------------------
+def make_home() -> None:
+    """Creates the cache for its user alone, where there is none.
+
+    Raises:
+        OSError: If the system refuses.
+    """
+    home().mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def check_home() -> None:
+    """Makes sure that nobody else can write into the cache.
+
+    Raises:
+        OutputError: If others can.
+    """
+    others = _writers(home())
+    if others:
+        folder = short_repr(str(home()))
+        raise OutputError(
+            "The weights cache must be a folder that only its owner can write to",
+            received=f"{folder}, which {others} can write to",
+            hint="run chmod go-w for it, or set KERAS_DREAM_HOME to another folder; "
+            "weights that are shared are read from KERAS_DREAM_WEIGHTS",
+        )
+
+
+def _writers(folder: Path) -> str:
+    """Returns who else can write into a folder, or ""."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return ""
+    if os.name != "posix":  # where permissions are lists, and folders their user's
+        return ""
+    if status.st_mode & stat.S_IWOTH:
+        return "everyone"
+    shared = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
+    return "its group" if shared else ""
+
+
+def _is_own_group(number: int) -> bool:
+    """Tells whether a group is a user's alone: it has the user's name, as pam_umask."""
+    import grp
+    import pwd
+
+    try:
+        return grp.getgrgid(number).gr_name == pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+
+
+# -- files in it -----------------------------------------------------------------------
+def open_regular(path: Path, *, write: bool = False, links: bool = True) -> BinaryIO:
+    """Opens a regular file; pipes and devices are errors, and nothing is waited for.
+
+    Args:
+        path: The file.
+        write: Whether it is written to, too.
+        links: Whether a link is followed, and a file may have a second name.
+
+    Raises:
+        OSError: If it is not such a file.
+    """
+    flags = os.O_RDWR if write else os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_BINARY", *(() if links else ("O_NOFOLLOW",))):
+        flags |= getattr(os, name, 0)
+    handle = os.open(path, flags)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or not (links or status.st_nlink == 1):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        return os.fdopen(handle, "rb+" if write else "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+# -- hashes ----------------------------------------------------------------------------
 def hashes_of(path: Path, *, fresh: bool = False) -> Hashes:
-    """Returns the hashes of a file, from the table if its stamp is unchanged.
+    """Returns the hashes of a file, vouched for by all of its stamp or computed.
 
     Args:
         path: The file.
@@ -51,35 +141,46 @@ def hashes_of(path: Path, *, fresh: bool = False) -> Hashes:
     return hashes
 
 
+def recorded(path: Path) -> Hashes | None:
+    """Returns the hashes in the table; None if the file does not have them any more.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    stamp, row = stamp_of(path), _table().get(_key(path))
+    if row is None:
+        return None
+    if path.stat().st_size <= CHEAP or not stamp or row.stamp != stamp:
+        # One hash is enough to know a content again.
+        if _digest(path, "sha256") != row.sha256:
+            return None
+        if row.stamp != stamp:
+            _change(path, row._replace(stamp=stamp))
+    return Hashes(row.sha256, row.md5)
+
+
 def compute_hashes(path: Path) -> Hashes:
-    """Reads a file once and returns its hashes.
+    """Reads a file and returns its hashes.
 
     Raises:
         OSError: If it cannot be read.
     """
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(CHUNK):
             sha256.update(chunk)
             md5.update(chunk)
     return Hashes(sha256.hexdigest(), md5.hexdigest())
 
 
-def recorded(path: Path) -> Hashes | None:
-    """Returns the hashes in the table; None if the file has changed since.
-
-    Raises:
-        OSError: If there is no such file.
-    """
-    row = _table().get(str(path.absolute()))
-    if row is None or row.stamp != stamp_of(path):
-        return None
-    return Hashes(row.sha256, row.md5)
+def _digest(path: Path, kind: str) -> str:
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def last_recorded(path: Path) -> Hashes | None:
     """Returns the hashes in the table, even if the file has changed since."""
-    row = _table().get(str(path.absolute()))
+    row = _table().get(_key(path))
     return None if row is None else Hashes(row.sha256, row.md5)
 
 
@@ -95,15 +196,29 @@ def forget(path: Path) -> None:
 
 
 def stamp_of(path: Path) -> str:
-    """Returns what changes when a file is written to or replaced.
+    """Returns what changes when a file is written to or replaced; "" if that is unsure.
+
+    It is unsure
+
+    * within `SETTLED` of the last change: another one may bear the same time;
+    * where the time of the last change lies in the future: a clock was set;
+    * where ctime, which no program can set, is no time of its own: Windows has the
+      creation there, FAT the last write, which copying programs set back.
 
     Raises:
         OSError: If there is no such file.
     """
     status = path.stat()
-    # Programs that copy files set the time of the last write back, which sets ctime.
-    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
-    return f"{status.st_size} {times} {status.st_ino}"
+    written, changed = status.st_mtime_ns, status.st_ctime_ns
+    age = time.time() - max(written, changed) / 1e9
+    if age < SETTLED or written == changed or os.name == "nt":
+        return ""
+    place = f"{status.st_ino} {status.st_dev}"
+    return f"{status.st_size} {written} {changed} {place}"
+
+
+def _key(path: Path) -> str:
+    return str(path.absolute())
 
 
 @contextlib.contextmanager
@@ -123,9 +238,11 @@ def locked(
     Raises:
         TimeoutError: If the lock is not free by then.
         OSError: If the folder takes no files.
+        OutputError: If others can write into the cache.
     """
     from filelock import FileLock, Timeout
 
+    check_home()
     lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -140,9 +257,12 @@ def locked(
 
 
 def _table() -> dict[str, _Row]:
-    """Returns the table, by absolute path; empty where it cannot be read."""
+    """Returns the table, by absolute path; empty where it cannot be read or trusted."""
     try:
-        rows = json.loads((home() / FILE).read_text("utf-8")).items()
+        if _writers(home()):
+            return {}
+        with open_regular(home() / FILE) as file:
+            rows = json.loads(file.read(LARGEST_TABLE)).items()
         return {path: _Row(*map(str, row)) for path, row in rows}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
@@ -151,12 +271,12 @@ def _table() -> dict[str, _Row]:
 def _change(path: Path, row: _Row | None) -> None:
     """Writes one row of the table; rows of files that no longer exist are left out."""
     with contextlib.suppress(OSError, DreamError):
-        home().mkdir(parents=True, exist_ok=True)
+        make_home()
         with locked(home() / FILE, patience=PATIENCE):
             # Not Path.exists, which raises for a name that the system refuses.
             table = {p: old for p, old in _table().items() if os.path.exists(p)}  # noqa: PTH110
-            table.pop(str(path.absolute()), None)
+            table.pop(_key(path), None)
             if row is not None:
-                table[str(path.absolute())] = row
+                table[_key(path)] = row
             text = json.dumps(table, indent=1, sort_keys=True)
             write_atomically(home() / FILE, text.encode())

@@ -4,23 +4,27 @@ The bytes received so far are in `.NAME.part` beside the final place, with a not
 their address and version. They are kept after a failure, and the next run goes on.
 
 Servers are not trusted: not with what they send (a hash decides on that), how much of
-it and how fast, nor with what they state as its length.
+it and how fast, nor with what they state as its length. One clock runs over a whole
+exchange, from the first address to the last byte, because timeouts of single reads, as
+also urllib3 and httpx have them, never end where a server sends a byte now and then.
 """
 
 import contextlib
 import errno
 import http.client
+import io
 import json
 import logging
 import os
 import re
 import shutil
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from keras_dream.errors import (
     DownloadError,
@@ -31,16 +35,16 @@ from keras_dream.errors import (
 )
 from keras_dream.files import FULL
 from keras_dream.weights import cache
-from keras_dream.weights.source import Progress, Source, home
-from keras_dream.weights.verify import LocalFile, set_aside
+from keras_dream.weights.source import LARGEST, Progress, Source, home
+from keras_dream.weights.verify import LocalFile, look, set_aside
 
 _log = logging.getLogger(__name__)
 
 ATTEMPTS = 5  # in a row, as long as each of them brings some bytes
 PAUSE = 1.0  # seconds before the second attempt; longer before each later one
-TIMEOUT = 30.0  # seconds without a byte before a transfer is given up
-SLOWEST = 1024  # bytes a second: less than that over TIMEOUT is a stall, too
-LARGEST = 8 << 30  # bytes; the largest published weights have less than 2 GB
+TIMEOUT = 30.0  # seconds in which an exchange must bring some of the file
+SLOWEST = 1024  # bytes a second of the file: less than that over TIMEOUT is a stall
+LARGEST_NOTE = 1 << 16  # bytes; headers have less
 CHUNK = 1 << 18  # bytes
 SECONDS_BETWEEN_CALLS = 0.1  # of the progress
 
@@ -77,9 +81,14 @@ class Part:
     def size(self) -> int:
         """Returns how many bytes are here."""
         try:
-            return self.path.stat().st_size
-        except OSError:
+            with self.open() as file:
+                return os.fstat(file.fileno()).st_size
+        except OSError:  # none, or a link, which is another's file
             return 0
+
+    def open(self) -> BinaryIO:
+        """Opens the bytes, to be read and written."""
+        return cache.open_regular(self.path, write=True, links=False)
 
     def validator(self, url: str) -> str | None:
         """Returns the server's name of this version; "" if it gave none.
@@ -87,7 +96,8 @@ class Part:
         None if the bytes are of another address, or of an unknown one.
         """
         try:
-            note = json.loads(self._note.read_text("utf-8"))
+            with cache.open_regular(self._note, links=False) as file:
+                note = json.loads(file.read(LARGEST_NOTE))
             same = note["url"] == url
             validator = note["validator"]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -96,9 +106,10 @@ class Part:
 
     def begin(self, url: str, validator: str) -> None:
         """Empties the part, and notes what is to come."""
-        self.path.open("wb").close()
-        note = json.dumps({"url": url, "validator": validator})
-        self._note.write_text(note, "utf-8")
+        self.drop()  # whatever lies there is replaced, and never written through
+        self.path.open("xb").close()
+        with self._note.open("x", encoding="utf-8") as file:
+            json.dump({"url": url, "validator": validator}, file)
 
     def drop(self) -> None:
         """Removes everything."""
@@ -130,7 +141,7 @@ def download(
             progress(part.size(), None)
 
     try:
-        home().mkdir(parents=True, exist_ok=True)
+        cache.make_home()
         with cache.locked(target, waiting=waiting):
             return _land(name, source, target, part, progress)
     except OSError as error:
@@ -165,10 +176,10 @@ def _land(
 ) -> LocalFile:
     """Downloads and checks, under the lock, unless another process just has."""
     if target.is_file():
-        hashes = cache.hashes_of(target)
-        if source.mismatch(hashes) is None:
-            return LocalFile(target, hashes.sha256, source)
-        set_aside(target, hashes.sha256)
+        there = look(target, source)
+        if there.mismatch is None:
+            return LocalFile(target, there.sha256, source)
+        set_aside(target, there.sha256)
     resumed = _fetch(name, source, part, progress)
     hashes = cache.compute_hashes(part.path)
     if resumed and source.mismatch(hashes):
@@ -221,7 +232,7 @@ def _fetch(name: str, source: Source, part: Part, progress: Progress | None) -> 
             time.sleep(PAUSE * (attempt + 1))
         else:
             break
-    with part.path.open("rb+") as file, contextlib.suppress(OSError):
+    with part.open() as file, contextlib.suppress(OSError):
         os.fsync(file.fileno())
     return resumed
 
@@ -279,8 +290,9 @@ class Transfer:
                 headers["If-Range"] = validator
         if self._progress is not None:
             self._progress(size, None)  # a server may take its time to answer
+        clock = _Clock()
         try:
-            answer = _open(self._url, headers)
+            answer = _open(self._url, headers, clock)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the connection
             if error.code == 416 and size:
@@ -292,26 +304,24 @@ class Transfer:
             begin, total = _extent(answer, size)
             if not begin:
                 self._part.begin(self._url, _validator(answer))
-            self._copy(answer, begin, total)
+            self._copy(answer, begin, total, clock)
 
-    def _copy(self, answer: Any, begin: int, total: int | None) -> None:
+    def _copy(
+        self, answer: Any, begin: int, total: int | None, clock: "_Clock"
+    ) -> None:
         if total is not None:
             _check_room(self._part.path.parent, total - begin)
         done, called = begin, 0.0
-        with self._part.path.open("rb+") as file:
+        with self._part.open() as file:
             file.seek(begin)
             file.truncate()
-            since, so_far = time.monotonic(), begin
-            while chunk := _read(answer):
+            while chunk := _read(answer, clock):
                 file.write(chunk)
                 done += len(chunk)
                 if done > (LARGEST if total is None else total):
                     raise TransferError("more bytes than there should be")
+                clock.advance(len(chunk))
                 now = time.monotonic()
-                if now - since > TIMEOUT:
-                    if done - so_far < SLOWEST * TIMEOUT:
-                        raise TransferError(f"less than {SLOWEST} bytes a second")
-                    since, so_far = now, done
                 if self._progress is not None and now - called > SECONDS_BETWEEN_CALLS:
                     called = now
                     self._progress(done, total)
@@ -321,14 +331,129 @@ class Transfer:
             self._progress(done, total)
 
 
-def _open(url: str, headers: dict[str, str]) -> Any:
+class _Clock:
+    """The time of one exchange, which only bytes of the file set back.
+
+    Attributes:
+        heard: Whether anything came since then.
+    """
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._bytes = 0
+        self.heard = False
+
+    def left(self) -> float:
+        """Returns the seconds that are left.
+
+        Raises:
+            TimeoutError: If there are none.
+        """
+        left = self._since + TIMEOUT - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def advance(self, count: int) -> None:
+        """Notes bytes of the file; enough of them give another TIMEOUT."""
+        self._bytes += count
+        if self._bytes >= SLOWEST * TIMEOUT:
+            self._since, self._bytes, self.heard = time.monotonic(), 0, False
+
+
+class _Clocked:
+    """Lets a socket wait for no longer than the clock of its exchange has."""
+
+    clock: _Clock
+
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        connection: Any = super()
+        self.settimeout(self.clock.left())  # type: ignore[attr-defined]
+        count = connection.recv_into(*args, **options)
+        self.clock.heard = True
+        return count
+
+
+class _Plain(_Clocked, socket.socket):
+    """A connection."""
+
+
+class _Encrypted(_Clocked, ssl.SSLSocket):
+    """A connection by TLS."""
+
+
+class _Exchange(urllib.request.AbstractHTTPHandler):
+    """Makes the connections of one exchange, which share its clock."""
+
+    def __init__(self, clock: _Clock):
+        super().__init__()
+        self._clock = clock
+
+    def http_request(self, request: Any) -> Any:
+        return self.do_request_(request)
+
+    https_request = http_request
+
+    def http_open(self, request: Any) -> Any:
+        return self.do_open(self._plain, request)  # type: ignore[arg-type]
+
+    def https_open(self, request: Any) -> Any:
+        return self.do_open(self._encrypted, request)  # type: ignore[arg-type]
+
+    def _plain(self, host: str, **options: Any) -> http.client.HTTPConnection:
+        return self._clocked(http.client.HTTPConnection(host, **options))
+
+    def _encrypted(self, host: str, **options: Any) -> http.client.HTTPConnection:
+        context = ssl.create_default_context()
+        # The connection's socket comes into being when TLS has said its greetings.
+        clocked = type("Encrypted", (_Encrypted,), {"clock": self._clock})
+        context.sslsocket_class = clocked
+        return self._clocked(
+            http.client.HTTPSConnection(host, context=context, **options)
+        )
+
+    def _clocked(self, connection: Any) -> http.client.HTTPConnection:
+        connection._create_connection = self._connect
+        return connection
+
+    def _connect(self, address: tuple[str, int], *_: Any) -> socket.socket:
+        """Connects to the first address of a host that answers."""
+        failure = OSError("no address")
+        for *kind, _name, place in socket.getaddrinfo(
+            *address, type=socket.SOCK_STREAM
+        ):
+            connection = _Plain(*kind)
+            connection.clock = self._clock
+            try:
+                connection.settimeout(self._clock.left())
+                connection.connect(place)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                return connection
+        raise failure
+
+
+class _Redirect(urllib.request.HTTPRedirectHandler):
+    """Follows redirections without reading what they say beside the address."""
+
+    def http_error_302(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any
+    ) -> Any:
+        fp.close()
+        return super().http_error_302(req, io.BytesIO(), code, msg, headers)  # type: ignore[arg-type]
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _open(url: str, headers: dict[str, str], clock: _Clock) -> Any:
     """Opens an address; http and https only, wherever it leads on to."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _Exchange(clock),
+        _Redirect(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
@@ -340,7 +465,7 @@ def _open(url: str, headers: dict[str, str]) -> Any:
     except urllib.error.HTTPError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise TransferError(_reason(error)) from None
+        raise TransferError(_reason(error, clock)) from None
     if answer is None:
         raise TransferError("an address that is neither http nor https")
     return answer
@@ -383,16 +508,18 @@ def _validator(answer: Any) -> str:
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
 
 
-def _read(answer: Any) -> bytes:
+def _read(answer: Any, clock: _Clock) -> bytes:
     try:
         return answer.read1(CHUNK)
     # TLS' errors are OSErrors, too, and not those of the cache's disk.
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise TransferError(_reason(error)) from None
+        raise TransferError(_reason(error, clock)) from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, clock: _Clock) -> str:
     inner = getattr(error, "reason", error)
+    if isinstance(inner, TimeoutError) and clock.heard:
+        return f"less than {SLOWEST} bytes a second of the file for {TIMEOUT:.0f} s"
     if isinstance(inner, TimeoutError):
         return f"nothing came for {TIMEOUT:.0f} s"
     if isinstance(inner, socket.gaierror):

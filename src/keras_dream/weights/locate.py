@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_dream.errors import WeightsError
 from keras_dream.files import check_file
+from keras_dream.weights import cache
 from keras_dream.weights.download import download
 from keras_dream.weights.source import (
     BeforeDownload,
@@ -52,8 +53,10 @@ def locate(
 
     Raises:
         WeightsError: If the weights are not here and may not be had, or are damaged.
-        DownloadError, SaveError, OutputError: If a download fails.
+        DownloadError, SaveError: If a download fails.
+        OutputError: If our cache takes no files, or others can write to it.
     """
+    cache.check_home()
     wanted = fitting(sources, classifier)
     passed_over = ""
     for source, path in places(wanted):

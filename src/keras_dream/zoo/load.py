@@ -15,7 +15,7 @@ from keras_dream.lowering.walker import lower
 from keras_dream.weights.locate import locate
 from keras_dream.weights.readers import h5
 from keras_dream.weights.source import BeforeDownload, Progress
-from keras_dream.weights.verify import sha256_of
+from keras_dream.weights.verify import unchanged
 from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
 
@@ -72,14 +72,15 @@ def load_entry(
     """
     if entry.build is None:
         path = weights or shipped_path(entry)
-        sha256 = sha256_of(path)
-        _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
-        return LoadedNetwork(entry.name, file.load(path), sha256, keras=False)
+        with unchanged(path) as sha256:
+            _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
+            graph = file.load(path)
+        return LoadedNetwork(entry.name, graph, sha256, keras=False)
     if weights is not None:
-        sha256 = sha256_of(weights)
-        _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
-        backends.set_default_keras_backend(backend)
-        graph = _lowered(entry, entry.build, weights)
+        with unchanged(weights) as sha256:
+            _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
+            backends.set_default_keras_backend(backend)
+            graph = _lowered(entry, entry.build, weights)
         return LoadedNetwork(entry.name, entry.with_classes(graph), sha256)
     local = locate(
         entry.name,

@@ -2,9 +2,9 @@
 
 A copy is the exact, unfolded graph of a published weights file, as safetensors in the
 folder `lowered` of our cache. Its name holds a hash of everything that decides on it:
-the weights' sha256, `LOWERING_VERSION`, the version of Keras. It is used while its
-stamp is the one in the table of hashes (`weights.cache`), and made again otherwise; a
-cache that takes no files goes without.
+the weights' sha256, `LOWERING_VERSION`, the version of Keras. It is used while its hash
+is the one in the table of hashes (`weights.cache`), and made again otherwise; a cache
+that takes no files goes without.
 
 A network with opaque layers has no copy, because these layers are Keras' own code,
 which no file holds; it needs Keras at every start.
@@ -26,7 +26,7 @@ from keras_dream.graph import file as graph_file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering import LOWERING_VERSION
 from keras_dream.weights import cache
-from keras_dream.weights.source import home
+from keras_dream.weights.source import LARGEST, home
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def path_of(name: str, sha256: str, *facts: str | bool | None) -> Path:
 def read(path: Path) -> Graph | None:
     """Returns a cached graph; None if it is missing or not as it was written."""
     try:
-        if cache.recorded(path) is None:
+        if path.stat().st_size > LARGEST or cache.recorded(path) is None:
             _log.debug("No lowered copy %s", path.name)
             return None
         graph = graph_file.load(path, sound=True)
@@ -80,7 +80,8 @@ def write(path: Path, graph: Graph) -> None:
     try:
         # What could not be read again would be written at every start.
         graph_file.check(graph)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        cache.make_home()
+        path.parent.mkdir(exist_ok=True)
         size = sum(array.nbytes for array in graph.weights.values())
         if shutil.disk_usage(path.parent).free < ROOM * size:
             return
@@ -120,6 +121,8 @@ def is_sound(path: Path) -> bool | None:
     Raises:
         OSError: If it cannot be read.
     """
+    if path.stat().st_size > LARGEST:
+        return False
     written, hashes = cache.last_recorded(path), cache.compute_hashes(path)
     if written == hashes:
         cache.record(path, hashes)  # it may have been copied or touched since

@@ -105,7 +105,7 @@ class _Atlas:
     def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
         """Loads the network and plans the sheet."""
         from keras_dream.dreamer.dreamer import Dreamer
-        from keras_dream.sheets.atlas import plan_atlas, save_starts
+        from keras_dream.sheets.atlas import plan_atlas
         from keras_dream.sheets.run import Dreamers
         from keras_dream.sheets.sheet import check_sheet
 
@@ -120,5 +120,4 @@ class _Atlas:
         check_sheet(plan, places.out)
         if not self.more.yes:
             check_cells(plan)
-        save_starts(plan, places.folder)
         return plan, Dreamers((), dreamer=dreamer)

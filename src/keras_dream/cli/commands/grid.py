@@ -1,7 +1,7 @@
 """`dream grid`: a sheet of one photo, dreamed with several values of some settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -150,9 +150,8 @@ class _Grid:
 
     def prepare(self, places: Places, reporter: Reporter) -> "tuple[Plan, Dreamers]":
         """Reads the photo and plans the sheet; networks are loaded when needed."""
-        from keras_dream.pictures.encoding import save_picture
         from keras_dream.pictures.picture import read_picture
-        from keras_dream.sheets.cells import open_folder, shrink
+        from keras_dream.sheets.cells import shrink
         from keras_dream.sheets.grid import grid_dreamers, plan_grid
         from keras_dream.sheets.sheet import check_sheet
 
@@ -163,8 +162,7 @@ class _Grid:
         if not self.more.yes:
             check_cells(plan)
         if small is not picture:
-            # Beside the cells, where `dream replay` looks for it.
-            save_picture(open_folder(places.folder) / small.name, small.pixels)
+            plan = replace(plan, beside=(small,))
         dreamers = grid_dreamers(
             plan,
             loading=lambda names: reporter.report(Loading(names)),

@@ -141,7 +141,7 @@ def run_settings(
     from keras_dream.backend import load as backends
     from keras_dream.replay import recorded_run
 
-    recorded, notices = recorded_run(saved.record)
+    recorded, notices = recorded_run(saved.record.run)
     settings = flags.over(recorded) if flags is not None else recorded
     try:
         backends.load(settings.backend, device=settings.device)

@@ -2,14 +2,19 @@
 
 from typing import Self
 
-from keras_dream.cli.output import plain
+from keras_dream.cli.output import plain, write_stderr
 from keras_dream.cli.reporters.lines import Lines
 from keras_dream.events import (
+    BatchFinished,
+    BatchPlanned,
     CellDone,
     CellProgress,
     Download,
     Event,
     Fetching,
+    ItemDone,
+    ItemProgress,
+    ItemStarted,
     Loading,
     Planned,
     Saved,
@@ -45,15 +50,32 @@ class Bar(Lines):
 
     def report(self, event: Event) -> None:
         """Moves the bar, or writes a line above it."""
-        if isinstance(event, Saved):
+        if isinstance(event, Saved | BatchFinished):
             self._bar.stop()
+        if isinstance(event, BatchFinished):
+            write_stderr(self.sentence(event))  # the terminal wraps its lines
+        elif isinstance(event, ItemDone) and not event.reused:
+            self._bar.stop()  # its path may go to the same terminal
+            self._report(event)
+            self._bar.start()
+        else:
+            self._report(event)
+
+    def sentence(self, event: Event) -> str:
+        """Returns what a line above the bar says; pictures of a batch move the bar."""
+        return "" if isinstance(event, ItemDone) else super().sentence(event)
+
+    def _report(self, event: Event) -> None:
         if isinstance(event, Loading | Fetching | Started | Planned):
             self._bar.reset(self._task, total=None, more="")
         description = self._description(event)
-        if not description or isinstance(event, Planned):
+        if not description or isinstance(event, Planned | BatchPlanned | ItemDone):
             super().report(event)
         else:
             self.measure(event)
+        if isinstance(event, BatchPlanned | ItemDone | ItemProgress | ItemStarted):
+            self.done, self.total = self.batch.share, 1.0
+            self.left = self.batch.left
         if description:
             more = self.left
             if isinstance(event, Download):
@@ -88,6 +110,8 @@ class Bar(Lines):
             case CellProgress() | CellDone():
                 cells = self._planned.cells if self._planned else event.number
                 return f"Cell {event.number}/{cells}"
+            case BatchPlanned() | ItemDone() | ItemProgress() | ItemStarted():
+                return f"Picture {self.batch.done}/{self.batch.waiting}"
             case Step():
                 return (
                     f"Octave {event.octave}/{event.octaves}  "

@@ -5,7 +5,19 @@ import time
 
 from keras_dream.cli.output import write_event
 from keras_dream.cli.reporters.base import Reporter
-from keras_dream.events import CellProgress, Download, Event, Fetched, Saved
+from keras_dream.events import (
+    BatchFinished,
+    CellProgress,
+    Download,
+    Event,
+    Fetched,
+    ItemDone,
+    ItemFailed,
+    ItemProgress,
+    Saved,
+)
+
+_RESULTS = (Saved, Fetched, ItemDone, ItemFailed, BatchFinished)
 
 SECONDS_BETWEEN_EVENTS = 1.0  # of those that a server or a sheet gives in thousands
 
@@ -14,18 +26,20 @@ class JsonLines(Reporter):
     """Shows every event as one line of JSON.
 
     Args:
-        quiet: Show nothing but the results, `saved` and `fetched`.
+        quiet: Show nothing but the results, `saved` and `fetched`, and of a batch
+            those, its failures and its summary.
     """
 
     def __init__(self, *, quiet: bool = False):
+        super().__init__()
         self._quiet = quiet
         self._last: dict[str, float] = {}
 
     def report(self, event: Event) -> None:
         """Writes an event; of downloads and cells' steps at most one a second."""
-        if self._quiet and not isinstance(event, Saved | Fetched):
+        if self._quiet and not isinstance(event, _RESULTS):
             return
-        if isinstance(event, Download | CellProgress):
+        if isinstance(event, Download | CellProgress | ItemProgress):
             now = time.monotonic()
             is_last = isinstance(event, Download) and event.bytes == event.total
             before = self._last.get(event.kind, -math.inf)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from keras_dream.cli.output import plain, write_stderr
 from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.batch import BatchProgress
 from keras_dream.cli.reporters.eta import Eta, in_words, megabytes
 from keras_dream.events import (
     CellDone,
@@ -15,6 +16,8 @@ from keras_dream.events import (
     Download,
     Event,
     Fetching,
+    ItemDone,
+    ItemProgress,
     Loading,
     NextPhoto,
     Notice,
@@ -42,7 +45,9 @@ class Lines(Reporter):
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic):
+        super().__init__()
         self._clock = clock
+        self.batch = BatchProgress(clock=clock)
         self.done: float = 0.0
         self.total: float | None = None
         self.left = ""
@@ -57,6 +62,9 @@ class Lines(Reporter):
     def report(self, event: Event) -> None:
         """Writes an event's sentence, if it has one and it is time for one."""
         self.measure(event)
+        if isinstance(event, ItemDone):
+            for notice in self.batch.notices(event):
+                self.write(notice)
         sentence = self.sentence(event)
         if sentence and self._is_due(event):
             self.write(sentence)
@@ -88,7 +96,7 @@ class Lines(Reporter):
             case CellProgress() | CellDone():
                 self._progress(event.done, 1.0)
             case _:
-                pass
+                self.batch.measure(event)
 
     def sentence(self, event: Event) -> str:
         """Returns what an event says, or "" where it says nothing."""
@@ -119,7 +127,7 @@ class Lines(Reporter):
             case Compared():
                 return _comparison(event)
             case _:
-                return ""
+                return self.batch.sentence(event)
 
     def amount(self, event: Download) -> str:
         """Returns how much of a file is here."""
@@ -161,6 +169,8 @@ class Lines(Reporter):
             part = event.octave
         elif isinstance(event, Download | CellProgress):
             part = "download" if isinstance(event, Download) else "cells"
+        elif isinstance(event, ItemProgress | ItemDone):
+            part = "items"
         now = self._clock()
         is_new = part is None or part != self._last_part
         self._last_part = part

@@ -3,7 +3,7 @@
 While one picture dreams, the next is decoded and the last is encoded, in threads. A
 worker never writes under a result's name: the batch does, with its journal.
 
-`python -m keras_dream.batch.worker` is a worker process: it reads its setup and then
+`python -m keras_dream.batches.worker` is a worker process: it reads its setup and then
 orders from standard input, and writes reports to standard output, a line of JSON each.
 """
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from keras_dream.batch.messages import (
+from keras_dream.batches.messages import (
     Began,
     Failed,
     Loading,
@@ -34,6 +34,7 @@ from keras_dream.batch.messages import (
 )
 from keras_dream.errors import PictureError, SaveError, short_repr
 from keras_dream.files import Staged, check_file, sha256_file, stage
+from keras_dream.pictures.limits import Limits
 
 if TYPE_CHECKING:
     from keras_dream.engine.result import Dream
@@ -85,7 +86,7 @@ class Worker:
             setup.recipes,
             networks=setup.networks,
             run=setup.run,
-            files=Files(named=setup.files, folders=setup.folders),
+            files=Files(named=setup.files, folders=setup.folders, limits=setup.limits),
         )
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="dream-batch")
         self._ahead: dict[str, Future[_Read]] = {}
@@ -95,7 +96,7 @@ class Worker:
 
     def prepare(self, order: Order) -> None:
         """Begins to read the photo of a later order."""
-        self._ahead[order.key] = self._threads.submit(_read, order)
+        self._ahead[order.key] = self._threads.submit(_read, order, self._setup.limits)
 
     def dream(self, order: Order) -> Iterator[Report]:
         """Dreams an order and yields what happens; its end may come with the next."""
@@ -182,7 +183,7 @@ def make_folder(folder: Path) -> None:
         ) from failure
 
 
-def _read(order: Order) -> _Read:
+def _read(order: Order, limits: Limits) -> _Read:
     """Reads a photo; its hash is of the bytes that were decoded."""
     from keras_dream.pictures.picture import read_picture
     from keras_dream.pictures.sources import is_source, size_of
@@ -192,7 +193,7 @@ def _read(order: Order) -> _Read:
     path = check_file(order.photo, "A picture", error=PictureError)
     try:
         before = _stamp(path)
-        sha256, picture = sha256_file(path), read_picture(path)
+        sha256, picture = sha256_file(path), read_picture(path, limits=limits)
         same = _stamp(path) == before
     except OSError as failure:
         raise PictureError(

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_dream.batch.inputs import Tasks
-from keras_dream.batch.manifest import MAX_LINE, read_manifest
-from keras_dream.batch.naming import Template
-from keras_dream.batch.plan import Planner, Wanted
+from keras_dream.batches.inputs import Tasks
+from keras_dream.batches.manifest import MAX_LINE, read_manifest
+from keras_dream.batches.naming import Template
+from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.errors import DreamError, InputError, OutputError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import keras_dream
 from keras_dream.backend import host
-from keras_dream.batch.messages import (
+from keras_dream.batches.messages import (
     Began,
     Died,
     Failed,
@@ -33,14 +33,14 @@ from keras_dream.batch.messages import (
     Setup,
     read_report,
 )
-from keras_dream.batch.worker import STOP, AnyWorker, Worker
+from keras_dream.batches.worker import STOP, AnyWorker, Worker
 from keras_dream.errors import RunError, short_repr
 
 Take = Callable[[], Order | None]
 """Returns the next order, None where there is none for now."""
 
 # -P: a file called json.py in the current folder must not be imported.
-COMMAND = (sys.executable, "-P", "-m", "keras_dream.batch.worker")
+COMMAND = (sys.executable, "-P", "-m", "keras_dream.batches.worker")
 
 _STOP_SECONDS = 10  # for encoding and writing a picture that is dreamed
 _MOST_DEATHS = 6  # of processes one after the other, with no picture in between

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from keras_dream.batch.naming import Name, Template, assign, template
+from keras_dream.batches.naming import Name, Template, assign, template
 from keras_dream.errors import DreamError, OutputError, SettingError
 from keras_dream.names import name_fault
 from keras_dream.recipe.recipe import Recipe

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from keras_dream.batch.inputs import (
+from keras_dream.batches.inputs import (
     Task,
     Tasks,
     check_photo,
@@ -14,8 +14,8 @@ from keras_dream.batch.inputs import (
     is_folder,
     natural,
 )
-from keras_dream.batch.manifest import SUFFIXES, Line, Manifest, read_manifest
-from keras_dream.batch.naming import Name, Template, assign, result_path
+from keras_dream.batches.manifest import SUFFIXES, Line, Manifest, read_manifest
+from keras_dream.batches.naming import Name, Template, assign, result_path
 from keras_dream.dreamer.dreamer import check_preset
 from keras_dream.errors import DreamError, NetworkError, OutputError, short_repr
 from keras_dream.events import ItemFailed
@@ -74,19 +74,11 @@ class Planner:
     Args:
         wanted: The batch.
         watching: Whether photos may come later: folders may be empty as yet.
-        results: As for `find_photos`.
     """
 
-    def __init__(
-        self,
-        wanted: Wanted,
-        *,
-        watching: bool = False,
-        results: Callable[[Path], frozenset[Path]] = lambda _: frozenset(),
-    ):
+    def __init__(self, wanted: Wanted, *, watching: bool = False):
         self._wanted = wanted
         self._watching = watching
-        self._results = results
         self._recipes = _Recipes(wanted)
         self._known: set[str] = set()
         self._paths: list[PurePosixPath] = []
@@ -162,10 +154,7 @@ class Planner:
         index: int,
     ) -> list[_Entry]:
         found = find_photos(
-            arguments,
-            empty=self._watching,
-            without=self._wanted.folder,
-            results=self._results,
+            arguments, empty=self._watching, without=self._wanted.folder
         )
         errors.update(found.errors)
         if found.links:

@@ -1,19 +1,21 @@
 """What a batch is made of: photos of files, folders, patterns and sources.
 
-A manifest, which has a recipe for each photo, is read by `keras_dream.batch.manifest`.
+`keras_dream.batches.manifest` reads a manifest, which has a recipe for each photo.
 """
 
 import contextlib
 import glob
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_dream.errors import DreamError, PictureError, short_repr
+from keras_dream.errors import DreamError, JobsError, PictureError, short_repr
 from keras_dream.events import ItemFailed
 from keras_dream.files import CELLS, check_file
+from keras_dream.jobs.database import FILE
+from keras_dream.jobs.journal import State, read_journal
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.recipe import Recipe
 
@@ -112,26 +114,24 @@ def find_photos(
     recursive: bool = True,
     empty: bool = False,
     without: Path | None = None,
-    results: Callable[[Path], frozenset[Path]] = lambda _: frozenset(),
 ) -> Photos:
     """Returns the photos that are meant.
 
     Args:
         arguments: Files, folders, patterns, and sources without a photo. Of a folder
             these are its pictures in natural order, without hidden ones and without
-            results of ours; links to folders are not followed, for they may lead round
-            in a circle. In a pattern ** stands for folders of any depth.
+            results of ours, known by their names or by a journal; links to folders are
+            not followed, for they may lead round in a circle. In a pattern ** stands
+            for folders of any depth.
         recursive: Whether the folders in a folder belong to it.
         empty: Whether folders and patterns may stand for no picture, as yet.
         without: A folder that is left out of those above it: that of the results.
-        results: Returns which files of a folder, and below it, are results of ours
-            although their names do not tell.
 
     Raises:
         SettingError: If a source cannot be read.
     """
     found = Photos()
-    walk = _Walk(found, recursive=recursive, without=without, results=results)
+    walk = _Walk(found, recursive=recursive, without=without)
     several = sum(is_folder(text) for text in arguments) > 1
     for text in arguments:
         if is_folder(text):
@@ -181,22 +181,16 @@ def exists(text: str) -> bool:
 class _Walk:
     """Collects the pictures of folders."""
 
-    def __init__(
-        self,
-        found: Photos,
-        *,
-        recursive: bool,
-        without: Path | None,
-        results: Callable[[Path], frozenset[Path]],
-    ):
+    def __init__(self, found: Photos, *, recursive: bool, without: Path | None):
         self._found = found
         self._recursive = recursive
         self._without = None if without is None else without.resolve()
-        self._results = results
         self._own: set[Path] = set()
 
     def add(self, folder: Path, *, below: str) -> None:
         """Adds a folder's pictures, and those of the folders in it."""
+        for above in folder.absolute().parents:
+            self._own |= _results(above)
         waiting = [(folder, below)]
         count, own = len(self._found.photos), self._found.own
         while waiting:
@@ -207,7 +201,7 @@ class _Walk:
             except OSError as failure:
                 self._found.errors[str(here)] = _unreadable(here, failure)
                 continue
-            self._own |= self._results(here.absolute())
+            self._own |= _results(here.absolute())
             folders = [entry for entry in names if self._is_picture(entry, place)]
             if self._recursive:
                 deeper = [(here / e.name, _join(place, e.name)) for e in folders]
@@ -225,9 +219,9 @@ class _Walk:
         top = Path(*parts[:fixed])
         # Not pathlib's own, which does not take "../*".
         matching = sorted(glob.iglob(pattern, recursive=True), key=natural)  # noqa: PTH207
-        folders = {Path(text).parent for text in matching}
-        for folder in {p for f in folders for p in (f, *f.parents) if p != Path()}:
-            self._own |= self._results(folder.absolute())
+        folders = {Path(text).parent.absolute() for text in matching}
+        for folder in {each for below in folders for each in (below, *below.parents)}:
+            self._own |= _results(folder)
         for text in matching:
             path = Path(text)
             if path.is_file() and not self._is_result(path):
@@ -263,6 +257,18 @@ class _Walk:
     def _is_input(self, folder: Path) -> bool:
         """Tells whether a folder is neither that of the results nor one of cells."""
         return folder.resolve() != self._without and not folder.name.endswith(CELLS)
+
+
+def _results(folder: Path) -> set[Path]:
+    """Returns what the journal of a folder says to be results of ours."""
+    if not (folder / FILE).exists():
+        return set()
+    try:
+        jobs = read_journal(folder)
+    except JobsError:
+        return set()
+    done = (item for _, items in jobs for item in items if item.state is State.DONE)
+    return {folder / item.output for item in done}
 
 
 def _join(below: str, name: str) -> str:

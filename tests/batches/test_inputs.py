@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from keras_dream.batch.inputs import find_photos, natural
+from keras_dream.batches.inputs import find_photos, natural
 from keras_dream.errors import SettingError
+from keras_dream.files import stage
+from keras_dream.jobs.journal import Journal, NewItem
 
 
 @pytest.fixture
@@ -42,13 +44,17 @@ def test_a_folder_has_its_pictures_in_natural_order(folder: Path) -> None:
 
 
 def test_results_of_other_names_are_left_out_by_the_journal(folder: Path) -> None:
-    def results(where: Path) -> frozenset[Path]:
-        return frozenset({where / "f9.png"}) if where == folder else frozenset()
-
-    assert "photos/f9.png" not in paths("photos", results=results)
-    assert "photos/f9.png" not in paths("photos/*.png", "photos", results=results)
+    with Journal.open(folder.parent, kind="batch", key="k", settings={}) as journal:
+        new = [NewItem(n, n, output=f"photos/{n}") for n in ("f9.png", "f10.png")]
+        first, _ = journal.add(new)
+        (folder / "f9.png").unlink()
+        journal.save(journal.start(first), stage(folder / "f9.png", b"dream"))
+    assert "photos/f9.png" not in paths(".", "photos/f10.png")
+    assert "photos/f10.png" in paths(".")  # it is not done
+    assert paths("photos/f*.png") == ["photos/f10.png"]
+    assert paths(str(folder.parent / "*" / "f9.png")) == []
     # What is named itself is meant.
-    assert "photos/f9.png" in paths("photos/f9.png", results=results)
+    assert "photos/f9.png" in paths("photos/f9.png")
 
 
 def test_links_that_lead_round_in_a_circle_end(folder: Path) -> None:

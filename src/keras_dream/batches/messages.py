@@ -7,12 +7,13 @@ them as lines of JSON.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, cast
 
 from keras_dream import errors
 from keras_dream.errors import DreamError, RunError, SettingError, short_repr
 from keras_dream.failures import of_machine
+from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.targets import Custom
 from keras_dream.zoo.network import Network
@@ -28,6 +29,7 @@ class Setup:
         networks: What the recipes' names stand for, where it is more than a name.
         files: Files that the recipes may name, such as guides.
         folders: Where else those are looked for.
+        limits: What the photos' files may have and take.
         notes: Whether recipe and record are saved in the results.
         strip: Whether camera, date and copyright of the photos are left out of them.
     """
@@ -37,6 +39,7 @@ class Setup:
     networks: tuple[Network, ...] = ()
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     notes: bool = True
     strip: bool = False
 
@@ -83,6 +86,7 @@ class Setup:
         data = {
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "run": self.run.json_text(),
+            "limits": self.limits.json_text(),
             "recipes": [recipe.json_text() for recipe in self.recipes],
             "networks": networks,
         }
@@ -98,6 +102,7 @@ class Setup:
             networks=tuple(Network(**network) for network in data["networks"]),
             files=tuple(data["files"]),
             folders=tuple(data["folders"]),
+            limits=Limits.read(data["limits"]),
             notes=data["notes"],
             strip=data["strip"],
         )

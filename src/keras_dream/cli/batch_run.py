@@ -1,0 +1,435 @@
+"""A batch from the shell: planned, shown before it begins, dreamed, and summed up."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_dream.cli.command_line import remember
+from keras_dream.cli.dream_run import check_alpha, check_work
+from keras_dream.cli.interrupts import STOPPED, Interrupts
+from keras_dream.cli.network_files import consent, networks_of, weights_of
+from keras_dream.cli.output import plain, table, write_stderr, write_stdout
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.eta import in_words
+from keras_dream.errors import DreamError, InputError, OutputError, short_repr
+from keras_dream.events import (
+    BatchFinished,
+    ItemDone,
+    ItemFailed,
+    ItemPlanned,
+    Notice,
+    Stopped,
+)
+from keras_dream.recipe.recipe import Recipe, RunSettings
+
+if TYPE_CHECKING:
+    from keras_dream.batches.inputs import Task, Tasks
+    from keras_dream.batches.plan import Wanted
+    from keras_dream.batches.run import BatchRun
+    from keras_dream.geometry import Size
+    from keras_dream.zoo.network import Network
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At a watched folder. A photo is taken when its size is the same at two looks."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A batch as the user asked for it.
+
+    Attributes:
+        wanted: What it is made of.
+        agreed: The recipe without the settings of files: what it needs may be
+            downloaded.
+        run: How it is computed.
+        weights: Weights files as the user wrote them: FILE or NETWORK=FILE.
+        models: The model files that the recipes' names stand for.
+        trust_model: Whether model files may be opened.
+        yes: Whether the user agreed to long work, downloads, and replacing files.
+        watch: Whether to wait for more photos.
+        contact_sheet: Whether one is drawn.
+        options: Of `BatchRun`: workers, resume, and so on.
+    """
+
+    wanted: "Wanted"
+    agreed: Recipe
+    run: RunSettings
+    weights: tuple[str, ...] = ()
+    models: "Mapping[str, str | Path]" = field(default_factory=dict)
+    trust_model: bool = False
+    yes: bool = False
+    watch: bool = False
+    contact_sheet: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_batch(request: Request, *, quiet: bool, json: bool) -> int:
+    """Plans a batch and dreams it; what cannot be dreamed is listed at the end.
+
+    Ctrl-C keeps what is done, and the same command goes on from there.
+
+    Args:
+        request: The batch.
+        quiet: Whether only paths and failures are shown.
+        json: Whether events are shown as JSON.
+
+    Returns:
+        0; 1 if some could not be dreamed; 2 if nothing could be planned; 130 if the
+        user stopped it.
+
+    Raises:
+        DreamError: If nothing of it can be dreamed: a setting, a network, the disk.
+    """
+    source = _Source(request)
+    reporter = reporter_for(quiet=quiet, json=json)
+    with reporter, Interrupts() as interrupts:
+        try:
+            tasks = source.first()
+            _report_plan(tasks, reporter)
+            if not tasks.tasks and not request.watch:
+                return InputError.exit_code
+            if not tasks.tasks:
+                source.more()
+            with _batch_run(request, source, tasks) as run:
+                return _follow(run, request, source, reporter, interrupts)
+        except KeyboardInterrupt:
+            interrupts.ignore()
+            reporter.report(Stopped())
+            write_stderr("dream: Stopped before the first picture; nothing is saved.")
+            return STOPPED
+
+
+def plan_batch(request: Request, *, json: bool) -> int:
+    """Shows what a batch would make, and dreams nothing.
+
+    Args:
+        request: The batch.
+        json: Whether it is shown as JSON.
+
+    Returns:
+        0; 1 if some could not be dreamed; 2 if nothing could be planned.
+    """
+    source = _Source(request)
+    tasks = source.first()
+    reporter = reporter_for(quiet=True, json=json)
+    _report_plan(tasks, reporter)
+    seconds = _predicted(request, source, tasks.tasks)
+    planned = [
+        ItemPlanned(
+            number=number,
+            photo=task.photo,
+            path=str(task.path),
+            exists=task.path.exists(),
+            size=source.sizes.get(task.photo),
+            recipe_sha256=task.recipe.sha256,
+            seconds=each,
+        )
+        for number, (task, each) in enumerate(zip(tasks.tasks, seconds, strict=True), 1)
+    ]
+    if json:
+        for event in planned:
+            reporter.report(event)
+    else:
+        write_stdout(_table(planned))
+    if not planned:
+        return InputError.exit_code
+    return 1 if tasks.refused else 0
+
+
+class _Source:
+    """Where the tasks of a batch come from: planned at once, or watched for.
+
+    Attributes:
+        tasks: All so far, in order.
+        sizes: Of their photos, (height, width) in pixels, where they can be read.
+        is_idle: Whether all tasks are done, and more photos are waited for.
+    """
+
+    def __init__(self, request: Request):
+        from keras_dream.batches.plan import Planner
+
+        self._request = request
+        self._planner: Planner = Planner(request.wanted, watching=request.watch)
+        self._looks: dict[str, tuple[int, int]] = {}
+        self.tasks: list[Task] = []
+        self.sizes: dict[str, Size] = {}
+        self.is_idle = False
+
+    def first(self) -> "Tasks":
+        """Returns what is there at the start.
+
+        Raises:
+            DreamError: If it cannot be planned at all.
+        """
+        tasks = self._checked(self._planner.plan())
+        self.tasks += tasks.tasks
+        return tasks
+
+    def more(self) -> "Sequence[Task]":
+        """Waits until there are more photos and returns their tasks."""
+        self.is_idle = True
+        while True:
+            tasks = self._checked(self._planner.plan(settled=self._is_settled))
+            if tasks.tasks:
+                self.is_idle = False
+                self.tasks += tasks.tasks
+                return tasks.tasks
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _is_settled(self, photo: str) -> bool:
+        """Tells whether a photo has the size and the time that it had before."""
+        try:
+            status = Path(photo).stat()
+        except OSError:
+            return False
+        look = status.st_size, status.st_mtime_ns
+        before, self._looks[photo] = self._looks.get(photo), look
+        return before == look and status.st_size > 0
+
+    def _checked(self, tasks: "Tasks") -> "Tasks":
+        """Refuses tasks of much work, and those that cannot be saved."""
+        good: list[Task] = []
+        refused = list(tasks.refused)
+        for task in tasks.tasks:
+            try:
+                check_alpha(task.recipe, str(task.path))
+                size = self._size(task)
+                if size is not None and not self._request.yes:
+                    check_work(size, task.recipe)
+            except DreamError as error:
+                where = task.where or task.photo
+                refused.append(
+                    ItemFailed(0, where, "", str(error), error.exit_code, attempts=0)
+                )
+            else:
+                good.append(task)
+        return replace(tasks, tasks=tuple(good), refused=tuple(refused))
+
+    def _size(self, task: "Task") -> "Size | None":
+        from keras_dream.pictures.picture import read_size
+        from keras_dream.pictures.sources import is_source, size_of
+
+        if task.photo not in self.sizes:
+            with contextlib.suppress(DreamError, OSError, ValueError):
+                if is_source(task.photo):
+                    self.sizes[task.photo] = size_of(task.photo)
+                else:
+                    self.sizes[task.photo] = read_size(task.photo)
+        return self.sizes.get(task.photo)
+
+
+def _report_plan(tasks: "Tasks", reporter: Reporter) -> None:
+    for notice in tasks.notices:
+        reporter.report(Notice(notice))
+    for failed in tasks.refused:
+        reporter.report(failed)
+
+
+def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
+    """Returns the batch, ready to be run; its folder is created."""
+    from keras_dream.batches.contact import NAME
+    from keras_dream.batches.run import BatchRun, told_apart
+    from keras_dream.sheets.sheet import check_replaced
+
+    folder = request.wanted.folder
+    if request.contact_sheet and not request.yes:
+        check_replaced(folder / NAME)
+    recipes = {id(task.recipe): task.recipe for task in source.tasks}.values()
+    if not request.yes:
+        check_downloads(recipes, [request.agreed])
+    networks = _networks(request, recipes)
+    open_folder(folder)
+    remember(folder)
+    return BatchRun(
+        source.tasks,
+        folder,
+        run=request.run,
+        networks=networks,
+        files=tasks.files,
+        refused=tasks.refused,
+        replace=request.yes,
+        about=told_apart(
+            request.wanted.inputs, folder, name=request.wanted.template.text
+        ),
+        more=source.more if request.watch else None,
+        **request.options,
+    )
+
+
+def _networks(request: Request, recipes: Iterable[Recipe]) -> "list[Network]":
+    """Returns the networks for which the user named files."""
+    names = {str(n.network) for recipe in recipes for n in recipe.every_network}
+    files: dict[str, str] = {}
+    for text in request.weights:
+        name, _, file = text.partition("=")
+        named = {name: file} if file and name in names else {}
+        files.update(named or weights_of([text], request.agreed))
+    networks = networks_of(request.models, files, trusted=request.trust_model)
+    for network in networks:
+        network.check()
+    return networks
+
+
+def _follow(
+    run: "BatchRun",
+    request: Request,
+    source: _Source,
+    reporter: Reporter,
+    interrupts: Interrupts,
+) -> int:
+    """Reports what happens, and at the end the summary; returns the exit code."""
+    shown: list[int] = []
+    stopped = False
+    try:
+        for event in run:
+            if isinstance(event, ItemDone):
+                shown.append(event.number)
+            if not isinstance(event, BatchFinished):
+                reporter.report(event)
+            interrupts.check()
+    except KeyboardInterrupt:
+        interrupts.ignore()
+        run.close()
+        stopped = not source.is_idle
+    except DreamError:
+        interrupts.ignore()
+        run.close()
+        reporter.report(run.summary)
+        raise
+    interrupts.ignore()
+    summary = run.summary
+    if stopped:
+        reporter.report(Stopped())
+    elif request.contact_sheet and len(shown) > 1:
+        summary = replace(summary, sheets=_draw(shown, source, request.wanted.folder))
+    reporter.report(summary)
+    if stopped:
+        write_stderr("dream: Stopped; what is done is kept.")
+        return STOPPED
+    return 1 if summary.failed else 0
+
+
+def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:
+    """Draws the contact sheet; returns its pages."""
+    from keras_dream.batches.contact import NAME, Result, draw_pages
+
+    tasks = [source.tasks[number - 1] for number in sorted(set(numbers))]
+    results = [
+        Result(
+            task.path,
+            task.path.relative_to(folder).with_suffix("").as_posix(),
+            task.recipe,
+        )
+        for task in tasks
+    ]
+    title = folder.resolve().name or "dreams"
+    return tuple(map(str, draw_pages(results, folder / NAME, title=title)))
+
+
+def open_folder(folder: Path) -> None:
+    """Creates the folder of the results, if it is not there.
+
+    Raises:
+        OutputError: If it cannot be created, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise OutputError(
+            "The folder of the results must be one that can be created",
+            received=f"{short_repr(str(folder))} "
+            f"({(failure.strerror or 'refused').lower()})",
+            hint="try another folder",
+        ) from failure
+
+
+def check_downloads(recipes: Iterable[Recipe], agreed: Sequence[Recipe]) -> None:
+    """Asks for `--yes` before a download that only a file of recipes needs.
+
+    Args:
+        recipes: What will be dreamed.
+        agreed: Recipes that the user asked for: whatever they need may be downloaded.
+
+    Raises:
+        InputError: If something would be downloaded.
+    """
+    from keras_dream.weights.locate import find
+    from keras_dream.weights.source import fitting
+    from keras_dream.zoo.catalogue import ZOO
+    from keras_dream.zoo.network import asks_for_class
+
+    ask = consent(agreed)
+    needs = {
+        (str(network.network), str(network.network) in asks_for_class(recipe))
+        for recipe in recipes
+        for network in recipe.every_network
+    }
+    for name, classifier in sorted(needs):
+        sources = ZOO[name].sources if name in ZOO else ()
+        published = [s for s in fitting(sources, classifier) if s.url]
+        if published and find(sources, classifier=classifier) is None:
+            ask(name, published[0], classifier)
+
+
+def _predicted(
+    request: Request, source: _Source, tasks: "Sequence[Task]"
+) -> list[float | None]:
+    """Returns the seconds of each task; None where they cannot be known here.
+
+    Each kind of recipe is timed once, at the size of the largest of its photos; nothing
+    is downloaded for it.
+    """
+    from keras_dream.sheets.cost import step_times
+    from keras_dream.sheets.run import Dreamers
+
+    recipes = {id(task.recipe): task.recipe for task in tasks}
+    dreamers = Dreamers(
+        recipes.values(),
+        networks=_networks(request, recipes.values()),
+        run=request.run.but(offline=True),
+    )
+    largest: dict[int, Size] = {}
+    for task in tasks:
+        size = source.sizes.get(task.photo, (0, 0))
+        largest[id(task.recipe)] = max(
+            size, largest.get(id(task.recipe), (0, 0)), key=lambda s: s[0] * s[1]
+        )
+    times: dict[int, Any] = {}
+    for key, recipe in recipes.items():
+        with contextlib.suppress(DreamError):
+            dreamer = dreamers.of(recipe)
+            octaves, _ = dreamer.octaves(largest[key], recipe)
+            whole = dreamer.complete(recipe)
+            times[key] = step_times(dreamer, whole, [o.size for o in octaves])
+    result: list[float | None] = []
+    for task in tasks:
+        size, key = source.sizes.get(task.photo), id(task.recipe)
+        seconds = None
+        if size is not None and key in times:
+            with contextlib.suppress(DreamError):
+                octaves, _ = dreamers.of(task.recipe).octaves(size, task.recipe)
+                steps = [task.recipe.at(o.number).steps for o in octaves]
+                seconds = times[key].seconds(steps, [o.size for o in octaves])
+        result.append(seconds)
+    return result
+
+
+def _table(planned: Sequence[ItemPlanned]) -> str:
+    rows = [
+        (
+            str(item.number),
+            plain(item.photo),
+            f"{item.size[1]} × {item.size[0]}" if item.size else "?",
+            plain(item.path) + (" (exists)" if item.exists else ""),
+            "?" if item.seconds is None else in_words(item.seconds),
+        )
+        for item in planned
+    ]
+    known = [item.seconds for item in planned if item.seconds is not None]
+    total = in_words(sum(known)) if len(known) == len(planned) else "?"
+    rows.append(("", f"{len(planned):,} in all", "", "", total))
+    return table(("", "photo", "pixels", "result", "about"), rows)

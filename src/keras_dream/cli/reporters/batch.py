@@ -1,0 +1,132 @@
+"""Batches in words: how far they are, and what has become of their pictures."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from keras_dream.cli.output import plain, table
+from keras_dream.cli.reporters.eta import Eta, in_words
+from keras_dream.events import (
+    BatchFinished,
+    BatchPlanned,
+    Event,
+    ItemDone,
+    ItemFailed,
+    ItemProgress,
+    ItemSkipped,
+    ItemStarted,
+)
+
+MOST_LISTED = 20
+"""Failures that a summary lists: a screen of them."""
+
+
+class BatchProgress:
+    """Follows a batch: which pictures are done, and how long the others take.
+
+    Args:
+        clock: Returns the time in seconds.
+
+    Attributes:
+        done: How many pictures are done, or have failed, since it began.
+        waiting: How many there were to do then.
+        left: The time left in words, or "".
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
+        self.done = 0
+        self.waiting = 0
+        self.left = ""
+        self._clock = clock
+        self._eta = Eta(clock=clock)
+        self._shares: dict[int, float] = {}
+        self._told: set[str] = set()
+
+    @property
+    def share(self) -> float:
+        """The share of the batch that is done, from 0 to 1."""
+        return (self.done + sum(self._shares.values())) / max(self.waiting, 1)
+
+    def measure(self, event: Event) -> None:
+        """Follows an event."""
+        match event:
+            case BatchPlanned():
+                self.done, self.waiting, self._shares = 0, event.waiting, {}
+                self._eta = Eta(predicted=event.seconds, clock=self._clock)
+            case ItemStarted():
+                self._shares[event.number] = 0.0
+                # A watched folder has brought more.
+                self.waiting = max(self.waiting, self.done + len(self._shares))
+            case ItemProgress():
+                self._shares[event.number] = event.share
+                self.left = self._eta.left(self.share, 1.0)
+            case ItemDone() | ItemFailed() | ItemSkipped():
+                is_final = not isinstance(event, ItemFailed) or event.final
+                if self._shares.pop(event.number, None) is not None and is_final:
+                    self.done += 1
+                    self.left = self._eta.left(self.share, 1.0)
+            case _:
+                pass
+
+    def sentence(self, event: Event) -> str:
+        """Returns what an event says, or ""; several lines for a summary."""
+        left = f", {self.left}" if self.left else ""
+        of = f"{self.done} of {self.waiting}"
+        match event:
+            case BatchPlanned():
+                return _planned(event)
+            case ItemProgress():
+                return f"{of} pictures; step {event.step} of {event.steps}{left}."
+            case ItemDone() if not event.reused:
+                took = in_words(event.seconds)
+                return f"{of} pictures; {plain(event.path)} took {took}{left}."
+            case BatchFinished():
+                return "\n".join(_summary(event))
+            case _:
+                return ""
+
+    def notices(self, event: ItemDone) -> Iterator[str]:
+        """Yields what should be known about a picture; what many have, only once."""
+        for notice in event.notices:
+            if notice not in self._told:
+                self._told.add(notice)
+                yield f"Notice: {plain(event.photo)}: {plain(notice)}"
+
+
+def _planned(event: BatchPlanned) -> str:
+    before = (
+        (event.ready, "there already"),
+        (event.failed, "failed before"),
+        (event.refused, "impossible"),
+    )
+    parts = [f"{count:,} {what}" for count, what in before if count]
+    by = f" by {event.workers} processes" if event.workers > 1 else ""
+    time_needed = (
+        "" if event.seconds is None else f" in about {in_words(event.seconds)}"
+    )
+    parts.append(f"{event.waiting:,} to dream{time_needed}{by}")
+    pictures = "picture" if event.items == 1 else "pictures"
+    return f"{event.items:,} {pictures}: {', '.join(parts)}."
+
+
+def _summary(event: BatchFinished) -> Iterator[str]:
+    each = f", {in_words(event.seconds / event.done)} each" if event.done > 1 else ""
+    reasons = Counter(skipped.reason for skipped in event.skipped).most_common(3)
+    many = "; ".join(f"{count:,} × {plain(why)}" for why, count in reasons)
+    rows = [
+        ("dreamed", event.done, f"in {in_words(event.seconds)}{each}"),
+        ("there before", event.reused, ""),
+        ("skipped", len(event.skipped), many),
+        ("failed", len(event.failed), ""),
+        ("left", event.waiting, "the same command goes on from there"),
+    ]
+    shown = [(what, f"{count:,}".rjust(7), why) for what, count, why in rows if count]
+    yield table(("pictures", f"{event.items:,}".rjust(7), plain(event.folder)), shown)
+    for failed in event.failed[:MOST_LISTED]:
+        yield f"failed: {plain(failed.photo)}: {plain(failed.sentence)}"
+    more = len(event.failed) - MOST_LISTED
+    if more > 0:
+        yield f"failed: {more:,} more; `dream jobs show` and --json have all of them."
+    if event.sheets:
+        pages = f" and {len(event.sheets) - 1} more" if len(event.sheets) > 1 else ""
+        yield f"contact sheet: {plain(event.sheets[0])}{pages}"
