@@ -185,7 +185,7 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     try:
         child = subprocess.Popen(
-            [sys.executable or "python", *_OPTIONS],
+            [_python(), *_OPTIONS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -207,6 +207,15 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
         for pipe in (child.stdin, child.stdout):
             with contextlib.suppress(OSError):
                 cast("IO[bytes]", pipe).close()
+
+
+def _python() -> str:
+    """Returns this Python; on Windows not the launcher that virtual environments have.
+
+    Its memory is not that of the process that it starts.
+    """
+    base = getattr(sys, "_base_executable", "") if sys.platform == "win32" else ""
+    return base or sys.executable or "python"
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
