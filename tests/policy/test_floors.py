@@ -41,6 +41,8 @@ FLOORS = {
     "sheets": 10,
     "crash": 9,
     "replay": 10,
+    "rescue": 9,
+    "resume": 11,
     "batches": 11,
     "mixing": 11,
     "citations": 11,
