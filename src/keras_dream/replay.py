@@ -324,7 +324,9 @@ def _notes(path: Path) -> dict[str, str]:
 def _record(path: Path, notes: Mapping[str, str]) -> Record:
     try:
         data = _with_numbers(json.loads(notes["record"]))
-        return TypeAdapter(Record).validate_python(data)
+        record = TypeAdapter(Record).validate_python(data)
+        if not 0 <= record.steps < 2**63 or not all(0 < s < 2**31 for s in record.size):
+            raise ValueError("numbers of steps or pixels that cannot be")
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         raise PictureError(
             "A picture must hold the record of its dream",
@@ -332,6 +334,7 @@ def _record(path: Path, notes: Mapping[str, str]) -> Record:
             hint=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
             f"{path.name}`",
         ) from None
+    return record
 
 
 def _with_numbers(data: Any) -> Any:
