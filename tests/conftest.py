@@ -107,9 +107,17 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def dream(motif: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def dream(
+    motif: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Any]:
     """Runs `dream` on the tiny network: (exit code, standard output, error)."""
     from keras_dream.cli import main
+    from keras_dream.jobs import index
+
+    monkeypatch.setattr(index, "home", lambda: tmp_path / "home")
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()

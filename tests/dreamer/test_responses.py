@@ -1,5 +1,6 @@
 """What responds to a planted pattern, how strongly, and where."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -11,12 +12,19 @@ from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer import responses
 from keras_dream.dreamer.features import size_within
 from keras_dream.dreamer.responses import Responses
-from keras_dream.errors import NonFiniteError, ObjectiveError, PictureError
+from keras_dream.errors import (
+    NetworkError,
+    NonFiniteError,
+    ObjectiveError,
+    PictureError,
+)
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.graph.positions import positions
 from keras_dream.graph.program import Program
 from keras_dream.recipe.objectives import parse
+
+CROP = {"padding": [4096, 4096, 4096, 4096]}
 
 
 @pytest.mark.backends
@@ -53,6 +61,27 @@ def test_the_layers_of_keras_own_respond_too():
         (array,) = dreamer.responses().feature_maps(pixels, [node])
         expected = dreamer.features(pixels, ["larger"])["larger"]
         np.testing.assert_allclose(array, expected, atol=1e-5)
+
+
+def test_memory_is_looked_at_before_it_is_taken(backend: Backend, monkeypatch):
+    graph, image = template_network(), planted(0, (36, 53))
+    monkeypatch.setattr(backend, "memory", lambda: {"total": 1 << 20})
+    with pytest.raises(NetworkError, match=r"must fit into the 0\.0 GB"):
+        list(Responses(graph, backend).measure(image, ["look"]))
+    # One that needs a picture of a hundred thousand pixels a side.
+    crops = [
+        Node(f"crop{k}", "crop", (f"crop{k - 1}" if k else "look",), CROP)
+        for k in range(10)
+    ]
+    deep = dataclasses.replace(
+        graph, nodes=(*graph.nodes, *crops), layers={"end": "crop9"}
+    )
+    monkeypatch.setattr(backend, "memory", lambda: {"total": 16 << 30})
+    monkeypatch.setattr(
+        responses, "baseline_pictures", lambda side: pytest.fail(f"{side} pixels")
+    )
+    with pytest.raises(NetworkError, match=r"for 819\d\d × 819\d\d pixels"):
+        list(Responses(deep, backend).measure(image, ["crop9"]))
 
 
 def test_scores_are_z_scores_above_the_baseline(backend: Backend):

@@ -440,6 +440,7 @@ def test_load_refuses_strangers(tmp_path):
 
 
 CONV = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+WIDE = {"size": [2, 2], "stride": [1, 1], "padding": "same"}
 SOUND = {
     "format": "1",
     "nodes": [
@@ -519,11 +520,56 @@ def test_load_takes_a_sound_header(tmp_path):
         (("nodes", 5, 3, "channels"), [4]),
         (("nodes", 5, 3, "channels"), []),
         (("nodes", 6, 1), "add"),
+        # A window that is all padding; torch takes no more than half a window itself.
+        (("nodes", 4, 3, "padding"), [2, 2, 0, 0]),
+        (("nodes", 4, 3, "padding"), [0, 2, 0, 0]),
+        (("nodes", 4, 3), {**WIDE, "size": [4096, 4096]}),
+        (("nodes", 6, 2), ["g", *["p"] * 262_144]),
+        (("nodes", 6, 0), "j" * 100_000),
+        (("nodes", 6, 0), "\x1b[2J"),
+        (("layers",), {"c" * 100_000: "c"}),
+        (("classes",), ["c" * 100_000]),
+        (("unsupported",), {"c" * 100_000: "too long"}),
+        (("objective",), "c" * 100_000),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_load_refuses_forged_headers(way, value, tmp_path):
     with pytest.raises(WeightsError, match="keras-dream wrote"):
         load(written(tmp_path / "g.safetensors", {way: value}, ARRAYS))
+
+
+@pytest.mark.parametrize("padding", [[1, 1, 0, 0], [0, 1, 0, 1]])
+def test_load_takes_pools_whose_padding_is_within_their_windows(
+    padding, tmp_path, backend
+):
+    changes = {("nodes", 4, 3, "padding"): padding}
+    graph = load(written(tmp_path / "g.safetensors", changes, ARRAYS))
+    (pooled,) = maps(graph, ["p"], picture(9, 9), backend)
+    assert np.isfinite(pooled).all()
+
+
+@pytest.mark.parametrize(
+    ("doubled", "count"), [("concat", 2000), ("max_pool", 20_000)], ids=str
+)
+def test_load_refuses_what_grows_without_bound(doubled, count, tmp_path):
+    """Channels that are doubled have as many digits as nodes."""
+    attributes = {} if doubled == "concat" else WIDE
+    nodes, last = [*SOUND["nodes"]], "p"
+    for number in range(count):
+        inputs = [last, last] if doubled == "concat" else [last]
+        last = f"d{number}"
+        nodes.append([last, doubled, inputs, attributes])
+    path = written(tmp_path / "g.safetensors", {("nodes",): nodes}, ARRAYS)
+    with pytest.raises(WeightsError, match="keras-dream wrote"):
+        load(path)
+
+
+def test_the_memory_of_a_forward_run_by_hand(tmp_path):
+    graph = load(written(tmp_path / "g.safetensors", {}, ARRAYS))
+    # The largest moment: `c` has been read by `r`, which `p` is about to read.
+    assert graph.forward_bytes((8, 8), ["j"]) == 4 * 64 * (4 + 4)
+    assert graph.forward_bytes((8, 8), ["input", "j"]) == 4 * 64 * (3 + 4 + 4)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ FLOORS = {
 }
 # The command line has small helpers below its `commands` and `reporters`.
 CLI_HELPERS = (
+    "cli.command_line",
     "cli.errors",
     "cli.options",
     "cli.network_files",

@@ -170,7 +170,7 @@ def test_the_command(dream, photo):
     )
     assert code == 0, told
     planned, *cells, saved = events_of(out, "planned", "cell", "saved")
-    assert (planned["cells"], planned["ready"], planned["work"]) == (4, 0, 2 * 3 * 2400)
+    assert (planned["cells"], planned["ready"], planned["missing"]) == (4, 0, 4)
     assert planned["seconds"] > 0
     assert saved["path"] == "photo-grid.png"
     assert [cell["objective"] for cell in cells] == ["near", "far"] * 2

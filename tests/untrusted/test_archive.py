@@ -87,6 +87,13 @@ def test_a_member_twice_is_refused(good, tmp_path):
     assert "holds 'config.json' twice" in refusal(path)
 
 
+def test_thousands_of_members_are_not_compared(good, tmp_path):
+    """A hundred thousand took two minutes."""
+    contents = members(good) | {f"{number}": b"" for number in range(5000)}
+    path = packed(tmp_path / "many.keras", contents)
+    assert "holds 5,003 members" in refusal(path)
+
+
 def test_a_link_in_an_archive_is_refused(good, tmp_path):
     contents = members(good)
     contents.pop(WEIGHTS)

@@ -4,9 +4,13 @@ import json
 from functools import partial
 
 import forging
+import keras
+import numpy as np
 import pytest
 from forging import CONFIG, refusal
+from keras import layers
 
+from keras_dream.errors import NetworkError
 from keras_dream.zoo import user_models
 
 
@@ -227,10 +231,55 @@ def test_configurations_that_cannot_be_read(config, reason, forged):
         (2, {"filters": -1}, "which Keras cannot build"),
         (2, {"kernel_size": "x"}, "which Keras cannot build"),
         (4, {"units": 5}, "which Keras cannot build"),  # other shapes than the weights'
+        (1, {"scale": None}, "whose rescaling@0/scale has others"),
+        (1, {"scale": "x"}, "which Keras cannot build"),
+        (1, {"scale": {"a": 1}}, "which Keras cannot build"),
+        (2, {"dtype": "U500000000"}, "which Keras cannot build"),
+        (2, {"strides": [10**9, 10**9]}, "fails the check of 'stride'"),
+        (2, {"name": "n" * 100_000}, "fails the check of 'a name'"),
+        (2, {"name": "n\x1b[2J"}, "fails the check of 'a name'"),
     ],
+    ids=lambda value: str(value)[:30],
 )
 def test_layers_that_cannot_be_built(place, settings, reason, reconfigured):
     def put(config):
         config["config"]["layers"][place]["config"].update(settings)
 
+    path = reconfigured(put)
+    with pytest.raises(NetworkError) as caught:
+        user_models.load_file(path, trusted=True, preprocessing="0-1")
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [(10**9, "the check of 'size'"), (4000, "the check of 'the work for a pixel'")],
+)
+def test_pools_of_any_size_are_refused(side, reason, reconfigured):
+    def put(config):
+        parts = config["config"]["layers"]
+        pool = layers.MaxPooling2D(side, strides=1, padding="same")
+        parts.insert(2, keras.saving.serialize_keras_object(pool))
+
     assert reason in refusal(reconfigured(put))
+
+
+@pytest.mark.parametrize("kind", ["__tensor__", "__numpy__"])
+def test_arrays_in_a_configuration_are_of_numbers(kind, reconfigured):
+    """NumPy would make a text of two gigabytes of each letter."""
+
+    def array(dtype, value):
+        part = {"class_name": kind, "config": {"dtype": dtype, "value": value}}
+
+        def put(config):
+            config["config"]["layers"][1]["config"]["scale"] = part
+
+        return put
+
+    path = reconfigured(array("U500000000", ["a"] * 3))
+    assert "with an array of 'U500000000', no kind of numbers" in refusal(path)
+    path = reconfigured(array("float32", [["a"]]))
+    assert "with an array that holds 'a'" in refusal(path)
+    path = reconfigured(array("float32", [0.1, 0.2, 0.3]))
+    graph = user_models.load_file(path, trusted=True, preprocessing="0-1").graph
+    assert np.allclose(graph.weights["rescaling@0/scale"], [0.1, 0.2, 0.3])

@@ -106,6 +106,7 @@ FORGED = {
     "too many": (blob_of((3, 4), 13), "holds 13 numbers and says 3 × 4"),
     "bomb": (blob_of((1 << 31, 1 << 31), 1), "holds 1 numbers and says 2147483648"),
     "negative": (blob_of((-1 & (1 << 64) - 1,), 1), "and says 18446744073709551615"),
+    "a side beside 0": (blob_of((0, (1 << 64) - 1), 0), "holds 0 numbers and says 0 ×"),
     "axes": (blob_of((1,) * 33, 1), "holds 1 numbers"),
     "name": (
         files.network([files.piece(100, b"\x0a\x02\xff\xfe" + files.piece(7, b""))]),

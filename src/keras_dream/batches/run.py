@@ -55,12 +55,11 @@ from keras_dream.events import (
     Loading,
     Notice,
 )
-from keras_dream.files import Staged, remove_leftovers, sha256_file
+from keras_dream.files import Staged, sha256_file
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
-from keras_dream.pictures.decoding import open_image
-from keras_dream.pictures.headers import Bounds
-from keras_dream.pictures.limits import Limits
+from keras_dream.pictures.limits import Limits, default_limits
+from keras_dream.pictures.picture import read_size
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import RunSettings, canonical_json
@@ -146,7 +145,8 @@ class BatchRun(Iterator[Event]):
         networks: What the recipes' names stand for, where it is more than a name.
         files: Files that the recipes may name, such as guides.
         folders: Where else those are looked for.
-        limits: What the photos' files may have and take.
+        limits: What the photos' files may have and take; None for the
+            `default_limits`.
         notes: Whether recipe and record are saved in the results.
         strip: Whether camera, date and copyright of the photos are left out of them.
         workers: How many processes dream; 1 dreams in this process, None is as many as
@@ -193,7 +193,7 @@ class BatchRun(Iterator[Event]):
         team: Callable[[Setup, int], Team] | None = None,
     ):
         self.folder = Path(folder)
-        self._files = Files(named=files, folders=folders)
+        self._files = Files(named=files, folders=folders, limits=limits)
         self._wanted = _Wanted(resume, retry_failed, skip_existing, replace)
         self._more = more
         self._began = time.monotonic()
@@ -203,14 +203,16 @@ class BatchRun(Iterator[Event]):
         self._known: list[Event] = []
         self._tally = _Tally(refused=len(refused), failed=list(refused))
         self._ended = False
-        tasks = [self._completed(task) for task in tasks]
+        self._others = frozenset[str]()
+        planned = self._checked(tasks)
+        tasks = [task for task, _ in planned]
         setup = Setup(
             run=run or RunSettings(),
             recipes=tuple(by_networks(task.recipe for task in tasks).values()),
             networks=tuple(networks),
             files=tuple(os.fspath(path) for path in files),
             folders=tuple(os.fspath(path) for path in folders),
-            limits=limits or Limits(),
+            limits=limits or default_limits(),
             notes=notes,
             strip=strip,
         )
@@ -218,7 +220,7 @@ class BatchRun(Iterator[Event]):
             setup.check_sendable()
         self._journal = self._opened(setup, about or {}, tasks)
         try:
-            self._add(tasks, is_first=True)
+            self._add(planned, is_first=True)
             self._team = self._hired(setup, workers, team or _team)
         except BaseException:
             self._journal.close()
@@ -289,7 +291,7 @@ class BatchRun(Iterator[Event]):
         key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
         threads = None
         if _is_parallel(setup):
-            threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits.bounds))
+            threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits))
         make_folder(self.folder)
         return Journal.open(
             self.folder,
@@ -313,30 +315,33 @@ class BatchRun(Iterator[Event]):
         run = setup.run.but(threads=threads)
         return team(dataclasses.replace(setup, run=run), workers)
 
-    def _completed(self, task: Task) -> Task:
-        """Returns a task with plain names and hashes in the place of files."""
-        recipe = self._files.complete(task.recipe)
-        return dataclasses.replace(task, recipe=recipe)
-
-    def _add(self, tasks: Sequence[Task], *, is_first: bool) -> None:
-        """Puts tasks where the journal and the disk say that they belong."""
-        new = [self._new(task) for task in tasks]
-        outputs = {item.output for item in (*new, *self._items())}
-        if len(outputs) < len(self._entries) + len(new):
+    def _checked(self, tasks: Iterable[Task]) -> list[tuple[Task, NewItem]]:
+        """Returns new tasks with their items; their recipes have files with hashes."""
+        whole = [
+            dataclasses.replace(task, recipe=self._files.complete(task.recipe))
+            for task in tasks
+        ]
+        planned = [(task, self._new(task)) for task in whole]
+        new = [item.output for _, item in planned]
+        outputs = {*new, *(item.output for item in self._items())}
+        if len(outputs) < len(new) + len(self._entries):
             raise InputError(
                 "Every result of a batch must have a name of its own",
                 received="two tasks with one path",
                 hint="try another template for the names",
             )
-        if is_first:
-            for folder in {task.path.parent for task in tasks}:
-                remove_leftovers(folder)
-        items = self._journal.add(new)
+        return planned
+
+    def _add(self, planned: Sequence[tuple[Task, NewItem]], *, is_first: bool) -> None:
+        """Puts tasks where the journal and the disk say that they belong."""
+        items = self._journal.add(item for _, item in planned)
         if is_first:
             self._journal.reconcile()
             by_key = {item.key: item for item in self._journal.items()}
-            items = [by_key[item.key] for item in items]
-        for task, item in zip(tasks, items, strict=True):
+            items = [by_key.pop(item.key) for item in items]
+            others = [i for i in by_key.values() if i.state is State.DONE]
+            self._others = frozenset(item.output for item in others)
+        for (task, _), item in zip(planned, items, strict=True):
             entry = _Entry(len(self._entries) + 1, task, item)
             self._entries[item.key] = entry
             self._place(entry)
@@ -371,7 +376,13 @@ class BatchRun(Iterator[Event]):
             self._skip(entry, "Its result exists already.")
         elif is_foreign and not self._wanted.replace:
             path = short_repr(str(entry.task.path))
-            self._skip(entry, item.error or f"{path} is there already; it is kept.")
+            reason = item.error or f"{path} is there already; it is kept."
+            if item.output in self._others:
+                reason = (
+                    f"{path} was dreamed with other settings; it is kept, and another "
+                    "template for the names lets both be there."
+                )
+            self._skip(entry, reason)
         elif item.state is State.FAILED and not self._wanted.retry_failed:
             event = ItemFailed(
                 **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts
@@ -426,8 +437,7 @@ class BatchRun(Iterator[Event]):
                     yield from self._heard(worker, report)
                 if not self._waiting and self._more is not None:
                     self._known.clear()
-                    tasks = [self._completed(task) for task in self._more()]
-                    self._add(tasks, is_first=False)
+                    self._add(self._checked(self._more()), is_first=False)
                     yield from self._known
             summary = self.summary
         finally:
@@ -464,18 +474,25 @@ class BatchRun(Iterator[Event]):
                 # What was dreamed before it, but not saved, is dreamed again, too.
                 working.clear()
                 yield self._died(entry, report.reason)
-            case Made() | Failed():
-                if isinstance(report, Made):
-                    yield self._save(entry, report)
-                else:
-                    yield self._fail(entry, report.failure)
-                working.remove(entry)
-                # An item is begun when the one before is saved: then a process that
-                # is killed costs one item and not two.
-                if working:
-                    yield self._start(working[0], worker)
+            case Made():
+                yield self._save(entry, report)
+                yield from self._next(entry, worker)
+            case Failed():
+                yield self._fail(entry, report.failure)
+                yield from self._next(entry, worker)
             case _:
                 pass
+
+    def _next(self, entry: _Entry, worker: int) -> Iterator[Event]:
+        """Notes that a worker is at the item after this one, if it is.
+
+        It has begun only now: then a process that is killed costs one item and not two.
+        """
+        working = self._working[worker]
+        if entry in working:
+            working.remove(entry)
+        if working:
+            yield self._start(working[0], worker)
 
     def _start(self, entry: _Entry, worker: int) -> ItemStarted:
         entry.item = self._journal.start(entry.item)
@@ -499,7 +516,7 @@ class BatchRun(Iterator[Event]):
 
     def _fail(self, entry: _Entry, failure: DreamError) -> ItemFailed:
         """Notes that an item failed; raises what would fail every other one, too."""
-        failure = self._vanished(entry) or failure
+        self._check_photos(entry)
         if self._is_of_all(failure):
             raise failure
         return self._failed_with(entry, str(failure), failure.exit_code)
@@ -542,19 +559,18 @@ class BatchRun(Iterator[Event]):
             return len({item.recipe_sha256 for item in self._items()}) == 1
         return isinstance(failure, _OF_ALL)
 
-    def _vanished(self, entry: _Entry) -> DreamError | None:
-        """Returns the error for a folder of photos that is gone, with its disk."""
+    def _check_photos(self, entry: _Entry) -> None:
+        """Raises an error where all folders of photos are gone, with their disk."""
         if is_source(entry.task.photo) or Path(entry.task.photo).exists():
-            return None
+            return
         every = (e.task.photo for e in self._entries.values())
         folders = {Path(photo).parent for photo in every if not is_source(photo)}
-        if any(folder.is_dir() for folder in folders):
-            return None
-        return RunError(
-            "The folder of the photos must stay there",
-            received=f"{short_repr(str(min(folders)))}, which is gone",
-            hint="connect its disk and run the batch again: what is done is kept",
-        )
+        if not any(folder.is_dir() for folder in folders):
+            raise RunError(
+                "The folder of the photos must stay there",
+                received=f"{short_repr(str(min(folders)))}, which is gone",
+                hint="connect its disk and run the batch again: what is done is kept",
+            )
 
     def _end(self) -> None:
         """Saves what is dreamed, ends the workers, and gives up the journal."""
@@ -603,7 +619,7 @@ def _relative(path: Path, folder: Path) -> str:
         ) from None
 
 
-def _most_pixels(tasks: Iterable[Task], bounds: Bounds) -> int:
+def _most_pixels(tasks: Iterable[Task], limits: Limits) -> int:
     """Returns the pixels of the largest picture, as far as headers tell."""
     sizes: list[tuple[int, Task]] = []
     most = 0
@@ -615,9 +631,8 @@ def _most_pixels(tasks: Iterable[Task], bounds: Bounds) -> int:
             sizes.append((Path(task.photo).stat().st_size, task))
     for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
         with contextlib.suppress(DreamError, OSError):
-            with open_image(Path(task.photo), bounds) as (image, _):
-                size = fitted((image.height, image.width), task.recipe.size)
-            most = max(most, math.prod(size))
+            size = read_size(task.photo, limits=limits)
+            most = max(most, math.prod(fitted(size, task.recipe.size)))
     return most
 
 

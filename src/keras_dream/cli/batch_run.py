@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_dream.cli.command_line import remember
 from keras_dream.cli.dream_run import check_alpha, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import consent, networks_of, weights_of
@@ -209,8 +210,7 @@ class _Source:
         return replace(tasks, tasks=tuple(good), refused=tuple(refused))
 
     def _size(self, task: "Task") -> "Size | None":
-        from keras_dream.pictures.decoding import open_image
-        from keras_dream.pictures.limits import Limits
+        from keras_dream.pictures.picture import read_size
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
@@ -218,9 +218,7 @@ class _Source:
                 if is_source(task.photo):
                     self.sizes[task.photo] = size_of(task.photo)
                 else:
-                    bounds = Limits().bounds
-                    with open_image(Path(task.photo), bounds) as (image, _):
-                        self.sizes[task.photo] = image.size[1], image.size[0]
+                    self.sizes[task.photo] = read_size(task.photo)
         return self.sizes.get(task.photo)
 
 
@@ -245,6 +243,7 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         check_downloads(recipes, [request.agreed])
     networks = _networks(request, recipes)
     open_folder(folder)
+    remember(folder)
     return BatchRun(
         source.tasks,
         folder,

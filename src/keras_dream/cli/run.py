@@ -4,6 +4,7 @@ import contextlib
 import logging
 
 from keras_dream import logs
+from keras_dream.cli import command_line
 from keras_dream.cli.output import write_failure
 from keras_dream.errors import DreamError, InputError
 
@@ -27,6 +28,7 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
             return 0
         stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
         stack.enter_context(limits.session(line.limits))
+        stack.enter_context(command_line.session(tokens))
         tokens = list(line.tokens)
         is_command = bool(tokens) and tokens[0] in COMMANDS
         return app(tokens if is_command else with_standard(tokens)) or 0

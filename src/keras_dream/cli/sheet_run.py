@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from keras_dream.cli.command_line import remember
 from keras_dream.cli.dream_run import MOST_SECONDS, check_memory, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.options import FILES, Json, Quiet, Switch, Trust, Yes
@@ -111,6 +112,7 @@ def run_sheet(
             count = run.ready
             reporter.report(_cost(run, places, agreed=flags.yes))
             interrupts.check()
+            remember(places.folder)
             for event in run:
                 reporter.report(event)
                 count += isinstance(event, CellDone) and not event.reused

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
+from keras_dream.errors import NetworkError
 from keras_dream.geometry import Size, taps
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.program import Program
@@ -23,12 +24,38 @@ def feature_maps(
         backend: Where it runs.
 
     Raises:
-        NetworkError: If the image is too small for them.
+        NetworkError: If the image is too small for them, or they take more memory than
+            there is.
     """
+    check_memory(graph, (image.shape[0], image.shape[1]), nodes, backend)
     plan = graph.plan(image.shape[0], image.shape[1])
     program = Program(graph, nodes, backend)
     run = backend.function(program, static=bool(graph.opaque))
     return run(backend.image(image), plan.values)
+
+
+def check_memory(
+    graph: Graph, size: Size, nodes: Sequence[str], backend: Backend
+) -> None:
+    """Makes sure that the feature maps of nodes can be had.
+
+    Args:
+        graph: The network, truncated to what the nodes need.
+        size: The picture's (height, width) in pixels.
+        nodes: Their names.
+        backend: Where it runs.
+
+    Raises:
+        NetworkError: If they take more memory than there is.
+    """
+    needed, total = graph.forward_bytes(size, nodes), backend.memory().get("total")
+    if total is not None and needed > total:
+        raise NetworkError(
+            f"A network's feature maps must fit into the {total / 1e9:.1f} GB of this "
+            "device",
+            received=f"{needed / 1e9:.1f} GB for {size[1]} × {size[0]} pixels",
+            hint="try fewer or earlier layers, or a smaller network",
+        )
 
 
 def reduced(image: np.ndarray, most: int, backend: Backend) -> np.ndarray:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.backend.protocol import Backend
-from keras_dream.dreamer.features import feature_maps, reduced
+from keras_dream.dreamer.features import check_memory, feature_maps, reduced
 from keras_dream.errors import NonFiniteError, ObjectiveError
 from keras_dream.geometry import drawn
 from keras_dream.graph.graph import Graph
@@ -167,6 +167,7 @@ class Responses:
             return
         graph = truncate(self._graph, frozenset(nodes))
         side = graph.smallest(at_least=BASELINE_SIDE)
+        check_memory(graph, (side, side), nodes, self._backend)
         sums: dict[str, list[Any]] = {node: [0, 0.0, 0.0] for node in nodes}
         for picture in baseline_pictures(side):
             feature_maps = self.feature_maps(picture, nodes)

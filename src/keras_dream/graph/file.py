@@ -7,11 +7,12 @@ import numpy as np
 
 from keras_dream.errors import NetworkError, WeightsError
 from keras_dream.graph.graph import Graph
-from keras_dream.graph.ops import INPUT, OPERATIONS, Node, must
+from keras_dream.graph.ops import Node, must
 from keras_dream.recipe.objectives import parse
 
 FORMAT = "1"  # raised whenever an operation changes its attributes or its meaning
 KEY = "keras-dream"  # of the metadata, under which the graph is
+LONGEST_OBJECTIVE = 1 << 12  # characters
 KINDS = {"F32": "<f4", "F16": "<f2"}  # what `save` writes
 
 
@@ -97,25 +98,11 @@ def check(graph: Graph, *, numbers: bool = True) -> None:
     Raises:
         ValueError, TypeError, KeyError, …: If anything is not as it must be.
     """
-    channels: dict[str, int] = {}
-    for node in graph.nodes:
-        must(isinstance(node.name, str) and node.name not in channels, "a name")
-        must((node.op == INPUT) == (not channels), "one image, at first")
-        op = OPERATIONS[node.op](node, graph.weights)
-        inputs = [channels[name] for name in node.inputs]
-        op.check(inputs)
-        channels[node.name] = op.channels(inputs)
-    must(bool(channels), "nodes")
+    graph.check()
     for array in graph.weights.values() if numbers else ():
         must(np.isfinite(array).all(), "finite weights")
-    for layer, name in graph.layers.items():
-        must(isinstance(layer, str) and name in channels, "layers")
-    for name, reason in graph.unsupported.items():
-        must(isinstance(name, str) and isinstance(reason, str), "reasons")
-    must(all(isinstance(name, str) for name in graph.classes), "names of classes")
-    if graph.classifier is not None:
-        must(len(graph.classes) in (0, channels[graph.classifier]), "classes")
     if graph.objective is not None:
+        must(len(graph.objective) <= LONGEST_OBJECTIVE, "an objective")
         parse(graph.objective)
 
 

@@ -5,6 +5,8 @@ A graph is exact and unfolded: every layer of the Keras model can be asked for.
 asks for.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,15 +18,24 @@ from keras_dream.errors import NetworkError, ObjectiveError, nearest
 from keras_dream.geometry import Size
 from keras_dream.graph.classes import advice, numbers_of, similar
 from keras_dream.graph.ops import (
+    INPUT,
     OPERATIONS,
     Join,
     Node,
     Operation,
     ReceptiveField,
+    must,
 )
 from keras_dream.recipe.targets import Class, Layer
 
 LARGEST_SMALLEST = 1 << 17  # pixels: 1000 cells of border on both sides, at stride 64
+MOST_NODES = 1 << 14  # NASNetLarge has 1,700
+MOST_LINKS = 1 << 16  # from node to node
+MOST_CHANNELS = 1 << 20  # of a node; VGG's dense layers read 25,088
+LONGEST_NAME = 512  # characters
+WORK_SIDE = 512  # pixels of the square picture whose work is counted
+MOST_WORK = 1 << 25  # operations for a pixel; ConvNeXtXLarge has 1.2 million
+LARGEST_OPAQUE = 1 << 11  # pixels, of networks with opaque layers: Keras may run them
 LARGEST_PERIOD = 512  # pixels: of the sizes whose feature maps can be joined
 
 
@@ -298,8 +309,9 @@ class Graph:
             problems = self._misfits(size, border, nodes)
             return any(p.vanishes and axis in p.axes for p in problems)
 
+        most = at_least[axis] + (LARGEST_OPAQUE if self.opaque else LARGEST_SMALLEST)
         low, high = at_least[axis] - 1, at_least[axis]
-        while high <= at_least[axis] + LARGEST_SMALLEST and is_small(high):
+        while high <= most and is_small(high):
             low, high = high, high * 2
         while high - low > 1:
             middle = (low + high) // 2
@@ -374,6 +386,83 @@ class Graph:
         """Returns the float32 memory of all feature maps that a gradient may hold."""
         sizes, channels = self.plan(height, width).sizes, self.channels()
         return sum(4 * h * w * channels[name] for name, (h, w) in sizes.items())
+
+    def forward_bytes(self, size: Size, nodes: Iterable[str]) -> int:
+        """Returns the most float32 memory that feature maps take at once, forwards.
+
+        Args:
+            size: The picture's (height, width) in pixels.
+            nodes: Whose feature maps are wanted; others go when they have been read.
+        """
+        sizes, channels = self.plan(*size).sizes, self.channels()
+        left = Counter(name for node in self.nodes for name in node.inputs)
+        left.update(nodes)
+        held = most = 0
+        for node in self.nodes:
+            held += math.prod(sizes[node.name]) * channels[node.name]
+            most = max(most, held)
+            for name in node.inputs:
+                left[name] -= 1
+                if not left[name]:
+                    held -= math.prod(sizes[name]) * channels[name]
+        return 4 * most
+
+    def check(self) -> None:
+        """Makes sure that the graph can be run at a bearable cost.
+
+        What a file says may be damaged or forged, and so may a model that Keras has
+        read from one.
+
+        Raises:
+            ValueError, TypeError, KeyError, …: If anything is not as it must be.
+        """
+        must(len(self.nodes) <= MOST_NODES, "the number of nodes")
+        must(
+            sum(len(node.inputs) for node in self.nodes) <= MOST_LINKS,
+            "the number of links",
+        )
+        must(
+            len(self.layers) + len(self.unsupported) <= MOST_LINKS,
+            "the number of layers",
+        )
+        channels: dict[str, int] = {}
+        for node in self.nodes:
+            must(is_name(node.name) and node.name not in channels, "a name")
+            must((node.op == INPUT) == (not channels), "one image, at first")
+            op = OPERATIONS[node.op](
+                node, self.weights, layer=self.opaque.get(node.name)
+            )
+            inputs = [channels[name] for name in node.inputs]
+            op.check(inputs)
+            channels[node.name] = count = op.channels(inputs)
+            must(count <= MOST_CHANNELS, "the number of channels")
+        must(bool(channels), "nodes")
+        for layer, name in self.layers.items():
+            must(is_name(layer) and name in channels, "layers")
+        for name, reason in self.unsupported.items():
+            must(is_name(name) and isinstance(reason, str), "reasons")
+        must(all(is_name(name) for name in self.classes), "names of classes")
+        if self.classifier is not None:
+            must(len(self.classes) in (0, channels[self.classifier]), "classes")
+        self._check_work()
+
+    def _check_work(self) -> None:
+        """Makes sure that a pixel costs no more than a known network's by far."""
+        try:
+            size = self.smallest_size(at_least=(WORK_SIDE, WORK_SIDE))
+        except NetworkError:  # said where a layer is asked for
+            return
+        sizes, channels = self.plan(*size).sizes, self._channels
+        most = MOST_WORK * math.prod(size)
+        for op in self.operations:
+            cells = sizes[op.node.name]
+            most -= op.flops(cells) + op.comparisons(cells, channels[op.node.name])
+        must(most >= 0, "the work for a pixel")
+
+
+def is_name(value: object) -> bool:
+    """Tells whether a value can be the name of a layer or a class."""
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and value.isprintable()
 
 
 def _cells(size: Size) -> str:

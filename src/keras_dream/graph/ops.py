@@ -201,6 +201,10 @@ class Operation:
         """Returns multiplications and additions for an output of a size."""
         return 0
 
+    def comparisons(self, size: Size, channels: int) -> int:
+        """Returns how many cells windows without weights read for such an output."""
+        return 0
+
     def receptive_field(self, inputs: Sequence[ReceptiveField]) -> ReceptiveField:
         """Returns what a cell sees, given what the cells of the inputs see."""
         if self.sees_everything:
@@ -517,7 +521,27 @@ class Window(Operation):
         return Axis(axis.at(middle), axis.step * self.stride[number])
 
 
-class MaxPool(Window):
+class _Pool(Window):
+    """A window without weights."""
+
+    def check(self, channels: Sequence[int]) -> None:
+        super().check(channels)
+        if isinstance(sides := self.attrs["padding"], str):
+            return
+        for axis, cells in enumerate(self.window):
+            before, after = sides[2 * axis : 2 * axis + 2]
+            # One that is all padding has no largest cell and no mean, and what torch
+            # pads itself, evenly, must be within half the window.
+            fits = max(before, after) < cells and (
+                before != after or 2 * before <= cells
+            )
+            must(fits, "padding within a window")
+
+    def comparisons(self, size: Size, channels: int) -> int:
+        return math.prod(self.window) * math.prod(size) * channels
+
+
+class MaxPool(_Pool):
     """Takes window maxima."""
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
@@ -526,7 +550,7 @@ class MaxPool(Window):
         )
 
 
-class AveragePool(Window):
+class AveragePool(_Pool):
     """Takes window means over the cells that lie inside the feature map."""
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:

@@ -6,17 +6,22 @@ whatever a damaged file makes Pillow raise becomes one sentence.
 
 import contextlib
 import io
+import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from keras_dream import isolation
 from keras_dream.errors import DreamError, PictureError, RunError, short_repr
 from keras_dream.pictures.headers import Bounds, check_header, check_opened
+
+if TYPE_CHECKING:
+    from keras_dream.pictures.limits import Limits
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
 """The formats that are read, beside HEIC. Pillow reads forty more, among them EPS, for
@@ -29,6 +34,9 @@ _SIGNATURES = {
     b"PK\3\4": "a ZIP archive",
     b"<": "SVG, HTML or other text",
 }
+
+_NO_MEMORY = re.compile(r"out of memory|error -9\b")
+"""What Pillow's decoders in C say of memory: `ERRORS` of its `ImageFile`."""
 
 _PILLOW_LOCK = threading.Lock()
 """Pillow's limit on pixels and Python's warning filters are global, so one thread
@@ -88,27 +96,71 @@ def open_image(path: Path, bounds: Bounds) -> Iterator[tuple[Image.Image, int]]:
 def decoding_errors(name: str) -> Iterator[None]:
     """Turns whatever Pillow raises for a damaged picture into a `PictureError`.
 
-    What it raises where memory is out becomes a `RunError`: the picture may be whole.
+    Where memory is out it is a `MemoryError`: the picture may be whole.
     """
     try:
         yield
-    except DreamError:
+    except (DreamError, MemoryError):
         raise
     # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, EOFError
     # and more.
     except Exception as failure:
-        if isinstance(failure, MemoryError) or "out of memory" in str(failure):
-            raise RunError(
-                "there must be enough memory to decode a picture",
-                received=f"too little for {short_repr(name)}",
-                hint="close other programs, or make the picture smaller first",
-            ) from failure
+        if _NO_MEMORY.search(str(failure)):
+            raise MemoryError from failure
         reason = " ".join(str(failure).split())[:80] or type(failure).__name__
         raise PictureError(
             "a picture must be whole",
             received=f"{short_repr(name)}, which cannot be decoded ({reason})",
             hint="copy or download it again",
         ) from failure
+
+
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """Turns a `MemoryError` while a picture is read into a `RunError`."""
+    try:
+        yield
+    except MemoryError as failure:
+        raise RunError(
+            "there must be enough memory to read a picture",
+            received=f"too little for {short_repr(name)}",
+            hint="close other programs, or make the picture smaller first",
+        ) from failure
+
+
+def read_within(
+    function: Callable[..., isolation.Result],
+    path: Path,
+    limits: "Limits | None",
+    **bounds: Any,
+) -> isolation.Result:
+    """Calls a function that opens a picture, here or in a child, as limits say.
+
+    Args:
+        function: At the top level of its module; it takes the path and `Bounds`.
+        path: The file.
+        limits: None for the `default_limits`.
+        **bounds: In the place of those of the limits.
+
+    Returns:
+        What the function returns; from a child it is untrusted.
+    """
+    # Here, because the child that decodes needs none of it.
+    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
+
+    limits = limits or default_limits()
+    bounds = {**limits.bounds._asdict(), **bounds}
+    if not limits.untrusted:
+        return function(path, **bounds)
+    return isolation.call(
+        f"{function.__module__}:{function.__name__}",
+        path,
+        bounds,
+        limits=limits.child,
+        what="a picture",
+        error=PictureError,
+        hint=UNTRUSTED_HINT,
+    )
 
 
 def _signature(path: Path) -> str:

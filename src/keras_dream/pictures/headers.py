@@ -89,7 +89,10 @@ def check_header(file: IO[bytes], name: str, bounds: Bounds) -> int:
         if reader is not None:
             file.seek(0)
             reader(scan)
-    except (_End, struct.error, OverflowError, OSError):
+    except PictureError:
+        raise
+    # An offset may be beyond what the system can seek to.
+    except (_End, struct.error, OverflowError, ValueError, OSError):
         pass
     finally:
         file.seek(0)

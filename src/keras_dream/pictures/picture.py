@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from keras_dream import isolation
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
+from keras_dream.geometry import Size
 from keras_dream.pictures.decoding import (
     check_range,
     decode,
     decoding_errors,
     frames_of,
+    memory_errors,
     open_image,
     pillow_limits,
+    read_within,
     to_float,
 )
 from keras_dream.pictures.headers import Bounds
@@ -106,25 +108,9 @@ def read_picture(
             the limits.
         RunError: Memory is out.
     """
-    # Here, because the child that decodes needs none of it.
-    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
-
     path = check_file(source, "a picture", error=PictureError)
-    limits = limits or default_limits()
-    if limits.untrusted:
-        head, arrays = isolation.call(
-            "keras_dream.pictures.picture:decode_file",
-            path,
-            limits.bounds._asdict(),
-            limits=limits.child,
-            what="a picture",
-            error=PictureError,
-            hint=UNTRUSTED_HINT,
-        )
-    else:
-        head, arrays = decode_file(path, **limits.bounds._asdict())
-    with decoding_errors(path.name):
-        picture = _of_parts(path.name, head, arrays)
+    with memory_errors(path.name), decoding_errors(path.name):
+        picture = _of_parts(path.name, *read_within(decode_file, path, limits))
     height, width = picture.pixels.shape[:2]
     _log.debug("Read %s: %d × %d pixels", path, width, height)
     return picture
@@ -152,6 +138,37 @@ def decode_file(
         return _parts_of(image, frames)
 
 
+def read_size(
+    source: str | os.PathLike[str], *, limits: "Limits | None" = None
+) -> Size:
+    """Returns the (height, width) in pixels of a picture's file, by its header.
+
+    Args:
+        source: The file.
+        limits: As for `read_picture`.
+
+    Raises:
+        PictureError: As for `read_picture`, as far as the header tells.
+    """
+    path = check_file(source, "a picture", error=PictureError)
+    head, _ = read_within(decode_size, path, limits)
+    with decoding_errors(path.name):
+        return int(head["height"]), int(head["width"])
+
+
+def decode_size(
+    path: str | os.PathLike[str], **bounds: int
+) -> tuple[dict[str, int], tuple[()]]:
+    """Reads the size of a picture, here or in a child; errors as for `read_size`.
+
+    Args:
+        path: The file.
+        **bounds: Those of `Bounds`.
+    """
+    with open_image(Path(path), Bounds(**bounds)) as (image, _):
+        return {"height": image.height, "width": image.width}, ()
+
+
 def _parts_of(
     image: Image.Image, frames: int
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -167,7 +184,7 @@ def _of_parts(
     """Returns the picture of decoded parts, which a child may have forged."""
     pixels, *alphas, exif = arrays
     shapes = [pixels.shape[2:], *(alpha.shape for alpha in alphas)]
-    if shapes not in ([(3,)], [(3,), pixels.shape[:2]]):
+    if shapes not in ([(3,)], [(3,), pixels.shape[:2]]) or not pixels.size:
         raise ValueError(f"arrays of {shapes}")
     alpha = _as_floats(alphas[0]) if alphas else None
     frames = int(head["frames"])
@@ -207,7 +224,8 @@ def as_picture(
         return read_picture(source, limits=limits)
     if isinstance(source, Image.Image):
         pixels = (limits or default_limits()).max_pixels
-        with pillow_limits(pixels), decoding_errors("a Pillow image"):
+        name = "a Pillow image"
+        with pillow_limits(pixels), memory_errors(name), decoding_errors(name):
             return _of_parts("", *_parts_of(source, frames_of(source)))
     if isinstance(source, np.ndarray):
         return _from_array(source)

@@ -10,6 +10,8 @@ import json
 import stat
 import zipfile
 import zlib
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +20,7 @@ from keras_dream.names import name_fault
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
+MOST_MEMBERS = 16  # there are three, and folders
 LARGEST_CONFIG = 32 << 20  # bytes; that of NASNetLarge has 2 MB
 LARGEST_WEIGHTS = 4 << 30  # bytes; the largest of keras.applications has 1.4 GB
 MOST_EXPANSION = 100  # times; Keras stores without compression, and flate does 1032
@@ -70,12 +73,19 @@ _DISTRUST = "do not open it with anything else, and ask where it came from"
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """Checks the names, kinds and sizes of the members."""
-    names = [member.filename for member in members]
+    if len(members) > MOST_MEMBERS:
+        refuse(path, f"which holds {len(members):,} members", _DISTRUST)
+    names = Counter(member.filename for member in members)
     for member in members:
         _check_place(path, member)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        refuse(path, f"which holds {short_repr(twice)} twice", _DISTRUST)
+    ((most, count),) = names.most_common(1) or [("", 0)]
+    if count > 1:
+        refuse(path, f"which holds {short_repr(most)} twice", _DISTRUST)
+    _check_names(path, names)
+
+
+def _check_names(path: Path, names: Collection[str]) -> None:
+    """Makes sure that what a model needs is there, and nothing else."""
     for name in names:
         if name in _OTHER_WEIGHTS:
             refuse(path, f"which holds {_OTHER_WEIGHTS[name]}", _ANOTHER)

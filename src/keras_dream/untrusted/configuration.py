@@ -64,6 +64,9 @@ _VALUES = (
     "__slice__",
 )  # fmt: skip
 
+_ARRAYS = ("__tensor__", "__numpy__")
+_NUMBERS = re.compile(r"bool|b?float(16|32|64)|u?int(8|16|32|64)")
+
 _CODE = "which holds code of its author's that would run here"
 _REASONS = {
     "Lambda": f"with a Lambda layer, {_CODE}",
@@ -139,6 +142,8 @@ def _check_class(path: Path, value: dict[str, Any]) -> None:
         return
     kind, module = value["class_name"], value.get("module")
     if kind in _VALUES and module in (None, "builtins"):
+        if kind in _ARRAYS:
+            _check_array(path, value)
         return
     if isinstance(kind, str) and kind in _REASONS:
         _refuse(path, _REASONS[kind])
@@ -156,6 +161,18 @@ def _check_class(path: Path, value: dict[str, Any]) -> None:
         name = short_repr(f"{module}.{kind}")
         _refuse(path, f"with {name}, which no network for pictures needs")
     _check_registered(path, value, kind)
+
+
+def _check_array(path: Path, value: dict[str, Any]) -> None:
+    """Checks an array: NumPy would make texts of any length, for one."""
+    config = value.get("config")
+    config = config if isinstance(config, dict) else {}
+    kind = config.get("dtype")
+    if not isinstance(kind, str) or not _NUMBERS.fullmatch(kind):
+        _refuse(path, f"with an array of {_short(kind)}, no kind of numbers")
+    for part in _values(path, config.get("value")):
+        if not isinstance(part, int | float | list):
+            _refuse(path, f"with an array that holds {_short(part)}")
 
 
 def _check_function(path: Path, value: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.errors import NetworkError, short_repr
+from keras_dream.errors import DreamError, NetworkError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
@@ -189,7 +189,7 @@ def load_file(
     with _building(file):
         _check_numbers(file, config, count)
         model = _opened(file)
-    graph = _lowered(model, preprocessing, name=file.name)
+        graph = _lowered(model, preprocessing, name=file.name)
     return LoadedNetwork(file.name, graph, sha256, preprocessing=preprocessing)
 
 
@@ -309,7 +309,7 @@ def _building(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a model was trained with
             yield
-    except (NetworkError, MemoryError):
+    except (DreamError, MemoryError):
         raise
     # A forged or merely old configuration makes Keras' layers raise what they like.
     except Exception as failure:  # noqa: BLE001
@@ -357,6 +357,7 @@ def _opened(path: Path) -> Any:
 def _lowered(model: Any, preprocessing: str | None, *, name: str) -> Graph:
     """Lowers a model and makes sure that it is a network for pictures."""
     graph = lower(model, preprocessing=preprocessing)
+    _check_runnable(graph, name)
     learnt = any(node.op == "opaque" and _learns(graph, node) for node in graph.nodes)
     sees = any(
         node.op in ("conv2d", "depthwise_conv2d")
@@ -378,6 +379,19 @@ def _lowered(model: Any, preprocessing: str | None, *, name: str) -> Graph:
                 hint="save the model before its training diverged",
             )
     return graph
+
+
+def _check_runnable(graph: Graph, name: str) -> None:
+    """Makes sure that a model can be run; its file may be forged."""
+    try:
+        graph.check()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as failure:
+        raise NetworkError(
+            "A model must be a network that can be run at a bearable cost",
+            received=f"{short_repr(name)}, which fails the check of "
+            f"{short_repr(str(failure))}",
+            hint="try another model, or see `dream networks`",
+        ) from None
 
 
 def _learns(graph: Graph, node: Any) -> bool:

@@ -137,7 +137,9 @@ def _blob(data: memoryview, budget: _Budget, layer: str) -> np.ndarray:
         shape = [sides.get(number, 0) for number in (1, 2, 3, 4)]
     kind = "<f8" if doubles else "<f4"
     values = _joined(doubles or singles, kind)
-    if len(shape) > MOST_AXES or math.prod(shape) != values.size:
+    # A side beside one of 0 may be any number, of which numpy's own are shorter.
+    fits = math.prod(shape) == values.size and max(shape, default=0) <= values.size
+    if len(shape) > MOST_AXES or not fits:
         sizes = " × ".join(map(str, shape[:8]))
         raise _Forged(f"whose {layer} holds {values.size} numbers and says {sizes}")
     return values.reshape(shape)

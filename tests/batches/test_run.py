@@ -1,0 +1,408 @@
+"""What a batch does with what is there already, and with what goes wrong."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import standin_worker as standin
+
+from keras_dream.batches.inputs import Task
+from keras_dream.batches.messages import Began, Failed
+from keras_dream.batches.pool import Here, Pool, threads_of
+from keras_dream.batches.run import BatchRun, told_apart
+from keras_dream.errors import (
+    InputError,
+    JobsError,
+    NetworkError,
+    ObjectiveError,
+    RunError,
+    SaveError,
+)
+from keras_dream.events import (
+    ItemDone,
+    ItemFailed,
+    ItemProgress,
+    ItemStarted,
+    Notice,
+)
+from keras_dream.jobs.journal import State, read_journal
+from keras_dream.recipe.recipe import Recipe, RunSettings
+
+RECIPE = Recipe(steps=3)
+
+
+class Folder:
+    """Photos and results of a batch."""
+
+    def __init__(self, path, names="abcde"):
+        self.photos, self.out = path / "photos", path / "out"
+        self.photos.mkdir()
+        for name in names:
+            self.add(name)
+
+    def add(self, name, text=""):
+        (self.photos / f"{name}.jpg").write_text(f"photo {name} {text}")
+
+    def tasks(self, recipe=RECIPE):
+        return [
+            Task(str(photo), recipe, self.out / f"{photo.stem}.png")
+            for photo in sorted(self.photos.iterdir())
+        ]
+
+    def run(self, *, make=standin.StandIn, recipe=RECIPE, **options):
+        options.setdefault("team", lambda setup, _: Here(setup, make=make))
+        return BatchRun(self.tasks(recipe), self.out, **options)
+
+    def pool(self, count, **options):
+        def team(setup, _):
+            return Pool(setup, count, command=standin.COMMAND)
+
+        return self.run(team=team, **options)
+
+    def results(self):
+        return {path.name: path.read_bytes() for path in self.out.glob("*.png")}
+
+    def wanted(self, recipe=RECIPE):
+        return {
+            task.path.name: standin.result_of(Path(task.photo).read_bytes(), recipe)
+            for task in self.tasks(recipe)
+        }
+
+    def items(self):
+        ((_, items),) = read_journal(self.out)
+        return {Path(item.output).stem: item for item in items}
+
+    def leftovers(self):
+        return sorted(self.out.rglob(".dream-*.tmp"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def only(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_a_batch_and_its_events(folder):
+    run = folder.run()
+    assert (run.planned.items, run.planned.waiting) == (5, 5)
+    events = list(run)
+    assert folder.results() == folder.wanted()
+    assert [event.number for event in only(ItemDone, events)] == [1, 2, 3, 4, 5]
+    assert [event.number for event in only(ItemStarted, events)] == [1, 2, 3, 4, 5]
+    for number in range(1, 6):
+        own = [e for e in events if getattr(e, "number", 0) == number]
+        kinds = [type(event) for event in own]
+        assert kinds[0] is ItemStarted
+        assert kinds[-1] is ItemDone
+    summary = events[-1]
+    assert summary == run.summary or summary.done == run.summary.done == 5
+    assert (summary.failed, summary.skipped, summary.waiting) == ((), (), 0)
+    assert not folder.leftovers()
+
+
+def test_the_next_run_has_only_what_is_new(folder):
+    folder.run().finish()
+    folder.add("a2")
+    run = folder.run()
+    summary = run.finish()
+    assert (summary.done, summary.reused, summary.items) == (1, 5, 6)
+    assert folder.results() == folder.wanted()
+    assert len(read_journal(folder.out)) == 1  # more photos are no other job
+
+
+def test_what_tells_batches_apart(tmp_path):
+    (tmp_path / "in").mkdir()
+    out = tmp_path / "out"
+
+    def key(*names):
+        return told_apart([str(tmp_path / name) for name in names], out, name="{stem}")
+
+    assert key("in/a.jpg") == key("in/a.jpg", "in/b.jpg") != key("in2")
+    assert key("in")["inputs"] == ["../in"]
+
+
+def test_a_result_that_is_gone_is_made_again(folder):
+    folder.run().finish()
+    (folder.out / "b.png").unlink()
+    summary = folder.run().finish()
+    assert (summary.done, summary.reused) == (1, 4)
+    assert folder.results() == folder.wanted()
+
+
+def test_a_changed_photo_is_dreamed_again(folder):
+    folder.run().finish()
+    folder.add("c", "other")
+    events = list(folder.run())
+    assert ["c.jpg" in e.text for e in only(Notice, events)] == [True]
+    assert events[-1].done == 1
+    assert folder.results() == folder.wanted()
+    assert folder.run().finish().reused == 5
+
+
+@pytest.mark.parametrize("changed", ["", "other"])
+def test_an_edited_result_is_kept_and_told(folder, changed):
+    folder.run().finish()
+    (folder.out / "c.png").write_text("painted over")
+    folder.add("c", changed)
+    folder.add("f")
+    summary = folder.run().finish()
+    assert [skipped.number for skipped in summary.skipped] == [3]
+    assert "c.png" in summary.skipped[0].reason
+    assert (summary.done, summary.reused) == (1, 4)
+    assert folder.results()["c.png"] == b"painted over"
+    assert folder.run(replace=True).finish().done == 1
+    assert folder.results() == folder.wanted()
+
+
+def test_a_file_of_somebody_else_is_kept(folder):
+    folder.out.mkdir()
+    (folder.out / "b.png").write_text("mine")
+    assert [s.number for s in folder.run().finish().skipped] == [2]
+    assert folder.results()["b.png"] == b"mine"
+    summary = folder.run(skip_existing=True).finish()
+    assert [(s.number, s.reason) for s in summary.skipped] == [
+        (number, "Its result exists already.") for number in range(1, 6)
+    ]
+    assert folder.run(replace=True).finish().done == 1
+    assert folder.results() == folder.wanted()
+
+
+def test_a_file_that_comes_while_its_picture_dreams_is_kept(folder):
+    run = folder.run()
+    for event in run:
+        if isinstance(event, ItemProgress) and event.number == 4:
+            (folder.out / "d.png").write_text("mine")
+    assert [s.number for s in run.summary.skipped] == [4]
+    assert folder.results()["d.png"] == b"mine"
+    assert not folder.leftovers()
+
+
+def test_another_recipe_replaces_nothing(folder):
+    folder.run().finish()
+    other = Recipe(steps=4)
+    summary = folder.run(recipe=other).finish()
+    assert len(summary.skipped) == 5
+    assert "other settings" in summary.skipped[0].reason
+    assert folder.results() == folder.wanted()
+    assert folder.run().finish().reused == 5
+
+
+def test_not_resumed(folder):
+    folder.run().finish()
+    assert folder.run(resume=False).finish().done == 5
+
+
+def test_one_bad_picture_does_not_end_the_others(folder):
+    folder.add("bad")
+    run = folder.run()
+    events = list(run)
+    (failed,) = only(ItemFailed, events)
+    assert failed == run.summary.failed[0]
+    assert failed.sentence == "A picture must be good."
+    assert failed.exit_code == 2
+    assert run.summary.done == 5
+    again = folder.run()
+    assert again.planned.failed == 1
+    assert [f.sentence for f in again.finish().failed] == [failed.sentence]
+    assert again.summary.done == 0
+    tried = folder.run(retry_failed=True).finish()
+    assert [f.attempts for f in tried.failed] == [2]
+    (folder.photos / "bad.jpg").rename(folder.photos / "good.jpg")
+
+
+class Disk(standin.StandIn):
+    """Is full after the second picture."""
+
+    error = SaveError("the disk must have room")
+
+    def dream(self, order):
+        if order.photo.endswith("c.jpg"):
+            yield Began(order.key)
+            yield from self.finish()
+            yield Failed.of(order.key, self.error)
+        else:
+            yield from super().dream(order)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SaveError("no room"), NetworkError("no network"), ObjectiveError("no layer")],
+)
+def test_what_concerns_every_picture_ends_the_batch(folder, error, monkeypatch):
+    monkeypatch.setattr(Disk, "error", error)
+    run = folder.run(make=Disk)
+    with pytest.raises(type(error), match=str(error)):
+        run.finish()
+    assert sorted(folder.results()) == ["a.png", "b.png"]
+    assert (run.summary.done, run.summary.waiting) == (2, 3)
+    assert {i.state for i in folder.items().values()} == {State.DONE, State.WAITING}
+    assert folder.run().finish().done == 3
+    assert folder.results() == folder.wanted()
+
+
+def test_an_objective_of_one_recipe_fails_its_picture_only(folder, monkeypatch):
+    monkeypatch.setattr(Disk, "error", ObjectiveError("no layer"))
+    tasks = [
+        Task(t.photo, Recipe(steps=number), t.path)
+        for number, t in enumerate(folder.tasks())
+    ]
+    run = BatchRun(tasks, folder.out, team=lambda s, _: Here(s, make=Disk))
+    assert [f.number for f in run.finish().failed] == [3]
+    assert run.summary.done == 4
+
+
+def test_a_photo_that_is_deleted_fails_and_a_drive_that_is_gone_ends(folder):
+    run = folder.run()
+    for event in run:
+        if isinstance(event, ItemStarted) and event.number == 2:
+            (folder.photos / "c.jpg").unlink()
+        if isinstance(event, ItemStarted) and event.number == 4:
+            break
+    assert [f.number for f in run.summary.failed] == [3]
+    folder.photos.rename(folder.photos.with_name("unplugged"))
+    with pytest.raises(RunError, match="which is gone"):
+        run.finish()
+    assert [f.number for f in run.summary.failed] == [3]
+    folder.photos.with_name("unplugged").rename(folder.photos)
+    folder.add("c")
+    assert folder.run(retry_failed=True).finish().waiting == 0
+    assert folder.results() == folder.wanted()
+
+
+def test_a_batch_that_is_stopped(folder):
+    with folder.run() as run:
+        for event in run:
+            # The second is dreamed, but its file comes with the third.
+            if (
+                isinstance(event, ItemProgress)
+                and event.number == 2
+                and event.step == 3
+            ):
+                break
+    items = folder.items()
+    assert items["a"].state is State.DONE
+    assert (items["b"].state, items["b"].step) == (State.WAITING, 3)
+    assert (items["c"].state, items["c"].attempts) == (State.WAITING, 0)
+    assert not folder.leftovers()
+    assert folder.run().finish().done == 4
+    assert folder.results() == folder.wanted()
+
+
+def test_what_is_dreamed_when_it_is_stopped_is_saved(folder):
+    class Asked(standin.StandIn):
+        def dream(self, order):
+            yield from super().dream(order)
+            if order.photo.endswith("b.jpg"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        folder.run(make=Asked).finish()
+    assert sorted(folder.results()) == ["a.png", "b.png"]
+
+
+def test_two_batches_into_one_folder(folder):
+    with folder.run(), pytest.raises(JobsError, match=str(os.getpid())):
+        folder.run()
+    assert folder.run().finish().done == 5
+
+
+def test_two_results_of_one_name(folder):
+    tasks = [Task(t.photo, RECIPE, folder.out / "same.png") for t in folder.tasks()]
+    with pytest.raises(InputError, match="name of its own"):
+        BatchRun(tasks, folder.out)
+    assert not folder.out.exists()
+
+
+def test_more_tasks_than_at_first(folder):
+    def more():
+        if "z" in folder.items():
+            return []
+        folder.add("z")
+        return folder.tasks()[-1:]
+
+    summary = folder.run(more=more).finish()
+    assert (summary.items, summary.done) == (6, 6)
+
+
+def test_threads_are_those_of_the_first_run(folder, monkeypatch):
+    setups = []
+
+    def team(setup, count):
+        setups.append((setup.run.threads, count))
+        return Here(setup, make=standin.StandIn)
+
+    monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
+    monkeypatch.setattr("keras_dream.backend.host.has_accelerator", lambda: False)
+    monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
+    run = RunSettings()
+    BatchRun(folder.tasks()[:1], folder.out, run=run, team=team).close()
+    assert setups == [(8, 1)]
+    for workers in (None, 1, 2):
+        folder.run(team=team, workers=workers).close()
+    assert setups[1:] == [(8, 1), (8, 1), (8, 2)]
+    folder.run(team=team, run=RunSettings(threads=2)).close()
+    assert setups[-1] == (2, 4)
+
+
+def test_threads_by_pictures_and_memory(monkeypatch):
+    monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
+    monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
+    assert threads_of(1, 250_000) == 8
+    assert threads_of(2, 250_000) == 4
+    assert threads_of(64, 250_000) == 1
+    monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 5 << 30})
+    assert threads_of(64, 250_000) == 4  # two workers
+    assert threads_of(64, 10**9) == 8
+
+
+def test_processes_make_the_same_and_print_nothing(folder, capfd):
+    folder.add("noisy")
+    for count in (2, 3):
+        summary = folder.pool(count, resume=False).finish()
+        assert (summary.done, summary.failed) == (6, ())
+        assert folder.results() == folder.wanted()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_that_dies_costs_its_picture_an_attempt(folder):
+    folder.add("b-crash")
+    run = folder.pool(2)
+    events = list(run)
+    failures = only(ItemFailed, events)
+    assert [f.final for f in failures] == [False, False, True]
+    assert "SIGKILL" in failures[-1].sentence
+    assert run.summary.failed == (failures[-1],)
+    assert run.summary.done == 5
+    items = folder.items()
+    assert (items["b-crash"].state, items["b-crash"].attempts) == (State.FAILED, 3)
+    (folder.photos / "b-crash.jpg").unlink()
+    assert folder.results() == folder.wanted()
+
+
+def test_processes_that_cannot_start(folder):
+    command = (sys.executable, "-c", "raise SystemExit('no library')")
+    run = folder.run(team=lambda setup, _: Pool(setup, 2, command=command))
+    with pytest.raises(RunError, match="no library"):
+        run.finish()
+    assert run.summary.waiting == 5
+
+
+def test_processes_are_stopped_with_what_they_have(folder, monkeypatch):
+    monkeypatch.setenv("STANDIN_PAUSE", "0.05")
+    with folder.pool(2) as run:
+        for event in run:
+            if isinstance(event, ItemProgress) and event.number > 2:
+                break
+    assert folder.results()
+    states = {name: item.state for name, item in folder.items().items()}
+    assert {f"{n}.png" for n, state in states.items() if state is State.DONE} == set(
+        folder.results()
+    )
+    assert State.RUNNING not in states.values()
+    assert not folder.leftovers()
+    assert folder.pool(2).finish().waiting == 0
+    assert folder.results() == folder.wanted()
