@@ -7,6 +7,7 @@ looked for by its plain name beside it, and nowhere else.
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
             "The source of a dream must have the recorded pixels",
             received=f"{short_repr(str(path))}, which has other pixels",
             hint=f"name the right one, or dream this one with `dream PHOTO --recipe "
-            f"{saved.path.name}`",
+            f"{shlex.quote(saved.path.name)}`",
         )
     return path
 
@@ -219,7 +220,7 @@ def _checkpoint(saved: Saved, picture: np.ndarray, recipe: Recipe) -> Checkpoint
         raise PictureError(
             "A record must be about octaves of its recipe",
             received=f"octave {short_repr(unknown[0])}",
-            hint=f"dream the picture itself: `dream {saved.path.name}`",
+            hint=f"dream the picture itself: `dream {shlex.quote(saved.path.name)}`",
         )
     losses = [(int(n), loss) for n, values in recorded.items() for loss in values]
     *before, last = recorded
@@ -332,7 +333,7 @@ def _record(path: Path, notes: Mapping[str, str]) -> Record:
             "A picture must hold the record of its dream",
             received=f"{short_repr(str(path))}, whose record is missing or broken",
             hint=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
-            f"{path.name}`",
+            f"{shlex.quote(path.name)}`",
         ) from None
     return record
 

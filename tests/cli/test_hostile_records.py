@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,12 @@ def record(**changes: str) -> str:
     return "{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}"
 
 
-def run_all(dream: Dream) -> list[tuple[int, str, str]]:
-    """Runs every command: a dream, or exit code 2 and one sentence, soon."""
+def run_all(
+    dream: Dream, commands: Sequence[tuple[str, ...]] = COMMANDS
+) -> list[tuple[int, str, str]]:
+    """Runs commands: each dreams, or has exit code 2 and one sentence, soon."""
     results = []
-    for command in COMMANDS:
+    for command in commands:
         began = time.perf_counter()
         code, out, err = dream(*command)
         assert time.perf_counter() - began < 20, command
@@ -131,7 +133,7 @@ def test_hostile_recipes(dream: Dream, photo: Path, recipe: str):
 )
 def test_hostile_records(dream: Dream, photo: Path, changes: dict[str, str]):
     forge('{"steps":1,"octaves":1,"objective":"near"}', record(**changes))
-    run_all(dream)
+    run_all(dream, COMMANDS[:5])
 
 
 @pytest.mark.parametrize("source", ["x" * 300, "x" * 60_000, "\ud800", "a/b", "CON"])

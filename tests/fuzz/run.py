@@ -1,8 +1,8 @@
-"""Runs the fuzz targets for some minutes: `python tests/fuzz/run.py recipe --minutes 10`.
+"""Runs fuzz targets for some minutes: `python tests/fuzz/run.py recipe --minutes 10`.
 
 With atheris (`pip install 'keras-dream[fuzz]'`) coverage guides the search; without it
 the corpus is mutated blindly. What fails is kept in `fuzz-findings/` and told at the
-end; put it into the corpus when it is mended. The exit code is 1 where something failed.
+end; put it into the corpus when it is mended. The exit code is 1 if something failed.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def blindly(name: str, minutes: float, findings: Path) -> bool:
             targets.TARGETS[name](data)
             if time.monotonic() - began > SECONDS_OF_ONE:
                 raise TimeoutError(f"{time.monotonic() - began:.0f} s")
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is a finding
             traceback.print_exc()
             path = findings / f"{name}-{count}"
             path.write_bytes(data)
@@ -93,7 +93,7 @@ def blindly(name: str, minutes: float, findings: Path) -> bool:
 
 
 def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Returns bytes with some of them changed, left out, repeated or taken from others."""
+    """Returns bytes with some changed, left out, repeated or taken from others."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 8)):
         first, last = sorted(chance.randint(0, len(changed)) for _ in range(2))
