@@ -17,11 +17,17 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from keras_dream.backend.host import cores
-from keras_dream.engine.checkpoint import SUFFIX, Checkpoint
+from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
-from keras_dream.files import CELLS, check_file, read_bounded, sha256_file
+from keras_dream.files import (
+    CELLS,
+    check_file,
+    checkpoint_path,
+    read_bounded,
+    sha256_file,
+)
 from keras_dream.geometry import fitted, resample
 from keras_dream.names import inside, plain_name
 from keras_dream.pictures.encoding import SUFFIXES
@@ -87,8 +93,16 @@ def read_saved(path: str | os.PathLike[str]) -> Saved:
         PictureError: If it cannot be read, or was not saved by keras-dream.
         SettingError: If the recipe is invalid.
     """
-    path = Path(path)
-    notes = _notes(path)
+    return saved_of(Path(path), _notes(Path(path)))
+
+
+def saved_of(path: Path, notes: Mapping[str, str]) -> Saved:
+    """Returns the dream that has these notes; errors as for `read_saved`.
+
+    Args:
+        path: Its picture, which need not exist.
+        notes: Its recipe and its record, as JSON texts.
+    """
     return Saved(path, Recipe.read(notes["recipe"]), _record(path, notes))
 
 
@@ -197,11 +211,11 @@ def start_of(
             return image, ()
         anew = f"The dream begins anew from the picture, with another {others[0]}."
         return image, (anew,)
-    canvas = saved.path.with_suffix(SUFFIX)
+    canvas = checkpoint_path(saved.path)
     reason = f"{canvas.name} is not beside it"
     if canvas.is_file():
-        checkpoint, picture_sha256 = Checkpoint.read(canvas)
-        if picture_sha256 == sha256_file(saved.path):
+        checkpoint, context = Checkpoint.read(canvas)
+        if context.picture_sha256 == sha256_file(saved.path):
             return checkpoint, ()
         reason = f"{canvas.name} is that of another picture"
     alike = f"The dream goes on from the picture's 8 bits, because {reason}: what "
