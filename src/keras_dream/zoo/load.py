@@ -95,7 +95,8 @@ def load_entry(
     graph = lowered_cache.read(copy)
     if graph is None:
         backends.set_default_keras_backend(backend)
-        graph = _lowered(entry, entry.build, local.path)
+        published = bool(local.source and (local.source.sha256 or local.source.md5))
+        graph = _lowered(entry, entry.build, local.path, published=published)
         lowered_cache.write(copy, graph)
     return LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
 
@@ -157,14 +158,20 @@ def _check_keras(backend: Backend, what: str, received: str) -> None:
         )
 
 
-def _lowered(entry: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
+def _lowered(
+    entry: Entry,
+    build: Callable[[bool], Any],
+    path: Path,
+    *,
+    published: bool = False,
+) -> Graph:
     """Builds a network in Keras, reads its weights and lowers it."""
-    published = {source.file: source.classifier for source in entry.sources}
-    classifier = published.get(path.name)
+    names = {source.file: source.classifier for source in entry.sources}
+    classifier = names.get(path.name)
     if classifier is None:
-        classifier = h5.has_classifier(path)
+        classifier = h5.has_classifier(path, published=published)
     model = build(classifier)
-    h5.read(model, path)
+    h5.read(model, path, published=published)
     return lower(model, preprocessing=entry.preprocessing, objective=entry.objective)
 
 
