@@ -50,7 +50,7 @@ def broken(private):
 
 PHASES = {
     "reading the command line": "keras_dream.cli.app.read",
-    "the sentence of an error": "keras_dream.cli.errors.sentence_of",
+    "the sentence of an error": "keras_dream.cli.errors.flag_advice",
     "a setting": "keras_dream.recipe.presets.preset",
     "opening the picture": "keras_dream.pictures.picture.open_image",
     "loading the network": "keras_dream.zoo.load.file.load",
@@ -64,7 +64,7 @@ PHASES = {
 def test_every_phase(target, dream, private, monkeypatch):
     monkeypatch.setenv("SECRET", "sesame")
     monkeypatch.setattr(target, broken(private))
-    wrong = ("--stepz", "3") if "sentence" in target else ()
+    wrong = ("--stepz", "3") if "advice" in target else ()
     before = sorted(private.parent.iterdir())
     code, out, err = dream(private, *QUICK, *wrong, "--quiet")
     assert (code, out) == (1, "")

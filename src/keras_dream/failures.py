@@ -28,7 +28,7 @@ def of_machine(failure: Exception) -> DreamError | None:
     if is_out_of_memory(failure):
         return RunError(
             "There must be enough memory for the largest octave",
-            received=f"none left ({short_repr(_first_line(failure), limit=60)})",
+            received=f"none left ({short_repr(_memory_words(failure), limit=60)})",
             hint="try a smaller picture, an earlier layer, fewer octaves_above or "
             "--precision bfloat16",
         )
@@ -63,9 +63,21 @@ def is_out_of_memory(failure: BaseException) -> bool:
     library = type(failure).__module__.partition(".")[0]
     if not isinstance(failure, RuntimeError) and library not in _LIBRARIES:
         return False
-    text = str(failure).lower()
     is_ours = isinstance(failure, DreamError)  # which may quote anything
-    return not is_ours and any(words in text for words in _MEMORY_WORDS)
+    return not is_ours and _says_so(str(failure))
+
+
+def _says_so(text: str) -> bool:
+    text = text.lower()
+    return any(words in text for words in _MEMORY_WORDS)
+
+
+def _memory_words(failure: BaseException) -> str:
+    """Returns the line that speaks of memory; XLA and tensorflow write many."""
+    lines = str(failure).splitlines()
+    return next(
+        (line.strip() for line in lines if _says_so(line)), _first_line(failure)
+    )
 
 
 def _first_line(failure: BaseException) -> str:

@@ -298,7 +298,7 @@ class Staged:
             self._hold.release()
 
 
-def stage(path: str | os.PathLike[str], data: bytes) -> Staged:
+def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
     """Writes the bytes of a file to the disk, synchronized, under a temporary name.
 
     They get the permissions of the file that they will replace. As long as the result
@@ -407,7 +407,7 @@ def remove_leftovers(folder: Path) -> None:
             hold.remove()
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Writes a file completely or not at all, replacing an older one.
 
     Args:

@@ -185,7 +185,7 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     try:
         child = subprocess.Popen(
-            [sys.executable or "python", *_OPTIONS],
+            [_python(), *_OPTIONS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -207,6 +207,15 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
         for pipe in (child.stdin, child.stdout):
             with contextlib.suppress(OSError):
                 cast("IO[bytes]", pipe).close()
+
+
+def _python() -> str:
+    """Returns this Python; on Windows not the launcher that virtual environments have.
+
+    Its memory is not that of the process that it starts.
+    """
+    base = getattr(sys, "_base_executable", "") if sys.platform == "win32" else ""
+    return base or sys.executable or "python"
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
@@ -389,9 +398,10 @@ def serve(request: Mapping[str, Any]) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)  # what a library prints is no part of the answer
     _die_with_parent(request["parent"])
-    # A thread in C, which Python's lock does not hold back, ends what is left alone.
-    nothing = os.fdopen(null, "w")
-    faulthandler.dump_traceback_later(request["seconds"] + 5, exit=True, file=nothing)
+    # A thread in C, which Python's lock does not hold back, ends what is left alone;
+    # late, because the parent is to say what has happened.
+    nothing, late = os.fdopen(null, "w"), 2 * request["seconds"] + 60
+    faulthandler.dump_traceback_later(late, exit=True, file=nothing)
     arrays: list[Any] = []
     try:
         module, _, name = str(request["function"]).partition(":")

@@ -7,6 +7,7 @@ looked for by its plain name beside it, and nowhere else.
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,17 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from keras_dream.backend.host import cores
-from keras_dream.engine.checkpoint import SUFFIX, Checkpoint
+from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
-from keras_dream.files import CELLS, check_file, read_bounded, sha256_file
+from keras_dream.files import (
+    CELLS,
+    check_file,
+    checkpoint_path,
+    read_bounded,
+    sha256_file,
+)
 from keras_dream.geometry import fitted, resample
 from keras_dream.names import inside, plain_name
 from keras_dream.pictures.encoding import SUFFIXES
@@ -86,8 +93,16 @@ def read_saved(path: str | os.PathLike[str]) -> Saved:
         PictureError: If it cannot be read, or was not saved by keras-dream.
         SettingError: If the recipe is invalid.
     """
-    path = Path(path)
-    notes = _notes(path)
+    return saved_of(Path(path), _notes(Path(path)))
+
+
+def saved_of(path: Path, notes: Mapping[str, str]) -> Saved:
+    """Returns the dream that has these notes; errors as for `read_saved`.
+
+    Args:
+        path: Its picture, which need not exist.
+        notes: Its recipe and its record, as JSON texts.
+    """
     return Saved(path, Recipe.read(notes["recipe"]), _record(path, notes))
 
 
@@ -143,7 +158,7 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
             "The source of a dream must have the recorded pixels",
             received=f"{short_repr(str(path))}, which has other pixels",
             hint=f"name the right one, or dream this one with `dream PHOTO --recipe "
-            f"{saved.path.name}`",
+            f"{shlex.quote(saved.path.name)}`",
         )
     return path
 
@@ -196,11 +211,11 @@ def start_of(
             return image, ()
         anew = f"The dream begins anew from the picture, with another {others[0]}."
         return image, (anew,)
-    canvas = saved.path.with_suffix(SUFFIX)
+    canvas = checkpoint_path(saved.path)
     reason = f"{canvas.name} is not beside it"
     if canvas.is_file():
-        checkpoint, picture_sha256 = Checkpoint.read(canvas)
-        if picture_sha256 == sha256_file(saved.path):
+        checkpoint, context = Checkpoint.read(canvas)
+        if context.picture_sha256 == sha256_file(saved.path):
             return checkpoint, ()
         reason = f"{canvas.name} is that of another picture"
     alike = f"The dream goes on from the picture's 8 bits, because {reason}: what "
@@ -219,7 +234,7 @@ def _checkpoint(saved: Saved, picture: np.ndarray, recipe: Recipe) -> Checkpoint
         raise PictureError(
             "A record must be about octaves of its recipe",
             received=f"octave {short_repr(unknown[0])}",
-            hint=f"dream the picture itself: `dream {saved.path.name}`",
+            hint=f"dream the picture itself: `dream {shlex.quote(saved.path.name)}`",
         )
     losses = [(int(n), loss) for n, values in recorded.items() for loss in values]
     *before, last = recorded
@@ -324,14 +339,17 @@ def _notes(path: Path) -> dict[str, str]:
 def _record(path: Path, notes: Mapping[str, str]) -> Record:
     try:
         data = _with_numbers(json.loads(notes["record"]))
-        return TypeAdapter(Record).validate_python(data)
+        record = TypeAdapter(Record).validate_python(data)
+        if not 0 <= record.steps < 2**63 or not all(0 < s < 2**31 for s in record.size):
+            raise ValueError("numbers of steps or pixels that cannot be")
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         raise PictureError(
             "A picture must hold the record of its dream",
             received=f"{short_repr(str(path))}, whose record is missing or broken",
             hint=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
-            f"{path.name}`",
+            f"{shlex.quote(path.name)}`",
         ) from None
+    return record
 
 
 def _with_numbers(data: Any) -> Any:

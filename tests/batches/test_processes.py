@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_dream.batches.call import batch
+from keras_dream.batches.pool import COMMAND
 from keras_dream.batches.worker import Worker
 from keras_dream.jobs.journal import State, read_journal
 from keras_dream.pictures.encoding import save_picture
@@ -114,6 +115,24 @@ def test_processes_end_with_their_batch(tmp_path, kill):
         assert done == {path.name for path in out.glob("*.png")}
         assert State.RUNNING not in {item.state for item in items}
         assert not list(out.glob(".dream-*.tmp"))
+
+
+def test_workers_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    # The setup is none: what is said is that it was read.
+    command = [*COMMAND]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        command,
+        input="{}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert "imported" not in done.stderr
+    assert "KeyError" in done.stderr
 
 
 def test_a_network_is_loaded_once(tmp_path, monkeypatch):

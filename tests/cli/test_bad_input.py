@@ -236,6 +236,53 @@ def test_names(refuse: Callable[..., None], name: str, words: tuple[str, ...]) -
     refuse((name,), *words)
 
 
+ODD = (
+    "line\nbreak.png",
+    "\x1b[31mred.png",
+    "..\\x.png",
+    "C:\\x.png",
+    "\\\\server\\x.png",
+    "CON.png",
+    "\u202egnp.exe.png",
+    os.fsdecode(b"caf\xe9.png"),
+    "x" * 251 + ".png",
+)
+"""Names that mean nothing else on POSIX."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+def test_odd_names_of_files_that_exist(dream: Dream, photo: Path) -> None:
+    """They are the photo and the result."""
+    data = photo.read_bytes()
+    line = ("--size", 16, "--steps", 1, "--octaves", 1, "-o")
+    for name in ODD:
+        source, result = Path("in", name), Path("out", name)
+        for folder in (source.parent, result.parent):
+            folder.mkdir(exist_ok=True)
+        source.write_bytes(data)
+        code, _, stderr = dream(source, *line, result)
+        assert code == 0, stderr
+        assert dream("show", result)[0] == 0
+        assert source.read_bytes() == data
+        assert list(result.parent.iterdir()) == [result]
+        for path in (source, result):
+            path.unlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
+def test_links_are_followed_to_read_and_not_to_write(dream: Dream, photo: Path) -> None:
+    away = photo.absolute().parent.parent / "away.png"
+    away.write_bytes(photo.read_bytes())
+    Path("link.png").symlink_to(away)
+    Path("out.png").symlink_to(away)
+    line = ("--steps", 1, "--octaves", 1)
+    assert dream("link.png", *line, "-o", "new.png")[0] == 0
+    code, _, error = dream(photo, *line, "-o", "out.png", "--yes")
+    assert code == 0, error
+    assert not Path("out.png").is_symlink()
+    assert away.read_bytes() == photo.read_bytes()
+
+
 # -- recipes ------------------------------------------------------------------------
 
 
@@ -266,7 +313,8 @@ def test_names(refuse: Callable[..., None], name: str, words: tuple[str, ...]) -
         ('{"steps": 100000, "octaves_above": 6}', ("--yes",)),
         ('{"steps": {"a": 1}}', ("`steps`",)),
         ('{"steps": 3, "steps": 4}', ("'steps'", "once")),
-        ('{"steps": ' + "[" * 500 + "1" + "]" * 500 + "}", ("`steps`",)),
+        ('{"steps": ' + "[" * 500 + "1" + "]" * 500 + "}", ("JSON object",)),
+        ('{"steps": ' + "[" * 20 + "1" + "]" * 20 + "}", ("`steps`",)),
         ('{"objective": "nowhere"}', ("'nowhere'",)),
         ('{"objective": "<script>alert(1)</script>"}', ("character 1",)),
         ('{"network": "model:mine"}', ("'model:mine'",)),

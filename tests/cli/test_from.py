@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import keras_dream as kd
-from keras_dream.cli.dream_run import save_beside
+from keras_dream.engine.checkpoint import Context
+from keras_dream.files import checkpoint_path, sha256_file
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved, start_of
 
@@ -24,7 +25,8 @@ def stopped(motif, photo):
             next(run)
         path = run.dream.save("photo-dream.png")
         if canvas:
-            save_beside(run.checkpoint, path)
+            context = Context(picture_sha256=sha256_file(path))
+            run.checkpoint.save(checkpoint_path(path), context=context)
         return run.finish()
 
     return stop
@@ -45,7 +47,9 @@ def test_without_a_canvas_it_is_alike_and_says_so(dream, stopped):
     whole = stopped(canvas=False)
     code, _, err = dream("--from", "photo-dream.png")
     assert code == 0
-    assert "goes on from the picture's 8 bits, because photo-dream.canvas.npz" in err
+    assert (
+        "goes on from the picture's 8 bits, because photo-dream.png.canvas.npz" in err
+    )
     path = Path("photo-dream-2.png")
     made = read_picture(path).pixels
     assert 0 < np.abs(made - whole.image.clip(0, 1)).mean() < 0.01
@@ -145,9 +149,9 @@ def test_a_very_long_dream_goes_on_where_it_was(stopped):
 
 
 def test_what_is_piped_has_nothing_beside_it(dream, photo):
-    code, _, err = dream(photo, "-o", "-", "--save-canvas")
+    code, _, err = dream(photo, "-o", "-", "--save-octaves")
     assert code == 2
-    assert "leave out --save-octaves and --save-canvas" in err
+    assert "leave out --save-octaves" in err
 
 
 def test_show_tells_the_start(dream, stopped):

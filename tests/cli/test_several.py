@@ -229,9 +229,8 @@ def test_nothing_on_standard_input(
 def test_standard_input_without_end(
     dream: Dream, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keras_dream.cli.photos.MAX_BYTES", 10)
     monkeypatch.setattr(sys, "stdin", _Stream(bytes(11)))
-    code, _, err = dream("-", "-o", "x.png")
+    code, _, err = dream("-", "-o", "x.png", "--max-file-bytes", 10)
     assert (code, "must have at most 10 bytes" in err) == (2, True)
 
 

@@ -11,7 +11,7 @@ import pytest
 from reference import picture
 
 import keras_dream as kd
-from keras_dream.engine.checkpoint import Checkpoint
+from keras_dream.engine.checkpoint import Checkpoint, Context, read_context
 from keras_dream.errors import InputError
 from keras_dream.parts.canvases import CANVASES
 from keras_dream.parts.optimizers import OPTIMIZERS
@@ -33,9 +33,10 @@ def check_goes_on(dreamer, recipe, count, tmp_path, photo=PHOTO):
     whole = dreamer.steps(photo, recipe)
     steps = list(whole)
     checkpoint = steps[count - 1].checkpoint
-    path = checkpoint.save(tmp_path / "a.canvas.npz", picture_sha256="ab")
-    read, sha256 = Checkpoint.read(path)
-    assert sha256 == "ab"
+    context = Context(recipe="{}", picture_sha256="ab", strip=True)
+    path = checkpoint.save(tmp_path / "a.canvas.npz", context=context)
+    read, other = Checkpoint.read(path)
+    assert other == context == read_context(path)
     for start in (checkpoint, read):
         run = dreamer.steps(photo, recipe, start=start)
         assert np.array_equal(run.dream.image, steps[count - 1].dream.image)

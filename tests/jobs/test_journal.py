@@ -316,7 +316,7 @@ def test_a_file_system_without_shared_memory(tmp_path, monkeypatch):
 
     class Refusing(real):
         def execute(self, text, *values):
-            if "journal_mode" in text:
+            if "journal_mode = WAL" in text:
                 raise sqlite3.OperationalError("locking protocol")
             return super().execute(text, *values)
 
@@ -365,6 +365,20 @@ def test_a_full_disk_while_an_item_is_saved(tmp_path, monkeypatch):
         assert first.reconcile() == ()
         assert [i.state for i in first.items()] == [State.WAITING]
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_while_the_intent_is_noted(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise SaveError("the disk must take the journal")
+
+    with journal(tmp_path) as first:
+        item = first.start(*first.add([new(1)]))
+        staged = stage(first.path(item), b"pixels")
+        with monkeypatch.context() as full:
+            full.setattr(Journal, "_set", refuse)
+            with pytest.raises(SaveError):
+                first.save(item, staged)
+        assert names(tmp_path) == []
 
 
 @posix
@@ -516,10 +530,12 @@ def test_a_log_cannot_make_sqlite_delete_a_file(folder, tmp_path_factory):
     precious = tmp_path_factory.mktemp("elsewhere") / "precious"
     precious.write_bytes(b"kept")
     forge(folder, "PRAGMA journal_mode = DELETE")
-    name = os.fsencode(precious)
-    log = bytes.fromhex("d9d505f920a163d7") + bytes(4) + bytes(16) + bytes(484)
-    tail = len(name).to_bytes(4, "big") + sum(name).to_bytes(4, "big")
-    log += (1).to_bytes(4, "big") + name + tail + bytes.fromhex("d9d505f920a163d7")
+    name, magic = os.fsencode(precious), bytes.fromhex("d9d505f920a163d7")
+    pages = (folder / FILE).stat().st_size // 4096
+    numbers = (0, 7, pages, 512, 4096)  # records, nonce, pages, sector, page size
+    head = magic + b"".join(number.to_bytes(4, "big") for number in numbers)
+    tail = b"".join(n.to_bytes(4, "big") for n in (len(name), sum(name))) + magic
+    log = head.ljust(512, b"\0") + (2**30 // 4096 + 1).to_bytes(4, "big") + name + tail
     (folder / f"{FILE}-journal").write_bytes(log)
     refused(folder, "names a further file")
     assert precious.read_bytes() == b"kept"

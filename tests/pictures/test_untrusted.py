@@ -15,11 +15,11 @@ from PIL import Image
 
 from keras_dream import isolation
 from keras_dream.errors import PictureError, RunError, SettingError
-from keras_dream.pictures import limits, metadata, picture as pictures
+from keras_dream.pictures import decoding, limits, metadata, picture as pictures
 from keras_dream.pictures.encoding import encode_picture
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.metadata import read_notes
-from keras_dream.pictures.picture import as_picture, read_picture
+from keras_dream.pictures.picture import as_picture, read_picture, read_size
 
 UNTRUSTED = Limits(untrusted=True)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
@@ -54,6 +54,7 @@ def test_the_child_sees_what_we_see(tmp_path: Path, name: str, data: bytes):
     path = put(tmp_path, data, name)
     here, there = read_picture(path), read_picture(path, limits=UNTRUSTED)
     assert there.sha256 == here.sha256
+    assert read_size(path, limits=UNTRUSTED) == read_size(path)
     assert there.pixels.dtype == np.float32
     assert there.pixels.flags["C_CONTIGUOUS"]
     assert (there.name, there.exif, there.frames) == (name, here.exif, here.frames)
@@ -183,7 +184,7 @@ def test_every_picture_of_a_command_is_decoded_in_a_child(
     def here(*_: object) -> None:
         pytest.fail("an untrusted picture was opened here")
 
-    for module in (pictures, metadata):
+    for module in (decoding, pictures, metadata):
         monkeypatch.setattr(module, "open_image", here)
     calls: list[str] = []
     call = isolation.call
@@ -204,6 +205,8 @@ def test_every_picture_of_a_command_is_decoded_in_a_child(
     code, _, error = dream(photo, "-o", "a.png", *wishes)
     assert code == 0, error
     assert {"photo.png", "mask.png", "guide.png", "palette.png"} <= set(calls)
+    assert dream("batch", photo, "-o", "out", "--steps", 1, "--untrusted")[0] == 0
+    assert Path("out").is_dir()
     calls.clear()
     assert dream("show", "a.png", "--untrusted")[0] == 0
     assert dream("--untrusted", "replay", "a.png", "--quiet")[0] == 0

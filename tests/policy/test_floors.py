@@ -41,6 +41,8 @@ FLOORS = {
     "sheets": 10,
     "crash": 9,
     "replay": 10,
+    "rescue": 9,
+    "resume": 11,
     "batches": 11,
     "mixing": 11,
     "citations": 11,
@@ -63,6 +65,7 @@ CLI_HELPERS = (
     "cli.output",
     "cli.photos",
     "cli.interrupts",
+    "cli.streams",
 )
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 12))
 HEAVY = {

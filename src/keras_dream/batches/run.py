@@ -58,9 +58,8 @@ from keras_dream.events import (
 from keras_dream.files import Staged, sha256_file
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
-from keras_dream.pictures.decoding import open_image
-from keras_dream.pictures.headers import Bounds
-from keras_dream.pictures.limits import Limits
+from keras_dream.pictures.limits import Limits, default_limits
+from keras_dream.pictures.picture import read_size
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import RunSettings, canonical_json
@@ -146,7 +145,8 @@ class BatchRun(Iterator[Event]):
         networks: What the recipes' names stand for, where it is more than a name.
         files: Files that the recipes may name, such as guides.
         folders: Where else those are looked for.
-        limits: What the photos' files may have and take.
+        limits: What the photos' files may have and take; None for the
+            `default_limits`.
         notes: Whether recipe and record are saved in the results.
         strip: Whether camera, date and copyright of the photos are left out of them.
         workers: How many processes dream; 1 dreams in this process, None is as many as
@@ -193,7 +193,7 @@ class BatchRun(Iterator[Event]):
         team: Callable[[Setup, int], Team] | None = None,
     ):
         self.folder = Path(folder)
-        self._files = Files(named=files, folders=folders)
+        self._files = Files(named=files, folders=folders, limits=limits)
         self._wanted = _Wanted(resume, retry_failed, skip_existing, replace)
         self._more = more
         self._began = time.monotonic()
@@ -212,7 +212,7 @@ class BatchRun(Iterator[Event]):
             networks=tuple(networks),
             files=tuple(os.fspath(path) for path in files),
             folders=tuple(os.fspath(path) for path in folders),
-            limits=limits or Limits(),
+            limits=limits or default_limits(),
             notes=notes,
             strip=strip,
         )
@@ -291,7 +291,7 @@ class BatchRun(Iterator[Event]):
         key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
         threads = None
         if _is_parallel(setup):
-            threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits.bounds))
+            threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits))
         make_folder(self.folder)
         return Journal.open(
             self.folder,
@@ -619,7 +619,7 @@ def _relative(path: Path, folder: Path) -> str:
         ) from None
 
 
-def _most_pixels(tasks: Iterable[Task], bounds: Bounds) -> int:
+def _most_pixels(tasks: Iterable[Task], limits: Limits) -> int:
     """Returns the pixels of the largest picture, as far as headers tell."""
     sizes: list[tuple[int, Task]] = []
     most = 0
@@ -631,9 +631,8 @@ def _most_pixels(tasks: Iterable[Task], bounds: Bounds) -> int:
             sizes.append((Path(task.photo).stat().st_size, task))
     for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
         with contextlib.suppress(DreamError, OSError):
-            with open_image(Path(task.photo), bounds) as (image, _):
-                size = fitted((image.height, image.width), task.recipe.size)
-            most = max(most, math.prod(size))
+            size = read_size(task.photo, limits=limits)
+            most = max(most, math.prod(fitted(size, task.recipe.size)))
     return most
 
 

@@ -86,7 +86,7 @@ class Worker:
             setup.recipes,
             networks=setup.networks,
             run=setup.run,
-            files=Files(named=setup.files, folders=setup.folders),
+            files=Files(named=setup.files, folders=setup.folders, limits=setup.limits),
         )
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="dream-batch")
         self._ahead: dict[str, Future[_Read]] = {}

@@ -14,6 +14,7 @@ from keras_dream.cli.network_files import consent, networks_of, weights_of
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
+from keras_dream.cli.reporters.batch import MOST_LISTED
 from keras_dream.cli.reporters.eta import in_words
 from keras_dream.errors import DreamError, InputError, OutputError, short_repr
 from keras_dream.events import (
@@ -21,6 +22,7 @@ from keras_dream.events import (
     ItemDone,
     ItemFailed,
     ItemPlanned,
+    Loading,
     Notice,
     Stopped,
 )
@@ -115,7 +117,7 @@ def plan_batch(request: Request, *, json: bool) -> int:
     """
     source = _Source(request)
     tasks = source.first()
-    reporter = reporter_for(quiet=True, json=json)
+    reporter = reporter_for(quiet=not json, json=json)
     _report_plan(tasks, reporter)
     seconds = _predicted(request, source, tasks.tasks)
     planned = [
@@ -210,8 +212,7 @@ class _Source:
         return replace(tasks, tasks=tuple(good), refused=tuple(refused))
 
     def _size(self, task: "Task") -> "Size | None":
-        from keras_dream.pictures.decoding import open_image
-        from keras_dream.pictures.limits import Limits
+        from keras_dream.pictures.picture import read_size
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
@@ -219,17 +220,18 @@ class _Source:
                 if is_source(task.photo):
                     self.sizes[task.photo] = size_of(task.photo)
                 else:
-                    bounds = Limits().bounds
-                    with open_image(Path(task.photo), bounds) as (image, _):
-                        self.sizes[task.photo] = image.size[1], image.size[0]
+                    self.sizes[task.photo] = read_size(task.photo)
         return self.sizes.get(task.photo)
 
 
 def _report_plan(tasks: "Tasks", reporter: Reporter) -> None:
     for notice in tasks.notices:
         reporter.report(Notice(notice))
-    for failed in tasks.refused:
+    for failed in tasks.refused[:MOST_LISTED]:
         reporter.report(failed)
+    if len(tasks.refused) > MOST_LISTED:
+        more = len(tasks.refused) - MOST_LISTED
+        reporter.report(Notice(f"{more:,} more photos or lines are impossible."))
 
 
 def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
@@ -286,12 +288,16 @@ def _follow(
 ) -> int:
     """Reports what happens, and at the end the summary; returns the exit code."""
     shown: list[int] = []
+    loaded: set[str] = set()  # every worker loads them
     stopped = False
     try:
         for event in run:
             if isinstance(event, ItemDone):
                 shown.append(event.number)
-            if not isinstance(event, BatchFinished):
+            is_again = isinstance(event, Loading) and event.network in loaded
+            if isinstance(event, Loading):
+                loaded.add(event.network)
+            if not is_again and not isinstance(event, BatchFinished):
                 reporter.report(event)
             interrupts.check()
     except KeyboardInterrupt:
@@ -307,13 +313,20 @@ def _follow(
     summary = run.summary
     if stopped:
         reporter.report(Stopped())
-    elif request.contact_sheet and len(shown) > 1:
+    elif request.contact_sheet and len(shown) > 1 and _is_new(summary, request):
         summary = replace(summary, sheets=_draw(shown, source, request.wanted.folder))
     reporter.report(summary)
     if stopped:
         write_stderr("dream: Stopped; what is done is kept.")
         return STOPPED
     return 1 if summary.failed else 0
+
+
+def _is_new(summary: BatchFinished, request: Request) -> bool:
+    """Tells whether there is something that the last contact sheet does not show."""
+    from keras_dream.batches.contact import NAME
+
+    return summary.done > 0 or not (request.wanted.folder / NAME).exists()
 
 
 def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:
@@ -381,44 +394,17 @@ def check_downloads(recipes: Iterable[Recipe], agreed: Sequence[Recipe]) -> None
 def _predicted(
     request: Request, source: _Source, tasks: "Sequence[Task]"
 ) -> list[float | None]:
-    """Returns the seconds of each task; None where they cannot be known here.
-
-    Each kind of recipe is timed once, at the size of the largest of its photos; nothing
-    is downloaded for it.
-    """
-    from keras_dream.sheets.cost import step_times
+    """Returns the seconds of each task; None where they cannot be known here."""
+    from keras_dream.batches.predict import predicted
     from keras_dream.sheets.run import Dreamers
 
-    recipes = {id(task.recipe): task.recipe for task in tasks}
+    recipes = list({id(task.recipe): task.recipe for task in tasks}.values())
     dreamers = Dreamers(
-        recipes.values(),
-        networks=_networks(request, recipes.values()),
-        run=request.run.but(offline=True),
+        recipes,
+        networks=_networks(request, recipes),
+        run=request.run.but(offline=True),  # nothing is downloaded for it
     )
-    largest: dict[int, Size] = {}
-    for task in tasks:
-        size = source.sizes.get(task.photo, (0, 0))
-        largest[id(task.recipe)] = max(
-            size, largest.get(id(task.recipe), (0, 0)), key=lambda s: s[0] * s[1]
-        )
-    times: dict[int, Any] = {}
-    for key, recipe in recipes.items():
-        with contextlib.suppress(DreamError):
-            dreamer = dreamers.of(recipe)
-            octaves, _ = dreamer.octaves(largest[key], recipe)
-            whole = dreamer.complete(recipe)
-            times[key] = step_times(dreamer, whole, [o.size for o in octaves])
-    result: list[float | None] = []
-    for task in tasks:
-        size, key = source.sizes.get(task.photo), id(task.recipe)
-        seconds = None
-        if size is not None and key in times:
-            with contextlib.suppress(DreamError):
-                octaves, _ = dreamers.of(task.recipe).octaves(size, task.recipe)
-                steps = [task.recipe.at(o.number).steps for o in octaves]
-                seconds = times[key].seconds(steps, [o.size for o in octaves])
-        result.append(seconds)
-    return result
+    return predicted([(t.recipe, source.sizes.get(t.photo)) for t in tasks], dreamers)
 
 
 def _table(planned: Sequence[ItemPlanned]) -> str:

@@ -1,5 +1,7 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
+import gc
+import math
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ from keras_dream.errors import (
     ObjectiveError,
     OutputError,
     PictureError,
+    RunError,
     SaveError,
     SettingError,
     WeightsError,
@@ -34,16 +37,21 @@ from keras_dream.events import (
     Started,
     Stopped,
 )
+from keras_dream.files import checkpoint_path
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from keras_dream.claims import Claim
     from keras_dream.dreamer.dreamer import Dreamer
     from keras_dream.engine.checkpoint import Checkpoint
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record
+    from keras_dream.pictures.picture import Picture
     from keras_dream.replay import Saved as SavedDream
+    from keras_dream.resume import Checkpoints, Resumable
     from keras_dream.weights.source import BeforeDownload
     from keras_dream.zoo.network import Network
 
@@ -55,6 +63,14 @@ MOST_PIXELS = 64_000_000
 """The largest octave that runs without `--yes`: more than the camera of any phone has.
 A gradient holds the feature maps of every layer at once, hundreds of bytes or more for
 each pixel."""
+
+
+BYTES = 2
+"""Of a pixel of a .png or .tif file, about: dreams are full of detail and have 2.2 to
+2.8. What is left of the disk must suffice for it before a dream begins."""
+
+SMALL_BYTES = 0.5
+"""The same of a .jpg or .webp file."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class Request:
         trust_model: Whether model files may be opened.
         most_steps: After how many steps to stop, or None.
         start: The dream from which to go on, or None.
-        save_canvas: Whether a dream that is stopped saves its canvas beside it.
+        resumed: The unfinished dream that goes on, or None.
         notices: Returns notices for the user from the record as it is before the first
             step, without losses; None for no notices.
     """
@@ -103,7 +119,7 @@ class Request:
     trust_model: bool = False
     most_steps: int | None = None
     start: "SavedDream | None" = None
-    save_canvas: bool = False
+    resumed: "Resumable | None" = None
     notices: "Callable[[Record], Sequence[str]] | None" = None
 
     @property
@@ -122,7 +138,8 @@ class Outcome:
         path: Where it was saved.
         stopped: Whether the user stopped it.
         fetching: Whether weights were being downloaded then.
-        checkpoint: Where it was stopped, if that is to be saved.
+        checkpoint: Where it was stopped.
+        checkpoints: What keeps it; None if it has no checkpoints.
         failure: What ended it after its first step, to be raised when it is saved.
     """
 
@@ -131,6 +148,7 @@ class Outcome:
     stopped: bool = False
     fetching: bool = False
     checkpoint: "Checkpoint | None" = None
+    checkpoints: "Checkpoints | None" = None
     failure: Exception | None = None
 
     @property
@@ -231,62 +249,88 @@ def _of_photo(failure: Exception) -> DreamError | None:
 
 
 def run_dream(
-    request: Request, reporter: Reporter, *, loader: Loader | None = None
+    request: Request,
+    reporter: Reporter,
+    *,
+    loader: Loader | None = None,
+    every: float | None = None,
 ) -> Outcome:
     """Dreams a picture, reports what happens, and saves the result.
 
-    Ctrl-C saves the dream so far, and so does a failure after the first step.
+    Ctrl-C saves the dream so far, and so does a failure after the first step. From time
+    to time a checkpoint is saved, from which a killed dream goes on.
 
     Args:
         request: What to dream.
         reporter: Shows the events.
         loader: Loads the dreamer, or has it from another request.
+        every: Seconds between two checkpoints; None for `resume.INTERVAL`.
 
     Raises:
         DreamError: If it cannot be dreamed or saved; no torn file is left.
     """
     with _claimed(request) as claim, reporter, Interrupts() as interrupts:
-        path = claim.path
-        outcome = _dream(request, path, reporter, interrupts, loader or Loader())
+        job = _Job(request, claim.path, reporter, interrupts, loader or Loader(), every)
+        outcome = _dream(job)
         if outcome.stopped:
             reporter.report(Stopped())
         dream = outcome.dream
         if dream is not None:
             outcome = replace(outcome, path=_save(dream, request, outcome.path))
-            if outcome.checkpoint is not None:
-                save_beside(outcome.checkpoint, outcome.path)
+            _keep(outcome, request)
             reporter.report(Saved(str(outcome.path), complete=dream.record.complete))
     if outcome.stopped and outcome.dream is None:
         kept = " except the downloaded part of the weights" if outcome.fetching else ""
         write_stderr(f"dream: Stopped before the first step; nothing is saved{kept}.")
     elif outcome.stopped:
-        saved = short_repr(str(outcome.path))
-        write_stderr(f"dream: Stopped; the dream so far was saved as {saved}.")
+        write_stderr(f"dream: Stopped; {_saved_so_far(outcome)}")
     elif outcome.failure is not None:
-        saved = short_repr(str(outcome.path))
-        write_stderr(f"The dream so far was saved as {saved}.")
+        write_stderr(f"The {_saved_so_far(outcome)[4:]}")
         raise outcome.failure
     return outcome
 
 
-def save_beside(checkpoint: "Checkpoint", picture: Path) -> None:
-    """Saves a checkpoint beside its picture, from which it can be gone on."""
-    from keras_dream.engine.checkpoint import SUFFIX
-    from keras_dream.files import sha256_file
+def _saved_so_far(outcome: Outcome) -> str:
+    saved = short_repr(str(outcome.path))
+    how = "" if outcome.checkpoints is None else "; `dream --resume` goes on from there"
+    return f"the dream so far was saved as {saved}{how}."
 
-    path = picture.with_suffix(SUFFIX)
-    checkpoint.save(path, picture_sha256=sha256_file(picture))
+
+def _keep(outcome: Outcome, request: Request) -> None:
+    """Saves where a dream was stopped; of a whole one no checkpoint is left."""
+    kept, resumed = outcome.checkpoints, request.resumed
+    if kept is None:
+        return
+    if outcome.checkpoint is None:
+        kept.remove()
+    else:
+        kept.stop(outcome.checkpoint, outcome.path)
+    if resumed is not None and resumed.path != checkpoint_path(outcome.path):
+        resumed.path.unlink(missing_ok=True)
 
 
 def _save(dream: "Dream", request: Request, path: Path) -> Path:
-    """Saves a dream; returns its path, which is another if the name was taken."""
-    if request.out == STANDARD:
-        write_picture(dream.encode(notes=request.notes, strip=request.strip))
-        return path
-    replaces = request.out is not None and request.yes
-    return save_new(
-        dream, path, notes=request.notes, strip=request.strip, replaces=replaces
-    )
+    """Saves a dream; returns its path, which is another if the name was taken.
+
+    Raises:
+        SaveError: If its place does not take it. It is kept elsewhere then.
+    """
+    from keras_dream.rescue import keep_elsewhere
+
+    how: dict[str, Any] = {"notes": request.notes, "strip": request.strip}
+    try:
+        if request.out == STANDARD:
+            write_picture(dream.encode(**how))
+            return path
+        replaces = request.out is not None and request.yes
+        if request.resumed is not None:
+            replaces = request.resumed.owns(path)
+        return save_new(dream, path, **how, replaces=replaces)
+    except (OutputError, RunError) as failure:
+        name = "dream.png" if request.out == STANDARD else path.name
+        raise keep_elsewhere(
+            failure, name, lambda other: dream.save(other, **how)
+        ) from failure
 
 
 def save_new(
@@ -325,7 +369,9 @@ def _claimed(request: Request) -> "Claim":
     path = _checked(request)
     if request.out == STANDARD:
         return Claim(path, None)
-    return claim(path, exact=request.out is not None)
+    resumed = request.resumed
+    own = request.out is not None if resumed is None else resumed.owns(path)
+    return claim(path, exact=own)
 
 
 def _checked(request: Request) -> Path:
@@ -350,12 +396,11 @@ def _checked(request: Request) -> Path:
         network_of(name, networks=request.networks, further=number > 0).check()
     request.files.check(request.recipe)
     check_alpha(request.recipe, request.out)
-    if request.out == STANDARD and (request.keep_octaves or request.save_canvas):
+    if request.out == STANDARD and request.keep_octaves:
         raise InputError(
-            "A result must be a file for its octaves or its canvas to be saved beside "
-            "it",
+            "A result must be a file for its octaves to be saved beside it",
             received="- for standard output",
-            hint="name a file with -o, or leave out --save-octaves and --save-canvas",
+            hint="name a file with -o, or leave out --save-octaves",
         )
     if request.out == STANDARD:
         return Path(STANDARD)
@@ -368,7 +413,7 @@ def _checked(request: Request) -> Path:
     path = check_output(request.out, SUFFIXES)
     check_not_same(path, photo, what="A result", instead="its own photo")
     taken = [each for each in (path, *_beside(request, path)) if each.exists()]
-    if taken and not request.yes:
+    if taken and not request.yes and request.resumed is None:
         raise OutputError(
             "A result must have a new name, or --yes to replace what is there",
             received=short_repr(str(taken[0])),
@@ -380,28 +425,43 @@ def _checked(request: Request) -> Path:
 def _beside(request: Request, path: Path) -> list[Path]:
     """Returns the files that may be saved beside a result.
 
-    They are the same for `a.png` and `a.jpg`.
+    Octaves are the same for `a.png` and `a.jpg`.
     """
-    from keras_dream.engine.checkpoint import SUFFIX
     from keras_dream.engine.octaves import octaves_path
 
     octaves = [octaves_path(path)] if request.keep_octaves else []
-    return octaves + ([path.with_suffix(SUFFIX)] if request.save_canvas else [])
+    return [*octaves, checkpoint_path(path)]
 
 
-def _dream(
-    request: Request,
-    path: Path,
-    reporter: Reporter,
-    interrupts: Interrupts,
-    loader: Loader,
-) -> Outcome:
+@dataclass(frozen=True)
+class _Job:
+    """A dream under way: what all of its parts need.
+
+    Attributes:
+        request: What to dream.
+        path: Where the result will be.
+        reporter: Shows the events.
+        interrupts: Whether it is to stop.
+        loader: Loads the dreamer.
+        every: Seconds between two checkpoints, or None.
+    """
+
+    request: Request
+    path: Path
+    reporter: Reporter
+    interrupts: Interrupts
+    loader: Loader
+    every: float | None
+
+    def notice(self, *texts: str) -> None:
+        """Reports what the user should know."""
+        for text in filter(None, texts):
+            self.reporter.report(Notice(text))
+
+
+def _dream(job: _Job) -> Outcome:
     """Loads the network and dreams; a signal before the first step leaves nothing."""
-    from keras_dream.pictures.picture import read_picture
-    from keras_dream.pictures.sources import is_source, paint, size_of
-    from keras_dream.replay import start_of
-
-    fetching = False
+    request, reporter, fetching = job.request, job.reporter, False
 
     def download(done: int, total: int | None) -> None:
         nonlocal fetching
@@ -409,91 +469,156 @@ def _dream(
         reporter.download(done, total)
 
     try:
-        if is_source(request.photo):
-            if not request.yes:
-                check_work(size_of(request.photo), request.recipe)
-            picture = paint(request.photo, seed=request.recipe.seed)
-        else:
-            picture = read_picture(request.photo)
+        picture = _picture(request)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         if not request.yes:
             check_work(size, request.recipe)
-        dreamer = loader.load(request, reporter, download)
+        dreamer = job.loader.load(request, reporter, download)
         octaves, notices = dreamer.octaves(size, request.recipe)
-        start = None
-        if request.start is not None:
-            start, said = start_of(request.start, request.recipe)
-            notices = (*notices, *said)
+        _check_room(job, size, len(octaves))
+        start, said = _start(request)
         if not request.yes:
             check_memory(*dreamer.memory(size, request.recipe))
-        more = request.notices(dreamer.record(picture)) if request.notices else ()
-        for notice in (*picture.notices, *notices, *more):
-            reporter.report(Notice(notice))
+        record = dreamer.record(picture)
+        more = request.notices(record) if request.notices else ()
+        job.notice(*picture.notices, *notices, *said, *more)
         each = tuple(
             OctaveSize(number, octave_size, request.recipe.at(number).steps)
             for number, octave_size in octaves
         )
         names = _names(request.recipe)
-        reporter.report(Started(request.photo, str(path), names, size, each))
+        reporter.report(Started(request.photo, str(job.path), names, size, each))
         run = dreamer.steps(
             picture, request.recipe, start=start, keep_octaves=request.keep_octaves
         )
     except KeyboardInterrupt:
-        interrupts.ignore()
-        return Outcome(None, path, stopped=True, fetching=fetching)
-    reported = frozenset((*picture.notices, *notices))
-    return _steps(run, request, path, reporter, interrupts, reported)
+        job.interrupts.ignore()
+        return Outcome(None, job.path, stopped=True, fetching=fetching)
+    reported = frozenset((*picture.notices, *notices, *said))
+    return _steps(run, job, _checkpoints(job, run, record), reported)
+
+
+def _picture(request: Request) -> "Picture":
+    """Reads the photo, or paints the source without one."""
+    from keras_dream.pictures.picture import read_picture
+    from keras_dream.pictures.sources import is_source, paint, size_of
+
+    if not is_source(request.photo):
+        return read_picture(request.photo)
+    if not request.yes:
+        check_work(size_of(request.photo), request.recipe)
+    return paint(request.photo, seed=request.recipe.seed)
+
+
+def _start(request: Request) -> "tuple[Checkpoint | np.ndarray | None, Sequence[str]]":
+    """Returns where a dream goes on from, and notices."""
+    from keras_dream.replay import start_of
+
+    if request.resumed is not None:
+        return request.resumed.checkpoint, ()
+    return start_of(request.start, request.recipe) if request.start else (None, ())
+
+
+def _check_room(job: _Job, size: tuple[int, int], octaves: int) -> None:
+    """Checks that the disk has room for the result, about."""
+    from keras_dream.engine.finish import result_size
+    from keras_dream.files import check_room
+
+    if job.request.out == STANDARD:
+        return
+    lossless = job.path.suffix.lower() in (".png", ".tif", ".tiff")
+    result = math.prod(result_size(size, job.request.recipe))
+    room = result * (BYTES if lossless else SMALL_BYTES)
+    if job.request.keep_octaves:  # float32 and float16, hardly compressible
+        room += math.prod(size) * 3 * (4 + 2 * octaves) / 2
+    check_room(job.path, int(room))
+
+
+def _checkpoints(job: _Job, run: "Run", record: "Record") -> "Checkpoints | None":
+    """Returns what keeps a dream, so that it can be resumed; None for those without."""
+    from keras_dream.engine.checkpoint import Context
+    from keras_dream.recipe.settings import canonical_json
+    from keras_dream.resume import INTERVAL, Checkpoints
+
+    request = job.request
+    # What is to stop early must not be resumed to its end.
+    if request.out == STANDARD or request.most_steps is not None:
+        return None
+    before = None if request.resumed is None else request.resumed.context
+    context = Context(
+        recipe=run.recipe.json_text(),
+        record=canonical_json(record.data()),
+        notes=request.notes,
+        strip=request.strip,
+        keep_octaves=request.keep_octaves,
+        picture_sha256="" if before is None else before.picture_sha256,
+    )
+    every = INTERVAL if job.every is None else job.every
+    return Checkpoints(job.path, context, every=every)
 
 
 def _steps(
     run: "Run",
-    request: Request,
-    path: Path,
-    reporter: Reporter,
-    interrupts: Interrupts,
+    job: _Job,
+    checkpoints: "Checkpoints | None",
     reported: frozenset[str],
 ) -> Outcome:
     """Makes the steps; a signal ends them, and the last one's dream is the result."""
-    count = 0
+    request, interrupts, count = job.request, job.interrupts, 0
     try:
         interrupts.check()
         for step in run:
             count += 1
-            reporter.report(step)
+            job.reporter.report(step)
             interrupts.check()
             if request.most_steps is not None and count >= request.most_steps:
                 break
+            if checkpoints is not None:
+                job.notice(checkpoints.update(run))
         interrupts.ignore()
     except KeyboardInterrupt:
         # Signals after the first are ignored: what follows must come to its end.
         interrupts.ignore()
-        stopped = run.dream if count else None
-        checkpoint = run.checkpoint if count and request.save_canvas else None
-        return Outcome(stopped, path, stopped=True, checkpoint=checkpoint)
+        if not count:
+            return Outcome(None, job.path, stopped=True)
+        return _so_far(run, job, checkpoints, stopped=True)
     except Exception as failure:
         if not count:
             raise
         interrupts.ignore()
-        return _rescued(run, request, path, failure)
+        return _rescued(run, job, checkpoints, failure)
     dream = run.dream
-    for notice in dream.record.notices:  # why octaves have ended early
-        if notice not in reported:
-            reporter.report(Notice(notice))
-    return Outcome(dream, path)
+    # Why octaves have ended early.
+    job.notice(*(text for text in dream.record.notices if text not in reported))
+    return Outcome(dream, job.path, checkpoints=checkpoints)
 
 
-def _rescued(run: "Run", request: Request, path: Path, failure: Exception) -> Outcome:
+def _so_far(
+    run: "Run", job: _Job, checkpoints: "Checkpoints | None", **how: Any
+) -> Outcome:
+    """Returns the dream so far, and where it is."""
+    checkpoint = run.checkpoint if checkpoints is not None else None
+    return Outcome(
+        run.dream, job.path, checkpoint=checkpoint, checkpoints=checkpoints, **how
+    )
+
+
+def _rescued(
+    run: "Run", job: _Job, checkpoints: "Checkpoints | None", failure: Exception
+) -> Outcome:
     """Returns the dream before a failure, which is raised if there is none."""
     from keras_dream.failures import is_out_of_memory
 
     if is_out_of_memory(failure):
-        traceback.clear_frames(failure.__traceback__)  # they hold feature maps
+        cause: BaseException | None = failure
+        while cause is not None:  # their frames hold feature maps
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__context__
+        gc.collect()
     try:
-        dream = run.dream
-        checkpoint = run.checkpoint if request.save_canvas else None
+        return _so_far(run, job, checkpoints, failure=failure)
     except Exception:  # noqa: BLE001 - no memory even for that
         raise failure from None
-    return Outcome(dream, path, checkpoint=checkpoint, failure=failure)
 
 
 def _names(recipe: Recipe) -> str:

@@ -35,7 +35,7 @@ _MEANT = {
         "video movie animate film gif zoom"
     ),
     "try `dream --version`": "version",
-    "try `dream --from photo-dream.png`": "continue resume go-on",
+    "try `dream --resume`": "continue resume go-on",
     "try `dream PHOTO --variations 4`": "variations vary",
 }
 _COMMANDS = {name: advice for advice, names in _MEANT.items() for name in names.split()}

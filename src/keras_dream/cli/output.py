@@ -22,9 +22,14 @@ def write_stderr(text: str) -> None:
 def write_stdout(text: str) -> None:
     """Writes a line of the result to standard output.
 
+    A terminal gets control characters as escapes, so that the name of a file cannot
+    steer it; a program gets the name as it is.
+
     Raises:
         RunError: If standard output takes nothing, as on a full disk.
     """
+    if sys.stdout is not None and sys.stdout.isatty():
+        text = "".join(map(_visible, text))
     try:
         _write(sys.stdout, text)
     except OSError as failure:
@@ -71,6 +76,12 @@ def write_failure(sentence: str, *, exit_code: int, json: bool) -> None:
 def plain(text: str) -> str:
     """Returns text without control characters, which could steer a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character == "\n":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

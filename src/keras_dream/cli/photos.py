@@ -10,10 +10,6 @@ STANDARD = "<standard>"
 """Standard input as a photo, standard output as a result. Typed as -, which cyclopts
 takes for an option without a name, so that `with_standard` puts this in its place."""
 
-MAX_BYTES = 1_000_000_000
-"""Of standard input, which may have no end: four times the largest picture that is
-decoded, in 8 bits."""
-
 
 def photos_of(arguments: Sequence[str]) -> tuple[list[str], bool]:
     """Returns the photos that are meant, each once, and whether they may be several.
@@ -99,13 +95,15 @@ def read_standard_input(folder: Path) -> Path:
     Raises:
         PictureError: If nothing comes, or too much.
     """
-    path = folder / "stdin"
-    data = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+    from keras_dream.pictures.limits import default_limits
+
+    path, most = folder / "stdin", default_limits().max_file_bytes
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(most + 1)
+    if len(data) > most:
         raise PictureError(
-            f"A picture from standard input must have at most {MAX_BYTES:,} bytes",
+            f"A picture from standard input must have at most {most:,} bytes",
             received="more",
-            hint="check what comes before the |",
+            hint="check what comes before the |, or allow more with --max-file-bytes",
         )
     if not data:
         raise PictureError(

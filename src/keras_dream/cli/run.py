@@ -6,27 +6,49 @@ import logging
 from keras_dream import logs
 from keras_dream.cli import command_line
 from keras_dream.cli.output import write_failure
-from keras_dream.errors import DreamError, InputError
+from keras_dream.errors import DreamError, InputError, RunError
 
 _log = logging.getLogger(__name__)
 
 
-def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
+def run(tokens: list[str], stack: contextlib.ExitStack, *, is_process: bool) -> int:
     """Runs the command; returns its exit code.
 
     Args:
         tokens: The command line.
         stack: What ends after the last message.
+        is_process: Whether the process has nothing else to do.
     """
+    # What a failure needs, too, is loaded before one can have used up the memory.
+    from cyclopts.exceptions import CycloptsError
+
     from keras_dream.cli.app import COMMANDS, app, read
+    from keras_dream.cli.errors import sentence_of, with_command_hint
     from keras_dream.cli.photos import with_standard
+    from keras_dream.cli.streams import quiet_libraries
+    from keras_dream.crash import of_bug
+    from keras_dream.failures import of_machine
     from keras_dream.pictures import limits
+
+    def explain(failure: Exception) -> tuple[str, int]:
+        if isinstance(failure, CycloptsError):
+            sentence, exit_code = sentence_of(failure), InputError.exit_code
+        else:
+            is_ours = isinstance(failure, DreamError)
+            error = failure if is_ours else of_machine(failure)
+            error = error or of_bug(failure, tokens)
+            sentence, exit_code = str(error), error.exit_code
+        if exit_code == InputError.exit_code:
+            sentence = with_command_hint(sentence, tokens, COMMANDS)
+        return sentence, exit_code
 
     try:
         line = read(tokens)
         if line is None:
             return 0
         stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
+        if is_process and not _log.isEnabledFor(logging.DEBUG):
+            stack.enter_context(quiet_libraries())
         stack.enter_context(limits.session(line.limits))
         stack.enter_context(command_line.session(tokens))
         tokens = list(line.tokens)
@@ -36,34 +58,12 @@ def run(tokens: list[str], stack: contextlib.ExitStack) -> int:
         return 0  # raised by rich after a broken pipe in the middle of a help page
     except Exception as failure:  # noqa: BLE001 - every end of a command is a sentence
         _log.debug("The command failed", exc_info=True)
-        sentence, exit_code = _sentence_of(failure, tokens)
+        try:
+            sentence, exit_code = explain(failure)
+        except Exception as bug:  # noqa: BLE001
+            sentence, exit_code = str(of_bug(bug, tokens)), RunError.exit_code
     try:
         write_failure(sentence, exit_code=exit_code, json="--json" in tokens)
     except DreamError:
         return 1
     return exit_code
-
-
-def _sentence_of(failure: Exception, tokens: list[str]) -> tuple[str, int]:
-    """Returns what is said of a failure, and the exit code."""
-    from cyclopts.exceptions import CycloptsError
-
-    from keras_dream.cli import errors
-    from keras_dream.cli.app import COMMANDS
-    from keras_dream.crash import of_bug
-    from keras_dream.failures import of_machine
-
-    try:
-        if isinstance(failure, CycloptsError):
-            sentence, exit_code = errors.sentence_of(failure), InputError.exit_code
-        else:
-            is_ours = isinstance(failure, DreamError)
-            error = failure if is_ours else of_machine(failure)
-            error = error or of_bug(failure, tokens)
-            sentence, exit_code = str(error), error.exit_code
-        if exit_code == InputError.exit_code:
-            sentence = errors.with_command_hint(sentence, tokens, COMMANDS)
-    except Exception as bug:  # noqa: BLE001
-        error = of_bug(bug, tokens)
-        sentence, exit_code = str(error), error.exit_code
-    return sentence, exit_code

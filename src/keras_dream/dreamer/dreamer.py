@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -308,6 +309,7 @@ class Dreamer:
             result=functools.partial(self._finished, task, keep_octaves),
             original=task.original,
             resumed=task.resumed,
+            start=loop.Start(task.start_sha256, is_given=task.is_start_given),
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
         )
@@ -348,8 +350,8 @@ class Dreamer:
         _check_length(recipe)
         check_files(recipe, source, self.files)
         resumed = start if isinstance(start, Checkpoint) else None
-        own = None if isinstance(start, Checkpoint) else start
-        image = _started(picture.pixels, recipe, own)
+        given = start.start if isinstance(start, Checkpoint) else start
+        image = _started(picture.pixels, recipe, given)
         octaves, notices = self.octaves(size, recipe)
         return _Task(
             read=photo_read,
@@ -361,6 +363,7 @@ class Dreamer:
             places=self._places(recipe, source, size),
             notices=(*source.notices, *blended, *notices),
             resumed=resumed,
+            is_start_given=given is not None,
             start_sha256=_start_sha256(image, recipe, start),
         )
 
@@ -588,6 +591,7 @@ class _Task:
         places: The recipe's masks.
         notices: What a person should know.
         resumed: Where the dream goes on from, or None.
+        is_start_given: Whether the image is in the place of what recipe and photo make.
         start_sha256: As in `Record`.
         strongest: As in `Record`.
     """
@@ -601,6 +605,7 @@ class _Task:
     places: Places
     notices: tuple[str, ...]
     resumed: Checkpoint | None
+    is_start_given: bool
     start_sha256: str
     strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
@@ -632,7 +637,8 @@ def _start_sha256(
     if not isinstance(start, Checkpoint):
         return Picture(image).sha256
     same = (start.recipe_sha256, start.start_sha256)
-    return "" if same == (recipe.sha256, Picture(image).sha256) else start.sha256
+    is_same = same == (recipe.sha256, Picture(image).sha256)
+    return start.recorded_start if is_same else start.sha256
 
 
 def _started(
@@ -692,7 +698,7 @@ def check_preset(name: str, recipe: Recipe) -> None:
             "layers or classes",
             received=recipe.network,
             hint=f"leave the network out, or add an objective: `dream layers "
-            f"{recipe.network}` shows its layers",
+            f"{shlex.quote(recipe.network)}` shows its layers",
         )
 
 

@@ -1,35 +1,58 @@
 """Checkpoints: a dream between two of its steps, in memory and as a file.
 
-The file is a `.npz` of float32 arrays and of a head in JSON. It is read as untrusted:
-nothing in it is unpickled, unpacked or executed, and no more is read than is there.
+The file is a `.npz` of float arrays and of a head in JSON. It is read as untrusted, by
+the reader of `arrays`. It has no paths: the photo is a name in its record, and the
+result's name is that of the file itself.
 """
 
 import hashlib
-import io
-import json
 import logging
 import os
-import re
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
 from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file, write_atomically
 
 _log = logging.getLogger(__name__)
 
-SUFFIX = ".canvas.npz"
-"""What a picture's checkpoint is called, in place of the picture's own suffix."""
-
-_MOST_ARRAYS = 2_000  # L-BFGS of 100 steps has 4 for each; parameters are a few
 _MOST_HEAD = 16_000_000  # bytes: 100,000 steps' losses in each of 8 octaves
-_NAME = re.compile(r"(?:head|\d{1,4})\.npy")
+_MOST_STEPS = 1_000_000_000  # of an octave; a forged number must not be longer
+_KINDS = (
+    Kind("head", ("u1",), (None,), most=_MOST_HEAD),
+    Kind(r"\d{1,4}", ("<f4", "<f2"), (None, None, None)),
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a dream needs, besides where it is, to go on in another process.
+
+    Attributes:
+        recipe: The complete recipe, as JSON text; "" if it is not known.
+        record: The record as it was before the first step, as JSON text.
+        notes: Whether recipe and record are saved in the result.
+        strip: Whether camera, date and copyright of the photo are left out of it.
+        keep_octaves: Whether what each octave added is saved beside it.
+        picture_sha256: Of the file of the partial picture beside the checkpoint, where
+            the dream was stopped.
+    """
+
+    recipe: str = ""
+    record: str = ""
+    notes: bool = True
+    strip: bool = False
+    keep_octaves: bool = False
+    picture_sha256: str = ""
+
+
+_NOTHING = Context()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,12 +65,18 @@ class Checkpoint:
         losses: The octave and the loss of every step so far.
         recipe_sha256: Of the complete recipe.
         start_sha256: Of the image that the dream began with.
+        recorded_start: What the dream's record says of its start.
         parameters: The canvas' parameters, float32 arrays; none where only the image is
             known.
         fixed: What the canvas has fixed, such as magnitudes.
         state: The optimizer's state: numbers, arrays, None and tuples of them.
         image: The image at the octave's size, where there are no parameters.
+        start: The image that the dream began with, where it was given in the place of
+            what recipe and photo make.
         opacity: What `transparency` has added up, or None.
+        entered: The image that the octave began with, where the octaves are kept.
+        octaves: The numbers of earlier octaves and what they added, float16, where that
+            is kept.
         ended: Why octaves have ended before their last step.
     """
 
@@ -56,11 +85,15 @@ class Checkpoint:
     losses: tuple[tuple[int, float], ...]
     recipe_sha256: str = ""
     start_sha256: str = ""
+    recorded_start: str = ""
     parameters: tuple[np.ndarray, ...] = ()
     fixed: tuple[np.ndarray, ...] = ()
     state: Any = None
     image: np.ndarray | None = None
+    start: np.ndarray | None = None
     opacity: np.ndarray | None = None
+    entered: np.ndarray | None = None
+    octaves: tuple[tuple[int, np.ndarray], ...] = ()
     ended: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -73,92 +106,120 @@ class Checkpoint:
         parts = (np.ascontiguousarray(a, "<f4").tobytes() for a in arrays)
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
-    def save(self, path: str | os.PathLike[str], *, picture_sha256: str = "") -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, context: Context = _NOTHING
+    ) -> Path:
         """Writes the checkpoint, whole or not at all.
 
         Args:
             path: An .npz file; an older one is replaced.
-            picture_sha256: Of the file of the picture that belongs to it.
+            context: With what it goes on in another process.
+
+        Returns:
+            The path.
 
         Raises:
             SaveError: If the disk refuses.
         """
         arrays: list[np.ndarray] = []
-        names = ("parameters", "fixed", "state", "image", "opacity")
-        tree = {name: _packed(getattr(self, name), arrays) for name in names}
-        head = _Head(
-            octave=self.octave,
-            iteration=self.iteration,
-            losses=self.losses,
-            recipe_sha256=self.recipe_sha256,
-            start_sha256=self.start_sha256,
-            picture_sha256=picture_sha256,
-            ended=self.ended,
-            tree=tree,
-        )
-        file = io.BytesIO()
-        text = np.frombuffer(json.dumps(head.model_dump()).encode(), np.uint8)
-        numbered = {str(number): array for number, array in enumerate(arrays)}
-        np.savez(file, allow_pickle=False, head=text, **cast("Any", numbered))
-        write_atomically(path, file.getvalue())
-        _log.info(
-            "Checkpoint of octave %d, step %d, in %s", self.octave, self.iteration, path
-        )
+        tree = {name: _packed(getattr(self, name), arrays) for name in _TREES}
+        own = {n: getattr(self, n) for n in _Head.model_fields if hasattr(self, n)}
+        head = _Head(**own, **asdict(context), tree=tree).model_dump_json()
+        named = {str(number): array for number, array in enumerate(arrays)}
+        text = np.frombuffer(head.encode(), np.uint8)
+        write_atomically(path, encode_arrays({"head": text, **named}))
+        _log.info("Saved %r in %s", self, path)
         return Path(path)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "tuple[Checkpoint, str]":
-        """Returns the checkpoint in a file, and the sha256 of its picture's file.
+    def read(cls, path: str | os.PathLike[str]) -> "tuple[Checkpoint, Context]":
+        """Returns the checkpoint in a file, and with what it goes on.
 
         Raises:
             InputError: If there is no such file, or it is no whole checkpoint.
         """
         path = check_file(path, "A checkpoint")
+        # Arrays are not packed, so that they have no more bytes than the file.
+        arrays = read_arrays(path, _KINDS, _refused)
+        head = _head(path, arrays)
         try:
-            with zipfile.ZipFile(path) as archive:
-                arrays = _members(archive)
-            head = _Head.model_validate_json(arrays.pop("head").tobytes())
-            if not all(np.isfinite(array).all() for array in arrays.values()):
-                raise ValueError("values that are not finite")
             tree = {name: _unpacked(part, arrays) for name, part in head.tree.items()}
-            values = head.model_dump(exclude={"format", "picture_sha256", "tree"})
-            values["losses"] = tuple(map(tuple, head.losses))
+            values = {n: getattr(head, n) for n in _Head.model_fields if n in _FIELDS}
             checkpoint = cls(**values, **tree)
             checkpoint._check_arrays()
-        # A damaged or forged file may break the reader in any way.
-        except Exception as failure:  # noqa: BLE001
-            reason = " ".join(str(failure).split())[:80] or type(failure).__name__
-            raise InputError(
-                "A checkpoint must be whole, as --save-canvas wrote it",
-                received=f"{short_repr(str(path))} ({reason})",
-                hint="remove it, to go on from the picture alone",
-            ) from None
-        return checkpoint, head.picture_sha256
+        except (LookupError, TypeError, ValueError, RecursionError) as failure:
+            raise _refused(f"{short_repr(str(path))} ({failure})") from None
+        return checkpoint, head.context
 
     def _check_arrays(self) -> None:
         """Raises a `TypeError` where something else stands in the place of an array."""
-        optional = [part for part in (self.image, self.opacity) if part is not None]
-        for array in (*self.parameters, *self.fixed, *optional):
+        optional = (self.image, self.start, self.opacity, self.entered)
+        octaves = [array for _, array in self.octaves]
+        given = [array for array in optional if array is not None]
+        for array in (*self.parameters, *self.fixed, *given, *octaves):
             if not isinstance(array, np.ndarray):
                 raise TypeError("no array where one must be")
+        if not all(isinstance(number, int) for number, _ in self.octaves):
+            raise TypeError("an octave without a number")
         if not self.parameters and self.image is None:
             raise TypeError("no parameters")
+
+
+def read_context(path: str | os.PathLike[str]) -> Context:
+    """Returns what a checkpoint says besides its arrays; errors as for `read`."""
+    path = check_file(path, "A checkpoint")
+    return _head(path, read_arrays(path, _KINDS, _refused, only="head")).context
 
 
 class _Head(BaseModel):
     """All of a checkpoint but its arrays, which stand as {"array": number}."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
-    format: int = Field(default=1, ge=1, le=1)
-    octave: int = Field(ge=1)
-    iteration: int = Field(ge=0)
+    format: int = Field(default=2, ge=2, le=2)
+    octave: int = Field(ge=1, le=_MOST_STEPS)
+    iteration: int = Field(ge=0, le=_MOST_STEPS)
     losses: tuple[tuple[int, float], ...]
     recipe_sha256: str
     start_sha256: str
-    picture_sha256: str
+    recorded_start: str
     ended: tuple[str, ...]
     tree: dict[str, Any]
+    recipe: str
+    record: str
+    notes: bool
+    strip: bool
+    keep_octaves: bool
+    picture_sha256: str
+
+    @property
+    def context(self) -> Context:
+        """With what the dream goes on."""
+        return Context(**{f.name: getattr(self, f.name) for f in fields(Context)})
+
+
+_FIELDS = frozenset(field.name for field in fields(Checkpoint))
+_TREES = (
+    *("parameters", "fixed", "state", "image", "start", "opacity", "entered"),
+    "octaves",
+)
+
+
+def _head(path: Path, arrays: dict[str, np.ndarray]) -> _Head:
+    """Takes the head out of a checkpoint's arrays."""
+    try:
+        return _Head.model_validate_json(arrays.pop("head").tobytes())
+    except (LookupError, ValueError) as failure:
+        reason = " ".join(str(failure).split())[:80]
+        raise _refused(f"{short_repr(str(path))} ({reason})") from None
+
+
+def _refused(received: str) -> InputError:
+    return InputError(
+        "A checkpoint must be whole, as a dream wrote it",
+        received=received,
+        hint="remove it, to go on from the picture alone",
+    )
 
 
 def host(tree: Any, copy: Callable[[Any], np.ndarray]) -> Any:
@@ -189,30 +250,3 @@ def _unpacked(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, dict):
         return arrays[str(cast("dict[str, int]", tree)["array"])]
     return tree
-
-
-def _members(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
-    """Returns the arrays of a .npz by their names; raises anything if it is damaged."""
-    members = archive.infolist()
-    if len(members) > _MOST_ARRAYS:
-        raise ValueError(f"{len(members)} arrays")
-    arrays: dict[str, np.ndarray] = {}
-    for member in members:
-        is_head = member.filename == "head.npy"
-        if (
-            not _NAME.fullmatch(member.filename)
-            # Not packed, so that nothing is larger than the file itself.
-            or member.compress_type != zipfile.ZIP_STORED
-            or (is_head and member.file_size > _MOST_HEAD)
-        ):
-            raise ValueError(f"the part {member.filename[:40]!r}")
-        with archive.open(member) as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError("another version of its arrays")
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-            wanted, axes = (np.uint8, 1) if is_head else (np.float32, 3)
-            values = np.frombuffer(file.read(), wanted)
-            if dtype != wanted or len(shape) != axes:
-                raise ValueError(f"an array of {dtype} {shape}")
-        arrays[member.filename.removesuffix(".npy")] = values.reshape(shape)
-    return arrays

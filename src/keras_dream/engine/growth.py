@@ -146,12 +146,28 @@ class Growth:
 
 
 class Additions:
-    """What the steps of each octave added, at the whole size, if that is kept."""
+    """What the steps of each octave added, at the whole size, if that is kept.
 
-    def __init__(self, growth: Growth, backend: Backend, *, keep: bool):
+    Args:
+        growth: How the picture grows.
+        backend: Where it is computed.
+        keep: Whether it is kept.
+        octaves: What earlier octaves have added, by their numbers.
+    """
+
+    def __init__(
+        self,
+        growth: Growth,
+        backend: Backend,
+        *,
+        keep: bool,
+        octaves: Mapping[int, np.ndarray] | None = None,
+    ):
         self._growth = growth
         self._backend = backend
-        self._octaves: dict[int, np.ndarray] | None = {} if keep else None
+        self._octaves: dict[int, np.ndarray] | None = {**(octaves or {})}
+        if not keep:
+            self._octaves = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -174,6 +190,16 @@ class Additions:
         number = octave.number
         return lambda: {
             "octaves": {**earlier, number: self._carried(place, entered, left)}
+        }
+
+    def so_far(self, entered: Array) -> Callable[[], Mapping[str, Any]]:
+        """Returns what a step's checkpoint needs to go on, taken when asked for."""
+        earlier = self._octaves
+        if earlier is None:
+            return dict
+        return lambda: {
+            "entered": self._backend.to_image(entered),
+            "octaves": tuple(earlier.items()),
         }
 
     def _carried(self, place: int, entered: Array, left: Array) -> np.ndarray:

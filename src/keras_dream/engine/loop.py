@@ -6,7 +6,8 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -30,17 +31,40 @@ _log = logging.getLogger(__name__)
 Result = Callable[..., Dream]
 
 
+class Start(NamedTuple):
+    """How the image came to be with which a dream begins.
+
+    Attributes:
+        recorded: What the record says of it: "" where recipe and photo make it.
+        is_given: Whether it is an image in the place of what recipe and photo make.
+    """
+
+    recorded: str = ""
+    is_given: bool = False
+
+
+_OWN_START = Start()
+
+
 class Run(Iterator[Step]):
     """A dream that is being made: an iterator of its steps.
 
     Args:
         steps: Yields the steps and returns the finished dream.
         unchanged: Makes the dream of no step at all.
+        recipe: What decides it, complete.
+
+    Attributes:
+        recipe: The complete recipe, with the octaves' number.
     """
 
     def __init__(
-        self, steps: Generator[Step, None, Dream], unchanged: Callable[[], Dream]
+        self,
+        steps: Generator[Step, None, Dream],
+        unchanged: Callable[[], Dream],
+        recipe: Recipe,
     ):
+        self.recipe = recipe
         self._steps = steps
         self._dream = unchanged
         self._checkpoint: Callable[[], Checkpoint | None] = lambda: None
@@ -87,6 +111,7 @@ def run(
     result: Result,
     original: np.ndarray | None = None,
     resumed: Checkpoint | None = None,
+    start: Start = _OWN_START,
     weights: Callable[[Size], Array | None] = lambda _: None,
     keep_octaves: bool = False,
 ) -> Run:
@@ -102,6 +127,7 @@ def run(
         result: Makes a dream of an image.
         original: The photo, of the image's size; None for the image itself.
         resumed: The step after which the run goes on; None for its beginning.
+        start: How the image came to be, for checkpoints.
         weights: Returns for an octave's (height, width) a map of one channel, 0 or
             more: it multiplies the image's gradient and weighs the statistics of the
             normalizer. None for all alike.
@@ -118,46 +144,65 @@ def run(
     growth = Growth(image, octaves, recipe, backend, original=original)
     count = len(octaves_of(growth.size, recipe))
     ascent = Ascent(recipe, gradient_of, weights, count, backend)
-    _log.info("Recipe of sha256 %s", recipe.sha256)
-    _log.debug("Recipe %s", recipe.json_text())
-    course = _Course(recipe, image, growth, ascent, backend, result)
+    course = _Course(recipe, image, start, growth, ascent, backend, result)
     if resumed is None:
-        steps = _steps(course, octaves, count, keep_octaves, None)
-        return Run(steps, lambda: result(image.copy(), {}, False))
-    place = _check_resumed(resumed, octaves, keep_octaves)
-    ascent.restore(resumed, growth, octaves[place])
-    course.losses += resumed.losses
-    steps = _steps(course, octaves, count, keep_octaves, resumed)
+        additions = Additions(growth, backend, keep=keep_octaves)
+        steps = _steps(course, octaves, count, additions, None)
+        return Run(steps, lambda: result(image.copy(), {}, False), recipe)
+    place = _check_resumed(resumed, octaves)
     octave, base = octaves[place], growth.enter(place, None)
+    additions = _additions(resumed, octave, growth, backend, keep=keep_octaves)
+    ascent.restore(resumed, growth, octave)
+    course.losses += resumed.losses
+    steps = _steps(course, octaves, count, additions, resumed)
     restored = next(ascent.moves(base, octave, growth.original(place), resumed))
-    return Run(steps, course.dream(place, octave, restored, dict))
+    entered = _entered(resumed, backend, base)
+    more = additions.at(place, octave, entered, restored.image)
+    return Run(steps, course.dream(place, octave, restored, more), recipe)
 
 
-def _check_resumed(
-    resumed: Checkpoint, octaves: Sequence[Octave], keep_octaves: bool
-) -> int:
+def _check_resumed(resumed: Checkpoint, octaves: Sequence[Octave]) -> int:
     """Returns the place of the octave in which a run goes on."""
-    if keep_octaves:
-        raise InputError(
-            "A dream that goes on from a checkpoint must do without its octaves",
-            received="octave strengths, or octaves to be kept",
-            hint="leave octave_strengths and --save-octaves out",
-        )
     numbers = [octave.number for octave in octaves]
     if resumed.octave not in numbers:
         raise unfit(f"octave {resumed.octave} for {len(numbers)} octaves")
     return numbers.index(resumed.octave)
 
 
+def _additions(
+    resumed: Checkpoint, octave: Octave, growth: Growth, backend: Backend, *, keep: bool
+) -> Additions:
+    """Returns what the octaves before a checkpoint have added, if that is kept."""
+    if keep and resumed.entered is None:
+        raise InputError(
+            "A dream that goes on with its octaves must have kept them from its start",
+            received="a checkpoint without them",
+            hint="leave octave_strengths and --save-octaves out, or begin anew",
+        )
+    if keep and resumed.entered is not None:
+        shapes = [resumed.entered.shape, *(a.shape for _, a in resumed.octaves)]
+        wanted = [(*octave.size, 3), *[(*growth.size, 3)] * len(resumed.octaves)]
+        if shapes != wanted or any(n >= octave.number for n, _ in resumed.octaves):
+            raise unfit(f"octaves of the shapes {shapes}")
+    octaves = {number: a.astype(np.float16) for number, a in resumed.octaves}
+    return Additions(growth, backend, keep=keep, octaves=octaves)
+
+
+def _entered(resumed: Checkpoint | None, backend: Backend, image: Array) -> Array:
+    """Returns the image that a checkpoint's octave began with."""
+    if resumed is None or resumed.entered is None:
+        return image
+    return backend.image(resumed.entered)
+
+
 def _steps(
     course: "_Course",
     octaves: Sequence[Octave],
     count: int,
-    keep_octaves: bool,
+    additions: Additions,
     resumed: Checkpoint | None,
 ) -> Generator[Step, None, Dream]:
     growth, ascent, backend = course.growth, course.ascent, course.backend
-    additions = Additions(growth, backend, keep=keep_octaves)
     image: Array = None
     for place, octave in enumerate(octaves):
         if resumed is not None and octave.number < resumed.octave:
@@ -167,7 +212,8 @@ def _steps(
         _log.info(
             "Octave %d of %d: %d × %d pixels", octave.number, count, width, height
         )
-        image = entered = growth.enter(place, image)
+        image = growth.enter(place, image)
+        entered = _entered(began, backend, image)
         if place and began is None:
             ascent.transparency.resize(_bound_resize(growth, place))
         for move in ascent.moves(image, octave, growth.original(place), began):
@@ -190,7 +236,7 @@ def _steps(
                     move,
                     additions.at(place, octave, entered, image),
                 ),
-                _checkpoint=course.checkpoint(octave, move),
+                _checkpoint=course.checkpoint(octave, move, additions.so_far(entered)),
             )
         additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
@@ -213,6 +259,7 @@ class _Course:
         self,
         recipe: Recipe,
         image: np.ndarray,
+        start: Start,
         growth: Growth,
         ascent: Ascent,
         backend: Backend,
@@ -220,11 +267,16 @@ class _Course:
     ):
         self._recipe = recipe
         self._image = image
+        self._start = start
         self.growth = growth
         self.ascent = ascent
         self.backend = backend
         self.result = result
         self.losses: list[tuple[int, float]] = []
+
+    @cached_property
+    def _start_sha256(self) -> str:
+        return Picture(self._image).sha256
 
     def by_octave(self, count: int | None = None) -> dict[str, list[float]]:
         """Returns the first losses by the number of their octave."""
@@ -257,7 +309,9 @@ class _Course:
 
         return dream
 
-    def checkpoint(self, octave: Octave, move: Move) -> Callable[[], Checkpoint]:
+    def checkpoint(
+        self, octave: Octave, move: Move, more: Callable[[], Mapping[str, Any]]
+    ) -> Callable[[], Checkpoint]:
         """Returns what makes the checkpoint after a move."""
         count, ended = len(self.losses), self.ascent.ended
         total, copy = self.ascent.transparency.total, self.backend.to_image
@@ -268,12 +322,15 @@ class _Course:
                 iteration=move.iteration,
                 losses=tuple(self.losses[:count]),
                 recipe_sha256=self._recipe.sha256,
-                start_sha256=Picture(self._image).sha256,
+                start_sha256=self._start_sha256,
+                recorded_start=self._start.recorded,
                 parameters=host(move.parameters, copy),
                 fixed=host(move.surface.fixed, copy),
                 state=host(move.state, copy),
+                start=self._image if self._start.is_given else None,
                 opacity=None if total is None else copy(total),
                 ended=ended,
+                **more(),
             )
 
         return checkpoint

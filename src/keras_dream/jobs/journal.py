@@ -141,6 +141,10 @@ class Journal:
         self._lock = lock
         self._guard = threading.RLock()
         self._noted = -_STEP_SECONDS
+        # A commit without synchronization is lost in a power cut, and with a log
+        # (WAL) that is all.
+        (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+        self._quick = "NORMAL" if mode == "wal" else "FULL"
 
     @classmethod
     def open(
@@ -271,6 +275,7 @@ class Journal:
         """Notes that an item is begun, and counts the attempt."""
         return self._set(
             item,
+            synchronous=False,
             state=State.RUNNING,
             attempts=item.attempts + 1,
             error="",
@@ -332,12 +337,18 @@ class Journal:
         if there not in ("", item.output_sha256, staged.sha256):
             staged.discard()
             return self._ambiguous(item, there)
-        item = self._set(
-            item,
-            state=State.RUNNING,
-            input_sha256=item.input_sha256 if input_sha256 is None else input_sha256,
-            intended_sha256=staged.sha256,
-        )
+        if input_sha256 is None:
+            input_sha256 = item.input_sha256
+        try:
+            item = self._set(
+                item,
+                state=State.RUNNING,
+                input_sha256=input_sha256,
+                intended_sha256=staged.sha256,
+            )
+        except BaseException:
+            staged.discard()
+            raise
         staged.commit()
         return self._done(item, staged.sha256)
 
@@ -353,7 +364,7 @@ class Journal:
                 "the file of an item that is done must be there",
                 received=short_repr(str(self.path(item))),
             )
-        return self._done(item, sha256)
+        return self._done(item, sha256, synchronous=True)
 
     def fail(self, item: Item, error: str) -> Item:
         """Notes that an item failed.
@@ -442,9 +453,12 @@ class Journal:
     def _waiting(self, item: Item) -> Item:
         return self._set(item, state=State.WAITING, error="", intended_sha256="")
 
-    def _done(self, item: Item, sha256: str) -> Item:
+    def _done(self, item: Item, sha256: str, *, synchronous: bool = False) -> Item:
+        # After `save` the intent is on the disk, from which `reconcile` finds out again
+        # what is lost here.
         return self._set(
             item,
+            synchronous=synchronous,
             state=State.DONE,
             error="",
             output_sha256=sha256,
@@ -475,10 +489,10 @@ class Journal:
 
     @contextlib.contextmanager
     def _change(self, *, synchronous: bool = True) -> Iterator[sqlite3.Connection]:
-        """Yields the connection in a transaction that is on the disk afterwards."""
+        """Yields the connection in a transaction, by default on the disk afterwards."""
         with self._guard, sentences(self.folder / FILE):
             if not synchronous:
-                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute(f"PRAGMA synchronous = {self._quick}")
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db

@@ -9,15 +9,19 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from keras_dream import isolation
 from keras_dream.errors import DreamError, PictureError, RunError, short_repr
 from keras_dream.pictures.headers import Bounds, check_header, check_opened
+
+if TYPE_CHECKING:
+    from keras_dream.pictures.limits import Limits
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
 """The formats that are read, beside HEIC. Pillow reads forty more, among them EPS, for
@@ -122,6 +126,41 @@ def memory_errors(name: str) -> Iterator[None]:
             received=f"too little for {short_repr(name)}",
             hint="close other programs, or make the picture smaller first",
         ) from failure
+
+
+def read_within(
+    function: Callable[..., isolation.Result],
+    path: Path,
+    limits: "Limits | None",
+    **bounds: Any,
+) -> isolation.Result:
+    """Calls a function that opens a picture, here or in a child, as limits say.
+
+    Args:
+        function: At the top level of its module; it takes the path and `Bounds`.
+        path: The file.
+        limits: None for the `default_limits`.
+        **bounds: In the place of those of the limits.
+
+    Returns:
+        What the function returns; from a child it is untrusted.
+    """
+    # Here, because the child that decodes needs none of it.
+    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
+
+    limits = limits or default_limits()
+    bounds = {**limits.bounds._asdict(), **bounds}
+    if not limits.untrusted:
+        return function(path, **bounds)
+    return isolation.call(
+        f"{function.__module__}:{function.__name__}",
+        path,
+        bounds,
+        limits=limits.child,
+        what="a picture",
+        error=PictureError,
+        hint=UNTRUSTED_HINT,
+    )
 
 
 def _signature(path: Path) -> str:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from PIL import Image, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from keras_dream import isolation
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
-from keras_dream.pictures.decoding import open_image
+from keras_dream.pictures.decoding import open_image, read_within
 from keras_dream.pictures.headers import Bounds
 
 if TYPE_CHECKING:
@@ -69,22 +68,8 @@ def read_notes(
         PictureError: If there is no such file, or it is not a picture, or beyond the
             limits.
     """
-    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
-
     path = check_file(path, "a picture", error=PictureError)
-    limits = limits or default_limits()
-    bounds = limits.bounds._replace(pixels=None)._asdict()
-    if not limits.untrusted:
-        return decode_notes(path, **bounds)[0]["notes"]
-    head, _ = isolation.call(
-        "keras_dream.pictures.metadata:decode_notes",
-        path,
-        bounds,
-        limits=limits.child,
-        what="a picture",
-        error=PictureError,
-        hint=UNTRUSTED_HINT,
-    )
+    head, _ = read_within(decode_notes, path, limits, pixels=None)
     notes = head.get("notes")
     if not isinstance(notes, dict):
         return None

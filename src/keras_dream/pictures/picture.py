@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from keras_dream import isolation
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
+from keras_dream.geometry import Size
 from keras_dream.pictures.decoding import (
     check_range,
     decode,
@@ -26,6 +26,7 @@ from keras_dream.pictures.decoding import (
     memory_errors,
     open_image,
     pillow_limits,
+    read_within,
     to_float,
 )
 from keras_dream.pictures.headers import Bounds
@@ -107,26 +108,9 @@ def read_picture(
             the limits.
         RunError: Memory is out.
     """
-    # Here, because the child that decodes needs none of it.
-    from keras_dream.pictures.limits import UNTRUSTED_HINT, default_limits
-
     path = check_file(source, "a picture", error=PictureError)
-    limits = limits or default_limits()
-    bounds = limits.bounds._asdict()
     with memory_errors(path.name), decoding_errors(path.name):
-        if limits.untrusted:
-            parts = isolation.call(
-                "keras_dream.pictures.picture:decode_file",
-                path,
-                bounds,
-                limits=limits.child,
-                what="a picture",
-                error=PictureError,
-                hint=UNTRUSTED_HINT,
-            )
-        else:
-            parts = decode_file(path, **bounds)
-        picture = _of_parts(path.name, *parts)
+        picture = _of_parts(path.name, *read_within(decode_file, path, limits))
     height, width = picture.pixels.shape[:2]
     _log.debug("Read %s: %d × %d pixels", path, width, height)
     return picture
@@ -152,6 +136,37 @@ def decode_file(
     opened = open_image(file, Bounds(**bounds))
     with opened as (image, frames), decoding_errors(file.name):
         return _parts_of(image, frames)
+
+
+def read_size(
+    source: str | os.PathLike[str], *, limits: "Limits | None" = None
+) -> Size:
+    """Returns the (height, width) in pixels of a picture's file, by its header.
+
+    Args:
+        source: The file.
+        limits: As for `read_picture`.
+
+    Raises:
+        PictureError: As for `read_picture`, as far as the header tells.
+    """
+    path = check_file(source, "a picture", error=PictureError)
+    head, _ = read_within(decode_size, path, limits)
+    with decoding_errors(path.name):
+        return int(head["height"]), int(head["width"])
+
+
+def decode_size(
+    path: str | os.PathLike[str], **bounds: int
+) -> tuple[dict[str, int], tuple[()]]:
+    """Reads the size of a picture, here or in a child; errors as for `read_size`.
+
+    Args:
+        path: The file.
+        **bounds: Those of `Bounds`.
+    """
+    with open_image(Path(path), Bounds(**bounds)) as (image, _):
+        return {"height": image.height, "width": image.width}, ()
 
 
 def _parts_of(

@@ -297,7 +297,8 @@ class Files:
     def _completed(self, file: FileRef) -> FileRef:
         if file.is_plain and file.sha256:
             return file
-        typed = Path(file.name).expanduser()
+        # Not Path.expanduser, which raises for a ~ that is no home.
+        typed = Path(os.path.expanduser(file.name))  # noqa: PTH111
         own = FileRef(file.name)
         path = self.find(own) if file.is_plain and not typed.exists() else typed
         check_file(path, "A file of a recipe")

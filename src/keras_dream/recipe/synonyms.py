@@ -67,7 +67,8 @@ _MEANT = {
     "--no-clamp": "no-clip",
     "--detail none": "unzoom-octave no-detail",
     "--blend 0.6": "opacity alpha mix amount blend-alpha fade",
-    "--from photo-dream.png": "continue resume go-on from-dream from-image",
+    "--resume": "continue go-on save-canvas checkpoint",
+    "--from photo-dream.png": "from-dream from-image",
     "--strength 2": "stronger more strong bolder wilder",
     "--strength 0.5": "weaker less subtle softer gentle intensity power dream-weight "
     "style-strength",

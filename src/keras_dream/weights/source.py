@@ -1,11 +1,15 @@
 """Where weights come from, and the folders in which they may be."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from keras_dream.errors import OutputError, short_repr
 
 LARGEST = 2 << 30  # bytes; ConvNeXtXLarge's file, the largest published, has 1.4 GB
 
@@ -86,11 +90,35 @@ class Source:
 
 
 def home() -> Path:
-    """Returns the folder of cached weights: `KERAS_DREAM_HOME`, else the user's."""
+    """Returns the folder of cached weights: `KERAS_DREAM_HOME`, else the user's.
+
+    A user without a home (in a container, a number without a name) has it among the
+    temporary files, under the number.
+    """
     import platformdirs
 
-    folder = os.environ.get("KERAS_DREAM_HOME")
-    return Path(folder) if folder else platformdirs.user_cache_path("keras-dream")
+    if folder := os.environ.get("KERAS_DREAM_HOME"):
+        return Path(folder)
+    with contextlib.suppress(RuntimeError):  # of newer versions; older ones keep the ~
+        own = platformdirs.user_cache_path("keras-dream")
+        if own.is_absolute():
+            return own
+    return _temporary_home()
+
+
+def _temporary_home() -> Path:
+    """Returns a folder among the temporary files, if nobody else has made it."""
+    folder = Path(tempfile.gettempdir()) / f"keras-dream-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+    with contextlib.suppress(FileNotFoundError):
+        if folder.lstat().st_uid != os.getuid():  # a link is its maker's
+            raise OutputError(
+                "The weights cache must be the user's own folder",
+                received=f"{short_repr(str(folder))}, which is another user's",
+                hint="set KERAS_DREAM_HOME to a folder of yours",
+            )
+    return folder
 
 
 def folders() -> list[Path]:
@@ -99,8 +127,13 @@ def folders() -> list[Path]:
     `KERAS_DREAM_WEIGHTS` (a folder of the user's), our cache, and Keras' own. Only the
     second one is ever written to.
     """
-    keras_home = os.environ.get("KERAS_HOME")
-    keras = Path(keras_home) if keras_home else Path.home() / ".keras"
+    if keras_home := os.environ.get("KERAS_HOME"):
+        keras = Path(keras_home)
+    else:
+        try:
+            keras = Path.home() / ".keras"
+        except RuntimeError:  # a user without a home
+            keras = home() / ".keras"
     own = os.environ.get("KERAS_DREAM_WEIGHTS")
     return [*([Path(own)] if own else []), home(), keras / "models"]
 

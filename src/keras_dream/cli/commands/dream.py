@@ -2,7 +2,7 @@
 
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,14 +125,6 @@ class FileFlags:
             help="save what each octave added beside the result, for `dream mix`",
         ),
     ] = False
-    save_canvas: Annotated[
-        Switch,
-        Parameter(
-            group=FILES,
-            help="if the dream is stopped, save its canvas beside it as "
-            "PHOTO-dream.canvas.npz, so that --from goes on exactly",
-        ),
-    ] = False
     yes: Annotated[
         Yes,
         Parameter(
@@ -160,6 +152,16 @@ From = Annotated[
         "for beside it, or is PHOTO",
     ),
 ]
+Resume = Annotated[
+    bool,
+    Parameter(
+        group=FILES,
+        negative=(),
+        show_default=False,
+        help="go on with the unfinished dream of PHOTO, or the only one of the folder, "
+        "which was stopped or killed: it ends as if it had not been",
+    ),
+]
 Photos = Annotated[
     str,
     Parameter(
@@ -177,6 +179,7 @@ def dream(
     files: FileFlags = _NO_FILES,
     seeds: SeedFlags = _NO_SEEDS,
     start_from: From = None,
+    resume: Resume = False,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     flags: RecipeFlags = None,
@@ -189,6 +192,7 @@ def dream(
         files: what is read and written, and how it is shown
         seeds: several dreams that differ by their seed
         start_from: a saved dream to go on from
+        resume: go on with an unfinished dream
         preset: the recipe to start from, see `dream presets`; replaces defaults below
         recipe: a .json file or a dreamed picture; replaces settings of the preset
         flags: every setting of the recipe
@@ -196,6 +200,10 @@ def dream(
     """
     from keras_dream.recipe.presets import preset as preset_of
 
+    if resume:
+        asked = {"preset": preset != "default", "recipe": recipe, "from": start_from}
+        _check_resume(photos, files, seeds, flags, asked)
+        return _run(_resumed(photos, files, flags, run), [], files)
     saved, arguments = _origin(start_from, photos)
     recipe = start_from if recipe is None else recipe
     names, several = photos_of(arguments)
@@ -215,7 +223,6 @@ def dream(
         notes=files.notes,
         strip=files.strip,
         keep_octaves=files.save_octaves,
-        save_canvas=files.save_canvas,
         start=saved,
         yes=files.yes,
         models=models,
@@ -226,6 +233,80 @@ def dream(
     if seeds.variations is not None:
         return _variations(request, names, seeds, files)
     return _run(request, names if several else [], files)
+
+
+def _check_resume(
+    photos: Sequence[str],
+    files: FileFlags,
+    seeds: SeedFlags,
+    flags: RecipeFlags,
+    asked: Mapping[str, object],
+) -> None:
+    """Refuses settings for a dream that has its own."""
+    if len(photos) > 1:
+        raise InputError(
+            "One dream must be gone on with at a time",
+            received=f"{len(photos)} photos",
+            hint="name one; a batch goes on by itself: `dream batch`",
+        )
+    from keras_dream.zoo import user_models
+
+    own = set(flags.model_fields_set if flags else ())
+    if flags and user_models.is_file(flags.network):
+        own -= {"network"}  # a file for the network that the dream has
+    asked = {
+        **asked,
+        "variations": seeds.variations,
+        "no-notes": not files.notes,
+        "strip": files.strip,
+        "save-octaves": files.save_octaves,
+        **dict.fromkeys(own, True),
+    }
+    given = [f"--{name.replace('_', '-')}" for name, value in asked.items() if value]
+    if given:
+        raise InputError(
+            "A dream that goes on must keep its settings, which its checkpoint has",
+            received=f"{', '.join(sorted(given))} as well",
+            hint="leave that out, or go on with other settings by --from PICTURE",
+        )
+
+
+def _resumed(
+    photos: Sequence[str], files: FileFlags, flags: RecipeFlags, run: RunFlags
+) -> Request:
+    """Returns the request of an unfinished dream."""
+    from keras_dream.cli.commands.replay import run_settings
+    from keras_dream.pictures.sources import is_source
+    from keras_dream.replay import find_files, find_models, find_source
+    from keras_dream.resume import find_unfinished, read_resumable
+    from keras_dream.zoo import user_models
+
+    photo = photos[0] if photos else None
+    resumable = read_resumable(find_unfinished(photo, files.out))
+    saved, models = resumable.saved, {}
+    recipe_settings(None, flags, models, trusted=files.trust_model)
+    names = user_models.files_of(saved.recipe)
+    settings, notices = run_settings(saved, run)
+    source = None if photo is None or is_source(photo) else photo
+    return Request(
+        photo=str(find_source(saved, photo=source)),
+        recipe=saved.recipe,
+        run=settings,
+        out=str(resumable.picture),
+        weights=files.weights,
+        notes=resumable.context.notes,
+        strip=resumable.context.strip,
+        keep_octaves=resumable.context.keep_octaves,
+        yes=files.yes,
+        models=find_models(
+            saved, names, files=tuple(models.values()), trusted=files.trust_model
+        ),
+        files=find_files(saved, named=files.file),
+        before_download=None if files.yes else consent([]),
+        trust_model=files.trust_model,
+        resumed=resumable,
+        notices=lambda record: (*notices, *resumable.notices(record)),
+    )
 
 
 def _origin(

@@ -73,7 +73,7 @@ def replay(
     saved = read_saved(picture)
     names = user_models.files_of(saved.recipe)
     models = find_models(saved, names, files=network, trusted=trust_model)
-    settings, notices = _run_settings(saved, run)
+    settings, notices = run_settings(saved, run)
     reporter = reporter_for(quiet=quiet, json=json)
     comparison = _Comparison(saved, notices)
     request = Request(
@@ -134,7 +134,7 @@ def _result(saved: "Saved", out: str) -> Path:
     return path
 
 
-def _run_settings(
+def run_settings(
     saved: "Saved", flags: RunSettings | None
 ) -> tuple[RunSettings, tuple[str, ...]]:
     """Returns the recorded run settings that this machine can use, and notices."""

@@ -74,6 +74,7 @@ class Bar(Lines):
         else:
             self.measure(event)
         if isinstance(event, BatchPlanned | ItemDone | ItemProgress | ItemStarted):
+            description = self._description(event)  # as it is now
             self.done, self.total = self.batch.share, 1.0
             self.left = self.batch.left
         if description:

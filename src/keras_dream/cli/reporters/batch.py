@@ -1,11 +1,14 @@
 """Batches in words: how far they are, and what has become of their pictures."""
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from keras_dream.cli.output import plain, table
 from keras_dream.cli.reporters.eta import Eta, in_words
+from keras_dream.errors import short_repr
 from keras_dream.events import (
     BatchFinished,
     BatchPlanned,
@@ -39,19 +42,22 @@ class BatchProgress:
         self.left = ""
         self._clock = clock
         self._eta = Eta(clock=clock)
+        self._failed = 0
+        self._first: float | None = None  # the share at the first step of all
         self._shares: dict[int, float] = {}
         self._told: set[str] = set()
 
     @property
     def share(self) -> float:
-        """The share of the batch that is done, from 0 to 1."""
-        return (self.done + sum(self._shares.values())) / max(self.waiting, 1)
+        """The share of the batch that is done, from 0 to 1; failures take no time."""
+        made = self.done - self._failed + sum(self._shares.values())
+        return made / max(self.waiting - self._failed, 1)
 
     def measure(self, event: Event) -> None:
         """Follows an event."""
         match event:
             case BatchPlanned():
-                self.done, self.waiting, self._shares = 0, event.waiting, {}
+                self.waiting = event.waiting
                 self._eta = Eta(predicted=event.seconds, clock=self._clock)
             case ItemStarted():
                 self._shares[event.number] = 0.0
@@ -59,14 +65,23 @@ class BatchProgress:
                 self.waiting = max(self.waiting, self.done + len(self._shares))
             case ItemProgress():
                 self._shares[event.number] = event.share
-                self.left = self._eta.left(self.share, 1.0)
+                self._measure_time()
             case ItemDone() | ItemFailed() | ItemSkipped():
                 is_final = not isinstance(event, ItemFailed) or event.final
                 if self._shares.pop(event.number, None) is not None and is_final:
                     self.done += 1
-                    self.left = self._eta.left(self.share, 1.0)
+                    self._failed += isinstance(event, ItemFailed)
+                    self._measure_time()
             case _:
                 pass
+
+    def _measure_time(self) -> None:
+        """Measures the time from the first step on; half a picture tells the pace."""
+        if self._first is None:
+            self._first = self.share
+        left = self._eta.left(self.share, 1.0)
+        is_known = (self.share - self._first) * self.waiting >= 0.5
+        self.left = left if is_known else ""
 
     def sentence(self, event: Event) -> str:
         """Returns what an event says, or ""; several lines for a summary."""
@@ -76,10 +91,10 @@ class BatchProgress:
             case BatchPlanned():
                 return _planned(event)
             case ItemProgress():
-                return f"{of} pictures; step {event.step} of {event.steps}{left}."
+                return f"{of} pictures done; step {event.step} of {event.steps}{left}."
             case ItemDone() if not event.reused:
                 took = in_words(event.seconds)
-                return f"{of} pictures; {plain(event.path)} took {took}{left}."
+                return f"{of} pictures done; {plain(event.path)} took {took}{left}."
             case BatchFinished():
                 return "\n".join(_summary(event))
             case _:
@@ -109,9 +124,18 @@ def _planned(event: BatchPlanned) -> str:
     return f"{event.items:,} {pictures}: {', '.join(parts)}."
 
 
+def _reason(skipped: ItemSkipped) -> str:
+    """Returns why a picture was skipped, in words that others share."""
+    names = (short_repr(str(Path(skipped.path).absolute())), short_repr(skipped.path))
+    reason = skipped.reason.removesuffix(".")
+    for name in names:
+        reason = reason.replace(name, "it")
+    return reason
+
+
 def _summary(event: BatchFinished) -> Iterator[str]:
     each = f", {in_words(event.seconds / event.done)} each" if event.done > 1 else ""
-    reasons = Counter(skipped.reason for skipped in event.skipped).most_common(3)
+    reasons = Counter(map(_reason, event.skipped)).most_common(3)
     many = "; ".join(f"{count:,} × {plain(why)}" for why, count in reasons)
     rows = [
         ("dreamed", event.done, f"in {in_words(event.seconds)}{each}"),
@@ -126,7 +150,8 @@ def _summary(event: BatchFinished) -> Iterator[str]:
         yield f"failed: {plain(failed.photo)}: {plain(failed.sentence)}"
     more = len(event.failed) - MOST_LISTED
     if more > 0:
-        yield f"failed: {more:,} more; `dream jobs show` and --json have all of them."
-    if event.sheets:
+        show = f"dream jobs show {shlex.quote(plain(event.folder))}"
+        yield f"failed: {more:,} more; `{show}` and --json have all of them."
+    for sheet in event.sheets[:1]:
         pages = f" and {len(event.sheets) - 1} more" if len(event.sheets) > 1 else ""
-        yield f"contact sheet: {plain(event.sheets[0])}{pages}"
+        yield f"contact sheet: {plain(sheet)}{pages}"
