@@ -69,11 +69,11 @@ class Group(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.members)
 
-    def walk(self, place: str = "") -> Iterator[tuple[str, np.ndarray | Fault]]:
+    def walk(self, *, place: str = "") -> Iterator[tuple[str, np.ndarray | Fault]]:
         """Yields every array and fault with its place."""
         for name, part in self.members.items():
             if isinstance(part, Group):
-                yield from part.walk(f"{place}/{name}")
+                yield from part.walk(place=f"{place}/{name}")
             else:
                 yield f"{place}/{name}", part
 

@@ -5,6 +5,7 @@ in its safe mode.
 """
 
 import contextlib
+import copy
 import hashlib
 import math
 import os
@@ -333,7 +334,8 @@ def _check_numbers(path: Path, config: dict[str, Any], count: int) -> None:
     before = list(global_state.get_global_attribute(waiting) or [])
     try:
         with keras.StatelessScope(initialize_variables=False):
-            plain = {**config, "compile_config": None}
+            # A copy: Keras takes parts out of what it is given.
+            plain = {**copy.deepcopy(config), "compile_config": None}
             model = keras.saving.deserialize_keras_object(plain, safe_mode=True)
             claimed = sum(math.prod(v.shape) for v in model.weights)
     finally:
@@ -351,9 +353,9 @@ def _opened(path: Path, contents: archive.Contents) -> Any:
     import keras
 
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"model{SUFFIX}"
+        own = Path(folder) / f"model{SUFFIX}"
         try:
-            contents.write(copy)
+            contents.write(own)
         except OSError as failure:
             raise SaveError(
                 "The folder of temporary files must take a copy of the model",
@@ -361,7 +363,7 @@ def _opened(path: Path, contents: archive.Contents) -> Any:
                 f"{short_repr(path.name)}",
                 hint="free some space, or set TMPDIR to another folder",
             ) from failure
-        return keras.saving.load_model(copy, compile=False, safe_mode=True)
+        return keras.saving.load_model(own, compile=False, safe_mode=True)
 
 
 def _lowered(model: Any, preprocessing: str | None, *, name: str) -> Graph:
