@@ -398,9 +398,10 @@ def serve(request: Mapping[str, Any]) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)  # what a library prints is no part of the answer
     _die_with_parent(request["parent"])
-    # A thread in C, which Python's lock does not hold back, ends what is left alone.
-    nothing = os.fdopen(null, "w")
-    faulthandler.dump_traceback_later(request["seconds"] + 5, exit=True, file=nothing)
+    # A thread in C, which Python's lock does not hold back, ends what is left alone;
+    # late, because the parent is to say what has happened.
+    nothing, late = os.fdopen(null, "w"), 2 * request["seconds"] + 60
+    faulthandler.dump_traceback_later(late, exit=True, file=nothing)
     arrays: list[Any] = []
     try:
         module, _, name = str(request["function"]).partition(":")

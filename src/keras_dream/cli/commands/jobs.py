@@ -295,7 +295,9 @@ def _agrees(journals: Sequence[Path], *, ask: bool) -> bool:
 
 def _run(tokens: Sequence[str], directory: Path) -> int:
     """Runs a command line of `dream` in a process of its own; returns its exit code."""
-    command = [sys.executable, "-m", "keras_dream", *tokens]
+    # -P: no module of the working folder, which may be one of downloaded pictures, is
+    # taken for one of ours.
+    command = [sys.executable, "-P", "-m", "keras_dream", *tokens]
     with subprocess.Popen(command, cwd=directory) as process:
         while True:
             try:
