@@ -36,6 +36,13 @@ def spin(path):
     re.fullmatch("(?:a|a)*b", "a" * 60)
 
 
+def spin_twice(path):
+    """The same in a process that it starts, too."""
+    if hasattr(os, "fork"):
+        os.fork()
+    spin(path)
+
+
 def take(path, *, size):
     return {"sum": int(np.ones(size, np.uint8)[-1])}, ()
 

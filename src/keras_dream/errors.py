@@ -21,6 +21,7 @@ and what to try.
 import contextlib
 import difflib
 import functools
+import shlex
 from collections.abc import Generator, Iterable
 from typing import Any
 
@@ -150,7 +151,7 @@ def naming_network(name: str) -> Generator[None, None, None]:
     except InputError as error:
         if _ANY_NETWORK not in error.hint:
             raise
-        hint = error.hint.replace(_ANY_NETWORK, f"dream layers {name}")
+        hint = error.hint.replace(_ANY_NETWORK, f"dream layers {shlex.quote(name)}")
         raise type(error)(error.must, received=error.received, hint=hint) from None
 
 

@@ -7,6 +7,7 @@ looked for by its plain name beside it, and nowhere else.
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
             "The source of a dream must have the recorded pixels",
             received=f"{short_repr(str(path))}, which has other pixels",
             hint=f"name the right one, or dream this one with `dream PHOTO --recipe "
-            f"{saved.path.name}`",
+            f"{shlex.quote(saved.path.name)}`",
         )
     return path
 
@@ -233,7 +234,7 @@ def _checkpoint(saved: Saved, picture: np.ndarray, recipe: Recipe) -> Checkpoint
         raise PictureError(
             "A record must be about octaves of its recipe",
             received=f"octave {short_repr(unknown[0])}",
-            hint=f"dream the picture itself: `dream {saved.path.name}`",
+            hint=f"dream the picture itself: `dream {shlex.quote(saved.path.name)}`",
         )
     losses = [(int(n), loss) for n, values in recorded.items() for loss in values]
     *before, last = recorded
@@ -338,14 +339,17 @@ def _notes(path: Path) -> dict[str, str]:
 def _record(path: Path, notes: Mapping[str, str]) -> Record:
     try:
         data = _with_numbers(json.loads(notes["record"]))
-        return TypeAdapter(Record).validate_python(data)
+        record = TypeAdapter(Record).validate_python(data)
+        if not 0 <= record.steps < 2**63 or not all(0 < s < 2**31 for s in record.size):
+            raise ValueError("numbers of steps or pixels that cannot be")
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         raise PictureError(
             "A picture must hold the record of its dream",
             received=f"{short_repr(str(path))}, whose record is missing or broken",
             hint=f"dream a photo by its recipe alone: `dream PHOTO --recipe "
-            f"{path.name}`",
+            f"{shlex.quote(path.name)}`",
         ) from None
+    return record
 
 
 def _with_numbers(data: Any) -> Any:

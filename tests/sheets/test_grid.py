@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -27,7 +28,7 @@ from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.recipe.presets import preset
 from keras_dream.replay import read_recipe, read_saved
-from keras_dream.sheets.axes import read_axes
+from keras_dream.sheets.axes import read_axes, settings_of
 from keras_dream.sheets.cells import shrink
 from keras_dream.sheets.grid import plan_grid
 from keras_dream.sheets.run import Dreamers
@@ -429,3 +430,15 @@ def test_python(motif, photo, tmp_path):
     model = keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="mine")
     with pytest.raises(NetworkError, match="for a network that is given by name"):
         kd.grid(photo, x="steps=1", network=model, preprocessing="0-1", **lost)
+
+
+def test_axes_are_read_in_one_pass():
+    began = time.process_time()
+    for text in ("|" * 60_000, "'" * 60_001, "'a|" * 20_000, "a" + " " * 60_000 + "["):
+        with pytest.raises(SettingError):
+            read_axes(x=f"network={text}|x|x")
+    assert time.process_time() - began < 5
+    axes, _ = read_axes(x="objective='a|b'|c | 'it''s|':1")
+    assert axes[0].values == ("'a|b'", "c", "'it''s|':1")
+    (axis,), _ = read_axes(x="network=motif|a.keras [ tf ]")
+    assert settings_of("network", axis.values[1])["preprocessing"] == "tf"

@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -697,7 +698,7 @@ def check_preset(name: str, recipe: Recipe) -> None:
             "layers or classes",
             received=recipe.network,
             hint=f"leave the network out, or add an objective: `dream layers "
-            f"{recipe.network}` shows its layers",
+            f"{shlex.quote(recipe.network)}` shows its layers",
         )
 
 

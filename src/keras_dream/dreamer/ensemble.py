@@ -1,5 +1,6 @@
 """The networks of a dreamer: what a recipe asks of each, and their gradient as one."""
 
+import shlex
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -161,7 +162,7 @@ class Ensemble:
                 f"An objective must be given for {network.name}, which has none of its "
                 "own",
                 received="none",
-                hint=f"name a layer, see `dream layers {network.name}`",
+                hint=f"name a layer, see `dream layers {shlex.quote(network.name)}`",
             )
         return replace(objective, terms=parse(network.graph.objective).terms)
 

@@ -1,5 +1,6 @@
 """Which octaves of a picture are large enough for the layers of an objective."""
 
+import shlex
 from collections.abc import Sequence
 
 from keras_dream.dreamer.ensemble import Ensemble
@@ -102,7 +103,7 @@ def _refusal(
         hint=hint
         + (", a smaller border" if recipe.border else "")
         + (", a larger crop" if is_cropped else "")
-        + f" or an earlier layer, see `dream layers {ensemble.names[0]}`",
+        + f" or an earlier layer, see `dream layers {shlex.quote(ensemble.names[0])}`",
     )
 
 

@@ -127,7 +127,7 @@ def _read_strengths(value: Any) -> tuple[float, ...]:
     """Returns the strengths of octaves for text or a list."""
     try:
         numbers = _numbers(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = (math.nan,)
     if not all(abs(number) <= MOST_STRENGTH for number in numbers):
         raise SettingError(
@@ -143,7 +143,7 @@ def _read_sides(value: Any) -> tuple[int, ...]:
     """Returns the longer sides of octaves for text or a list."""
     try:
         numbers = _numbers(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = (math.nan,)
     ascending = all(a < b for a, b in itertools.pairwise((0.0, *numbers)))
     whole = all(number % 1 == 0 and number <= MOST_SIDE for number in numbers)

@@ -19,10 +19,12 @@ from keras_dream.zoo.network import Network
 
 PRESET = "preset"
 
-# A bar between values; one inside quotes belongs to a name.
-_BAR = re.compile(r"\|(?=(?:[^']*'[^']*')*[^']*$)")
+# A name in quotes, which may have bars, other text, or a bar or a quote alone.
+_PIECE = re.compile(r"'[^']*'|[^'|]+|.", re.DOTALL)
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
-_WITH_MODE = re.compile(r"(?P<network>.+?)\s*\[\s*(?P<preprocessing>[\w-]+)\s*\]")
+_WITH_MODE = re.compile(
+    r"(?P<network>[^\[]*[^\[\s])\s*\[\s*(?P<preprocessing>[\w-]+)\s*\]"
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def recipes_of(axes: Sequence[Axis], base: Recipe, over: Recipe) -> Iterator[Rec
 def _axis(letter: str, axis: str | Mapping[str, Sequence[Any]]) -> Axis:
     if isinstance(axis, str):
         name, equals, text = axis.partition("=")
-        values: Sequence[Any] = [v.strip() for v in _BAR.split(text)] if equals else ()
+        values: Sequence[Any] = _values(text) if equals else ()
         pairs = {name.strip(): values}
     else:
         pairs = dict(axis)
@@ -182,6 +184,17 @@ def _axis(letter: str, axis: str | Mapping[str, Sequence[Any]]) -> Axis:
             hint="keep one of those that are equal",
         )
     return Axis(letter, _checked_name(letter, name), tuple(values))
+
+
+def _values(text: str) -> list[str]:
+    """Returns the values between bars; a bar inside quotes belongs to a name."""
+    values = [""]
+    for piece in _PIECE.findall(text):
+        if piece == "|":
+            values.append("")
+        else:
+            values[-1] += piece
+    return [value.strip() for value in values]
 
 
 def _expanded(name: str, value: str) -> list[str]:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from keras_dream.cli.options import Patterns, Switch, split
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
 from keras_dream.errors import NetworkError, naming_network
-from keras_dream.recipe.targets import Class
+from keras_dream.recipe.targets import Class, Layer
 
 _FEW = 50
 """Classes that are listed without being asked for; of more only the first ones."""
@@ -124,7 +124,7 @@ def _write_more(network: str, graph: "Graph") -> None:
 
 def _row(layer: "Facts") -> tuple[str, ...]:
     return (
-        plain(layer.layer),
+        plain(Layer.named(layer.layer).text),  # as an objective has it
         plain(layer.kind),
         str(layer.channels),
         _pixels(layer.stride),

@@ -152,6 +152,6 @@ def _summary(event: BatchFinished) -> Iterator[str]:
     if more > 0:
         show = f"dream jobs show {shlex.quote(plain(event.folder))}"
         yield f"failed: {more:,} more; `{show}` and --json have all of them."
-    if event.sheets:
+    for sheet in event.sheets[:1]:
         pages = f" and {len(event.sheets) - 1} more" if len(event.sheets) > 1 else ""
-        yield f"contact sheet: {plain(event.sheets[0])}{pages}"
+        yield f"contact sheet: {plain(sheet)}{pages}"
