@@ -11,11 +11,16 @@ from pathlib import Path
 HERE = Path(__file__).parent
 HEAD = """# Settings
 
-Written by `docs/make.py` from the declarations in `keras_dream.recipe` and,
-at the end, in `keras_dream.pictures.limits`. As a flag a
-setting is written with dashes (`--step-size 0.01`), in Python and in JSON as it stands.
-`none` is accepted where a setting may be absent. A preset replaces some of these
-defaults, `default` too: `dream presets NAME` prints it.
+Written by `docs/make.py` from the declarations in `keras_dream.recipe` and
+`keras_dream.pictures.limits`. As a flag a setting is written with dashes
+(`--step-size 0.01`), in Python and in JSON as it stands. `none` is accepted where a
+setting may be absent. A preset replaces some of these defaults, `default` too: `dream
+presets NAME` prints it.
+"""
+LIMITS = """
+Every command has these flags; in Python they are `kd.Limits(untrusted=True)`, for
+`kd.dream(photo, limits=…)`, `kd.Dreamer` and `kd.read_picture`. Where none are given,
+those of the environment hold: `KERAS_DREAM_LIMITS='{"untrusted": true}'`.
 """
 
 
@@ -32,7 +37,8 @@ def settings_page() -> str:
         "Limits of pictures": Limits,
     }
     for title, model in models.items():
-        parts.append(f"\n## {title}\n\n| setting | values | default | what it is |\n")
+        parts.append(f"\n## {title}\n{LIMITS if model is Limits else ''}\n")
+        parts.append("| setting | values | default | what it is |\n")
         parts.append("|---|---|---|---|\n")
         for name, what, default, text in settings(model):
             cells = (f"`{name}`", what.replace(" | ", ", "), default, text)

@@ -19,6 +19,7 @@ import standin_worker
 from keras_dream.batches.inputs import Task
 from keras_dream.batches.pool import Here
 from keras_dream.batches.run import BatchRun
+from keras_dream.batches.unfinished import Unfinished
 from keras_dream.events import ItemDone, ItemProgress, ItemStarted
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
@@ -59,6 +60,7 @@ def live(folder, rng, *, real):
 
 
 def main(folder, kills, real):
+    Unfinished.seconds = 0.0  # where it is in a picture is kept after every step
     if real:
         import torch  # noqa: F401 - a second less for every child
 

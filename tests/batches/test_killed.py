@@ -37,7 +37,11 @@ def compare(folder, other, kills):
     for each in (folder, other):
         files = {p.name for p in (each / "out").iterdir()}
         assert names == {name for name in files if not name.startswith(".")}
-        assert not [name for name in files if name.endswith(".tmp")]
+        assert not [
+            name
+            for name in files
+            if name.startswith(".dream-") and "journal" not in name
+        ]
     for name in names:
         data = (folder / "out" / name).read_bytes()
         assert data == (other / "out" / name).read_bytes()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -428,7 +429,7 @@ def refused(folder, sentence):
     assert writer_of(folder) == ""
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "zeros", "page"])
+@pytest.mark.parametrize("damage", ["text", "cut", "zeros", "page", "word"])
 def test_a_damaged_journal_is_refused_and_kept(folder, damage):
     file = folder / FILE
     data = file.read_bytes()
@@ -438,8 +439,10 @@ def test_a_damaged_journal_is_refused_and_kept(folder, damage):
         file.write_bytes(data[: len(data) // 2])
     elif damage == "zeros":
         file.write_bytes(bytes(len(data)))
-    else:
+    elif damage == "page":
         file.write_bytes(data[:4096] + b"\xa5" * 4096 + data[8192:])
+    else:  # of which SQLite's message is no text
+        file.write_bytes(data.replace(b"NOT NULL", b"NOT N\xffLL"))
     refused(folder, "must be a whole SQLite file|must be of")
 
 
@@ -473,6 +476,8 @@ def test_a_newer_version_is_refused(folder):
         "state = 'perfect'",
         "number = x'00'",
         "error = x'ff'",
+        "attempts = 9223372036854775807",
+        "steps = -1",
         "output_sha256 = x'07'",
     ],
 )
@@ -539,6 +544,28 @@ def test_a_log_cannot_make_sqlite_delete_a_file(folder, tmp_path_factory):
     (folder / f"{FILE}-journal").write_bytes(log)
     refused(folder, "names a further file")
     assert precious.read_bytes() == b"kept"
+
+
+def test_a_change_that_was_never_finished_waits_for_a_writer(folder):
+    """Without a log (WAL) only a writer may put back what the last one began."""
+    forge(folder, "PRAGMA journal_mode = DELETE")
+    writer = sqlite3.connect(folder / FILE, isolation_level=None)
+    writer.execute("PRAGMA cache_size = 1")
+    writer.execute("BEGIN")
+    long = [("x" * 4000, number) for number in range(400)]
+    writer.executemany("INSERT INTO items (job, number, key, name, input, input_sha256,"
+                       " recipe, recipe_sha256, output) VALUES (1, ?2 + 9, ?2, ?1, '',"
+                       " '', '', '', '')", long)  # fmt: skip
+    crashed = folder.parent / "crashed"
+    shutil.copytree(folder, crashed)
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert (crashed / f"{FILE}-journal").stat().st_size > 4096
+    with pytest.raises(JobsError, match="the next run of its job puts it in order"):
+        read_journal(crashed)
+    with journal(crashed) as again:
+        assert [item.key for item in again.items()] == ["key 1"]
+    assert states(crashed) == ["done"]
 
 
 def test_a_journal_is_json_for_nobody(tmp_path):

@@ -232,3 +232,20 @@ def test_each_limit_is_a_flag_of_every_command(dream: Callable[..., Any], photo:
     assert code == 2
     assert "`max_frames` must be a whole number from 1" in error
     assert json.loads(default_limits().json_text())["untrusted"] is False
+
+
+def test_limits_are_an_argument_in_python(photo: Path, motif: Path):
+    import keras_dream as kd
+
+    few = kd.Limits(max_pixels=100)
+    assert photo.is_file()
+    for call in (
+        lambda: kd.read_picture(photo, limits=few),
+        lambda: kd.dream(photo, limits=few),
+        lambda: kd.Dreamer(limits=few).steps(photo),
+        lambda: kd.explain(photo, limits=few),
+        lambda: kd.grid(photo, x={"steps": [0, 1]}, limits=few),
+        lambda: kd.dream("noise:9x9", mask=str(photo), limits=few),
+    ):
+        with pytest.raises(PictureError, match="at most 100 pixels"):
+            call()

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +79,7 @@ class Here:
 
     def __init__(self, setup: Setup, *, make: Callable[[Setup], AnyWorker] = Worker):
         self._worker = make(setup)
+        self._dreaming: Generator[Report, None, None] | None = None
 
     def run(self, take: Take) -> Iterator[tuple[int, Report]]:
         """Yields the reports of all orders."""
@@ -87,13 +88,16 @@ class Here:
             following = take()
             if following is not None:
                 self._worker.prepare(following)
-            for report in self._worker.dream(order):
+            self._dreaming = self._worker.dream(order)
+            for report in self._dreaming:
                 yield 0, report
             order = following or take()
         yield from self.stop()
 
     def stop(self) -> Iterator[tuple[int, Report]]:
         """Yields what is dreamed but not yet reported."""
+        if self._dreaming is not None:
+            self._dreaming.close()
         for report in self._worker.finish():
             yield 0, report
 

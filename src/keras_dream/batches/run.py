@@ -28,6 +28,7 @@ from keras_dream.batches.messages import (
     Setup,
 )
 from keras_dream.batches.pool import Here, Pool, Team, is_parallel, threads_of
+from keras_dream.batches.unfinished import kept_path
 from keras_dream.batches.worker import make_folder
 from keras_dream.errors import (
     DownloadError,
@@ -507,6 +508,7 @@ class BatchRun(Iterator[Event]):
         entry.item = self._journal.save(
             entry.item, staged, input_sha256=made.input_sha256
         )
+        kept_path(entry.task.path, entry.item.key).unlink(missing_ok=True)
         if entry.item.state is State.AMBIGUOUS:
             skipped = ItemSkipped(**entry.where, reason=entry.item.error)
             self._tally.skipped.append(skipped)

@@ -7,6 +7,7 @@ worker never writes under a result's name: the batch does, with its journal.
 orders from standard input, and writes reports to standard output, a line of JSON each.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,17 +34,22 @@ from keras_dream.batches.messages import (
     Report,
     Setup,
 )
-from keras_dream.errors import PictureError, SaveError, short_repr
+from keras_dream.errors import InputError, PictureError, SaveError, short_repr
 from keras_dream.files import Staged, check_file, sha256_file, stage
 from keras_dream.pictures.limits import Limits
+from keras_dream.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
+    from keras_dream.batches.unfinished import Unfinished
+    from keras_dream.dreamer.dreamer import Dreamer
+    from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream
-    from keras_dream.geometry import Size
     from keras_dream.pictures.picture import Picture
 
 STOP = "stop"
 """The line after which a worker process stages what is dreamed, and ends."""
+
+_WORTH_KEEPING = 5.0  # seconds of a dream, when it is stopped
 
 
 class AnyWorker(Protocol):
@@ -53,7 +59,7 @@ class AnyWorker(Protocol):
         """Begins to read the photo of a later order."""
         ...
 
-    def dream(self, order: Order) -> Iterator[Report]:
+    def dream(self, order: Order) -> Generator[Report, None, None]:
         """Dreams an order and yields what happens; its end may come with the next."""
         ...
 
@@ -64,10 +70,9 @@ class AnyWorker(Protocol):
 
 @dataclass(frozen=True)
 class _Read:
-    """A photo, or the text of a source without one, and the sha256 of its file."""
+    """A photo, and the sha256 of its file."""
 
-    picture: "Picture | str"
-    size: "Size"
+    picture: "Picture"
     sha256: str
 
 
@@ -99,7 +104,7 @@ class Worker:
         """Begins to read the photo of a later order."""
         self._ahead[order.key] = self._threads.submit(_read, order, self._setup.limits)
 
-    def dream(self, order: Order) -> Iterator[Report]:
+    def dream(self, order: Order) -> Generator[Report, None, None]:
         """Dreams an order and yields what happens; its end may come with the next."""
         yield Began(order.key)
         try:
@@ -121,7 +126,7 @@ class Worker:
         yield report
 
     def _dream(self, order: Order) -> Iterator[Report]:
-        from keras_dream.geometry import fitted
+        from keras_dream.batches.unfinished import Unfinished
 
         began, recipe = time.perf_counter(), order.recipe
         if order.key not in self._ahead:
@@ -131,15 +136,19 @@ class Worker:
             names = (str(network.network) for network in recipe.every_network)
             yield Loading(order.key, " + ".join(dict.fromkeys(names)))
         dreamer = self._dreamers.of(recipe)
-        if not isinstance(read.picture, str):
-            dreamer.files.look_in(Path(order.photo).parent)
-        octaves, _ = dreamer.octaves(fitted(read.size, recipe.size), recipe)
-        steps = sum(recipe.at(octave.number).steps for octave in octaves)
-        run = dreamer.steps(read.picture, recipe)
-        for number, _ in enumerate(run, start=1):
-            if self._written is not None and self._written[1].done():
-                yield from self.finish()
-            yield Progress(order.key, number, steps)
+        dreamer.files.look_in(Path(order.photo).parent)
+        kept = Unfinished(order, dreamer.record(read.picture, recipe))
+        run, made = _run(dreamer, read.picture, recipe, kept)
+        steps = _steps(dreamer, read.picture, recipe)
+        try:
+            for number, _ in enumerate(run, start=made + 1):
+                if self._written is not None and self._written[1].done():
+                    yield from self.finish()
+                kept.keep(run)
+                yield Progress(order.key, number, steps)
+        except (KeyboardInterrupt, GeneratorExit):
+            kept.keep(run, seconds=_WORTH_KEEPING)
+            raise
         dream, seconds = run.dream, time.perf_counter() - began
         yield from self.finish()
         future = self._threads.submit(self._write, order, dream, read.sha256, seconds)
@@ -167,6 +176,25 @@ class Worker:
         )
 
 
+def _run(
+    dreamer: "Dreamer", picture: "Picture", recipe: Recipe, kept: "Unfinished"
+) -> "tuple[Run, int]":
+    """Returns a dream from where it was kept, and how many steps are made."""
+    start = kept.start()
+    if start is not None:
+        with contextlib.suppress(InputError):  # of another version
+            return dreamer.steps(picture, recipe, start=start), len(start.losses)
+    return dreamer.steps(picture, recipe), 0
+
+
+def _steps(dreamer: "Dreamer", picture: "Picture", recipe: Recipe) -> int:
+    from keras_dream.geometry import fitted
+
+    height, width = picture.pixels.shape[:2]
+    octaves, _ = dreamer.octaves(fitted((height, width), recipe.size), recipe)
+    return sum(recipe.at(octave.number).steps for octave in octaves)
+
+
 def make_folder(folder: Path) -> None:
     """Makes a folder of results, and those above it.
 
@@ -187,10 +215,10 @@ def make_folder(folder: Path) -> None:
 def _read(order: Order, limits: Limits) -> _Read:
     """Reads a photo; its hash is of the bytes that were decoded."""
     from keras_dream.pictures.picture import read_picture
-    from keras_dream.pictures.sources import is_source, size_of
+    from keras_dream.pictures.sources import is_source, paint
 
     if is_source(order.photo):
-        return _Read(order.photo, size_of(order.photo), "")
+        return _Read(paint(order.photo, seed=order.recipe.seed), "")
     path = check_file(order.photo, "A picture", error=PictureError)
     try:
         before = _stamp(path)
@@ -208,8 +236,7 @@ def _read(order: Order, limits: Limits) -> _Read:
             received=f"{short_repr(str(path))}, which was changed",
             hint="wait until it is copied, and run the batch again with --retry-failed",
         )
-    height, width = picture.pixels.shape[:2]
-    return _Read(picture, (height, width), sha256)
+    return _Read(picture, sha256)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
@@ -242,10 +269,11 @@ def serve(make: Callable[[Setup], AnyWorker]) -> None:
     listener.start()
     send(Ready(""))
     while (order := orders.get()) is not None and not stopping.is_set():
-        for report in worker.dream(order):
+        dreaming = worker.dream(order)
+        for report in dreaming:
             send(report)
             if stopping.is_set():
-                break
+                dreaming.close()
         if orders.empty():
             for report in worker.finish():
                 send(report)

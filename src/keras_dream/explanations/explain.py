@@ -256,7 +256,7 @@ def explain(
         DreamError: As for `Dreamer`.
     """
     _check_top(top)
-    picture = as_picture(photo)
+    picture = as_picture(photo, limits=options.get("limits"))
     dreamer = _dreamer(network, options)
     responses = dreamer.responses()
     measured = responses.reduce(picture.pixels)

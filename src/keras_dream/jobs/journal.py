@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 LOCK = ".dream-journal.lock"
 
+_MOST = 2**40  # of items, attempts and steps; SQLite's numbers end at 2**63
 _STEP_SECONDS = 1.0  # between two notes of where an item is
 
 
@@ -520,14 +521,14 @@ def read_journal(folder: str | os.PathLike[str]) -> list[tuple[Job, list[Item]]]
         folder: The folder.
 
     Raises:
-        JobsError: The journal is damaged, forged, or of a newer version.
-        SaveError: It cannot be read.
+        JobsError: The journal is damaged, forged, of a newer version, or cannot be
+            read.
     """
     path = Path(folder)
     db = open_read_only(path)
     if db is None:
         return []
-    with contextlib.closing(db), sentences(path / FILE):
+    with contextlib.closing(db), sentences(path / FILE, reading=True):
         rows = db.execute("SELECT id, kind, key, settings FROM jobs ORDER BY id")
         jobs = [_job(row, path) for row in rows.fetchall()]
         return [(job, _items(db, job.id, path)) for job in jobs]
@@ -671,6 +672,8 @@ def _item(row: Sequence[Any], folder: Path) -> Item:
     for name, value in vars(item).items():
         is_number = name in ("number", "attempts", "step", "steps")
         if not isinstance(value, int if is_number else str):
+            raise _forged(folder)
+        if is_number and not 0 <= value <= _MOST:
             raise _forged(folder)
     if item.state not in list(State):
         raise _forged(folder)

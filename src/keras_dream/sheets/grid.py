@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SIDE = 320
 MAX_SIDE = 4096  # pixels
-_OPTIONS = ("weights", "trust_model", "files")
+_OPTIONS = ("weights", "trust_model", "files", "limits")
 
 
 def grid(
@@ -62,7 +62,8 @@ def grid(
         folder: Where cells are saved and reused from, or None to save none.
         fresh: Whether to dream cells again that are in the folder.
         **settings: Any setting of the recipe, which overrides it and presets; any run
-            setting, and `weights`, `trust_model` and `files`, as for `Dreamer`.
+            setting, and `weights`, `trust_model`, `files` and `limits`, as for
+            `Dreamer`.
             `network` may be whatever `Dreamer` takes, or a `Dreamer`; an axis of
             networks may have `Network`s among its values.
 
@@ -81,7 +82,7 @@ def grid(
     axes, models = read_axes(x=x, y=y, z=z)
     trust = options.get("trust_model", False)
     networks = [n for given in models.values() for n in as_networks(given, trust=trust)]
-    picture = as_picture(photo)
+    picture = as_picture(photo, limits=options.get("limits"))
     small = shrink(picture, photo_side)
     base, over = as_recipe(recipe), Recipe.of(settings)
     plan = plan_grid(small, axes, base=base, over=over, size=size)
