@@ -273,6 +273,27 @@ def test_a_photo_that_is_deleted_fails_and_a_drive_that_is_gone_ends(folder):
     assert folder.results() == folder.wanted()
 
 
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_drive_of_results_that_is_gone(folder, mounted):
+    run = folder.run()
+    for event in run:
+        if isinstance(event, ItemDone) and event.number == 2:
+            break
+    elsewhere = folder.out.rename(folder.out.with_name("unplugged"))
+    if mounted:  # what lies under the mount is seen
+        folder.out.mkdir()
+    with pytest.raises(SaveError):
+        run.finish()
+    assert mounted == folder.out.exists()
+    if mounted:
+        folder.out.rmdir()
+    elsewhere.rename(folder.out)
+    summary = folder.run().finish()
+    assert (summary.done, summary.reused) == (3, 2)
+    assert folder.results() == folder.wanted()
+    assert not folder.leftovers()
+
+
 def test_a_batch_that_is_stopped(folder):
     with folder.run() as run:
         for event in run:
