@@ -18,8 +18,11 @@ from keras_dream.errors import (
     ObjectiveError,
     RunError,
     SaveError,
+    WeightsError,
 )
 from keras_dream.events import (
+    Download,
+    Fetching,
     ItemDone,
     ItemFailed,
     ItemProgress,
@@ -323,6 +326,28 @@ def test_what_is_dreamed_when_it_is_stopped_is_saved(folder):
     with pytest.raises(KeyboardInterrupt):
         folder.run(make=Asked).finish()
     assert sorted(folder.results()) == ["a.png", "b.png"]
+
+
+def test_weights_are_downloaded_once_and_seen(folder, monkeypatch):
+    asked = []
+
+    def locate(name, sources, *, classifier, offline, progress):
+        asked.append((name, classifier, offline))
+        progress(10, 20)
+        if offline:
+            raise WeightsError("no weights")
+
+    monkeypatch.setattr("keras_dream.batches.fetch.find", lambda *_, **__: None)
+    monkeypatch.setattr("keras_dream.batches.fetch.locate", locate)
+    recipe = Recipe(network="vgg16", objective="block1_conv1; 0.5*motif")
+    with pytest.raises(WeightsError):
+        folder.run(recipe=recipe, run=RunSettings(offline=True)).finish()
+    assert not folder.results()
+    events = list(folder.run(recipe=recipe))
+    assert only(Fetching, events) == [Fetching("vgg16")]
+    assert only(Download, events) == [Download(10, 20)]
+    assert len(folder.results()) == 5
+    assert asked == [("vgg16", False, True), ("vgg16", False, False)]
 
 
 def test_two_batches_into_one_folder(folder):

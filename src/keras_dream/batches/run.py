@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_dream.backend import host
+from keras_dream.batches.fetch import fetch
 from keras_dream.batches.inputs import SUFFIXES, Task
 from keras_dream.batches.messages import (
     Began,
@@ -208,7 +209,7 @@ class BatchRun(Iterator[Event]):
         self._others = frozenset[str]()
         planned = self._checked(tasks)
         tasks = [task for task, _ in planned]
-        setup = Setup(
+        setup = self._setup = Setup(
             folder=os.fspath(folder),
             run=run or RunSettings(),
             recipes=tuple(by_networks(task.recipe for task in tasks).values()),
@@ -435,6 +436,8 @@ class BatchRun(Iterator[Event]):
         try:
             yield self.planned
             yield from self._known
+            if self._waiting:
+                yield from fetch(self._setup)
             while self._waiting:
                 for worker, report in self._team.run(self._take):
                     yield from self._heard(worker, report)
