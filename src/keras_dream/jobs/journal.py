@@ -13,6 +13,7 @@ in that folder, and nothing in it is ever run.
 import contextlib
 import errno
 import json
+import logging
 import os
 import shlex
 import socket
@@ -33,6 +34,8 @@ from keras_dream.errors import JobsError, SaveError, short_repr
 from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
 from keras_dream.names import inside, plain_name
+
+_log = logging.getLogger(__name__)
 
 LOCK = ".dream-journal.lock"
 
@@ -431,6 +434,8 @@ class Journal:
             if item.state in (State.FAILED, State.SKIPPED):
                 continue
             now = self._reconciled(item)
+            if now.state is not item.state:
+                _log.info("%s was %s and is %s", item.name, item.state, now.state)
             if now.state is State.AMBIGUOUS:
                 told.append(now.error)
         return tuple(told)
