@@ -1,3 +1,5 @@
+import importlib
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import numpy as np
 import pytest
 
+from keras_dream import isolation
 from keras_dream.backend.load import load
 from keras_dream.backend.protocol import Backend
 from keras_dream.graph import file
@@ -126,3 +129,17 @@ def dream(
         return code, output.out, output.err
 
     return run
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Reads untrusted files here, without the half second that a child takes."""
+
+    def call(function, path, arguments=None, **_):
+        module, _, name = function.partition(":")
+        head, arrays = getattr(importlib.import_module(module), name)(
+            str(path), **(arguments or {})
+        )
+        return json.loads(json.dumps(head)), arrays
+
+    monkeypatch.setattr(isolation, "call", call)

@@ -10,7 +10,7 @@
     │   ├── OutputError            a place that cannot be written to
     │   └── JobsError              a journal that cannot be used
     └── RunError (RuntimeError)    exit code 1: the run itself failed
-        ├── NonFiniteError         a gradient that is not a number
+        ├── NonFiniteError         a loss or a gradient that is not a number
         ├── DownloadError          weights that could not be downloaded
         └── SaveError              a result that could not be written
 
@@ -94,7 +94,7 @@ class RunError(DreamError, RuntimeError):
 
 
 class NonFiniteError(RunError):
-    """A gradient has values that are infinite or not a number."""
+    """A loss or a gradient has values that are infinite or not a number."""
 
 
 class DownloadError(RunError):

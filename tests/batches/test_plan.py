@@ -1,19 +1,45 @@
 """Planning: manifests in both forms, precedence of settings, and what is refused."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from keras_dream.batches.inputs import Tasks
-from keras_dream.batches.manifest import MAX_LINE, read_manifest
+from keras_dream.batches.manifest import MAX_LINE, SUFFIXES, read_manifest
 from keras_dream.batches.naming import Template
 from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.errors import DreamError, InputError, OutputError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe
+
+PIECES = (
+    "photo",
+    "seed",
+    "a.png",
+    ",",
+    ";",
+    "\n",
+    '"',
+    "{",
+    "}",
+    ":",
+    "1",
+    "\t",
+    " ",
+    '{"photo": "',
+    '"}\n',
+    "photo,seed\n",
+    "\\u0000",
+    "[",
+    "1e999",
+    "out",
+    "../",
+)
 
 
 @pytest.fixture
@@ -197,6 +223,33 @@ def test_a_second_plan_has_what_has_come_since(folder: Path) -> None:
     (task,) = planner.plan().tasks
     assert (Path(task.photo).name, task.path.name) == ("aa.png", "04.png")
     assert planner.plan().tasks == ()
+
+
+def test_a_name_that_is_taken_later_refuses_its_photo_only(folder: Path) -> None:
+    wanted = Wanted(["list"], Path("out"), template=Template("{stem}"))
+    planner = Planner(wanted, watching=True)
+    assert len(planner.plan().tasks) == 3
+    for name in ("A.jpg", "d.png"):
+        save_picture(folder / name, np.full((8, 9, 3), 0.5, np.float32))
+    later = planner.plan()
+    assert [task.path.name for task in later.tasks] == ["d.png"]
+    assert "a name of its own" in later.refused[0].sentence
+    assert planner.plan() == Tasks(())
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=200) | st.lists(st.sampled_from(PIECES)).map("".join))
+def test_any_text_is_a_manifest_or_an_error_of_ours(text: str) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        for suffix in SUFFIXES:
+            path = Path(temporary) / f"list{suffix}"
+            path.write_bytes(text.encode("utf-8", "surrogatepass"))
+            try:
+                manifest = read_manifest(path)
+            except InputError:
+                continue
+            assert all(line.columns["photo"] for line in manifest.lines)
+            assert Planner(Wanted([str(path)], Path("out"))).plan().tasks == ()
 
 
 def test_thousands_of_lines_are_planned_with_few_recipes(folder: Path) -> None:

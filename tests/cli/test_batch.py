@@ -189,6 +189,7 @@ def test_a_watched_folder(
     def copy_slowly() -> None:
         while not Path("out/sub/a-dream.png").exists():
             time.sleep(0.02)
+        (folder / "d.txt").rename(folder / "d.png")
         with (folder / "late.png").open("wb") as file:
             for start in range(0, len(whole), 20):
                 file.write(whole[start : start + 20])
@@ -199,12 +200,14 @@ def test_a_watched_folder(
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
 
+    (folder / "d.txt").write_bytes(b"no picture")
     thread = threading.Thread(target=copy_slowly)
     thread.start()
     code, out, err = dream("batch", folder, "-o", "out", *FAST, "--watch")
     thread.join()
-    assert (code, len(out.split())) == (0, 4)
-    assert "failed" not in err
+    assert (code, len(out.split())) == (1, 4)
+    assert err.count("failed: ") == 1
+    assert "failed: trip/d.png: " in err
     assert about("out/contact-sheet.jpg")["results"] == 4
 
 

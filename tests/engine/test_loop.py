@@ -144,6 +144,24 @@ def test_a_gradient_must_be_finite(value, backend):
     assert error.value.exit_code == 1
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "momentum", "lbfgs"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"stop": "plateau(5, 0.01)"}, {"max_loss": 1}]
+)
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_loss_must_be_finite(value, settings, optimizer, backend):
+    """Even where its gradient is, of which float16 makes zeros."""
+
+    def gradient(image, size, *, view, original):
+        slope = np.full((*size, 3), 0.1, np.float32)
+        return backend.multiply(backend.mean(image), value), backend.image(slope)
+
+    recipe = QUICK.but(octaves=1, optimizer=optimizer, **settings)
+    with pytest.raises(NonFiniteError, match="loss must be finite") as error:
+        list(steps_of(picture(50, 44), recipe, backend, gradient))
+    assert error.value.exit_code == 1
+
+
 def test_octaves_above_grow_and_come_back(backend):
     image = picture(40, 50)
     recipe = QUICK.but(octaves=1, octaves_above=2, octave_scale=1.3)

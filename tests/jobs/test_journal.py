@@ -3,10 +3,12 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -382,17 +384,50 @@ def test_a_full_disk_while_the_intent_is_noted(tmp_path, monkeypatch):
 
 
 @posix
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write")
-def test_a_folder_that_may_not_be_written(tmp_path):
-    with journal(tmp_path) as first:
-        save(first, *first.add([new(1)]))
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(SaveError, match="permission denied"):
-            journal(tmp_path)
-        assert states(tmp_path) == ["done"]
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_that_may_not_be_written():
+    """In a process that gives up the rights of root, if it has them."""
+    code = (
+        "import os, sys\n"
+        "from keras_dream.jobs.journal import Journal, read_journal\n"
+        "import filelock, sqlite3, unicodedata\n"
+        "if os.geteuid() == 0: os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
+        "try: Journal.open('.', kind='test', key='a job')\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+        "((_, items),) = read_journal('.')\n"
+        "print(*[item.state for item in items])\n"
+    )
+    # Not in pytest's folder, into which only its user can look.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with journal(folder) as first:
+            save(first, *first.add([new(1)]))
+        folder.chmod(0o555)
+        done = child(code, cwd=folder)
+        folder.chmod(0o755)
+        assert states(folder) == ["done"]
+    said, found = done.stdout.splitlines()
+    assert said.startswith("SaveError The disk must take the journal of the results")
+    assert "permission denied" in said
+    assert found == "done"
+
+
+@posix
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_a_disk_without_locks(tmp_path, monkeypatch, code):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as without:
+        without.setattr(fcntl, "flock", refuse)
+        if code == errno.ENOSYS:  # filelock has a way of its own
+            with journal(tmp_path), pytest.raises(JobsError, match="one writer"):
+                journal(tmp_path)
+        else:
+            with pytest.raises(SaveError, match="disk must take the journal"):
+                journal(tmp_path)
+    journal(tmp_path).close()
 
 
 def test_a_folder_that_is_missing(tmp_path):
@@ -428,7 +463,7 @@ def refused(folder, sentence):
     assert writer_of(folder) == ""
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "zeros", "page"])
+@pytest.mark.parametrize("damage", ["text", "cut", "zeros", "page", "word"])
 def test_a_damaged_journal_is_refused_and_kept(folder, damage):
     file = folder / FILE
     data = file.read_bytes()
@@ -438,8 +473,10 @@ def test_a_damaged_journal_is_refused_and_kept(folder, damage):
         file.write_bytes(data[: len(data) // 2])
     elif damage == "zeros":
         file.write_bytes(bytes(len(data)))
-    else:
+    elif damage == "page":
         file.write_bytes(data[:4096] + b"\xa5" * 4096 + data[8192:])
+    else:  # of which SQLite's message is no text
+        file.write_bytes(data.replace(b"NOT NULL", b"NOT N\xffLL"))
     refused(folder, "must be a whole SQLite file|must be of")
 
 
@@ -473,6 +510,8 @@ def test_a_newer_version_is_refused(folder):
         "state = 'perfect'",
         "number = x'00'",
         "error = x'ff'",
+        "attempts = 9223372036854775807",
+        "steps = -1",
         "output_sha256 = x'07'",
     ],
 )
@@ -539,6 +578,28 @@ def test_a_log_cannot_make_sqlite_delete_a_file(folder, tmp_path_factory):
     (folder / f"{FILE}-journal").write_bytes(log)
     refused(folder, "names a further file")
     assert precious.read_bytes() == b"kept"
+
+
+def test_a_change_that_was_never_finished_waits_for_a_writer(folder):
+    """Without a log (WAL) only a writer may put back what the last one began."""
+    forge(folder, "PRAGMA journal_mode = DELETE")
+    writer = sqlite3.connect(folder / FILE, isolation_level=None)
+    writer.execute("PRAGMA cache_size = 1")
+    writer.execute("BEGIN")
+    long = [("x" * 4000, number) for number in range(400)]
+    writer.executemany("INSERT INTO items (job, number, key, name, input, input_sha256,"
+                       " recipe, recipe_sha256, output) VALUES (1, ?2 + 9, ?2, ?1, '',"
+                       " '', '', '', '')", long)  # fmt: skip
+    crashed = folder.parent / "crashed"
+    shutil.copytree(folder, crashed)
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert (crashed / f"{FILE}-journal").stat().st_size > 4096
+    with pytest.raises(JobsError, match="the next run of its job puts it in order"):
+        read_journal(crashed)
+    with journal(crashed) as again:
+        assert [item.key for item in again.items()] == ["key 1"]
+    assert states(crashed) == ["done"]
 
 
 def test_a_journal_is_json_for_nobody(tmp_path):

@@ -17,8 +17,10 @@ from forging import CONFIG, WEIGHTS, members, packed, refusal
 
 from keras_dream import Dreamer, dream as dream_once
 from keras_dream.errors import NetworkError
-from keras_dream.untrusted import archive
+from keras_dream.untrusted import archive, hdf5
 from keras_dream.zoo import user_models
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.fixture(scope="module")
@@ -215,9 +217,9 @@ ARRAYS = {
     "soft link": (link(lambda _: h5py.SoftLink("/vars")), "a link to elsewhere"),
     "shape bomb": (bomb, "claims 4,398,046,511,104 bytes and holds 0"),
     "texts": (texts, "no array of numbers"),
-    "parent": (parent, "a place '/layers/..'"),
+    "parent": (parent, "'/layers/..' is no place for weights"),
     "circle": (circle, "stands for another place"),
-    "deep": (deep, "a place"),
+    "deep": (deep, "is no place for weights"),
 }
 
 
@@ -239,16 +241,16 @@ def test_many_packed_arrays_are_refused(reweighted, monkeypatch):
             array[: 1 << 16] = noise
 
     path = reweighted(pack)
-    assert archive.inspect(path)[1] > 3 << 22
-    monkeypatch.setattr(archive, "MOST_NUMBERS", 2 << 22)
-    assert "numbers in all" in refusal(path)
+    assert archive.inspect(path).count > 3 << 22
+    monkeypatch.setattr(hdf5, "LARGEST", 2 << 24)
+    assert "has arrays of more than 33,554,432 bytes in all" in refusal(path)
 
 
 def test_damaged_weights_are_refused(forged):
     def damage(contents):
         contents[WEIGHTS] = contents[WEIGHTS][:600]
 
-    assert "model.weights.h5 is damaged" in refusal(forged(damage))
+    assert "model.weights.h5 is no HDF5 file" in refusal(forged(damage))
 
 
 def test_weights_that_are_no_numbers_are_refused(reweighted):

@@ -13,6 +13,8 @@ from keras import layers
 from keras_dream.errors import NetworkError
 from keras_dream.zoo import user_models
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):

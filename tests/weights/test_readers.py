@@ -15,6 +15,8 @@ from keras_dream.errors import WeightsError
 from keras_dream.lowering.walker import lower
 from keras_dream.weights.readers import h5
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def model():
     x = image = keras.Input((None, None, 3))
@@ -49,7 +51,7 @@ def write(path, change=None):
 
 def refused(path, match="eights file must"):
     with pytest.raises(WeightsError, match=match) as error:
-        h5.read_legacy(model(), path)
+        h5.read(model(), path)
     text = str(error.value)
     assert text.endswith(".")
     assert "\n" not in text
@@ -58,7 +60,7 @@ def refused(path, match="eights file must"):
 
 def test_a_good_file_is_read_in_order(tmp_path):
     path, network = write(tmp_path / "w.h5"), model()
-    h5.read_legacy(network, path)
+    h5.read(network, path)
     generator = np.random.default_rng(0)
     for name in SHAPES:
         layer = network.get_layer(name)
@@ -181,7 +183,9 @@ def test_arrays_are_looked_at_before_they_are_read(tmp_path, monkeypatch):
         file.create_dataset("one/one/w0:0", (1 << 28,), "f4", chunks=(1 << 20,))
 
     monkeypatch.setattr(h5, "_array", lambda *_: pytest.fail("it was read"))
-    refused(write(tmp_path / "w.h5", claim), "shapes of the layer one")
+    refused(write(tmp_path / "w.h5", claim), "claims 1,073,741,824 bytes and holds 0")
+    with pytest.raises(WeightsError, match="shapes of the layer one"):
+        h5.read(model(), tmp_path / "w.h5", published=True)
 
 
 @pytest.mark.parametrize("place", ["layers", "layers/dense", "layers/dense/vars"])
@@ -192,7 +196,7 @@ def test_the_classifier_is_not_looked_for_in_other_files(place, tmp_path):
     path = tmp_path / "w.weights.h5"
     with h5py.File(path, "w") as file:
         file[place] = h5py.ExternalLink(str(tmp_path / "secret.h5"), beneath)
-    with pytest.raises(WeightsError, match="missing or a link"):
+    with pytest.raises(WeightsError, match="is a link to elsewhere"):
         h5.has_classifier(path)
 
 
@@ -324,22 +328,23 @@ FORGED = {
               "vars/1 is 5, not 4"),
     "nan": (replace(PLACE, lambda f, n: f.__setitem__(n, np.full(4, np.nan, "f4"))),
             "not finite"),
-    "text": (replace(PLACE, lambda f, n: f.__setitem__(n, [b"a"] * 4)), "damaged"),
+    "text": (replace(PLACE, lambda f, n: f.__setitem__(n, [b"a"] * 4)),
+             "is no array of numbers"),
     "few": (lambda f: f.__delitem__(PLACE), "too few arrays for first"),
     "layer": (lambda f: f.__delitem__("layers/dense"), "dense/vars is missing"),
     "inner": (lambda f: f.__delitem__("layers/sequential/layers"), "is missing"),
     "soft": (replace(PLACE, lambda f, n: f.__setitem__(n, h5py.SoftLink("/a"))),
-             "missing or a link"),
+             "is a link to elsewhere"),
     "external": (
         replace(PLACE, lambda f, n: f.__setitem__(n, h5py.ExternalLink("s.h5", "/a"))),
-        "missing or a link"),
+        "is a link to elsewhere"),
     "storage": (
         replace(PLACE, lambda f, n: f.create_dataset(
-            n, (4,), "f4", external=[("raw.bin", 0, 16)])), "no plain array"),
-    "virtual": (replace(PLACE, virtual), "no plain array"),
+            n, (4,), "f4", external=[("raw.bin", 0, 16)])), "lies in another file"),
+    "virtual": (replace(PLACE, virtual), "lies in another file"),
     "huge": (
         replace(PLACE, lambda f, n: f.create_dataset(
-            n, (1 << 40,), "f4", chunks=(1 << 20,))), "no plain array"),
+            n, (1 << 40,), "f4", chunks=(1 << 20,))), "bytes and holds 0"),
 }  # fmt: skip
 
 

@@ -1,14 +1,22 @@
 """Chooses a backend and loads it."""
 
+import contextlib
 import importlib
+import json
 import logging
 import os
+import stat
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 from keras_dream.backend.protocol import NAMES, Backend
 from keras_dream.errors import SettingError, nearest
 
 _log = logging.getLogger(__name__)
+
+_LARGEST_CONFIGURATION = 1 << 20  # bytes; Keras writes a hundred
 
 
 def choose(name: str | None) -> str:
@@ -47,6 +55,86 @@ def set_default_keras_backend(name: str) -> None:
     """
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", name)
+
+
+@contextlib.contextmanager
+def keras_on(name: str) -> Iterator[None]:
+    """Lets Keras build models as it does where its user has configured nothing.
+
+    The user's own `keras.json` holds for the user's own code: what it says of numbers
+    and of the order of axes is set aside meanwhile, and it may be broken.
+
+    Args:
+        name: The backend, as for `set_default_keras_backend`.
+    """
+    set_default_keras_backend(name)
+    if "keras" not in sys.modules:
+        with _readable_configuration():
+            importlib.import_module("keras")
+    from keras import config
+
+    before = config.floatx(), config.epsilon(), config.image_data_format()
+    policy = config.dtype_policy()
+    try:
+        _configure("float32", 1e-7, "channels_last")  # Keras' own defaults
+        config.set_dtype_policy("float32")
+        yield
+    finally:
+        _configure(*before)
+        config.set_dtype_policy(policy)
+
+
+def _configure(floatx: str, epsilon: float, image_data_format: str) -> None:
+    from keras import config
+
+    config.set_floatx(floatx)
+    config.set_epsilon(epsilon)
+    config.set_image_data_format(image_data_format)
+
+
+@contextlib.contextmanager
+def _readable_configuration() -> Iterator[None]:
+    """Shows Keras an empty folder where importing it would fail on its configuration.
+
+    Keras 3.15 looks for it in `KERAS_HOME`, else in `~/.keras`, and checks it at the
+    import (`keras/src/backend/config.py`).
+    """
+    old = os.environ.get("KERAS_HOME")
+    if _is_importable(Path(old) if old else Path.home() / ".keras"):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["KERAS_HOME"] = empty
+        try:
+            yield
+        finally:
+            os.environ.pop("KERAS_HOME")
+            if old is not None:
+                os.environ["KERAS_HOME"] = old
+
+
+def _is_importable(folder: Path) -> bool:
+    """Tells whether Keras can be imported with the configuration in a folder."""
+    path = folder / "keras.json"
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_CONFIGURATION:
+            return False
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return True
+    except ValueError:  # Keras takes no notice of it, either
+        return True
+    except (OSError, RecursionError):
+        return False
+    return (
+        isinstance(config, dict)
+        and config.get("floatx", "float32") in ("float16", "float32", "float64")
+        and isinstance(config.get("epsilon", 1e-7), float)
+        and config.get("image_data_format", "channels_last")
+        in ("channels_last", "channels_first")
+        and not config.get("nnx_enabled")
+    )
 
 
 def load(

@@ -15,7 +15,7 @@ from keras_dream.errors import DreamError, JobsError, PictureError, short_repr
 from keras_dream.events import ItemFailed
 from keras_dream.files import CELLS, check_file
 from keras_dream.jobs.database import FILE
-from keras_dream.jobs.journal import State, read_journal
+from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.recipe import Recipe
 
@@ -267,8 +267,8 @@ def _results(folder: Path) -> set[Path]:
         jobs = read_journal(folder)
     except JobsError:
         return set()
-    done = (item for _, items in jobs for item in items if item.state is State.DONE)
-    return {folder / item.output for item in done}
+    every = (item for _, items in jobs for item in items)
+    return {folder / item.output for item in every if item.output_sha256}
 
 
 def _join(below: str, name: str) -> str:

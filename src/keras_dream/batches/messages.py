@@ -5,6 +5,7 @@ them as lines of JSON.
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,6 +18,8 @@ from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.targets import Custom
 from keras_dream.zoo.network import Network
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -235,6 +238,7 @@ class Failed(Report):
     @classmethod
     def of(cls, key: str, failure: Exception) -> "Failed":
         """Returns the report of a failure."""
+        _log.debug("A picture failed", exc_info=failure)
         if not isinstance(failure, DreamError):
             failure = of_machine(failure) or _unexpected(failure)
         name = type(failure).__name__

@@ -168,7 +168,11 @@ def template(text: str | None, form: str | None) -> Template:
 
 
 def assign(
-    names: Sequence[Name], template: Template, *, taken: Iterable[PurePosixPath] = ()
+    names: Sequence[Name],
+    template: Template,
+    *,
+    taken: Iterable[PurePosixPath] = (),
+    at_once: bool = True,
 ) -> tuple[list[PurePosixPath | OutputError], tuple[str, ...]]:
     """Returns the path of each result below the folder of the results.
 
@@ -180,6 +184,7 @@ def assign(
         names: What the results are named by.
         template: The template of those that have none of their own.
         taken: Paths that are given away already.
+        at_once: Whether two results of one name refuse all; else they refuse theirs.
 
     Returns:
         The paths, or errors in the place of those that cannot be; and notices.
@@ -199,11 +204,15 @@ def assign(
             paths[index] = _path(names[index], other)
     for group in _same(paths, used):
         photos = [short_repr(names[index].photo) for index in group[:2]]
-        raise OutputError(
+        error = OutputError(
             "Every result must have a name of its own",
             received=f"{short_repr(str(paths[group[0]]))} for {' and '.join(photos)}",
             hint="add {suffix}, {preset}, {seed} or {index} to --name",
         )
+        if at_once:
+            raise error
+        for index in group:
+            paths[index] = error
     if not told:
         return paths, ()
     example = short_repr(str(paths[min(told)]))

@@ -106,7 +106,12 @@ class Planner:
             first = 1 + len(self._paths)
             names = [replace(n, index=i) for i, n in enumerate(names, first)]
         self._known |= {entry.key for entry in entries}
-        paths, longer = assign(names, self._wanted.template, taken=self._paths)
+        paths, longer = assign(
+            names,
+            self._wanted.template,
+            taken=self._paths,
+            at_once=not self._paths,
+        )
         tasks: list[Task] = []
         for entry, path in zip(entries, paths, strict=True):
             if isinstance(path, DreamError):
@@ -314,14 +319,23 @@ def _check_inputs(tasks: Sequence[Task]) -> None:
     Raises:
         OutputError: If one would.
     """
-    photos = {Path(t.photo).resolve() for t in tasks if not is_source(t.photo)}
+    photos = {_identity(Path(task.photo)) for task in tasks} - {None}
     for task in tasks:
-        if task.path.exists() and task.path.resolve() in photos:
+        if _identity(task.path) in photos:
             raise OutputError(
                 "A result must not replace a photo of its batch",
                 received=short_repr(str(task.path)),
                 hint="try another folder or another --name",
             )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file from others, whatever its name; None for none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _refused(what: str, error: DreamError) -> ItemFailed:

@@ -502,6 +502,8 @@ class BatchRun(Iterator[Event]):
 
     def _start(self, entry: _Entry, worker: int) -> ItemStarted:
         entry.item = self._journal.start(entry.item)
+        attempt = entry.item.attempts
+        _log.info("%s: attempt %d, worker %d", entry.task.photo, attempt, worker + 1)
         return ItemStarted(
             **entry.where, attempt=entry.item.attempts, worker=worker + 1
         )
@@ -549,6 +551,7 @@ class BatchRun(Iterator[Event]):
 
     def _died(self, entry: _Entry, reason: str) -> ItemFailed:
         entry.deaths += 1
+        _log.warning("%s: %s", entry.task.photo, reason)
         if entry.deaths >= MOST_ATTEMPTS:
             failure = RunError(
                 f"A picture must be dreamed within {MOST_ATTEMPTS} attempts",

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from keras_dream import logs
 from keras_dream.batches.messages import (
     Began,
     Failed,
@@ -307,4 +308,5 @@ def _listen(
 
 
 if __name__ == "__main__":
-    serve(Worker)
+    with logs.session():
+        serve(Worker)

@@ -1,6 +1,7 @@
 """A batch from the shell: planned, shown before it begins, dreamed, and summed up."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from keras_dream.batches.run import BatchRun
     from keras_dream.geometry import Size
     from keras_dream.zoo.network import Network
+
+_log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """At a watched folder. A photo is taken when its size is the same at two looks."""
@@ -86,15 +89,15 @@ def run_batch(request: Request, *, quiet: bool, json: bool) -> int:
     Raises:
         DreamError: If nothing of it can be dreamed: a setting, a network, the disk.
     """
-    source = _Source(request)
     reporter = reporter_for(quiet=quiet, json=json)
+    source = _Source(request, reporter)
     with reporter, Interrupts() as interrupts:
         try:
             tasks = source.first()
             _report_plan(tasks, reporter)
             if not tasks.tasks and not request.watch:
                 return InputError.exit_code
-            if not tasks.tasks:
+            if request.watch:
                 source.more()
             with _batch_run(request, source, tasks) as run:
                 return _follow(run, request, source, reporter, interrupts)
@@ -115,9 +118,9 @@ def plan_batch(request: Request, *, json: bool) -> int:
     Returns:
         0; 1 if some could not be dreamed; 2 if nothing could be planned.
     """
-    source = _Source(request)
-    tasks = source.first()
     reporter = reporter_for(quiet=not json, json=json)
+    source = _Source(replace(request, watch=False), reporter)
+    tasks = source.first()
     _report_plan(tasks, reporter)
     seconds = _predicted(request, source, tasks.tasks)
     planned = [
@@ -148,17 +151,22 @@ class _Source:
     Attributes:
         tasks: All so far, in order.
         sizes: Of their photos, (height, width) in pixels, where they can be read.
+        files: The files that the recipes name.
+        refused: What was refused since the start.
         is_idle: Whether all tasks are done, and more photos are waited for.
     """
 
-    def __init__(self, request: Request):
+    def __init__(self, request: Request, reporter: Reporter):
         from keras_dream.batches.plan import Planner
 
         self._request = request
+        self._reporter = reporter
         self._planner: Planner = Planner(request.wanted, watching=request.watch)
         self._looks: dict[str, tuple[int, int]] = {}
         self.tasks: list[Task] = []
         self.sizes: dict[str, Size] = {}
+        self.files: Sequence[Path] = ()
+        self.refused: list[ItemFailed] = []
         self.is_idle = False
 
     def first(self) -> "Tasks":
@@ -167,6 +175,8 @@ class _Source:
         Raises:
             DreamError: If it cannot be planned at all.
         """
+        if self._request.watch:  # those that are there may be on their way, too
+            return self._checked(self._planner.plan(settled=self._is_settled))
         tasks = self._checked(self._planner.plan())
         self.tasks += tasks.tasks
         return tasks
@@ -175,12 +185,19 @@ class _Source:
         """Waits until there are more photos and returns their tasks."""
         self.is_idle = True
         while True:
-            tasks = self._checked(self._planner.plan(settled=self._is_settled))
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            try:
+                tasks = self._checked(self._planner.plan(settled=self._is_settled))
+            except InputError as error:  # such as a manifest that is being written
+                _log.info("Not planned: %s", error)
+                continue
+            for failed in tasks.refused:
+                self._reporter.report(failed)
+            self.refused += tasks.refused
             if tasks.tasks:
                 self.is_idle = False
                 self.tasks += tasks.tasks
                 return tasks.tasks
-            time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def _is_settled(self, photo: str) -> bool:
         """Tells whether a photo has the size and the time that it had before."""
@@ -194,6 +211,7 @@ class _Source:
 
     def _checked(self, tasks: "Tasks") -> "Tasks":
         """Refuses tasks of much work, and those that cannot be saved."""
+        self.files = tasks.files
         good: list[Task] = []
         refused = list(tasks.refused)
         for task in tasks.tasks:
@@ -254,7 +272,7 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         folder,
         run=request.run,
         networks=networks,
-        files=tasks.files,
+        files=source.files,
         refused=tasks.refused,
         replace=request.yes,
         about=told_apart(
@@ -311,6 +329,11 @@ def _follow(
         raise
     interrupts.ignore()
     summary = run.summary
+    summary = replace(
+        summary,
+        items=summary.items + len(source.refused),
+        failed=(*summary.failed, *source.refused),
+    )
     if stopped:
         reporter.report(Stopped())
     elif request.contact_sheet and len(shown) > 1 and _is_new(summary, request):

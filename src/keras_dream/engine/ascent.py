@@ -282,14 +282,21 @@ class Ascent:
         return self._backend.multiply(gradient, weights)
 
     def _checked(self, value: Array, gradient: Array, size: Size) -> float:
-        """Returns the loss; a gradient that is not finite is refused."""
+        """Returns the loss; one that is not finite is refused, as is its gradient."""
+        loss = self._backend.to_float(value)
+        if not math.isfinite(loss):
+            raise NonFiniteError(
+                "A loss must be finite",
+                received=f"{loss:g} at {size[1]} × {size[0]} pixels",
+                hint="try a smaller step_size, clamp, or precision float32",
+            )
         if not self._backend.is_finite(gradient):
             raise NonFiniteError(
                 "A gradient must be finite",
                 received=f"infinities or not-a-numbers at {size[1]} × {size[0]} pixels",
                 hint="try a smaller step_size, clamp, or precision float32",
             )
-        return self._backend.to_float(value)
+        return loss
 
 
 def _share(views: Sequence[View]) -> float:

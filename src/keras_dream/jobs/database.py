@@ -87,11 +87,10 @@ def open_read_only(folder: Path) -> sqlite3.Connection | None:
         folder: The folder.
 
     Raises:
-        JobsError: The file is damaged, forged, or of a newer version.
-        SaveError: The disk refuses.
+        JobsError: The file is damaged, forged, of a newer version, or cannot be read.
     """
     path = folder.absolute() / FILE
-    with sentences(path):
+    with sentences(path, reading=True):
         _check_files(path)
         if not path.exists() or not path.stat().st_size:
             return None
@@ -108,17 +107,20 @@ def open_read_only(folder: Path) -> sqlite3.Connection | None:
 
 
 @contextlib.contextmanager
-def sentences(path: Path) -> Iterator[None]:
+def sentences(path: Path, *, reading: bool = False) -> Iterator[None]:
     """Turns what SQLite and the system report into our errors.
 
     Args:
         path: The journal's file, for the message.
+        reading: Whether it is only read.
     """
     try:
         yield
     except sqlite3.Error as failure:
         code = getattr(failure, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         reason = f"{str(failure)!r} for {short_repr(str(path))}"
+        if code in _NO_ROOM and reading:
+            raise _unreadable(reason) from failure
         if code in _NO_ROOM:
             raise SaveError(
                 "the disk must take the journal of the results",
@@ -133,13 +135,28 @@ def sentences(path: Path) -> Iterator[None]:
                 hint="try again when that program has ended",
             ) from failure
         raise _refused(path, str(failure)) from failure
+    except UnicodeDecodeError as failure:  # of SQLite's message, with bytes of the file
+        raise _refused(path, "it is damaged") from failure
     except OSError as failure:
+        reason = (failure.strerror or "refused").lower()
+        reason = f"{reason!r} for {short_repr(str(path))}"
+        if reading:
+            raise _unreadable(reason) from failure
         raise SaveError(
             "the disk must take the journal of the results",
-            received=f"{(failure.strerror or 'refused').lower()!r} for "
-            f"{short_repr(str(path))}",
+            received=reason,
             hint="check the permissions, or try another folder",
         ) from failure
+
+
+def _unreadable(reason: str) -> JobsError:
+    """Returns the sentence for a journal that cannot be read without writing to it."""
+    return JobsError(
+        "a journal must be readable",
+        received=reason,
+        hint="check the permissions; if its last writer was killed, the next run of "
+        "its job puts it in order",
+    )
 
 
 def _refused(path: Path, reason: str) -> JobsError:

@@ -85,7 +85,7 @@ def status_of(folder: str | os.PathLike[str]) -> Status:
     path = Path(folder)
     try:
         jobs = tuple(read_journal(path)) if is_journal(path) else ()
-    except (JobsError, SaveError) as error:
+    except JobsError as error:
         return Status(path, Condition.DAMAGED, more=str(error))
     if not jobs:
         return Status(path, Condition.VANISHED)

@@ -11,7 +11,9 @@ in that folder, and nothing in it is ever run.
 """
 
 import contextlib
+import errno
 import json
+import logging
 import os
 import shlex
 import socket
@@ -20,6 +22,7 @@ import stat
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -32,8 +35,11 @@ from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
 from keras_dream.names import inside, plain_name
 
+_log = logging.getLogger(__name__)
+
 LOCK = ".dream-journal.lock"
 
+_MOST = 2**40  # of items, attempts and steps; SQLite's numbers end at 2**63
 _STEP_SECONDS = 1.0  # between two notes of where an item is
 
 
@@ -428,6 +434,8 @@ class Journal:
             if item.state in (State.FAILED, State.SKIPPED):
                 continue
             now = self._reconciled(item)
+            if now.state is not item.state:
+                _log.info("%s was %s and is %s", item.name, item.state, now.state)
             if now.state is State.AMBIGUOUS:
                 told.append(now.error)
         return tuple(told)
@@ -515,14 +523,14 @@ def read_journal(folder: str | os.PathLike[str]) -> list[tuple[Job, list[Item]]]
         folder: The folder.
 
     Raises:
-        JobsError: The journal is damaged, forged, or of a newer version.
-        SaveError: It cannot be read.
+        JobsError: The journal is damaged, forged, of a newer version, or cannot be
+            read.
     """
     path = Path(folder)
     db = open_read_only(path)
     if db is None:
         return []
-    with contextlib.closing(db), sentences(path / FILE):
+    with contextlib.closing(db), sentences(path / FILE, reading=True):
         rows = db.execute("SELECT id, kind, key, settings FROM jobs ORDER BY id")
         jobs = [_job(row, path) for row in rows.fetchall()]
         return [(job, _items(db, job.id, path)) for job in jobs]
@@ -593,7 +601,12 @@ def _lock(folder: Path) -> Any:
                 hint="move it away",
             )
         try:
-            lock.acquire(timeout=0)
+            with warnings.catch_warnings():
+                # Where a disk has no locks, filelock warns, or raises if it is old.
+                warnings.simplefilter("ignore")
+                lock.acquire(timeout=0)
+        except NotImplementedError as failure:
+            raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:
             raise JobsError(
                 "a journal must have one writer at a time",
@@ -666,6 +679,8 @@ def _item(row: Sequence[Any], folder: Path) -> Item:
     for name, value in vars(item).items():
         is_number = name in ("number", "attempts", "step", "steps")
         if not isinstance(value, int if is_number else str):
+            raise _forged(folder)
+        if is_number and not 0 <= value <= _MOST:
             raise _forged(folder)
     if item.state not in list(State):
         raise _forged(folder)

@@ -79,8 +79,8 @@ def load_entry(
     if weights is not None:
         with unchanged(weights) as sha256:
             _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
-            backends.set_default_keras_backend(backend)
-            graph = _lowered(entry, entry.build, weights)
+            with backends.keras_on(backend):
+                graph = _lowered(entry, entry.build, weights)
         return LoadedNetwork(entry.name, entry.with_classes(graph), sha256)
     local = locate(
         entry.name,
@@ -94,8 +94,9 @@ def load_entry(
     copy = _copy_path(entry, local.sha256, classifier)
     graph = lowered_cache.read(copy)
     if graph is None:
-        backends.set_default_keras_backend(backend)
-        graph = _lowered(entry, entry.build, local.path)
+        published = bool(local.source and (local.source.sha256 or local.source.md5))
+        with backends.keras_on(backend):
+            graph = _lowered(entry, entry.build, local.path, published=published)
         lowered_cache.write(copy, graph)
     return LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
 
@@ -113,11 +114,12 @@ def outline(entry: Entry) -> Graph:
     """
     if entry.build is None:
         return file.load(shipped_path(entry))
-    graph = lower(
-        entry.build(False),
-        preprocessing=entry.preprocessing,
-        objective=entry.objective,
-    )
+    with backends.keras_on(backends.choose(None)):
+        graph = lower(
+            entry.build(False),
+            preprocessing=entry.preprocessing,
+            objective=entry.objective,
+        )
     return entry.with_classes(graph)
 
 
@@ -157,14 +159,20 @@ def _check_keras(backend: Backend, what: str, received: str) -> None:
         )
 
 
-def _lowered(entry: Entry, build: Callable[[bool], Any], path: Path) -> Graph:
+def _lowered(
+    entry: Entry,
+    build: Callable[[bool], Any],
+    path: Path,
+    *,
+    published: bool = False,
+) -> Graph:
     """Builds a network in Keras, reads its weights and lowers it."""
-    published = {source.file: source.classifier for source in entry.sources}
-    classifier = published.get(path.name)
+    names = {source.file: source.classifier for source in entry.sources}
+    classifier = names.get(path.name)
     if classifier is None:
-        classifier = h5.has_classifier(path)
+        classifier = h5.has_classifier(path, published=published)
     model = build(classifier)
-    h5.read(model, path)
+    h5.read(model, path, published=published)
     return lower(model, preprocessing=entry.preprocessing, objective=entry.objective)
 
 

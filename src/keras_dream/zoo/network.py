@@ -147,10 +147,10 @@ class Network:
                 before_download=before_download,
             )
         if self.is_file:
-            backends.set_default_keras_backend(chosen)
-            return user_models.load_file(
-                self.source, trusted=self.trust, preprocessing=self.preprocessing
-            )
+            with backends.keras_on(chosen):
+                return user_models.load_file(
+                    self.source, trusted=self.trust, preprocessing=self.preprocessing
+                )
         return user_models.load_model(self.source, self.preprocessing)
 
     def outline(self) -> Graph:
@@ -163,7 +163,6 @@ class Network:
             NetworkError, WeightsError: As for `load`.
         """
         self.check()
-        backends.set_default_keras_backend(backends.choose(None))
         if self.is_named and self.weights is None:
             return load.outline(catalogue.entry(self.source))
         try:

@@ -5,9 +5,11 @@ in its safe mode.
 """
 
 import contextlib
+import copy
 import hashlib
 import math
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_dream.errors import DreamError, NetworkError, short_repr
+from keras_dream.errors import DreamError, NetworkError, SaveError, short_repr
 from keras_dream.files import check_file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
 from keras_dream.names import plain_name
 from keras_dream.recipe.objectives import Objective
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.untrusted import archive, configuration
+from keras_dream.untrusted import archive, configuration, hdf5
 from keras_dream.weights.source import folders
-from keras_dream.weights.verify import sha256_of
+from keras_dream.weights.verify import sha256_of, unchanged
 from keras_dream.zoo.load import LoadedNetwork
 
 SUFFIX = ".keras"
@@ -183,12 +185,12 @@ def load_file(
         NetworkError: If it is refused, cannot be built, or is no network for pictures.
     """
     file = check(path, trusted=trusted)
-    sha256 = sha256_of(file)
-    config, count = archive.inspect(file)
-    configuration.check(file, config)
+    with unchanged(file) as sha256:
+        contents = archive.inspect(file)
+    configuration.check(file, contents.config)
     with _building(file):
-        _check_numbers(file, config, count)
-        model = _opened(file)
+        _check_numbers(file, contents.config, contents.count)
+        model = _opened(file, contents)
         graph = _lowered(model, preprocessing, name=file.name)
     return LoadedNetwork(file.name, graph, sha256, preprocessing=preprocessing)
 
@@ -276,17 +278,14 @@ def _refuse(name: str, what: str, hint: str) -> None:
 
 def _of_hdf5(path: Path) -> tuple[str, str]:
     """Tells what a HDF5 file holds: a whole model, or weights only."""
-    import h5py
-
-    whole = (
-        "a whole model in HDF5, for which Keras has no safe mode (CVE-2025-9905)",
-        _SAVE,
-    )
     try:
-        with h5py.File(path, "r") as file:
-            return whole if "model_config" in file.attrs else _WEIGHTS
-    except (OSError, RuntimeError, ValueError):
+        root = hdf5.opened(path, what="A model file", error=NetworkError)
+    except hdf5.RefusedError:
         return "no HDF5 file, or a damaged one", _SAVE
+    if "model_config" not in root.attrs:
+        return _WEIGHTS
+    whole = "a whole model in HDF5, for which Keras has no safe mode (CVE-2025-9905)"
+    return whole, _SAVE
 
 
 def _check_beginning(path: Path) -> None:
@@ -335,7 +334,8 @@ def _check_numbers(path: Path, config: dict[str, Any], count: int) -> None:
     before = list(global_state.get_global_attribute(waiting) or [])
     try:
         with keras.StatelessScope(initialize_variables=False):
-            plain = {**config, "compile_config": None}
+            # A copy: Keras takes parts out of what it is given.
+            plain = {**copy.deepcopy(config), "compile_config": None}
             model = keras.saving.deserialize_keras_object(plain, safe_mode=True)
             claimed = sum(math.prod(v.shape) for v in model.weights)
     finally:
@@ -348,10 +348,22 @@ def _check_numbers(path: Path, config: dict[str, Any], count: int) -> None:
         )
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path, contents: archive.Contents) -> Any:
+    """Returns the model of what was checked; the file itself is not opened again."""
     import keras
 
-    return keras.saving.load_model(path.resolve(), compile=False, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / f"model{SUFFIX}"
+        try:
+            contents.write(own)
+        except OSError as failure:
+            raise SaveError(
+                "The folder of temporary files must take a copy of the model",
+                received=f"{(failure.strerror or 'an error').lower()!r} for "
+                f"{short_repr(path.name)}",
+                hint="free some space, or set TMPDIR to another folder",
+            ) from failure
+        return keras.saving.load_model(own, compile=False, safe_mode=True)
 
 
 def _lowered(model: Any, preprocessing: str | None, *, name: str) -> Graph:

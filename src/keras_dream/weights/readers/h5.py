@@ -1,5 +1,8 @@
 """Reads weights files into Keras models; nothing in a file is executed or trusted.
 
+An HDF5 file that was not just found to have a published hash is foreign: a child reads
+it, see `untrusted.hdf5`.
+
 Files that are read, each for any network with a name:
 
 * `.h5`, legacy: `layer_names` and `weight_names`, in the order of the model's layers;
@@ -21,11 +24,9 @@ import numpy as np
 
 from keras_dream.errors import WeightsError
 from keras_dream.files import check_file
+from keras_dream.untrusted import hdf5
 from keras_dream.weights.readers import caffemodel, safetensors
 
-LARGEST_ARRAY = (
-    1 << 31
-)  # bytes; far above any published layer; forged files may claim more
 KINDS = ".h5, .weights.h5, .safetensors or .caffemodel"
 
 # Names of the layer of classes: Keras', Caffe's, and those that Keras used when the
@@ -46,12 +47,13 @@ _REFUSED = {
 }
 
 
-def read(model: Any, path: Path) -> None:
+def read(model: Any, path: Path, *, published: bool = False) -> None:
     """Reads a weights file of any known kind into a model.
 
     Args:
         model: A built `keras.Model` of the architecture that the file is for.
         path: The file; its kind is known by its suffix.
+        published: Whether it was just found to have a published hash.
 
     Raises:
         WeightsError: If the file is of another kind, damaged or for another network.
@@ -62,13 +64,17 @@ def read(model: Any, path: Path) -> None:
     elif kind == ".safetensors":
         _read_tensors(model, path)
     else:
-        with _opened(path) as file:
-            modern = _is_modern(file)
-        (_read_keras if modern else read_legacy)(model, path)
+        with _opened(path, published) as file:
+            read_into = _read_keras if _is_modern(file) else _read_legacy
+            read_into(model, file, path)
 
 
-def has_classifier(path: Path) -> bool:
+def has_classifier(path: Path, *, published: bool = False) -> bool:
     """Returns whether a weights file holds the layer of the classes' scores.
+
+    Args:
+        path: The file.
+        published: As for `read`.
 
     Raises:
         WeightsError: If the file cannot be read.
@@ -79,7 +85,7 @@ def has_classifier(path: Path) -> bool:
     elif kind == ".safetensors":
         names = [name.rpartition("/")[0] for name in safetensors.names(path)]
     else:
-        with _opened(path) as file:
+        with _opened(path, published) as file:
             if _is_modern(file):
                 # A file of Keras before 3.6 has no names; its layers are known by kind.
                 names = _keras_names(_followed(file, "layers", path), path)
@@ -120,16 +126,26 @@ def _kind(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Opens an HDF5 file; whatever its damage makes h5py raise becomes one sentence."""
-    import h5py
+def _opened(path: Path, published: bool) -> Iterator[Any]:
+    """Opens an HDF5 file; whatever its damage makes h5py raise becomes one sentence.
 
+    Yields:
+        A group of `h5py` for a published file, else an `untrusted.hdf5.Group`, which
+        is used in the same way.
+    """
     check_file(path, "A weights file", error=WeightsError)
     try:
-        with h5py.File(path, "r") as file:
-            yield file
+        if published:
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                yield file
+        else:
+            yield hdf5.opened(path, what="A weights file", error=WeightsError)
     except WeightsError:
         raise
+    except hdf5.RefusedError as refused:
+        raise _damaged(path, f"which {refused}") from None
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         raise _damaged(
             path, "which is no HDF5 file laid out as one, or is damaged"
@@ -144,30 +160,22 @@ def _damaged(path: Path, what: str) -> WeightsError:
     )
 
 
-def read_legacy(model: Any, path: Path) -> None:
-    """Puts a legacy Keras weights file (`.h5`, weights only) into a model, in order.
-
-    Nothing is run and nothing outside the file is read: links and external or virtual
-    data sets are refused, as are files that hold a whole model.
-
-    Raises:
-        WeightsError: If the file is damaged or made for another network.
-    """
-    with _opened(path) as file:
-        if "model_config" in file.attrs:
-            raise _damaged(path, "a whole model")
-        groups = _layers(file, path)
-        wanted = [layer for layer in model.layers if layer.weights]
-        if len(groups) != len(wanted):
-            raise _damaged(path, f"{len(groups)} layers where {len(wanted)} are needed")
-        for layer, (name, group, parts) in zip(wanted, groups, strict=True):
-            # The legacy order: what is trained first, then the moving statistics.
-            variables = [*layer.trainable_variables, *layer.non_trainable_variables]
-            shapes = [tuple(v.shape) for v in variables]
-            # Before anything is read: a small file may claim gigabytes many times.
-            if shapes != [_plain(group, part, path).shape for part in parts]:
-                raise _damaged(path, f"shapes of the layer {name} that do not fit")
-            _assign(layer, variables, [_array(group, part, path) for part in parts])
+def _read_legacy(model: Any, file: Any, path: Path) -> None:
+    """Puts a legacy Keras weights file (`.h5`, weights only) into a model, in order."""
+    if "model_config" in file.attrs:
+        raise _damaged(path, "a whole model")
+    groups = _layers(file, path)
+    wanted = [layer for layer in model.layers if layer.weights]
+    if len(groups) != len(wanted):
+        raise _damaged(path, f"{len(groups)} layers where {len(wanted)} are needed")
+    for layer, (name, group, parts) in zip(wanted, groups, strict=True):
+        # The legacy order: what is trained first, then the moving statistics.
+        variables = [*layer.trainable_variables, *layer.non_trainable_variables]
+        shapes = [tuple(v.shape) for v in variables]
+        # Before anything is read: a small file may claim gigabytes many times.
+        if shapes != [_plain(group, part, path).shape for part in parts]:
+            raise _damaged(path, f"shapes of the layer {name} that do not fit")
+        _assign(layer, variables, [_array(group, part, path) for part in parts])
 
 
 def _assign(layer: Any, variables: list[Any], arrays: list[np.ndarray]) -> None:
@@ -177,10 +185,9 @@ def _assign(layer: Any, variables: list[Any], arrays: list[np.ndarray]) -> None:
         layer.finalize_state()
 
 
-def _read_keras(model: Any, path: Path) -> None:
+def _read_keras(model: Any, file: Any, path: Path) -> None:
     """Puts a `.weights.h5` file, as Keras 3 writes it, into a model."""
-    with _opened(path) as file:
-        _fill(model, file, "", path)
+    _fill(model, file, "", path)
 
 
 def _fill(model: Any, file: Any, folder: str, path: Path) -> None:
@@ -317,13 +324,13 @@ def _names(values: Any) -> list[str]:
 
 
 def _followed(group: Any, name: str, path: Path) -> Any:
-    """Returns what a name leads to, if no link on the way leads anywhere else."""
-    import h5py
-
+    """Returns what a name leads to."""
     for part in filter(None, name.split("/")):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise _damaged(path, f"whose {name} is missing or a link")
+        if not hasattr(group, "keys") or part not in group:
+            raise _damaged(path, f"whose {name} is missing")
         group = group[part]
+        if isinstance(group, hdf5.Fault):
+            raise _damaged(path, f"whose {name} {group.reason}")
     return group
 
 
@@ -333,15 +340,10 @@ def _array(group: Any, name: str, path: Path) -> np.ndarray:
 
 
 def _plain(group: Any, name: str, path: Path) -> Any:
-    """Returns a data set that is nothing but an array in this file."""
-    import h5py
-
+    """Returns an array, or what becomes one when it is read."""
     data = _followed(group, name, path)
-    plain = isinstance(data, h5py.Dataset)
-    # External and virtual data sets read other files of the host (CVE-2026-1669,
-    # CVE-2026-12480); a forged shape allocates without bound (CVE-2026-12570).
-    if not plain or data.external or data.is_virtual or data.nbytes > LARGEST_ARRAY:
-        raise _damaged(path, f"whose {name} is no plain array")
+    if not hasattr(data, "shape"):
+        raise _damaged(path, f"whose {name} is no array")
     return data
 
 
