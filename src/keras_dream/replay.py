@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from keras_dream.backend.host import cores
-from keras_dream.engine.checkpoint import Checkpoint
+from keras_dream.engine.checkpoint import Checkpoint, read_context
 from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
@@ -214,9 +214,8 @@ def start_of(
     canvas = checkpoint_path(saved.path)
     reason = f"{canvas.name} is not beside it"
     if canvas.is_file():
-        checkpoint, context = Checkpoint.read(canvas)
-        if context.picture_sha256 == sha256_file(saved.path):
-            return checkpoint, ()
+        if read_context(canvas).picture_sha256 == sha256_file(saved.path):
+            return Checkpoint.read(canvas), ()
         reason = f"{canvas.name} is that of another picture"
     alike = f"The dream goes on from the picture's 8 bits, because {reason}: what "
     return _checkpoint(saved, picture, recipe), (
