@@ -11,6 +11,7 @@ in that folder, and nothing in it is ever run.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ import stat
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -599,7 +601,12 @@ def _lock(folder: Path) -> Any:
                 hint="move it away",
             )
         try:
-            lock.acquire(timeout=0)
+            with warnings.catch_warnings():
+                # Where a disk has no locks, filelock warns, or raises if it is old.
+                warnings.simplefilter("ignore")
+                lock.acquire(timeout=0)
+        except NotImplementedError as failure:
+            raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:
             raise JobsError(
                 "a journal must have one writer at a time",
