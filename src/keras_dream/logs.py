@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import stat
 import sys
 import time
@@ -20,6 +21,8 @@ from keras_dream.errors import OutputError, SettingError, nearest, short_repr
 Level = Literal["debug", "info", "warning", "error"]
 
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
+
+_MESSAGE = re.compile(r"\d\d:\d\d:\d\d\.\d{3} \w+ [\w.]+: ")
 
 LEVEL_VARIABLE = "KERAS_DREAM_LOG"
 FILE_VARIABLE = "KERAS_DREAM_LOG_FILE"
@@ -67,6 +70,19 @@ def session(*, level: Level | None = None, file: str | None = None) -> Iterator[
         _set_variables(before)
 
 
+def pass_on(line: str) -> None:
+    """Shows a line of a worker's standard error where messages are shown.
+
+    Args:
+        line: A message, or what a library wrote, which is shown at "debug" only.
+    """
+    level = os.environ.get(LEVEL_VARIABLE)
+    if not level or os.environ.get(FILE_VARIABLE):
+        return
+    if level == "debug" or _MESSAGE.match(line):
+        _write(line)
+
+
 def _inherited_level() -> Level | None:
     name = os.environ.get(LEVEL_VARIABLE) or None
     if name is not None and name not in LEVELS:
@@ -94,13 +110,18 @@ class _TextLines(logging.Handler):
         level = record.levelname.lower()
         head = f"{now}.{int(record.msecs):03d} {level} {record.name}"
         text = f"{head}: {_message(record)}{_traceback(record, before=chr(10))}\n"
-        text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-        with contextlib.suppress(OSError, ValueError):  # closed, or a broken pipe
-            if sys.stderr is not None:
-                encoding = sys.stderr.encoding or "utf-8"
-                text = text.encode(encoding, "backslashreplace").decode(encoding)
-                sys.stderr.write(text)
-                sys.stderr.flush()
+        _write(text)
+
+
+def _write(text: str) -> None:
+    """Writes to standard error, without what could steer a terminal; never fails."""
+    text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    with contextlib.suppress(OSError, ValueError):  # closed, or a broken pipe
+        if sys.stderr is not None:
+            encoding = sys.stderr.encoding or "utf-8"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 class _JsonLines(logging.Handler):

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -383,17 +384,50 @@ def test_a_full_disk_while_the_intent_is_noted(tmp_path, monkeypatch):
 
 
 @posix
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write")
-def test_a_folder_that_may_not_be_written(tmp_path):
-    with journal(tmp_path) as first:
-        save(first, *first.add([new(1)]))
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(SaveError, match="permission denied"):
-            journal(tmp_path)
-        assert states(tmp_path) == ["done"]
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_that_may_not_be_written():
+    """In a process that gives up the rights of root, if it has them."""
+    code = (
+        "import os, sys\n"
+        "from keras_dream.jobs.journal import Journal, read_journal\n"
+        "import filelock, sqlite3, unicodedata\n"
+        "if os.geteuid() == 0: os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
+        "try: Journal.open('.', kind='test', key='a job')\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+        "((_, items),) = read_journal('.')\n"
+        "print(*[item.state for item in items])\n"
+    )
+    # Not in pytest's folder, into which only its user can look.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with journal(folder) as first:
+            save(first, *first.add([new(1)]))
+        folder.chmod(0o555)
+        done = child(code, cwd=folder)
+        folder.chmod(0o755)
+        assert states(folder) == ["done"]
+    said, found = done.stdout.splitlines()
+    assert said.startswith("SaveError The disk must take the journal of the results")
+    assert "permission denied" in said
+    assert found == "done"
+
+
+@posix
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_a_disk_without_locks(tmp_path, monkeypatch, code):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as without:
+        without.setattr(fcntl, "flock", refuse)
+        if code == errno.ENOSYS:  # filelock has a way of its own
+            with journal(tmp_path), pytest.raises(JobsError, match="one writer"):
+                journal(tmp_path)
+        else:
+            with pytest.raises(SaveError, match="disk must take the journal"):
+                journal(tmp_path)
+    journal(tmp_path).close()
 
 
 def test_a_folder_that_is_missing(tmp_path):

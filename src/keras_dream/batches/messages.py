@@ -5,6 +5,7 @@ them as lines of JSON.
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -18,12 +19,15 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.targets import Custom
 from keras_dream.zoo.network import Network
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Setup:
     """What all dreams of a worker have in common.
 
     Attributes:
+        folder: That of the results, which a worker does not make.
         run: How to compute.
         recipes: One recipe for each set of networks, which names all their classifiers.
         networks: What the recipes' names stand for, where it is more than a name.
@@ -34,6 +38,7 @@ class Setup:
         strip: Whether camera, date and copyright of the photos are left out of them.
     """
 
+    folder: str
     run: RunSettings
     recipes: tuple[Recipe, ...]
     networks: tuple[Network, ...] = ()
@@ -97,6 +102,7 @@ class Setup:
         """Returns the setup of a line."""
         data = json.loads(line)
         return cls(
+            folder=data["folder"],
             run=RunSettings.read(data["run"]),
             recipes=tuple(map(Recipe.read, data["recipes"])),
             networks=tuple(Network(**network) for network in data["networks"]),
@@ -232,6 +238,7 @@ class Failed(Report):
     @classmethod
     def of(cls, key: str, failure: Exception) -> "Failed":
         """Returns the report of a failure."""
+        _log.debug("A picture failed", exc_info=failure)
         if not isinstance(failure, DreamError):
             failure = of_machine(failure) or _unexpected(failure)
         name = type(failure).__name__

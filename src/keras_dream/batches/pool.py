@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 import keras_dream
+from keras_dream import logs
 from keras_dream.backend import host
 from keras_dream.batches.messages import (
     Began,
@@ -194,7 +195,9 @@ class _Process:
 
     def _read_errors(self) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self._tail.extend(self._process.stderr or ())
+            for line in self._process.stderr or ():
+                self._tail.append(line)
+                logs.pass_on(line)
 
 
 class Pool:

@@ -11,7 +11,9 @@ in that folder, and nothing in it is ever run.
 """
 
 import contextlib
+import errno
 import json
+import logging
 import os
 import shlex
 import socket
@@ -20,6 +22,7 @@ import stat
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -31,6 +34,8 @@ from keras_dream.errors import JobsError, SaveError, short_repr
 from keras_dream.files import Staged, remove_leftovers, sha256_file
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
 from keras_dream.names import inside, plain_name
+
+_log = logging.getLogger(__name__)
 
 LOCK = ".dream-journal.lock"
 
@@ -429,6 +434,8 @@ class Journal:
             if item.state in (State.FAILED, State.SKIPPED):
                 continue
             now = self._reconciled(item)
+            if now.state is not item.state:
+                _log.info("%s was %s and is %s", item.name, item.state, now.state)
             if now.state is State.AMBIGUOUS:
                 told.append(now.error)
         return tuple(told)
@@ -594,7 +601,12 @@ def _lock(folder: Path) -> Any:
                 hint="move it away",
             )
         try:
-            lock.acquire(timeout=0)
+            with warnings.catch_warnings():
+                # Where a disk has no locks, filelock warns, or raises if it is old.
+                warnings.simplefilter("ignore")
+                lock.acquire(timeout=0)
+        except NotImplementedError as failure:
+            raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:
             raise JobsError(
                 "a journal must have one writer at a time",

@@ -1,0 +1,82 @@
+"""Memory that runs out: one sentence, exit code 1, and the dream so far is saved."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_dream.pictures.picture import read_picture
+
+# Behind the first step the process may take 150 MiB more: too little for a step of the
+# built-in network at 1000 × 800 pixels, and enough to save a picture of this size.
+LIMITED = """
+import os, resource, sys
+from keras_dream.cli import main
+from keras_dream.cli.reporters.lines import Lines
+inner = Lines.report
+def report(self, event):
+    if type(event).__name__ == "Step" and event.octave == 1:
+        pages = int(open("/proc/self/statm").read().split()[0])
+        size = pages * resource.getpagesize() + 150 * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+    inner(self, event)
+Lines.report = report
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux's limits")
+def test_a_limit_of_the_system(tmp_path):
+    """On torch; tensorflow does not outlive such a limit."""
+    line = ("noise:1000x800", "--octave-sides", "100, 1000", "--steps", "1", *TORCH)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *line],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("dream: There must be enough memory")
+    (name,) = done.stdout.splitlines()
+    assert read_picture(tmp_path / name).pixels.shape == (800, 1000, 3)
+
+
+TORCH = ("--backend", "torch", "--threads", "1")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError("could not create a primitive"),
+        MemoryError(),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+    ids=["oneDNN", "Python", "CUDA"],
+)
+def test_the_dream_so_far_is_saved(dream, photo, monkeypatch, failure):
+    from keras_dream.engine.ascent import Ascent
+
+    moves, count = Ascent.moves, 0
+
+    def failing(*arguments):
+        nonlocal count
+        for move in moves(*arguments):
+            count += 1
+            if count == 4:  # the second step of the second octave
+                raise failure
+            yield move
+
+    quick = ("--octaves", 2, "--steps", 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(Ascent, "moves", failing)
+        code, out, err = dream(photo, *quick)
+    assert (code, out) == (1, "photo-dream.png\n")
+    assert "he dream so far was saved as 'photo-dream.png'" in err
+    assert "enough memory" in err.splitlines()[-1]
+    assert '"complete":false' in dream("show", "photo-dream.png", "--json")[1]
+    # With memory it goes on to the bytes of an undisturbed dream.
+    assert dream("--from", "photo-dream.png", "--quiet")[0] == 0
