@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from keras_dream.batches.messages import Began, Failed, Made, Progress
-from keras_dream.batches.worker import serve
+from keras_dream.batches.worker import make_folder, serve
 from keras_dream.errors import PictureError
 from keras_dream.files import stage
 
@@ -60,6 +60,7 @@ class StandIn:
                 yield from self.finish()
             yield Progress(order.key, step, STEPS)
         yield from self.finish()
+        make_folder(Path(order.path).parent, self.setup.folder)
         staged = stage(order.path, result_of(data, order.recipe))
         self.last = (
             staged,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from keras_dream.batches.run import BatchRun
     from keras_dream.citations.cite import Citations, cite
     from keras_dream.dreamer.dreamer import Dreamer, dream
+    from keras_dream.engine.checkpoint import Checkpoint
     from keras_dream.engine.loop import Run
     from keras_dream.engine.result import Dream, Record, Step
     from keras_dream.errors import DreamError
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchRun",
+    "Checkpoint",
     "Citations",
     "Dream",
     "DreamError",
@@ -89,6 +91,7 @@ __all__ = [
 
 _HOMES = {
     "BatchRun": "batches.run",
+    "Checkpoint": "engine.checkpoint",
     "Citations": "citations.cite",
     "Dream": "engine.result",
     "DreamError": "errors",

@@ -4,7 +4,6 @@ A saved picture is untrusted. Its recipe and its record are validated; its sourc
 looked for by its plain name beside it, and nowhere else.
 """
 
-import json
 import math
 import os
 import shlex
@@ -17,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from keras_dream.backend.host import cores
-from keras_dream.engine.checkpoint import Checkpoint
+from keras_dream.engine.checkpoint import Checkpoint, read_context
 from keras_dream.engine.growth import octaves_of
 from keras_dream.engine.result import Dream, Record
 from keras_dream.errors import PictureError, SettingError, short_repr
@@ -36,6 +35,7 @@ from keras_dream.pictures.picture import Picture, as_picture, read_picture
 from keras_dream.pictures.sources import is_source
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import parse_json
 from keras_dream.zoo import user_models
 
 MAX_RECIPE_BYTES = MAX_NOTES_BYTES  # of a recipe file
@@ -214,9 +214,8 @@ def start_of(
     canvas = checkpoint_path(saved.path)
     reason = f"{canvas.name} is not beside it"
     if canvas.is_file():
-        checkpoint, context = Checkpoint.read(canvas)
-        if context.picture_sha256 == sha256_file(saved.path):
-            return checkpoint, ()
+        if read_context(canvas).picture_sha256 == sha256_file(saved.path):
+            return Checkpoint.read(canvas), ()
         reason = f"{canvas.name} is that of another picture"
     alike = f"The dream goes on from the picture's 8 bits, because {reason}: what "
     return _checkpoint(saved, picture, recipe), (
@@ -338,7 +337,7 @@ def _notes(path: Path) -> dict[str, str]:
 
 def _record(path: Path, notes: Mapping[str, str]) -> Record:
     try:
-        data = _with_numbers(json.loads(notes["record"]))
+        data = _with_numbers(parse_json(notes["record"]))
         record = TypeAdapter(Record).validate_python(data)
         if not 0 <= record.steps < 2**63 or not all(0 < s < 2**31 for s in record.size):
             raise ValueError("numbers of steps or pixels that cannot be")

@@ -154,7 +154,7 @@ def read_resumable(path: Path) -> Resumable:
         InputError: If it is damaged, or was saved without its recipe.
         SettingError, PictureError: If its recipe or its record is invalid.
     """
-    checkpoint, context = Checkpoint.read(path)
+    checkpoint, context = Checkpoint.read(path), read_context(path)
     picture = path.with_name(path.name.removesuffix(CHECKPOINT))
     if not context.recipe:
         raise InputError(

@@ -18,8 +18,11 @@ from keras_dream.errors import (
     ObjectiveError,
     RunError,
     SaveError,
+    WeightsError,
 )
 from keras_dream.events import (
+    Download,
+    Fetching,
     ItemDone,
     ItemFailed,
     ItemProgress,
@@ -273,6 +276,27 @@ def test_a_photo_that_is_deleted_fails_and_a_drive_that_is_gone_ends(folder):
     assert folder.results() == folder.wanted()
 
 
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_drive_of_results_that_is_gone(folder, mounted):
+    run = folder.run()
+    for event in run:
+        if isinstance(event, ItemDone) and event.number == 2:
+            break
+    elsewhere = folder.out.rename(folder.out.with_name("unplugged"))
+    if mounted:  # what lies under the mount is seen
+        folder.out.mkdir()
+    with pytest.raises(SaveError):
+        run.finish()
+    assert mounted == folder.out.exists()
+    if mounted:
+        folder.out.rmdir()
+    elsewhere.rename(folder.out)
+    summary = folder.run().finish()
+    assert (summary.done, summary.reused) == (3, 2)
+    assert folder.results() == folder.wanted()
+    assert not folder.leftovers()
+
+
 def test_a_batch_that_is_stopped(folder):
     with folder.run() as run:
         for event in run:
@@ -302,6 +326,28 @@ def test_what_is_dreamed_when_it_is_stopped_is_saved(folder):
     with pytest.raises(KeyboardInterrupt):
         folder.run(make=Asked).finish()
     assert sorted(folder.results()) == ["a.png", "b.png"]
+
+
+def test_weights_are_downloaded_once_and_seen(folder, monkeypatch):
+    asked = []
+
+    def locate(name, sources, *, classifier, offline, progress):
+        asked.append((name, classifier, offline))
+        progress(10, 20)
+        if offline:
+            raise WeightsError("no weights")
+
+    monkeypatch.setattr("keras_dream.batches.fetch.find", lambda *_, **__: None)
+    monkeypatch.setattr("keras_dream.batches.fetch.locate", locate)
+    recipe = Recipe(network="vgg16", objective="block1_conv1; 0.5*motif")
+    with pytest.raises(WeightsError):
+        folder.run(recipe=recipe, run=RunSettings(offline=True)).finish()
+    assert not folder.results()
+    events = list(folder.run(recipe=recipe))
+    assert only(Fetching, events) == [Fetching("vgg16")]
+    assert only(Download, events) == [Download(10, 20)]
+    assert len(folder.results()) == 5
+    assert asked == [("vgg16", False, True), ("vgg16", False, False)]
 
 
 def test_two_batches_into_one_folder(folder):

@@ -14,7 +14,7 @@ import keras_dream as kd
 from keras_dream import events, resume
 from keras_dream.claims import claim
 from keras_dream.cli.reporters.lines import Lines
-from keras_dream.engine.checkpoint import Checkpoint, Context
+from keras_dream.engine.checkpoint import Checkpoint, Context, read_context
 from keras_dream.errors import SaveError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.replay import read_saved
@@ -233,7 +233,7 @@ def test_a_dream_that_goes_on_keeps_its_settings(dream, photo, stopped):
 
 
 def rewritten(change):
-    checkpoint, context = Checkpoint.read(UNFINISHED)
+    checkpoint, context = Checkpoint.read(UNFINISHED), read_context(UNFINISHED)
     change(checkpoint.__dict__, context.__dict__)
     checkpoint.save(UNFINISHED, context=context)
 
@@ -281,17 +281,23 @@ def test_a_photo_with_other_pixels_is_refused(dream, photo, stopped):
 
 
 def test_python_saves_and_resumes(motif, photo):
-    """As the documentation has it; a run's own context is not needed there."""
     dreamer = kd.Dreamer("motif")
     run = dreamer.steps(str(photo), steps=3, octaves=2)
     for _ in range(4):
         next(run)
     run.checkpoint.save("sky.npz")
     whole = run.finish()
-    start, context = Checkpoint.read("sky.npz")
-    assert context == Context()
-    dream = dreamer.dream(str(photo), steps=3, octaves=2, start=start)
-    assert dream.encode() == whole.encode()
+    start = kd.Checkpoint.read("sky.npz")
+    made = dreamer.dream(str(photo), steps=3, octaves=2, start=start)
+    assert made.encode() == whole.encode()
+
+
+def test_what_python_saves_alone_is_not_resumed_from_the_shell(dream, motif, photo):
+    run = kd.Dreamer("motif").steps(str(photo), steps=3, octaves=2)
+    next(run)
+    run.checkpoint.save("sky.png.canvas.npz")
+    code, _, err = dream("--resume")
+    assert (code, "go on in Python, with `start`" in err) == (2, True)
 
 
 class Run:

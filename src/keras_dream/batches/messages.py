@@ -27,6 +27,7 @@ class Setup:
     """What all dreams of a worker have in common.
 
     Attributes:
+        folder: That of the results, which a worker does not make.
         run: How to compute.
         recipes: One recipe for each set of networks, which names all their classifiers.
         networks: What the recipes' names stand for, where it is more than a name.
@@ -37,6 +38,7 @@ class Setup:
         strip: Whether camera, date and copyright of the photos are left out of them.
     """
 
+    folder: str
     run: RunSettings
     recipes: tuple[Recipe, ...]
     networks: tuple[Network, ...] = ()
@@ -100,6 +102,7 @@ class Setup:
         """Returns the setup of a line."""
         data = json.loads(line)
         return cls(
+            folder=data["folder"],
             run=RunSettings.read(data["run"]),
             recipes=tuple(map(Recipe.read, data["recipes"])),
             networks=tuple(Network(**network) for network in data["networks"]),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_dream.backend import host
+from keras_dream.batches.fetch import fetch
 from keras_dream.batches.inputs import SUFFIXES, Task
 from keras_dream.batches.messages import (
     Began,
@@ -58,6 +59,7 @@ from keras_dream.events import (
 )
 from keras_dream.files import Staged, sha256_file
 from keras_dream.geometry import fitted
+from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import read_size
@@ -207,7 +209,8 @@ class BatchRun(Iterator[Event]):
         self._others = frozenset[str]()
         planned = self._checked(tasks)
         tasks = [task for task, _ in planned]
-        setup = Setup(
+        setup = self._setup = Setup(
+            folder=os.fspath(folder),
             run=run or RunSettings(),
             recipes=tuple(by_networks(task.recipe for task in tasks).values()),
             networks=tuple(networks),
@@ -293,7 +296,7 @@ class BatchRun(Iterator[Event]):
         threads = None
         if _is_parallel(setup):
             threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits))
-        make_folder(self.folder)
+        make_folder(self.folder, self.folder.absolute().anchor)
         return Journal.open(
             self.folder,
             kind="batch",
@@ -433,6 +436,8 @@ class BatchRun(Iterator[Event]):
         try:
             yield self.planned
             yield from self._known
+            if self._waiting:
+                yield from fetch(self._setup)
             while self._waiting:
                 for worker, report in self._team.run(self._take):
                     yield from self._heard(worker, report)
@@ -505,6 +510,14 @@ class BatchRun(Iterator[Event]):
 
     def _save(self, entry: _Entry, made: Made) -> Event:
         staged = Staged(entry.task.path, Path(made.temporary), made.size, made.sha256)
+        # Where a disk is gone, its folder may be there, empty.
+        if not (self.folder / FILE).exists():
+            staged.discard()
+            raise SaveError(
+                "The folder of the results must stay there, with its journal",
+                received=f"{short_repr(str(self.folder))}, where it is gone",
+                hint="connect its disk and run the batch again: what is done is kept",
+            )
         entry.item = self._journal.save(
             entry.item, staged, input_sha256=made.input_sha256
         )

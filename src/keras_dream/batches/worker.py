@@ -159,7 +159,7 @@ class Worker:
     ) -> Made:
         path, setup = Path(order.path), self._setup
         data = dream.encode(suffix=path.suffix, notes=setup.notes, strip=setup.strip)
-        make_folder(path.parent)
+        make_folder(path.parent, setup.folder)
         staged = stage(path, data)
         if sys.platform == "win32":
             staged.release()  # where an open file cannot be renamed
@@ -195,19 +195,25 @@ def _steps(dreamer: "Dreamer", picture: "Picture", recipe: Recipe) -> int:
     return sum(recipe.at(octave.number).steps for octave in octaves)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, above: str) -> None:
     """Makes a folder of results, and those above it.
 
+    Args:
+        folder: The folder.
+        above: One above it that must be there: where it is gone with its disk, nothing
+            is made in its place.
+
     Raises:
-        SaveError: If the disk refuses.
+        SaveError: If it is not there, or the disk refuses.
     """
     try:
+        Path(above).stat()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise SaveError(
             "The folder of the results must be there",
             received=f"{(failure.strerror or 'an error').lower()!r} for "
-            f"{short_repr(str(folder))}",
+            f"{short_repr(str(failure.filename or folder))}",
             hint="check the disk; what is done is kept",
         ) from failure
 

@@ -38,6 +38,7 @@ _EXAMPLES = """Examples:
   dream sky.jpg --mask "box(0%, 0%, 100%, 50%)" --strength 0.6 --keep-colors
   dream cat.jpg --objective "guide(feathers.jpg, mixed3)" --size 1600
   dream noise:512x512 --wrap both --preset scales -o tile.png
+  dream --resume
   dream --from sky-dream.png
   dream sky.jpg --preset book1 --steps 10
   dream sky.jpg --network inception_v3 --objective "0.2*mixed2 + 3*mixed3"

@@ -132,8 +132,8 @@ class Checkpoint:
         return Path(path)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "tuple[Checkpoint, Context]":
-        """Returns the checkpoint in a file, and with what it goes on.
+    def read(cls, path: str | os.PathLike[str]) -> "Checkpoint":
+        """Returns the checkpoint in a file.
 
         Raises:
             InputError: If there is no such file, or it is no whole checkpoint.
@@ -149,7 +149,7 @@ class Checkpoint:
             checkpoint._check_arrays()
         except (LookupError, TypeError, ValueError, RecursionError) as failure:
             raise _refused(f"{short_repr(str(path))} ({failure})") from None
-        return checkpoint, head.context
+        return checkpoint
 
     def _check_arrays(self) -> None:
         """Raises a `TypeError` where something else stands in the place of an array."""
@@ -166,7 +166,11 @@ class Checkpoint:
 
 
 def read_context(path: str | os.PathLike[str]) -> Context:
-    """Returns what a checkpoint says besides its arrays; errors as for `read`."""
+    """Returns with what the dream of a checkpoint's file goes on.
+
+    Raises:
+        InputError: As for `Checkpoint.read`; the file's arrays are not read.
+    """
     path = check_file(path, "A checkpoint")
     return _head(path, read_arrays(path, _KINDS, _refused, only="head")).context
 
