@@ -206,3 +206,18 @@ def test_the_command_line_in_a_report():
     words = "dream batch (hidden) -o (hidden) --steps 3 --objective (hidden) --network"
     text = crash.report(Bug(), [*tokens.split(), "0.5", "--Eve=1"])
     assert f"command: {words} (hidden) --blend 0.5 (hidden)\n" in text
+
+
+def test_doctor_knows_the_reports_and_hides_its_user(dream, monkeypatch, cache):
+    monkeypatch.setattr("keras_dream.cli.commands.doctor._backends", list)
+    monkeypatch.setattr("keras_dream.cli.commands.doctor._networks", list)
+    of_bug(Bug("x"), [])
+    (report,) = reports()
+    assert str(report) in dream("doctor")[1]
+    monkeypatch.setattr(Path, "home", lambda: cache.parent)
+    code, out, _ = dream("doctor", "--json")
+    rows = {row["what"]: row["more"] for row in json.loads(out)}
+    assert code == 0
+    assert rows["crash reports"] == f"1, the newest ~/cache/crashes/{report.name}"
+    assert rows["python"].startswith(platform.python_version())
+    assert str(cache) not in out

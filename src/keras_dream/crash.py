@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import keras_dream
 from keras_dream.errors import RunError
 from keras_dream.recipe.files import FileRef, with_files
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -24,7 +25,6 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 FOLDER = "crashes"
 KEPT = 20  # reports
 LIBRARIES = (
-    "keras-dream",
     "numpy",
     "pillow",
     "pydantic",
@@ -99,16 +99,17 @@ def facts() -> Iterator[tuple[str, str]]:
     from keras_dream.backend.host import memory
     from keras_dream.engine.result import processor
 
-    for name in LIBRARIES:
-        # Optional, or installed under another name.
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            yield name, metadata.version(name)
+    yield "keras-dream", str(keras_dream.__version__)
     yield "python", f"{platform.python_version()} ({platform.python_implementation()})"
     yield "system", f"{platform.system()} {platform.release()} {platform.machine()}"
     yield "processor", f"{processor()}, {os.cpu_count()} threads"
     sizes = memory()
     known = (f"{sizes[name] / 1e9:.1f} GB {name}" for name in sizes)
     yield "memory", ", ".join(known)
+    for name in LIBRARIES:
+        # Optional, or installed under another name.
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
 
 
 def reports() -> list[Path]:
@@ -140,6 +141,10 @@ class Redaction:
         text = _QUOTED.sub(rf"\1{_HIDDEN}\1", text)
         text = _WITH_FOLDER.sub(_HIDDEN, text)
         text = _WITH_SUFFIX.sub(_HIDDEN, text)
+        return self.without_persons(text)
+
+    def without_persons(self, text: str) -> str:
+        """Returns a text with ~ for the home, and without the user's name."""
         for name, word in self._persons:
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", word, text)
         return text

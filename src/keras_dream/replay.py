@@ -4,7 +4,6 @@ A saved picture is untrusted. Its recipe and its record are validated; its sourc
 looked for by its plain name beside it, and nowhere else.
 """
 
-import json
 import math
 import os
 import shlex
@@ -36,6 +35,7 @@ from keras_dream.pictures.picture import Picture, as_picture, read_picture
 from keras_dream.pictures.sources import is_source
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import parse_json
 from keras_dream.zoo import user_models
 
 MAX_RECIPE_BYTES = MAX_NOTES_BYTES  # of a recipe file
@@ -337,7 +337,7 @@ def _notes(path: Path) -> dict[str, str]:
 
 def _record(path: Path, notes: Mapping[str, str]) -> Record:
     try:
-        data = _with_numbers(json.loads(notes["record"]))
+        data = _with_numbers(parse_json(notes["record"]))
         record = TypeAdapter(Record).validate_python(data)
         if not 0 <= record.steps < 2**63 or not all(0 < s < 2**31 for s in record.size):
             raise ValueError("numbers of steps or pixels that cannot be")

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from keras_dream import Dreamer, Recipe
+from keras_dream.errors import InputError
 from keras_dream.pictures.picture import Picture
+from keras_dream.replay import saved_of
 
 Dream = Callable[..., tuple[int, str, str]]
 NESTED = "[" * 500 + "]" * 500
@@ -145,3 +148,54 @@ def test_a_recorded_source_that_is_no_name_is_wrong_input(
     assert (code, out) == (2, "")
     assert "--source PHOTO" in err
     assert len(err) < 400
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"recipe": NESTED, "record": "{}"},
+        {"recipe": "{}", "record": "[" * 100_000},
+        {"recipe": "{}", "record": f'{{"losses":{NESTED}}}'},
+        {"recipe": "{}", "record": '{"losses":{},"losses":{}}'},
+        {"recipe": "", "record": ""},
+    ],
+    ids=str,
+)
+def test_notes_of_a_checkpoint_are_those_of_a_stranger(notes: dict[str, str]):
+    with pytest.raises(InputError):
+        saved_of(Path("a.png"), notes)
+
+
+def test_work_of_weeks_is_asked_for_and_left_to_python(dream: Dream, photo: Path):
+    terms = " + ".join(["near"] * 900)
+    recipe = Recipe(
+        octaves=64, octaves_above=8, octave_scale=1.01, steps=100_000, objective=terms
+    )
+    forge(recipe.json_text(), record())
+    Path("r.json").write_text(recipe.json_text())
+    commands = (
+        ("replay", "forged.png"),
+        ("--from", "forged.png"),
+        ("photo.png", "--recipe", "forged.png"),
+        ("photo.png", "--recipe", "r.json"),
+        ("noise:20x20", "--recipe", "r.json"),
+        ("grid", "photo.png", "--recipe", "r.json", "--x", "seed=1|2"),
+    )
+    for command in commands:
+        code, out, err = dream(*command)
+        assert (code, out) == (2, ""), (command, err)
+        assert "more than an hour" in err
+        assert "--yes" in err
+    image = np.full((17, 17, 3), 0.5, np.float32)
+    step = next(Dreamer("motif").steps(image, recipe.but(objective="near")))
+    assert (step.octave, step.iteration) == (1, 1)
+
+
+def test_a_hostile_sheet_steers_no_terminal(dream: Dream, photo: Path):
+    info = PngInfo()
+    evil = "\\u001b[2J\\u009b\\u0007\\ud800"
+    about = f'{{"{evil}":["{evil}"],"cells":"{evil}","recipe":{{"{evil}":"{evil}"}}}}'
+    info.add_itxt("keras-dream", f'{{"keras-dream":{{"grid":{about}}}}}')
+    Image.new("RGB", (60, 40)).save("forged.png", pnginfo=info)
+    (shown, *_, from_recipe) = run_all(dream, (*COMMANDS[:2], COMMANDS[5]))
+    assert (shown[0], from_recipe[0]) == (0, 2)

@@ -6,6 +6,8 @@ CVE-2026-12570), and of the other kinds of files that people have models in.
 
 import pickle
 import stat
+import time
+import tracemalloc
 import zipfile
 from functools import partial
 
@@ -229,6 +231,36 @@ def test_arrays_that_are_refused(case, reweighted, tmp_path):
     assert reason in refusal(reweighted(lambda file: change(file, tmp_path)))
 
 
+def test_refusals_take_little_time_and_memory(forged, reweighted, tmp_path):
+    """The child's part, too, which is read here."""
+    zeros, squeezed = bytes(70 << 20), {"compression": zipfile.ZIP_DEFLATED}
+    forgeries = {
+        **{n: lambda c, more=m: c.update(more) for n, (m, _) in MEMBERS.items()},
+        "bomb": lambda c: c.update({WEIGHTS: zeros}),
+        "bomb of text": lambda c: c.update({CONFIG: zeros}),
+        "deep": lambda c: c.update({CONFIG: b"[" * (1 << 20)}),
+        "text": lambda c: c.update({CONFIG: b'"' + b"a" * (1 << 20) + b'"'}),
+    }
+    paths = {
+        name: forged(change, **squeezed).rename(tmp_path / f"a{number}.keras")
+        for number, (name, change) in enumerate(forgeries.items())
+    }
+    for number, (name, (change, _)) in enumerate(ARRAYS.items()):
+        path = reweighted(lambda file, change=change: change(file, tmp_path))
+        paths[f"array: {name}"] = path.rename(tmp_path / f"b{number}.keras")
+    zeros = b""
+    tracemalloc.start()
+    try:
+        for name, path in paths.items():
+            tracemalloc.reset_peak()
+            before, start = tracemalloc.get_traced_memory()[0], time.monotonic()
+            refusal(path)
+            assert tracemalloc.get_traced_memory()[1] - before < 64 << 20, name
+            assert time.monotonic() - start < 20, name
+    finally:
+        tracemalloc.stop()
+
+
 def test_many_packed_arrays_are_refused(reweighted, monkeypatch):
     """Each is within its own bound, and all together are hundreds of gigabytes."""
 
@@ -241,7 +273,7 @@ def test_many_packed_arrays_are_refused(reweighted, monkeypatch):
             array[: 1 << 16] = noise
 
     path = reweighted(pack)
-    assert archive.inspect(path).count > 3 << 22
+    assert archive.inspect(path).numbers > 3 << 22
     monkeypatch.setattr(hdf5, "LARGEST", 2 << 24)
     assert "has arrays of more than 33,554,432 bytes in all" in refusal(path)
 

@@ -383,6 +383,7 @@ def test_forged_tensors_are_refused(source, tmp_path):
 
 KINDS = {
     "w.pt": (b"PK\x03\x04", "torch's pickle"),
+    "w.npz": (b"PK\x03\x04", r"numpy's .npz"),
     "w.bin": (pickle.dumps({"a": 1}), "a pickle, which runs code"),
     "w.onnx": (b"\x08\x07\x12\x07", "ONNX"),
     "w.keras": (b"PK\x03\x04", r"a whole model.*--trust-model"),

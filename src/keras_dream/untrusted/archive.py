@@ -38,12 +38,12 @@ class Contents(NamedTuple):
     Attributes:
         config: Its configuration, unchecked yet (see `configuration.check`).
         weights: Its weights.
-        count: How many numbers they are.
+        numbers: How many they are.
     """
 
     config: dict[str, Any]
     weights: hdf5.Group
-    count: int
+    numbers: int
 
     def write(self, path: Path) -> None:
         """Writes a `.keras` file of these contents and nothing else.

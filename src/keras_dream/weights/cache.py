@@ -15,13 +15,14 @@ is refused; one that is shared to be read only is not.
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from keras_dream.errors import DreamError, OutputError, short_repr
 from keras_dream.files import write_atomically
@@ -33,6 +34,9 @@ PATIENCE = 5.0  # seconds to wait for a lock that is held for milliseconds
 CHUNK = 1 << 20  # bytes
 CHEAP = 128 << 20  # bytes; sha256 takes 0.1 s for them, or 0.4 s without the SHA set
 SETTLED = 2.0  # seconds; FAT has the coarsest times, of 2 seconds
+
+
+Opened = io.BufferedReader | io.BufferedRandom
 
 
 class _Row(NamedTuple):
@@ -96,7 +100,7 @@ def _is_own_group(number: int) -> bool:
 
 
 # -- files in it -----------------------------------------------------------------------
-def open_regular(path: Path, *, write: bool = False, links: bool = True) -> BinaryIO:
+def open_regular(path: Path, *, write: bool = False, links: bool = True) -> Opened:
     """Opens a regular file; pipes and devices are errors, and nothing is waited for.
 
     Args:
@@ -115,7 +119,7 @@ def open_regular(path: Path, *, write: bool = False, links: bool = True) -> Bina
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or not (links or status.st_nlink == 1):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        return os.fdopen(handle, "rb+" if write else "rb")
+        return os.fdopen(handle, "rb+") if write else os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise

@@ -24,7 +24,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from keras_dream.errors import (
     DownloadError,
@@ -86,7 +86,7 @@ class Part:
         except OSError:  # none, or a link, which is another's file
             return 0
 
-    def open(self) -> BinaryIO:
+    def open(self) -> cache.Opened:
         """Opens the bytes, to be read and written."""
         return cache.open_regular(self.path, write=True, links=False)
 

@@ -189,7 +189,7 @@ def load_file(
         contents = archive.inspect(file)
     configuration.check(file, contents.config)
     with _building(file):
-        _check_numbers(file, contents.config, contents.count)
+        _check_numbers(file, contents.config, contents.numbers)
         model = _opened(file, contents)
         graph = _lowered(model, preprocessing, name=file.name)
     return LoadedNetwork(file.name, graph, sha256, preprocessing=preprocessing)

@@ -1,17 +1,13 @@
 """`dream doctor`: whether this machine has everything that a dream needs."""
 
-import contextlib
 import json as json_text
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from keras_dream.cli.options import Switch
 from keras_dream.cli.output import plain, table, write_stdout
-
-_LIBRARIES = ("numpy", "pillow", "pydantic", "keras", "torch", "jax", "tensorflow")
 
 
 class Finding(NamedTuple):
@@ -31,17 +27,20 @@ class Finding(NamedTuple):
 def doctor(*, json: Switch = False) -> int:
     """Check whether this machine has everything that a dream needs.
 
-    Versions, backends, devices, memory, threads, weights, and folders that can
-    be written to. The exit code is 1 if anything is wrong.
+    Versions, backends, devices, memory, threads, weights, folders that can be
+    written to, and reports of crashes. The exit code is 1 if anything is wrong.
 
     Args:
-        json: print JSON
+        json: print JSON, for an issue: with ~ for your home, without your name
     """
-    findings = [*_versions(), *_backends(), *_networks(), *_folders()]
+    from keras_dream.crash import Redaction, facts
+
+    versions = (Finding(what, "ok", more) for what, more in facts())
+    findings = [*versions, *_backends(), *_networks(), *_folders(), *_reports()]
     if json:
-        write_stdout(
-            json_text.dumps([finding._asdict() for finding in findings], indent=2)
-        )
+        hide = Redaction([]).without_persons
+        data = [{**f._asdict(), "more": hide(f.more)} for f in findings]
+        write_stdout(json_text.dumps(data, indent=2))
     else:
         write_stdout(
             table(
@@ -51,20 +50,13 @@ def doctor(*, json: Switch = False) -> int:
     return 1 if any(finding.state == "wrong" for finding in findings) else 0
 
 
-def _versions() -> Iterator[Finding]:
-    import platform
-    from importlib import metadata
+def _reports() -> Iterator[Finding]:
+    """Says where the reports of crashes are, for issues."""
+    from keras_dream.crash import reports
 
-    from keras_dream import __version__
-    from keras_dream.engine.result import processor
-
-    yield Finding("keras-dream", "ok", str(__version__))
-    yield Finding("python", "ok", f"{platform.python_version()} on {sys.platform}")
-    yield Finding("processor", "ok", f"{processor()}, {os.cpu_count()} threads")
-    for name in _LIBRARIES:
-        # Optional, or installed under another name; `_backends` checks what counts.
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            yield Finding(name, "ok", metadata.version(name))
+    paths = reports()
+    more = f"{len(paths)}, the newest {paths[0]}" if paths else "none"
+    yield Finding("crash reports", "ok" if paths else "absent", more)
 
 
 def _backends() -> Iterator[Finding]:
