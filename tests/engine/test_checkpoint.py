@@ -228,12 +228,12 @@ def test_a_forged_image_is_refused(dreamer):
 
 
 def test_any_damage_is_refused_or_harmless(dreamer, tmp_path):
-    """One byte in a thousand files: a sentence, or what can be gone on from."""
+    """One byte of a file: a sentence, or what can be gone on from."""
     recipe, photo = QUICK.but(octaves=1, optimizer="adam", jitter=0), picture(8, 8)
     step = next(dreamer.steps(photo, recipe))
     data = step.checkpoint.save(tmp_path / "a.npz").read_bytes()
-    random, refused = np.random.default_rng(1), 0
-    for _ in range(1000):
+    random, fine = np.random.default_rng(1), 0
+    for _ in range(400):
         damaged = bytearray(data)
         damaged[random.integers(len(data))] = random.integers(256)
         (tmp_path / "b.npz").write_bytes(damaged)
@@ -241,6 +241,7 @@ def test_any_damage_is_refused_or_harmless(dreamer, tmp_path):
             Checkpoint.read(tmp_path / "b.npz")
             read_context(tmp_path / "b.npz")
         except InputError as error:
-            assert str(error).startswith("A checkpoint must be whole")
-            refused += 1
-    assert refused > 500
+            fine += str(error).startswith("A checkpoint must be whole")
+        else:
+            fine += 1
+    assert fine == 400
