@@ -191,11 +191,11 @@ class Journal:
 
     def close(self) -> None:
         """Ends the writing; another process may go on."""
-        with self._guard:
+        with self._guard, contextlib.ExitStack() as stack:
+            stack.callback(self._lock.release)
+            stack.callback(self._db.close)
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("DELETE FROM writer")
-            self._db.close()
-            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
