@@ -367,8 +367,8 @@ def threads_of(items: int, pixels: int, seconds: float) -> int:
     return min(able or [cores], key=rounds)
 
 
-# To start a process takes some seconds of a core, for which two workers on two cores are
-# taken to do 15 % more than one. With `motif` these seconds are four times too many.
+# To start a process takes some seconds of a core, for which two workers on two cores
+# are taken to do 15 % more than one. With `motif` they are four times too many.
 _SHORT_SECONDS = 120.0
 # Two threads are taken to be 2 ** 0.8 = 1.7 times as fast as one, four 3 times; of two
 # threads benchmarks/batch.py tells how fast they are.
