@@ -93,6 +93,24 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path):
     assert names(tmp_path) == []
 
 
+@posix
+def test_claims_that_nobody_holds_go_with_the_next_run(tmp_path: Path):
+    """But not another's file of such a name, and not a claim that is just made."""
+    code = (
+        "import os, sys, signal; from keras_dream.claims import claim\n"
+        "kept = claim(sys.argv[1]); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    run(code, tmp_path / "dead.png")
+    (tmp_path / ".note.claim").write_text("insurance")
+    (tmp_path / ".new.png.claim").touch()
+    os.mkfifo(tmp_path / ".pipe.claim")
+    with claim(tmp_path / "a.png"), claim(tmp_path / "b.png"):
+        assert names(tmp_path) == [
+            ".a.png.claim", ".b.png.claim", ".new.png.claim", ".note.claim",
+            ".pipe.claim",
+        ]  # fmt: skip
+
+
 def test_taken_names(tmp_path: Path):
     """A file, a broken link, an unfinished dream: each has its name."""
     (tmp_path / "a.png").touch()

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -57,6 +58,7 @@ def claim(path: str | os.PathLike[str], *, exact: bool = False) -> Claim:
     """
     path = Path(path)
     remove_leftovers(path.parent)
+    _remove_forgotten(path.parent)
     if exact:
         hold = _hold(path)
         if hold is None:
@@ -84,6 +86,14 @@ def is_claimed(path: Path) -> bool:
     return os.path.lexists(_file(path))
 
 
+def _remove_forgotten(folder: Path) -> None:
+    """Removes the claims of dead processes on any name in a folder."""
+    for file in folder.glob(".*.claim"):
+        # Another's file may have such a name, and a new claim is empty for a moment.
+        if _text(file) and (hold := take(file)) is not None:
+            hold.remove()
+
+
 def _hold(path: Path) -> Hold | None:
     """Returns the claim's file, held; None if another process holds it."""
     hold = create(_file(path)) or take(_file(path))
@@ -97,12 +107,18 @@ def _hold(path: Path) -> Hold | None:
 
 def _holder(path: Path) -> str:
     """Returns who has a name, as the claim says."""
+    return _text(_file(path)) or "another process"
+
+
+def _text(file: Path) -> str:
+    """Returns what stands in a claim's file; "" if it is none."""
     with contextlib.suppress(OSError, ValueError):
-        with _file(path).open(encoding="utf-8") as file:
-            text = file.read(_MOST_TEXT).strip()
-        if text.isprintable() and text.startswith("process "):
-            return text
-    return "another process"
+        if stat.S_ISREG(file.lstat().st_mode):  # a pipe would block
+            with file.open(encoding="utf-8") as opened:
+                text = opened.read(_MOST_TEXT).strip()
+            if text.isprintable() and text.startswith("process "):
+                return text
+    return ""
 
 
 def _file(path: Path) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from keras_dream.claims import is_claimed
 from keras_dream.engine.checkpoint import Checkpoint, Context, read_context
 from keras_dream.errors import DreamError, InputError, short_repr
+from keras_dream.failures import is_out_of_memory
 from keras_dream.files import CHECKPOINT, checkpoint_path, sha256_file
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.sources import is_source
@@ -70,15 +71,15 @@ class Checkpoints:
         began = self._clock()
         if began < self._due or run.checkpoint is None:
             return ""
+        sentence = ""
         try:
             run.checkpoint.save(self.path, context=self._context)
-        except DreamError as failure:
-            sentence = (
-                f"This dream could not go on after a crash, for its checkpoint cannot "
-                f"be saved. {failure}"
-            )
-        else:
-            sentence = ""
+        # A dream that can be made must not end because it cannot be kept.
+        except Exception as failure:
+            if not (isinstance(failure, DreamError) or is_out_of_memory(failure)):
+                raise
+            what = "This dream could not go on after a crash, for its checkpoint cannot"
+            sentence = f"{what} be saved. {failure}"
         now = self._clock()
         self._due = now + max(self._every, (now - began) / MOST_SHARE)
         first, self._failed = not self._failed, self._failed or bool(sentence)

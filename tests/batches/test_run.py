@@ -18,6 +18,7 @@ from keras_dream.errors import (
     ObjectiveError,
     RunError,
     SaveError,
+    SettingError,
     WeightsError,
 )
 from keras_dream.events import (
@@ -31,6 +32,7 @@ from keras_dream.events import (
 )
 from keras_dream.jobs.journal import State, read_journal
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.zoo.network import Network
 
 RECIPE = Recipe(steps=3)
 
@@ -392,6 +394,27 @@ def test_threads_are_those_of_the_first_run(folder, monkeypatch):
     assert setups[1:] == [(8, 1), (8, 1), (8, 2)]
     folder.run(team=team, run=RunSettings(threads=2)).close()
     assert setups[-1] == (2, 4)
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1000])
+def test_a_number_of_workers_that_is_none(folder, workers):
+    with pytest.raises(SettingError, match="1 to 256"):
+        folder.run(workers=workers)
+    assert not folder.out.exists()
+
+
+def test_a_model_in_memory_is_dreamed_here(folder):
+    networks = [Network(object())]
+    with pytest.raises(SettingError, match="use workers=1"):
+        folder.run(networks=networks, workers=2)
+    seen = []
+
+    def team(setup, count):
+        seen.append(count)
+        return Here(setup, make=standin.StandIn)
+
+    folder.run(networks=networks, team=team).close()
+    assert seen == [1]
 
 
 def test_threads_by_pictures_and_memory(monkeypatch):

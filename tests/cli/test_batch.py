@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from keras_dream.cli.reporters.bar import Bar
 from keras_dream.cli.reporters.batch import MOST_LISTED
 from keras_dream.cli.reporters.json import JsonLines
 from keras_dream.cli.reporters.lines import Lines
+from keras_dream.errors import SaveError
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved
@@ -176,6 +178,48 @@ def test_a_sheet_of_another_is_not_replaced(dream: Dream, folder: Path) -> None:
     assert code == 2
     assert "A sheet must have a new name" in err
     assert Path("out/contact-sheet.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are text, or UTF-8")
+def test_photos_of_odd_names_and_kinds(dream: Dream, folder: Path) -> None:
+    """Any name is dreamed under a plain one; a pipe and a device are no photos."""
+    photo = (folder / "b10.png").read_bytes()
+    odd = Path("odd")
+    odd.mkdir()
+    for name in (b"a\xff.png", b"b\x1b[31m.png", b"c\nd.png", b"-v.png", b"12:30.png"):
+        Path(os.fsdecode(b"odd/" + name)).write_bytes(photo)
+    os.mkfifo("odd/pipe.png")
+    (odd / "zero.png").symlink_to("/dev/zero")
+    code, out, err = dream("batch", odd, "-o", "out", *FAST)
+    assert code == 0, err
+    names = ["-v", "12_30", "a_", "b_[31m", "c_d"]
+    assert sorted(out.splitlines()) == [f"out/{name}-dream.png" for name in names]
+    assert "\x1b" not in err
+
+
+def test_a_sheet_that_cannot_be_drawn_loses_nothing(
+    dream: Dream, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while it is drawn leaves it out; a full disk is told after the summary."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise SaveError("the disk must have room", received="none")
+
+    (folder / "c.png").unlink()
+    line = ("batch", folder, "-o", "out", *FAST)
+    monkeypatch.setattr("keras_dream.batches.contact.draw_pages", stopped)
+    code, out, err = dream(*line)
+    assert (code, len(out.split())) == (0, 3)
+    assert "contact sheet" not in err
+    monkeypatch.setattr("keras_dream.batches.contact.draw_pages", full)
+    code, _, err = dream(*line)
+    assert code == 1
+    *_, last, sentence = err.splitlines()
+    assert last.split()[:3] == ["there", "before", "3"]
+    assert sentence.startswith("dream: The disk must have room")
 
 
 def test_a_watched_folder(

@@ -163,15 +163,17 @@ def test_resuming(dream, photo, home, tmp_path):
     # Modules of that folder are not imported: it may be one of downloaded pictures.
     for name in ("keras_dream.py", "cyclopts.py", "json.py"):
         Path(name).write_text("raise SystemExit('imported')")
-    index.remember(cells, ["--version"], entry.directory)
+    index.remember(cells, ["presets", "none"], entry.directory)
     code = "import sys; from keras_dream.cli import main\nsys.exit(main(sys.argv[1:]))"
     ended = subprocess.run(
         [*command, code, "jobs", "resume", str(cells)],
         capture_output=True, text=True, check=False, timeout=60, env=environment,
         cwd=tmp_path,
     )  # fmt: skip
-    assert (ended.returncode, ended.stdout.strip()) == (0, keras_dream.__version__)
-    assert ended.stderr == "dream --version\n"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    told = ended.stderr.splitlines()
+    assert told[0] == "dream presets none"
+    assert told[1].startswith("dream: A preset must be")
     # And the recorded line does go on.
     assert dream(*entry.command)[0] == 0
     assert Path("photo-grid.png").read_bytes() == whole

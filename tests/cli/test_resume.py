@@ -348,6 +348,25 @@ def test_a_disk_without_room_for_a_checkpoint_is_told_once(tmp_path):
     assert sentences[1:] == ["", ""]
 
 
+@pytest.mark.parametrize("failure", [SaveError("full"), MemoryError()])
+def test_no_room_for_a_checkpoint_does_not_end_a_dream(
+    dream, photo, monkeypatch, failure
+):
+    def refuse(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(resume, "INTERVAL", 0)
+    monkeypatch.setattr(Checkpoint, "save", refuse)
+    code, _, err = dream(photo, *SHORT)
+    assert code == 0
+    assert err.count("could not go on after a crash") == 1
+    if isinstance(failure, SaveError):
+        stop_at(monkeypatch, 4)
+        code, out, err = dream(photo, *SHORT)
+        assert (code, out) == (130, "photo-dream-2.png\n")
+        assert "cannot go on exactly. Full." in err
+
+
 # --- results that their own place does not take -----------------------------------
 
 

@@ -225,3 +225,23 @@ def test_a_forged_image_is_refused(dreamer):
         forged = replace(start, parameters=(), image=np.zeros(shape, np.float32))
         with pytest.raises(InputError, match="an image of the shape"):
             dreamer.dream(PHOTO, QUICK, start=forged)
+
+
+def test_any_damage_is_refused_or_harmless(dreamer, tmp_path):
+    """One byte of a file: a sentence, or what can be gone on from."""
+    recipe, photo = QUICK.but(octaves=1, optimizer="adam", jitter=0), picture(8, 8)
+    step = next(dreamer.steps(photo, recipe))
+    data = step.checkpoint.save(tmp_path / "a.npz").read_bytes()
+    random, fine = np.random.default_rng(1), 0
+    for _ in range(400):
+        damaged = bytearray(data)
+        damaged[random.integers(len(data))] = random.integers(256)
+        (tmp_path / "b.npz").write_bytes(damaged)
+        try:
+            Checkpoint.read(tmp_path / "b.npz")
+            read_context(tmp_path / "b.npz")
+        except InputError as error:
+            fine += str(error).startswith("A checkpoint must be whole")
+        else:
+            fine += 1
+    assert fine == 400

@@ -1,5 +1,7 @@
 """The drawing kit: text that fits, heat, and painting."""
 
+import time
+
 import numpy as np
 
 from keras_dream.pictures.drawing import (
@@ -99,3 +101,14 @@ def test_items_lie_where_they_say():
     paper = [int(PAPER[i : i + 2], 16) for i in (1, 3, 5)]
     assert image[2, 0].tolist() == image[29, 39].tolist() == paper
     assert image[:, 20:].min() < 60  # ink
+
+
+def test_names_of_any_length_are_shortened_at_once():
+    began = time.process_time()
+    for letter in ("i", "W", "é", "\u4e16", "a "):
+        short = shorten(letter * 100_000, 300, 12)
+        assert font(12).getlength(short) <= 300
+        assert "..." in short
+        lines = wrap(letter * 50_000, 300, 12, lines=3)
+        assert len(lines) <= 3
+    assert time.process_time() - began < 10  # it took minutes for 10,000

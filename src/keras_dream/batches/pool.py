@@ -6,6 +6,7 @@ it was at one attempt, and another process takes its place.
 
 import contextlib
 import json
+import logging
 import math
 import os
 import queue
@@ -37,6 +38,8 @@ from keras_dream.batches.messages import (
 from keras_dream.batches.worker import STOP, AnyWorker, Worker
 from keras_dream.errors import RunError, short_repr
 
+_log = logging.getLogger(__name__)
+
 Take = Callable[[], Order | None]
 """Returns the next order, None where there is none for now."""
 
@@ -44,7 +47,7 @@ Take = Callable[[], Order | None]
 COMMAND = (sys.executable, "-P", "-m", "keras_dream.batches.worker")
 
 _STOP_SECONDS = 10  # for encoding and writing a picture that is dreamed
-_MOST_DEATHS = 6  # of processes one after the other, with no picture in between
+_MOST_DEATHS = 10  # of processes, where no picture has come of any
 _KEPT_LINES = 20  # of a worker's standard error
 
 
@@ -220,6 +223,7 @@ class Pool:
         self._processes: dict[int, _Process] = {}
         self._returned = deque[Order]()
         self._deaths = 0
+        self._has_worked = False
 
     def run(self, take: Take) -> Iterator[tuple[int, Report]]:
         """Yields the reports of all orders.
@@ -297,7 +301,7 @@ class Pool:
                 process.begun = report.key
             case Made() | Failed():
                 process.given.pop(report.key, None)
-                self._deaths = 0
+                self._has_worked = True
             case Progress() if 2 * report.step >= report.steps:
                 # Early enough for it to be decoded, and late enough for the last
                 # pictures to be shared evenly.
@@ -314,7 +318,8 @@ class Pool:
         reason = process.reason()
         self._remove(process)
         self._deaths += 1
-        if not process.is_ready or self._deaths >= _MOST_DEATHS:
+        is_hopeless = self._deaths >= _MOST_DEATHS and not self._has_worked
+        if not process.is_ready or is_hopeless:
             what = "cannot start" if not process.is_ready else "dies again and again"
             raise RunError(
                 "A worker process must start and go on",
@@ -359,8 +364,10 @@ def threads_of(items: int, pixels: int) -> int:
     return min(able or [cores], key=seconds)
 
 
-# Measured, see benchmarks/README.md: two threads are 2 ** 0.8 times as fast as one.
+# Two threads are taken to be 2 ** 0.8 = 1.7 times as fast as one, four 3 times; of two
+# threads benchmarks/batch.py tells how fast they are.
 _SPEEDUP = 0.8
-# The largest of the catalogue for its size, VGG19 to its last block: the process with
-# its weights, and the feature maps of every layer of a gradient.
+# A process with Keras and its backends, as benchmarks/README.md has it; and VGG19 to
+# its last block, whose feature maps are 1,184 bytes a pixel (64 channels twice, 128
+# twice at a quarter …) and more than twice that with ReLUs and gradients.
 _BASE_BYTES, _PIXEL_BYTES = 1 << 30, 4_000

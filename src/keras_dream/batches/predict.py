@@ -31,10 +31,12 @@ def predicted(
         for key, recipe in recipes.items()
         if sizes[key]
     }
-    return [
-        _seconds(recipe, size, times.get(id(recipe)), dreamers)
-        for recipe, size in pictures
-    ]
+    known: dict[tuple[int, Size | None], float | None] = {}
+    for recipe, size in pictures:
+        key = id(recipe), size
+        if key not in known:
+            known[key] = _seconds(recipe, size, times.get(id(recipe)), dreamers)
+    return [known[id(recipe), size] for recipe, size in pictures]
 
 
 def _times(recipe: Recipe, size: Size, dreamers: Dreamers) -> StepTimes | None:

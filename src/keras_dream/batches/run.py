@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_dream.backend import host
+from keras_dream.backend.load import choose
 from keras_dream.batches.fetch import fetch
 from keras_dream.batches.inputs import SUFFIXES, Task
 from keras_dream.batches.messages import (
@@ -73,6 +74,8 @@ _log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 """How often a picture is begun in one run, where its worker process dies each time."""
+
+MOST_WORKERS = 256
 
 # What every other picture would meet as well, where they have these in common.
 _OF_ALL = (DownloadError, SaveError)
@@ -207,11 +210,11 @@ class BatchRun(Iterator[Event]):
         self._tally = _Tally(refused=len(refused), failed=list(refused))
         self._ended = False
         self._others = frozenset[str]()
-        planned = self._checked(tasks)
+        planned, run = self._checked(tasks), run or RunSettings()
         tasks = [task for task, _ in planned]
         setup = self._setup = Setup(
             folder=os.fspath(folder),
-            run=run or RunSettings(),
+            run=run.but(backend=choose(run.backend)),
             recipes=tuple(by_networks(task.recipe for task in tasks).values()),
             networks=tuple(networks),
             files=tuple(os.fspath(path) for path in files),
@@ -220,8 +223,8 @@ class BatchRun(Iterator[Event]):
             notes=notes,
             strip=strip,
         )
-        if workers is not None and workers > 1:
-            setup.check_sendable()
+        if workers is not None:
+            _check_workers(workers, setup)
         self._journal = self._opened(setup, about or {}, tasks)
         try:
             self._add(planned, is_first=True)
@@ -293,15 +296,12 @@ class BatchRun(Iterator[Event]):
         """Returns the journal of this batch; what decides the results is its key."""
         run = setup.run.model_dump(mode="json", exclude={"threads", "offline"})
         key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
-        threads = None
-        if _is_parallel(setup):
-            threads = threads_of(len(tasks), _most_pixels(tasks, setup.limits))
         make_folder(self.folder, self.folder.absolute().anchor)
         return Journal.open(
             self.folder,
             kind="batch",
             key=hashlib.sha256(canonical_json(key).encode()).hexdigest(),
-            settings={**key, "threads": threads},
+            settings={**key, "threads": _threads(setup, tasks)},
         )
 
     def _hired(
@@ -309,9 +309,9 @@ class BatchRun(Iterator[Event]):
     ) -> Team:
         """Returns the workers, whose threads are those of the batch when it was new."""
         recorded, cores = self._journal.job.settings.get("threads"), host.cores()
-        # A journal is untrusted.
+        # A journal is untrusted; another machine's may have more threads than this has.
         if not isinstance(recorded, int) or not 1 <= recorded <= cores:
-            recorded = None
+            recorded = _threads(setup, [e.task for e in self._entries.values()])
         threads = setup.run.threads or recorded
         if workers is None:
             room = cores // (threads or cores) if _is_parallel(setup) else 1
@@ -360,10 +360,12 @@ class BatchRun(Iterator[Event]):
         output = _relative(task.path, self.folder)
         recipe = task.recipe.sha256
         decides = f"{output}\n{recipe}"
+        # SQLite takes no name that is not UTF-8.
+        photo = task.photo.encode("utf-8", "backslashreplace").decode()
         return NewItem(
             key=hashlib.sha256(decides.encode()).hexdigest(),
-            name=Path(task.photo).name,
-            input=task.photo,
+            name=Path(photo).name,
+            input=photo,
             recipe=task.recipe.json_text(),
             recipe_sha256=recipe,
             output=output,
@@ -471,7 +473,7 @@ class BatchRun(Iterator[Event]):
                 working.append(entry)
                 if len(working) == 1:
                     yield self._start(entry, worker)
-            case Progress() if entry is working[0]:
+            case Progress() if working[:1] == [entry]:
                 entry.step = report.step, report.steps
                 self._journal.step(entry.item, *entry.step)
                 share = min(report.step / max(report.steps, 1), 1.0)
@@ -615,6 +617,24 @@ class BatchRun(Iterator[Event]):
         if entry.item.state is not State.RUNNING:
             entry.item = self._journal.start(entry.item)
         self._save(entry, made)
+
+
+def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:
+    """Returns how many threads each worker is given; None for the library's choice."""
+    if not _is_parallel(setup):
+        return None
+    return threads_of(len(tasks), _most_pixels(tasks, setup.limits))
+
+
+def _check_workers(workers: int, setup: Setup) -> None:
+    if not 1 <= workers <= MOST_WORKERS:
+        raise SettingError(
+            f"The workers of a batch must be 1 to {MOST_WORKERS}",
+            received=str(workers),
+            hint="leave them out, for as many as the machine has room for",
+        )
+    if workers > 1:
+        setup.check_sendable()
 
 
 def _is_parallel(setup: Setup) -> bool:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from keras_dream.batches.messages import Order
-from keras_dream.engine.checkpoint import Checkpoint, Context
+from keras_dream.engine.checkpoint import Checkpoint, Context, read_context
 from keras_dream.engine.loop import Run
 from keras_dream.engine.result import Record
 from keras_dream.errors import DreamError
@@ -47,11 +47,11 @@ class Unfinished:
         if not self.path.exists():
             return None
         try:
-            checkpoint, context = Checkpoint.read(self.path)
+            if read_context(self.path) == self._context:
+                return Checkpoint.read(self.path)
         except DreamError as failure:
             _log.info("Not gone on with: %s", failure)
-            return None
-        return checkpoint if context == self._context else None
+        return None
 
     def keep(self, run: Run, *, seconds: float | None = None) -> None:
         """Keeps where it is, if it was not kept for a while.

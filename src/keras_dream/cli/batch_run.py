@@ -336,9 +336,15 @@ def _follow(
     )
     if stopped:
         reporter.report(Stopped())
-    elif request.contact_sheet and len(shown) > 1 and _is_new(summary, request):
-        summary = replace(summary, sheets=_draw(shown, source, request.wanted.folder))
-    reporter.report(summary)
+    try:
+        if request.contact_sheet and not stopped and _is_new(summary, request):
+            folder = request.wanted.folder
+            with contextlib.suppress(KeyboardInterrupt):
+                interrupts.renew()
+                summary = replace(summary, sheets=_draw(shown, source, folder))
+    finally:
+        interrupts.ignore()
+        reporter.report(summary)
     if stopped:
         write_stderr("dream: Stopped; what is done is kept.")
         return STOPPED
@@ -346,14 +352,19 @@ def _follow(
 
 
 def _is_new(summary: BatchFinished, request: Request) -> bool:
-    """Tells whether there is something that the last contact sheet does not show."""
+    """Tells whether there are several, and one that the last sheet does not show."""
     from keras_dream.batches.contact import NAME
 
-    return summary.done > 0 or not (request.wanted.folder / NAME).exists()
+    is_there = (request.wanted.folder / NAME).exists()
+    return summary.done + summary.reused > 1 and not (is_there and not summary.done)
 
 
 def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:
-    """Draws the contact sheet; returns its pages."""
+    """Draws the contact sheet; returns its pages.
+
+    Raises:
+        SaveError: If it cannot be saved.
+    """
     from keras_dream.batches.contact import NAME, Result, draw_pages
 
     tasks = [source.tasks[number - 1] for number in sorted(set(numbers))]

@@ -304,7 +304,11 @@ def _keep(outcome: Outcome, request: Request) -> None:
     if outcome.checkpoint is None:
         kept.remove()
     else:
-        kept.stop(outcome.checkpoint, outcome.path)
+        try:
+            kept.stop(outcome.checkpoint, outcome.path)
+        except DreamError as failure:  # the picture is saved
+            write_stderr(f"dream: The dream cannot go on exactly. {failure}")
+            return
     if resumed is not None and resumed.path != checkpoint_path(outcome.path):
         resumed.path.unlink(missing_ok=True)
 

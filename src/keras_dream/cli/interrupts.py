@@ -59,6 +59,10 @@ class Interrupts:
         """Ignores every signal from here on: what follows is short and must end."""
         self._ignoring = True
 
+    def renew(self) -> None:
+        """Takes the next signal for the first: what follows may be stopped again."""
+        self.received = self._ignoring = False
+
     def stay(self) -> None:
         """Ignores every signal until the process ends, which it is about to do."""
         self.ignore()

@@ -4,6 +4,7 @@ Images here are uint8 `(height, width, 3)`. Text is drawn with the font that Pil
 carries, so that pages look alike on every machine; it has Latin letters only.
 """
 
+import bisect
 import functools
 import unicodedata
 from collections.abc import Iterable
@@ -58,6 +59,9 @@ class Box(NamedTuple):
     color: str
 
 
+_NARROWEST = 0.1  # width of a letter in heights of the font: less than that of an i
+
+
 @functools.lru_cache(maxsize=32)
 def font(height: int) -> ImageFont.FreeTypeFont:
     """Returns Pillow's own scalable font at a height in pixels."""
@@ -81,15 +85,23 @@ def shorten(text: str, width: float, height: int) -> str:
         width: The available width in pixels.
         height: The font's height in pixels.
     """
+    most = int(width / (_NARROWEST * height)) + 1
+    if len(text) > 2 * most:  # so much fits on neither side of the middle
+        text = text[:most] + text[-most:]
     text = legible(text)
     if font(height).getlength(text) <= width:
         return text
-    for count in range(len(text) - 1, 0, -1):
+
+    def short(count: int) -> str:
         head = (count + 1) // 2
-        short = f"{text[:head]}...{text[len(text) - (count - head) :]}"
-        if font(height).getlength(short) <= width:
-            return short
-    return "..."
+        return f"{text[:head]}...{text[len(text) - (count - head) :]}"
+
+    count = bisect.bisect_right(
+        range(1, len(text)),
+        width,
+        key=lambda count: font(height).getlength(short(count)),
+    )
+    return short(count)
 
 
 def wrap(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from cyclopts import App, Parameter
 
@@ -188,8 +188,8 @@ def prune(
         }
         write_stdout(json_text.dumps(data, indent=2))
     else:
-        removed = ", and their journals are removed" if agreed else ""
         count = f"{len(chosen)} job{'' if len(chosen) == 1 else 's'}"
+        removed = f" and {len(journals)} of their journals removed" if agreed else ""
         write_stderr(f"{count} taken out of the list{removed}; no result is removed.")
     return 0
 
@@ -298,7 +298,7 @@ def _run(tokens: Sequence[str], directory: Path) -> int:
     # -P: no module of the working folder, which may be one of downloaded pictures, is
     # taken for one of ours.
     command = [sys.executable, "-P", "-m", "keras_dream", *tokens]
-    with subprocess.Popen(command, cwd=directory) as process:
+    with subprocess.Popen(command, cwd=directory, stderr=_stderr()) as process:
         while True:
             try:
                 code = process.wait()
@@ -309,3 +309,12 @@ def _run(tokens: Sequence[str], directory: Path) -> int:
                     process.terminate()
             else:
                 return code if code >= 0 else 1
+
+
+def _stderr() -> TextIO | None:
+    """Returns standard error, whose usual number is the null device in a command."""
+    try:
+        sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
+    return sys.stderr
