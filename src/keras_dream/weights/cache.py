@@ -66,7 +66,7 @@ def check_home() -> None:
     Raises:
         OutputError: If others can.
     """
-    others = _writers(home())
+    others = writers(home())
     if others:
         folder = short_repr(str(home()))
         raise OutputError(
@@ -77,8 +77,8 @@ def check_home() -> None:
         )
 
 
-def _writers(folder: Path) -> str:
-    """Returns who else can write into a folder, or ""."""
+def writers(folder: Path) -> str:
+    """Returns who else than its owner can write into a folder, "" for nobody."""
     try:
         status = folder.stat()
     except OSError:
@@ -268,7 +268,7 @@ def locked(
 def _table() -> dict[str, _Row]:
     """Returns the table, by absolute path; empty where it cannot be read or trusted."""
     try:
-        if _writers(home()):
+        if writers(home()):
             return {}
         with open_regular(home() / FILE) as file:
             rows = json.loads(file.read(LARGEST_TABLE)).items()
