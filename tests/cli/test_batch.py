@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import keras_dream as kd
 from keras_dream import events
+from keras_dream.batches import watch
 from keras_dream.cli import batch_run
 from keras_dream.cli.reporters.bar import Bar
 from keras_dream.cli.reporters.batch import MOST_LISTED
@@ -179,6 +182,23 @@ def test_a_sheet_of_another_is_not_replaced(dream: Dream, folder: Path) -> None:
     assert Path("out/contact-sheet.jpg").read_bytes() == b"mine"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are text, or UTF-8")
+def test_photos_of_odd_names_and_kinds(dream: Dream, folder: Path) -> None:
+    """Any name is dreamed under a plain one; a pipe and a device are no photos."""
+    photo = (folder / "b10.png").read_bytes()
+    odd = Path("odd")
+    odd.mkdir()
+    for name in (b"a\xff.png", b"b\x1b[31m.png", b"c\nd.png", b"-v.png", b"12:30.png"):
+        Path(os.fsdecode(b"odd/" + name)).write_bytes(photo)
+    os.mkfifo("odd/pipe.png")
+    (odd / "zero.png").symlink_to("/dev/zero")
+    code, out, err = dream("batch", odd, "-o", "out", *FAST)
+    assert code == 0, err
+    names = ["-v", "12_30", "a_", "b_[31m", "c_d"]
+    assert sorted(out.splitlines()) == [f"out/{name}-dream.png" for name in names]
+    assert "\x1b" not in err
+
+
 def test_a_sheet_that_cannot_be_drawn_loses_nothing(
     dream: Dream, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +228,7 @@ def test_a_watched_folder(
     dream: Dream, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A photo is taken when it does not grow any more; Ctrl-C while idle is the end."""
-    monkeypatch.setattr(batch_run, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.05)
     (folder / "c.png").unlink()
     whole = (folder / "b10.png").read_bytes()
 
@@ -235,6 +255,28 @@ def test_a_watched_folder(
     assert err.count("failed: ") == 1
     assert "failed: trip/d.png: " in err
     assert about("out/contact-sheet.jpg")["results"] == 4
+
+
+def test_a_watched_folder_in_python(
+    motif: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.05)
+    Path("new").mkdir()
+
+    def put(name: str) -> None:
+        (folder / "b10.png").rename(Path("new") / name)
+
+    threading.Timer(0.1, put, ["1.png"]).start()
+    fast: dict[str, Any] = {"steps": 1, "octaves": 1, "workers": 1}
+    done: list[str] = []
+    with kd.batch("new", "out", watch=True, objective="far", **fast) as run:
+        for event in run:
+            if isinstance(event, events.ItemDone):
+                done.append(event.path)
+                if len(done) == 2:
+                    break
+                (folder / "sub" / "a.png").rename("new/2.png")
+    assert done == [str(Path("out") / f"{n}-dream.png") for n in (1, 2)]
 
 
 def test_a_stopped_batch_goes_on(

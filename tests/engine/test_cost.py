@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from keras_dream import presets
+import keras_dream as kd
+from keras_dream import Dreamer, presets
 from keras_dream.cli.dream_run import MOST_SECONDS, check_work
 from keras_dream.engine.cost import seconds
 from keras_dream.errors import InputError
@@ -70,3 +71,26 @@ def test_presets_on_photographs_are_not_asked_for(recipe: Recipe):
 
 def test_the_default_on_the_largest_phones_photo():
     assert 0.5 * MOST_SECONDS < seconds((6000, 8000), presets["default"]) < MOST_SECONDS
+
+
+def test_a_loaded_network_counts_as_what_it_is(motif):
+    dreamer, size = Dreamer("motif"), (400, 600)
+    recipe = Recipe(octaves=2, steps=10, objective="far")
+    known, unknown = dreamer.seconds(size, recipe), seconds(size, recipe)
+    assert 0.02 * unknown < known < 0.5 * unknown  # two small convolutions
+    near = dreamer.seconds(size, recipe.but(objective="near"))
+    assert near < known
+    assert dreamer.seconds(size, recipe.but(objective="near; motif: near")) > near
+    tiny = recipe.but(octaves=20)  # the first of them are too small
+    assert dreamer.seconds((40, 60), tiny) < 2 * dreamer.seconds((40, 60), recipe) + 2
+
+
+def test_a_large_network_is_asked_for_when_it_is_known(inception):
+    network = kd.Network(inception, preprocessing="tf")
+    dreamer = Dreamer(network)
+    recipe = Recipe(octaves=1, steps=20, objective="mixed5")
+    # Its constant is that of Inception V3, measured: 0.4 s for 400 × 600 pixels.
+    assert dreamer.seconds((400, 600), recipe) == pytest.approx(20 * 0.4, rel=0.3)
+    assert dreamer.seconds((400, 600), recipe) == pytest.approx(
+        seconds((400, 600), recipe), rel=0.3
+    )

@@ -119,6 +119,7 @@ def test_imports_in_either_order(name, order):
 POSITIONAL = {
     "batches.call.batch(recipe)",
     "cli.main(arguments)",
+    "cli.commands.jobs.prune(folder)",
     "cli.commands.presets.presets(name)",
     "cli.commands.weights.path(name)",
     "dreamer.dreamer.Dreamer.__init__(network)",

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_dream.batches.inputs import Tasks
 from keras_dream.batches.naming import DEFAULT, Template
 from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.batches.run import BatchRun, told_apart
+from keras_dream.batches.watch import Watch
 from keras_dream.dreamer.dreamer import check_settings
 from keras_dream.errors import NetworkError
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -31,6 +33,7 @@ def batch(
     retry_failed: bool = False,
     skip_existing: bool = False,
     replace: bool = False,
+    watch: bool = False,
     **settings: Any,
 ) -> BatchRun:
     """Dreams many pictures into a folder; what an earlier call has done is kept.
@@ -51,6 +54,8 @@ def batch(
         retry_failed: Whether to try pictures again that failed in an earlier call.
         skip_existing: Whether to leave out pictures with results, whoever made them.
         replace: Whether to replace files that this batch did not write.
+        watch: Whether to wait for photos, for the first one before this returns, and
+            for more when all are done, until a `break` or Ctrl-C.
         **settings: As for `dream`; `network` is one: a `Network`, a name or a model.
 
     Returns:
@@ -68,11 +73,17 @@ def batch(
     inputs = _texts(photos if several else [photos])
     template = Template(name)
     wanted = Wanted(inputs, Path(out), template=template, files=_texts(files))
-    return _run(wanted, recipe, settings, **options, replace=replace)
+    options["replace"] = replace
+    return _run(wanted, recipe, settings, watch=watch, **options)
 
 
 def _run(
-    wanted: Wanted, recipe: Recipe | str, settings: dict[str, Any], **options: Any
+    wanted: Wanted,
+    recipe: Recipe | str,
+    settings: dict[str, Any],
+    *,
+    watch: bool,
+    **options: Any,
 ) -> BatchRun:
     run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
     networks = _networks(settings)
@@ -85,7 +96,9 @@ def _run(
         preset=recipe if isinstance(recipe, str) else "default",
         models=[network.name for network in networks if network.is_file],
     )
-    planned = Planner(wanted).plan()
+    planner = Planner(wanted, watching=watch)
+    more = Watch(planner) if watch else None
+    planned = Tasks(tuple(more()), files=planner.files) if more else planner.plan()
     return BatchRun(
         planned.tasks,
         wanted.folder,
@@ -93,6 +106,7 @@ def _run(
         networks=networks,
         files=planned.files,
         refused=planned.refused,
+        more=more,
         about=told_apart(wanted.inputs, wanted.folder, name=wanted.template.text),
         **options,
     )

@@ -83,6 +83,11 @@ class Planner:
         self._known: set[str] = set()
         self._paths: list[PurePosixPath] = []
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the recipes name, such as guides, as far as planned."""
+        return tuple(self._recipes.files)
+
     def plan(self, *, settled: Callable[[str], bool] = lambda _: True) -> Tasks:
         """Returns the tasks that are new.
 
@@ -128,7 +133,7 @@ class Planner:
         return Tasks(
             tasks=tuple(tasks),
             refused=tuple(_refused(what, error) for what, error in new.items()),
-            files=tuple(self._recipes.files),
+            files=self.files,
             notices=(*notices, *longer),
         )
 

@@ -1,8 +1,6 @@
 """A batch from the shell: planned, shown before it begins, dreamed, and summed up."""
 
 import contextlib
-import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,11 +33,6 @@ if TYPE_CHECKING:
     from keras_dream.batches.run import BatchRun
     from keras_dream.geometry import Size
     from keras_dream.zoo.network import Network
-
-_log = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_LOOKS = 1.0
-"""At a watched folder. A photo is taken when its size is the same at two looks."""
 
 
 @dataclass(frozen=True)
@@ -158,11 +151,12 @@ class _Source:
 
     def __init__(self, request: Request, reporter: Reporter):
         from keras_dream.batches.plan import Planner
+        from keras_dream.batches.watch import Watch
 
         self._request = request
         self._reporter = reporter
-        self._planner: Planner = Planner(request.wanted, watching=request.watch)
-        self._looks: dict[str, tuple[int, int]] = {}
+        self._planner = Planner(request.wanted, watching=request.watch)
+        self._watch = Watch(self._planner, look=self._look)
         self.tasks: list[Task] = []
         self.sizes: dict[str, Size] = {}
         self.files: Sequence[Path] = ()
@@ -170,13 +164,15 @@ class _Source:
         self.is_idle = False
 
     def first(self) -> "Tasks":
-        """Returns what is there at the start.
+        """Returns what is there at the start; nothing if it is watched for.
 
         Raises:
             DreamError: If it cannot be planned at all.
         """
+        from keras_dream.batches.inputs import Tasks
+
         if self._request.watch:  # those that are there may be on their way, too
-            return self._checked(self._planner.plan(settled=self._is_settled))
+            return Tasks(())
         tasks = self._checked(self._planner.plan())
         self.tasks += tasks.tasks
         return tasks
@@ -184,30 +180,18 @@ class _Source:
     def more(self) -> "Sequence[Task]":
         """Waits until there are more photos and returns their tasks."""
         self.is_idle = True
-        while True:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            try:
-                tasks = self._checked(self._planner.plan(settled=self._is_settled))
-            except InputError as error:  # such as a manifest that is being written
-                _log.info("Not planned: %s", error)
-                continue
-            for failed in tasks.refused:
-                self._reporter.report(failed)
-            self.refused += tasks.refused
-            if tasks.tasks:
-                self.is_idle = False
-                self.tasks += tasks.tasks
-                return tasks.tasks
+        tasks = self._watch()
+        self.is_idle = False
+        return tasks
 
-    def _is_settled(self, photo: str) -> bool:
-        """Tells whether a photo has the size and the time that it had before."""
-        try:
-            status = Path(photo).stat()
-        except OSError:
-            return False
-        look = status.st_size, status.st_mtime_ns
-        before, self._looks[photo] = self._looks.get(photo), look
-        return before == look and status.st_size > 0
+    def _look(self, tasks: "Tasks") -> "Sequence[Task]":
+        """Reports what is refused of what is new; returns the rest."""
+        tasks = self._checked(tasks)
+        for failed in tasks.refused:
+            self._reporter.report(failed)
+        self.refused += tasks.refused
+        self.tasks += tasks.tasks
+        return tasks.tasks
 
     def _checked(self, tasks: "Tasks") -> "Tasks":
         """Refuses tasks of much work, and those that cannot be saved."""

@@ -482,6 +482,7 @@ def _dream(job: _Job) -> Outcome:
         _check_room(job, size, len(octaves))
         start, said = _start(request)
         if not request.yes:
+            check_seconds(dreamer.seconds(size, request.recipe))
             check_memory(*dreamer.memory(size, request.recipe))
         record = dreamer.record(picture)
         more = request.notices(record) if request.notices else ()
@@ -654,7 +655,11 @@ def check_work(size: tuple[int, int], recipe: Recipe) -> None:
             received=f"a recipe whose largest has {pixels:,} pixels",
             hint="try fewer octaves_above, a smaller picture, or --yes",
         )
-    predicted = seconds(size, recipe)
+    check_seconds(seconds(size, recipe))
+
+
+def check_seconds(predicted: float) -> None:
+    """Asks for `--yes` where a dream would take very long."""
     if predicted > MOST_SECONDS:
         raise InputError(
             "A dream that may take more than an hour on two cores must be agreed to "

@@ -34,6 +34,7 @@ _MEANT = {
     "try the frames as files, `dream frames/ -o dreamed`, for films are not made yet": (
         "video movie animate film gif zoom"
     ),
+    "try `dream batch photos/ -o dreams`": "bulk many folder directory queue watch",
     "try `dream --version`": "version",
     "try `dream --resume`": "continue resume go-on",
     "try `dream PHOTO --variations 4`": "variations vary",

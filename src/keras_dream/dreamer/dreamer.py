@@ -18,7 +18,7 @@ from keras_dream.dreamer.features import feature_maps
 from keras_dream.dreamer.fit import check_fits, octaves_that_fit
 from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
-from keras_dream.engine import loop
+from keras_dream.engine import cost, loop
 from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.finish import (
     Unfinished,
@@ -27,6 +27,7 @@ from keras_dream.engine.finish import (
     check_strengths,
     finish,
 )
+from keras_dream.engine.gradients import ObjectiveGraph
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import (
@@ -478,6 +479,25 @@ class Dreamer:
             return sum(graph.graph.activation_bytes(*seen) for graph in graphs)
 
         return max(map(needed, octaves)), self._backend.memory().get("total")
+
+    def seconds(self, size: Size, recipe: Recipe) -> float:
+        """Returns about how many seconds a dream takes on two cores of a processor.
+
+        Args:
+            size: The picture's (height, width) in pixels.
+            recipe: The recipe.
+        """
+        graphs: dict[Recipe, Sequence[ObjectiveGraph]] = {}
+
+        def passes(own: Recipe, view: Size) -> float:
+            if own not in graphs:
+                graphs[own] = self._ensemble.graphs(own)
+            # Those that are too small are skipped.
+            fitting = [g.graph for g in graphs[own] if g.graph.misfit(view) is None]
+            flops = sum(graph.flops(*view) for graph in fitting)
+            return len(fitting) * cost.NETWORK + flops * cost.FLOP
+
+        return cost.seconds(size, self.complete(recipe), passes=passes)
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
         """Returns the record of a dream of a picture as it is before the first step.

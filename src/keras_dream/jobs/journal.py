@@ -191,11 +191,11 @@ class Journal:
 
     def close(self) -> None:
         """Ends the writing; another process may go on."""
-        with self._guard:
+        with self._guard, contextlib.ExitStack() as stack:
+            stack.callback(self._lock.release)
+            stack.callback(self._db.close)
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("DELETE FROM writer")
-            self._db.close()
-            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -677,10 +677,11 @@ def _item(row: Sequence[Any], folder: Path) -> Item:
     """Returns an item from a row, which may be forged."""
     item = Item(*row)
     for name, value in vars(item).items():
-        is_number = name in ("number", "attempts", "step", "steps")
-        if not isinstance(value, int if is_number else str):
-            raise _forged(folder)
-        if is_number and not 0 <= value <= _MOST:
+        if name in ("number", "attempts", "step", "steps"):
+            fits = isinstance(value, int) and 0 <= value <= _MOST
+        else:
+            fits = isinstance(value, str)
+        if not fits:
             raise _forged(folder)
     if item.state not in list(State):
         raise _forged(folder)

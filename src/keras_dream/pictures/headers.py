@@ -23,8 +23,9 @@ MAX_PARTS = 1_000
 """Segments or chunks of metadata. Each may hold a profile that takes a megabyte when it
 is inflated, and what a JPEG's EXIF has of them is joined."""
 
-MAX_DATA_PARTS = 1_000_000
-"""Chunks or blocks of pixels that are looked at; a second of Python."""
+MAX_DATA_PARTS = 500_000
+"""Chunks or blocks of pixels that are looked at, in half a second of Python. With 8 KB
+each, as libpng writes them, they are four times the largest file."""
 
 MAX_STRIPS = 1 << 18
 """Strips or tiles of a TIFF: four for each of its 65,535 rows, the most of other

@@ -1,5 +1,6 @@
 """Running a sheet: what is on the disk, what the rest costs, and dreaming it."""
 
+import logging
 from collections.abc import (
     Callable,
     Generator,
@@ -22,6 +23,8 @@ from keras_dream.sheets.cost import Predictor
 from keras_dream.sheets.plan import Cell, Plan, named_errors
 from keras_dream.sheets.sheet import Sheet
 from keras_dream.zoo.network import Network, asks_for_class
+
+_log = logging.getLogger(__name__)
 
 
 class Dreamers:
@@ -169,8 +172,9 @@ class SheetRun(Iterator[CellEvent]):
 
     def finish(self) -> Sheet:
         """Dreams all cells that are missing and returns the sheet."""
-        for _ in self:
-            pass
+        for event in self:
+            if isinstance(event, Notice):
+                _log.warning("%s", event.text)
         self.close()
         return self.sheet
 

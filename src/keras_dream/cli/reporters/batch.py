@@ -134,7 +134,8 @@ def _reason(skipped: ItemSkipped) -> str:
 
 
 def _summary(event: BatchFinished) -> Iterator[str]:
-    each = f", {in_words(event.seconds / event.done)} each" if event.done > 1 else ""
+    pace = event.seconds / max(event.done, 1)
+    each = f", {in_words(pace)} each" if event.done > 1 and pace >= 1 else ""
     reasons = Counter(map(_reason, event.skipped)).most_common(3)
     many = "; ".join(f"{count:,} × {plain(why)}" for why, count in reasons)
     rows = [
