@@ -63,6 +63,9 @@ def test_a_child_hands_over_what_a_file_holds(tmp_path):
     assert list(root) == ["layer0", "layer1", "layer2"]
     assert root["layer1"].attrs == {"weight_names": ["w:0"]}
     assert np.array_equal(root["layer1"]["w:0"], np.ones(4, "f4"))
+    root = hdf5.opened(path, what="a file", error=WeightsError, arrays=False)
+    assert root.attrs == {"layer_names": ["layer0", "layer1", "layer2"]}
+    assert root["layer1"]["w:0"] == hdf5.Fault("is not read")
     arrays = {
         "half": np.ones((2, 3), np.float16),
         "brain": np.ones(3, ml_dtypes.bfloat16),

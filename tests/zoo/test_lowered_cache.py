@@ -1,8 +1,10 @@
 """Cached copies of lowered networks: with them no Keras, and never a need of them."""
 
+import contextlib
 import dataclasses
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from keras_dream.errors import WeightsError
 from keras_dream.graph import file
 from keras_dream.lowering import LOWERING_VERSION
 from keras_dream.lowering.walker import lower
+from keras_dream.untrusted import hdf5
 from keras_dream.weights import cache
 from keras_dream.weights.source import Source
 from keras_dream.zoo import architectures, catalogue, inventory, load, lowered_cache
@@ -232,6 +235,34 @@ def test_a_file_of_the_users_has_no_copy(home, builds):
         Network("small", weights=home / "small.h5").load()
     assert len(builds) == 2
     assert lowered_cache.copies("small") == []
+
+
+def test_which_files_a_child_must_read(home, builds, monkeypatch):
+    """Those that were not just found to be the published ones, or may be changed."""
+    read = []
+    monkeypatch.setattr(
+        hdf5, "opened", lambda path, **_: read.append(path.name) or hdf5.Group()
+    )
+
+    def load(**options):
+        with contextlib.suppress(WeightsError):
+            Network("small", **options).load()
+        shutil.rmtree(home / "lowered", ignore_errors=True)
+        return read.pop() if read else None
+
+    assert load() is None
+    assert load(weights=home / "small.h5") == "small.h5"
+    own = home.parent / "KERAS_DREAM_WEIGHTS"
+    shutil.copy(home / "small.h5", own)
+    assert load() is None
+    if os.name == "posix":
+        own.chmod(0o777)
+        assert load() == "small.h5"
+        (own / "small.h5").unlink()
+    source = Source("small.h5")
+    entry = dataclasses.replace(catalogue.entry("small"), sources=(source,))
+    monkeypatch.setitem(catalogue.ZOO, "small", entry)
+    assert load() == "small.h5"
 
 
 def test_opaque_networks_have_no_copy(home):

@@ -99,7 +99,12 @@ def _write_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
 
 
 def opened(
-    path: Path, *, what: str, error: type[InputError], member: str | None = None
+    path: Path,
+    *,
+    what: str,
+    error: type[InputError],
+    member: str | None = None,
+    arrays: bool = True,
 ) -> Group:
     """Reads a file in a child.
 
@@ -108,6 +113,7 @@ def opened(
         what: What it should be, for messages, such as "a weights file".
         error: The class for a file that takes too long or too much.
         member: What it is called in a zip archive, if it is in one.
+        arrays: Whether arrays are read; else there are faults in their places.
 
     Returns:
         Its root.
@@ -118,10 +124,10 @@ def opened(
         RunError: If there is no child.
     """
     size = path.stat().st_size
-    head, arrays = isolation.call(
+    head, values = isolation.call(
         f"{__name__}:read",
         path,
-        {"member": member},
+        {"member": member, "arrays": arrays},
         limits=isolation.Limits(
             seconds=SECONDS + size // SLOWEST,
             memory=MEMORY + size + 2 * LARGEST,
@@ -133,7 +139,7 @@ def opened(
     if "refused" in head:
         raise RefusedError(str(head["refused"]))
     try:
-        return _group(head["root"], arrays)
+        return _group(head["root"], values)
     except (AttributeError, LookupError, TypeError, ValueError):
         raise RefusedError(_DAMAGED) from None
 
@@ -153,11 +159,11 @@ def _group(node: Any, arrays: Sequence[Any]) -> Group:
 
 
 # -- in the child ----------------------------------------------------------------------
-def read(path: str, *, member: str | None) -> isolation.Result:
+def read(path: str, *, member: str | None, arrays: bool) -> isolation.Result:
     """Reads a whole file; called in the child."""
     import h5py
 
-    walk = _Walk()
+    walk = _Walk(reads=arrays)
     try:
         source: Any = path
         if member is not None:
@@ -181,7 +187,8 @@ class _Walk:
     a layer writes to (CVE-2026-12479).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, reads: bool) -> None:
+        self._reads = reads
         self.arrays: list[np.ndarray] = []
         self._seen: set[int] = set()
         self._bytes = 0
@@ -208,7 +215,7 @@ class _Walk:
             raise RefusedError(f"has more than {MOST_PARTS:,} parts")
         if isinstance(part, h5py.Group):
             return self.group(part, depth)
-        return self._array(part)
+        return self._array(part) if self._reads else "is not read"
 
     def _array(self, data: Any) -> dict[str, Any] | str:
         import h5py

@@ -42,8 +42,8 @@ class Check(NamedTuple):
     aside: Path | None = None
 
 
-def sha256_of(path: Path) -> str:
-    """Returns the sha256 of a weights file, which is read.
+def check_given(path: Path) -> None:
+    """Makes sure that a file of the user's can be weights, before it is read.
 
     Raises:
         WeightsError: If there is no such file, none that can be read, or one that is
@@ -57,6 +57,15 @@ def sha256_of(path: Path) -> str:
             received=f"{path.name} with {size:,}",
             hint="check that it is the right file",
         )
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the sha256 of a weights file, which is read.
+
+    Raises:
+        WeightsError: As for `check_given`.
+    """
+    check_given(path)
     return sha256_file(path)
 
 
@@ -68,7 +77,7 @@ def unchanged(path: Path) -> Iterator[str]:
         The sha256.
 
     Raises:
-        WeightsError: As for `sha256_of`, or if the file has changed when it was read,
+        WeightsError: As for `check_given`, or if the file has changed when it was read,
             so that the hash may be another's.
     """
     before = path.stat() if path.exists() else None

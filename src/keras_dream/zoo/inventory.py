@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from keras_dream.backend import load as backends
 from keras_dream.errors import DreamError, OutputError, WeightsError, short_repr
-from keras_dream.files import check_file
 from keras_dream.weights import cache
 from keras_dream.weights.download import Part, cache_error
 from keras_dream.weights.source import Hashes, Source, fitting, home, places
-from keras_dream.weights.verify import LocalFile, check, set_aside
+from keras_dream.weights.verify import LocalFile, check, check_given, set_aside
 from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
 from keras_dream.zoo.load import load_entry, shipped_path
@@ -184,7 +183,7 @@ def import_file(path: Path, entries: Iterable[Entry]) -> tuple[Entry, LocalFile]
         WeightsError: If it is no network's file, or another one is there already.
         SaveError, OutputError: If the cache does not take it.
     """
-    check_file(path, "A weights file", error=WeightsError)
+    check_given(path)
     hashes = cache.compute_hashes(path)
     entry, source = _recognised(path, hashes, list(entries))
     if not (source.sha256 or source.md5):

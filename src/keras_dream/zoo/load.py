@@ -12,10 +12,11 @@ from keras_dream.errors import SettingError
 from keras_dream.graph import file
 from keras_dream.graph.graph import Graph
 from keras_dream.lowering.walker import lower
+from keras_dream.weights import cache
 from keras_dream.weights.locate import locate
 from keras_dream.weights.readers import h5
 from keras_dream.weights.source import BeforeDownload, Progress
-from keras_dream.weights.verify import unchanged
+from keras_dream.weights.verify import LocalFile, unchanged
 from keras_dream.zoo import lowered_cache
 from keras_dream.zoo.entry import Entry
 
@@ -94,9 +95,10 @@ def load_entry(
     copy = _copy_path(entry, local.sha256, classifier)
     graph = lowered_cache.read(copy)
     if graph is None:
-        published = bool(local.source and (local.source.sha256 or local.source.md5))
         with backends.keras_on(backend):
-            graph = _lowered(entry, entry.build, local.path, published=published)
+            graph = _lowered(
+                entry, entry.build, local.path, published=_is_published(local)
+            )
         lowered_cache.write(copy, graph)
     return LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
 
@@ -174,6 +176,13 @@ def _lowered(
     model = build(classifier)
     h5.read(model, path, published=published)
     return lower(model, preprocessing=entry.preprocessing, objective=entry.objective)
+
+
+def _is_published(local: LocalFile) -> bool:
+    """Tells whether a file has a published hash, and nobody else can change it."""
+    source = local.source
+    has_hash = source is not None and bool(source.sha256 or source.md5)
+    return has_hash and not cache.writers(local.path.parent)
 
 
 def _copy_path(entry: Entry, sha256: str, classifier: bool) -> Path:

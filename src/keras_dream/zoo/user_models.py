@@ -279,7 +279,7 @@ def _refuse(name: str, what: str, hint: str) -> None:
 def _of_hdf5(path: Path) -> tuple[str, str]:
     """Tells what a HDF5 file holds: a whole model, or weights only."""
     try:
-        root = hdf5.opened(path, what="A model file", error=NetworkError)
+        root = hdf5.opened(path, what="A model file", error=NetworkError, arrays=False)
     except hdf5.RefusedError:
         return "no HDF5 file, or a damaged one", _SAVE
     if "model_config" not in root.attrs:

@@ -85,7 +85,7 @@ def has_classifier(path: Path, *, published: bool = False) -> bool:
     elif kind == ".safetensors":
         names = [name.rpartition("/")[0] for name in safetensors.names(path)]
     else:
-        with _opened(path, published) as file:
+        with _opened(path, published, arrays=False) as file:
             if _is_modern(file):
                 # A file of Keras before 3.6 has no names; its layers are known by kind.
                 names = _keras_names(_followed(file, "layers", path), path)
@@ -126,7 +126,7 @@ def _kind(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, published: bool) -> Iterator[Any]:
+def _opened(path: Path, published: bool, *, arrays: bool = True) -> Iterator[Any]:
     """Opens an HDF5 file; whatever its damage makes h5py raise becomes one sentence.
 
     Yields:
@@ -141,7 +141,9 @@ def _opened(path: Path, published: bool) -> Iterator[Any]:
             with h5py.File(path, "r") as file:
                 yield file
         else:
-            yield hdf5.opened(path, what="A weights file", error=WeightsError)
+            yield hdf5.opened(
+                path, what="A weights file", error=WeightsError, arrays=arrays
+            )
     except WeightsError:
         raise
     except hdf5.RefusedError as refused:
