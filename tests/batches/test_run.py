@@ -4,13 +4,16 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import standin_worker as standin
 
+from keras_dream.batches import run as run_module
 from keras_dream.batches.inputs import Task
 from keras_dream.batches.messages import Began, Failed
 from keras_dream.batches.pool import Here, Pool, threads_of
 from keras_dream.batches.run import BatchRun, told_apart
+from keras_dream.engine import cost
 from keras_dream.errors import (
     InputError,
     JobsError,
@@ -31,6 +34,7 @@ from keras_dream.events import (
     Notice,
 )
 from keras_dream.jobs.journal import State, read_journal
+from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo.network import Network
 
@@ -387,6 +391,7 @@ def test_threads_are_those_of_the_first_run(folder, monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.has_accelerator", lambda: False)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
     run = RunSettings()
+    monkeypatch.setattr("keras_dream.batches.pool._SHORT_SECONDS", 0)
     BatchRun(folder.tasks()[:1], folder.out, run=run, team=team).close()
     assert setups == [(8, 1)]
     for workers in (None, 1, 2):
@@ -420,12 +425,27 @@ def test_a_model_in_memory_is_dreamed_here(folder):
 def test_threads_by_pictures_and_memory(monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
-    assert threads_of(1, 250_000) == 8
-    assert threads_of(2, 250_000) == 4
-    assert threads_of(64, 250_000) == 1
+    long = 1e6  # seconds
+    assert threads_of(1, 250_000, long) == 8
+    assert threads_of(2, 250_000, long) == 4
+    assert threads_of(64, 250_000, long) == 1
+    assert threads_of(64, 250_000, 60) == 8  # done before a process has started
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 5 << 30})
-    assert threads_of(64, 250_000) == 4  # two workers
-    assert threads_of(64, 10**9) == 8
+    assert threads_of(64, 250_000, long) == 4  # two workers
+    assert threads_of(64, 10**9, long) == 8
+
+
+def test_the_time_of_a_batch_is_that_of_its_largest_picture(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run_module, "is_parallel", lambda _: True)
+    monkeypatch.setattr(run_module, "threads_of", lambda *told: seen.append(told) or 1)
+    recipe = Recipe(octaves=1, steps=5)
+    save_picture(tmp_path / "a.png", np.zeros((10, 30, 3), np.float32))
+    photos = (str(tmp_path / "a.png"), "noise:40x20")
+    out = tmp_path / "out"
+    tasks = [Task(p, recipe, out / f"{n}.png") for n, p in enumerate(photos)]
+    BatchRun(tasks, out, team=lambda s, _: Here(s, make=standin.StandIn)).close()
+    assert seen == [(2, 800, 2 * cost.seconds((20, 40), recipe))]
 
 
 def test_processes_make_the_same_and_print_nothing(folder, capfd):

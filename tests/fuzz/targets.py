@@ -4,6 +4,7 @@ Whatever else is raised is a finding. `run.py` runs them for minutes, and
 `tests/policy/test_fuzz.py` over the corpus.
 """
 
+import functools
 import json
 import ntpath
 import os
@@ -64,24 +65,23 @@ def recipe(data: bytes) -> None:
 
 def metadata(data: bytes) -> None:
     """The bytes of a picture, or notes in a sound picture."""
-    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
-        if data[:1] == b"{":
-            path = Path(folder) / "a.png"
-            info = PngInfo()
-            text = data.decode("utf-8", "replace")
-            info.add_itxt("keras-dream", '{"keras-dream":' + text + "}")
-            Image.new("RGB", (1, 1)).save(path, pnginfo=info)
-        else:
-            suffix = SUFFIXES[(data[:1] or b"\0")[0] % len(SUFFIXES)]
-            path = Path(folder) / f"a{suffix}"
-            path.write_bytes(data[1:])
-        notes = _read(read_notes, path)
-        for note in (notes or {}).values():
-            json.loads(note)
-        _read(read_about, path)
-        saved = _read(read_saved, path)
-        if saved is not None:
-            _read(recorded_run, saved.record.run)
+    folder = Path(_folder().name)
+    if data[:1] == b"{":
+        path = folder / "a.png"
+        info = PngInfo()
+        text = data.decode("utf-8", "replace")
+        info.add_itxt("keras-dream", '{"keras-dream":' + text + "}")
+        Image.new("RGB", (1, 1)).save(path, pnginfo=info)
+    else:
+        path = folder / f"a{SUFFIXES[(data[:1] or b'0')[0] % len(SUFFIXES)]}"
+        path.write_bytes(data[1:])
+    notes = _read(read_notes, path)
+    for note in (notes or {}).values():
+        json.loads(note)
+    _read(read_about, path)
+    saved = _read(read_saved, path)
+    if saved is not None:
+        _read(recorded_run, saved.record.run)
 
 
 def names(data: bytes) -> None:
@@ -142,5 +142,8 @@ def _read(function, value):
     return None
 
 
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Returns a folder in memory, where there is one."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)

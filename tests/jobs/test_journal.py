@@ -89,6 +89,22 @@ def test_items_are_added_once_and_done_in_order(tmp_path):
     assert [job.key for job, _ in read_journal(tmp_path)] == ["a job", "another job"]
 
 
+def test_what_cannot_be_added(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_dream.jobs.journal.MAX_ITEMS", 3)
+    with journal(tmp_path) as first:
+        first.add([new(1), new(2)])
+        for output in ("../4.png", "/4.png", "a:4.png", "con.png"):
+            with pytest.raises(JobsError, match="An output in a journal"):
+                first.add([new(3), new(4, output)])
+        with pytest.raises(JobsError, match="at most 3 items"):
+            first.add([new(3), new(4)])
+        assert [item.number for item in first.items()] == [1, 2]
+        first.add([new(3)])
+    monkeypatch.setattr("keras_dream.jobs.journal.MAX_ITEMS", 2)
+    with pytest.raises(JobsError, match="at most 2 items"):
+        read_journal(tmp_path)
+
+
 def test_reading_changes_nothing(tmp_path):
     assert read_journal(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

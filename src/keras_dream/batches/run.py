@@ -32,6 +32,7 @@ from keras_dream.batches.messages import (
 from keras_dream.batches.pool import Here, Pool, Team, is_parallel, threads_of
 from keras_dream.batches.unfinished import kept_path
 from keras_dream.batches.worker import make_folder
+from keras_dream.engine import cost
 from keras_dream.errors import (
     DownloadError,
     DreamError,
@@ -59,14 +60,14 @@ from keras_dream.events import (
     Notice,
 )
 from keras_dream.files import Staged, sha256_file
-from keras_dream.geometry import fitted
+from keras_dream.geometry import Size, fitted
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import read_size
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
-from keras_dream.recipe.recipe import RunSettings, canonical_json
+from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
 from keras_dream.sheets.run import by_networks
 from keras_dream.zoo.network import Network
 
@@ -623,7 +624,9 @@ def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:
     """Returns how many threads each worker is given; None for the library's choice."""
     if not _is_parallel(setup):
         return None
-    return threads_of(len(tasks), _most_pixels(tasks, setup.limits))
+    size, recipe = _largest(tasks, setup.limits)
+    seconds = cost.seconds(size, recipe) * len(tasks)
+    return threads_of(len(tasks), math.prod(size), seconds)
 
 
 def _check_workers(workers: int, setup: Setup) -> None:
@@ -657,21 +660,26 @@ def _relative(path: Path, folder: Path) -> str:
         ) from None
 
 
-def _most_pixels(tasks: Iterable[Task], limits: Limits) -> int:
-    """Returns the pixels of the largest picture, as far as headers tell."""
-    sizes: list[tuple[int, Task]] = []
-    most = 0
+def _largest(tasks: Iterable[Task], limits: Limits) -> tuple[Size, Recipe]:
+    """Returns the largest picture's size and recipe, as far as headers tell."""
+    largest, files = ((1, 1), Recipe()), list[tuple[int, Task]]()
     for task in tasks:
         if is_source(task.photo):
-            most = max(most, math.prod(fitted(size_of(task.photo), task.recipe.size)))
+            found = fitted(size_of(task.photo), task.recipe.size), task.recipe
+            largest = max(largest, found, key=_pixels)
             continue
         with contextlib.suppress(OSError):
-            sizes.append((Path(task.photo).stat().st_size, task))
-    for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
+            files.append((Path(task.photo).stat().st_size, task))
+    for _, task in heapq.nlargest(_LOOKED_AT, files, key=lambda pair: pair[0]):
         with contextlib.suppress(DreamError, OSError):
             size = read_size(task.photo, limits=limits)
-            most = max(most, math.prod(fitted(size, task.recipe.size)))
-    return most
+            found = fitted(size, task.recipe.size), task.recipe
+            largest = max(largest, found, key=_pixels)
+    return largest
+
+
+def _pixels(picture: tuple[Size, Recipe]) -> int:
+    return math.prod(picture[0])
 
 
 def told_apart(
