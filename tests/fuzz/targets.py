@@ -103,20 +103,19 @@ def names(data: bytes) -> None:
 
 def manifest(data: bytes) -> None:
     """A manifest: JSON lines or, behind another first byte, CSV; or a template."""
-    with tempfile.TemporaryDirectory(dir=_memory()) as temporary:
-        folder, out = Path(temporary) / "in", Path(temporary) / "out"
-        folder.mkdir()
-        (folder / "a.png").write_bytes(b"a photo")
-        path = folder / ("list.jsonl" if data[:1] == b"{" else "list.csv")
-        path.write_bytes(data if data[:1] == b"{" else data[1:])
-        tasks = _read(lambda path: Planner(Wanted([str(path)], out)).plan(), path)
-        for refused in () if tasks is None else tasks.refused:
-            assert refused.sentence.endswith(".")
-            assert len(refused.sentence) < 1_000
-        for task in () if tasks is None else tasks.tasks:
-            assert out in Path(os.path.normpath(task.path)).parents
-            if not sources.is_source(task.photo):
-                assert folder in Path(os.path.normpath(task.photo)).parents
+    folder, out = Path(_folder().name) / "in", Path(_folder().name) / "out"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.png").write_bytes(b"a photo")
+    path = folder / ("list.jsonl" if data[:1] == b"{" else "list.csv")
+    path.write_bytes(data if data[:1] == b"{" else data[1:])
+    tasks = _read(lambda path: Planner(Wanted([str(path)], out)).plan(), path)
+    for refused in () if tasks is None else tasks.refused:
+        assert refused.sentence.endswith(".")
+        assert len(refused.sentence) < 1_000
+    for task in () if tasks is None else tasks.tasks:
+        assert out in Path(os.path.normpath(task.path)).parents
+        if not sources.is_source(task.photo):
+            assert folder in Path(os.path.normpath(task.photo)).parents
     text = data.decode("utf-8", "surrogateescape")
     template = _read(Template, text)
     if template is not None:
