@@ -53,7 +53,7 @@ def test_a_dream_is_quiet_unless_asked(dream, photo):
     assert logs.LEVEL_VARIABLE not in os.environ
 
 
-@pytest.mark.parametrize("name", ["networks", "presets", "doctor", "weights"])
+@pytest.mark.parametrize("name", ["presets", "weights"])
 def test_every_command_has_the_options(name, dream):
     _, out, _ = dream(name, "--help")
     assert "--log-level" in out

@@ -43,7 +43,7 @@ yourself and of this machine are left out; read it before you attach it.
 _HIDDEN = "(hidden)"
 _MOST_FRAMES = 60  # of one exception; a recursion has a thousand
 _MOST_CAUSES = 8
-_MOST_NAMES = 10_000  # of files beside a photo
+_MOST_NAMES = 2_000  # of files beside a photo
 _LONGEST_MESSAGE = 2_000  # characters
 
 _OPTION = re.compile(r"--?[a-z][a-z0-9-]*")

@@ -31,6 +31,7 @@ import contextlib
 import faulthandler
 import importlib
 import json
+import logging
 import math
 import os
 import re
@@ -47,6 +48,8 @@ from typing import IO, Any, NoReturn, Self, cast
 
 from keras_dream import errors
 from keras_dream.errors import DreamError, InputError, RunError, short_repr
+
+_log = logging.getLogger(__name__)
 
 Result = tuple[Mapping[str, Any], Sequence[Any]]
 """What a function returns: a head of JSON values, and numpy arrays of numbers."""
@@ -133,6 +136,7 @@ def call(
         "seconds": limits.seconds,
         "memory": limits.memory,
     }
+    _log.debug("%s of %s in a child", function, path)
     head, arrays = _answer_to(request, limits)
     if "result" in head:
         return head["result"], arrays

@@ -1,5 +1,6 @@
 """Worker processes: they change no pixel, and do not outlive their batch."""
 
+import json
 import os
 import signal
 import subprocess
@@ -48,7 +49,9 @@ with BatchRun(tasks, out, team=team) as run:
 """
 
 
-def test_the_number_of_workers_changes_no_byte(tmp_path):
+def test_the_number_of_workers_changes_no_byte(tmp_path, monkeypatch):
+    """And the workers log to where the environment says."""
+    monkeypatch.setenv("KERAS_DREAM_LOG_FILE", str(tmp_path / "log"))
     photos = tmp_path / "photos"
     photos.mkdir()
     rng = np.random.default_rng(0)
@@ -69,6 +72,9 @@ def test_the_number_of_workers_changes_no_byte(tmp_path):
         assert saved.record.source == "0.png"
     assert results[0] == results[1] == results[2]
     assert len(results[0]) == 4
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    loaded = [e["process"] for e in lines if e["message"].startswith("Network motif")]
+    assert len(set(loaded)) == 2 + 3  # the batch of one worker needs no other process
 
 
 def is_alive(process):

@@ -4,13 +4,16 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import standin_worker as standin
 
+from keras_dream.batches import run as run_module
 from keras_dream.batches.inputs import Task
 from keras_dream.batches.messages import Began, Failed
 from keras_dream.batches.pool import Here, Pool, threads_of
 from keras_dream.batches.run import BatchRun, told_apart
+from keras_dream.engine import cost
 from keras_dream.errors import (
     InputError,
     JobsError,
@@ -31,6 +34,7 @@ from keras_dream.events import (
     Notice,
 )
 from keras_dream.jobs.journal import State, read_journal
+from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo.network import Network
 
@@ -219,13 +223,13 @@ def test_one_bad_picture_does_not_end_the_others(folder):
     (folder.photos / "bad.jpg").rename(folder.photos / "good.jpg")
 
 
-class Disk(standin.StandIn):
-    """Is full after the second picture."""
+class Failing(standin.StandIn):
+    """Fails for some pictures, of which it was told."""
 
-    error = SaveError("the disk must have room")
+    names, error = "", SaveError("no room")
 
     def dream(self, order):
-        if order.photo.endswith("c.jpg"):
+        if Path(order.photo).stem in self.names:
             yield Began(order.key)
             yield from self.finish()
             yield Failed.of(order.key, self.error)
@@ -233,14 +237,14 @@ class Disk(standin.StandIn):
             yield from super().dream(order)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [SaveError("no room"), NetworkError("no network"), ObjectiveError("no layer")],
-)
-def test_what_concerns_every_picture_ends_the_batch(folder, error, monkeypatch):
-    monkeypatch.setattr(Disk, "error", error)
-    run = folder.run(make=Disk)
-    with pytest.raises(type(error), match=str(error)):
+def failing(names, error):
+    return type("_", (Failing,), {"names": names, "error": error})
+
+
+def test_a_full_disk_ends_the_batch(folder):
+    error = SaveError("no room")
+    run = folder.run(make=failing("c", error))
+    with pytest.raises(SaveError, match=str(error)):
         run.finish()
     assert sorted(folder.results()) == ["a.png", "b.png"]
     assert (run.summary.done, run.summary.waiting) == (2, 3)
@@ -249,15 +253,30 @@ def test_what_concerns_every_picture_ends_the_batch(folder, error, monkeypatch):
     assert folder.results() == folder.wanted()
 
 
-def test_an_objective_of_one_recipe_fails_its_picture_only(folder, monkeypatch):
-    monkeypatch.setattr(Disk, "error", ObjectiveError("no layer"))
-    tasks = [
-        Task(t.photo, Recipe(steps=number), t.path)
-        for number, t in enumerate(folder.tasks())
-    ]
-    run = BatchRun(tasks, folder.out, team=lambda s, _: Here(s, make=Disk))
-    assert [f.number for f in run.finish().failed] == [3]
-    assert run.summary.done == 4
+@pytest.mark.parametrize(
+    "error",
+    [NetworkError("none"), ObjectiveError("no layer"), SettingError("no device")],
+)
+def test_what_the_first_pictures_meet_alike_ends_the_batch(folder, error):
+    run = folder.run(make=failing("abcde", error))
+    with pytest.raises(type(error), match=str(error)):
+        run.finish()
+    assert (run.summary.failed, run.summary.waiting) == ((), 5)
+    assert {i.state for i in folder.items().values()} == {State.WAITING}
+    assert folder.run().finish().done == 5
+
+
+@pytest.mark.parametrize("names", ["ab", "bcde", "abde"])
+def test_a_setting_that_is_wrong_for_some_pictures_fails_those(folder, names):
+    summary = folder.run(make=failing(names, SettingError("too many octaves"))).finish()
+    assert [Path(f.photo).stem for f in summary.failed] == list(names)
+    assert summary.done == 5 - len(names)
+
+
+def test_one_picture_alone_and_a_wrong_setting(tmp_path):
+    folder = Folder(tmp_path, "a")
+    with pytest.raises(SettingError):
+        folder.run(make=failing("a", SettingError("no device"))).finish()
 
 
 def test_a_photo_that_is_deleted_fails_and_a_drive_that_is_gone_ends(folder):
@@ -387,6 +406,7 @@ def test_threads_are_those_of_the_first_run(folder, monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.has_accelerator", lambda: False)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
     run = RunSettings()
+    monkeypatch.setattr("keras_dream.batches.pool._SHORT_SECONDS", 0)
     BatchRun(folder.tasks()[:1], folder.out, run=run, team=team).close()
     assert setups == [(8, 1)]
     for workers in (None, 1, 2):
@@ -420,12 +440,27 @@ def test_a_model_in_memory_is_dreamed_here(folder):
 def test_threads_by_pictures_and_memory(monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
-    assert threads_of(1, 250_000) == 8
-    assert threads_of(2, 250_000) == 4
-    assert threads_of(64, 250_000) == 1
+    long = 1e6  # seconds
+    assert threads_of(1, 250_000, long) == 8
+    assert threads_of(2, 250_000, long) == 4
+    assert threads_of(64, 250_000, long) == 1
+    assert threads_of(64, 250_000, 60) == 8  # done before a process has started
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 5 << 30})
-    assert threads_of(64, 250_000) == 4  # two workers
-    assert threads_of(64, 10**9) == 8
+    assert threads_of(64, 250_000, long) == 4  # two workers
+    assert threads_of(64, 10**9, long) == 8
+
+
+def test_the_time_of_a_batch_is_that_of_its_largest_picture(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run_module, "is_parallel", lambda _: True)
+    monkeypatch.setattr(run_module, "threads_of", lambda *told: seen.append(told) or 1)
+    recipe = Recipe(octaves=1, steps=5)
+    save_picture(tmp_path / "a.png", np.zeros((10, 30, 3), np.float32))
+    photos = (str(tmp_path / "a.png"), "noise:40x20")
+    out = tmp_path / "out"
+    tasks = [Task(p, recipe, out / f"{n}.png") for n, p in enumerate(photos)]
+    BatchRun(tasks, out, team=lambda s, _: Here(s, make=standin.StandIn)).close()
+    assert seen == [(2, 800, 2 * cost.seconds((20, 40), recipe))]
 
 
 def test_processes_make_the_same_and_print_nothing(folder, capfd):

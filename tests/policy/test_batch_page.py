@@ -42,6 +42,7 @@ def desk(tmp_path, monkeypatch):
 def test_its_lines_run(desk, capsys):
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line, comments=True) for line in lines]
+    commands = [words for words in commands if words[1] in ("batch", "jobs")]
     assert len(commands) == 11
     for _, command, *rest in commands:
         # A folder that is watched has no end.

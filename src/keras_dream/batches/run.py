@@ -32,6 +32,7 @@ from keras_dream.batches.messages import (
 from keras_dream.batches.pool import Here, Pool, Team, is_parallel, threads_of
 from keras_dream.batches.unfinished import kept_path
 from keras_dream.batches.worker import make_folder
+from keras_dream.engine import cost
 from keras_dream.errors import (
     DownloadError,
     DreamError,
@@ -59,14 +60,14 @@ from keras_dream.events import (
     Notice,
 )
 from keras_dream.files import Staged, sha256_file
-from keras_dream.geometry import fitted
+from keras_dream.geometry import Size, fitted
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import read_size
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
-from keras_dream.recipe.recipe import RunSettings, canonical_json
+from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
 from keras_dream.sheets.run import by_networks
 from keras_dream.zoo.network import Network
 
@@ -77,10 +78,10 @@ MOST_ATTEMPTS = 3
 
 MOST_WORKERS = 256
 
-# What every other picture would meet as well, where they have these in common.
+# What every other picture would meet as well; and what it may, where the first have.
 _OF_ALL = (DownloadError, SaveError)
-_OF_NETWORKS = (NetworkError, WeightsError)
-_OF_RECIPE = (ObjectiveError, SettingError)
+_PERHAPS_OF_ALL = (NetworkError, ObjectiveError, SettingError, WeightsError)
+_MOST_ALIKE = 3  # pictures
 
 _LOOKED_AT = 8  # of the largest files: one of them is the largest picture
 
@@ -210,6 +211,7 @@ class BatchRun(Iterator[Event]):
         self._tally = _Tally(refused=len(refused), failed=list(refused))
         self._ended = False
         self._others = frozenset[str]()
+        self._alike: list[_Entry] = []
         planned, run = self._checked(tasks), run or RunSettings()
         tasks = [task for task, _ in planned]
         setup = self._setup = Setup(
@@ -536,9 +538,26 @@ class BatchRun(Iterator[Event]):
     def _fail(self, entry: _Entry, failure: DreamError) -> ItemFailed:
         """Notes that an item failed; raises what would fail every other one, too."""
         self._check_photos(entry)
-        if self._is_of_all(failure):
+        if isinstance(failure, _OF_ALL):
             raise failure
+        self._check_alike(entry, failure)
         return self._failed_with(entry, str(failure), failure.exit_code)
+
+    def _check_alike(self, entry: _Entry, failure: DreamError) -> None:
+        """Raises a failure where the first pictures have all met the same one.
+
+        A setting may be wrong for one picture only, such as a small one.
+        """
+        is_same = [str(failure)] == [e.item.error for e in self._alike[-1:]]
+        self._alike = [*(self._alike if is_same else []), entry]
+        are_all = len(self._alike) >= min(_MOST_ALIKE, len(self._entries))
+        if are_all and not self._tally.done and isinstance(failure, _PERHAPS_OF_ALL):
+            for other in self._alike[:-1]:
+                (other.item,) = self._journal.reset([other.item])
+            numbers = {other.number for other in self._alike}
+            failed = [f for f in self._tally.failed if f.number not in numbers]
+            self._tally.failed = failed
+            raise failure
 
     def _failed_with(self, entry: _Entry, sentence: str, exit_code: int) -> ItemFailed:
         entry.item = self._journal.fail(entry.item, sentence)
@@ -569,15 +588,6 @@ class BatchRun(Iterator[Event]):
             attempts=entry.item.attempts,
             final=False,
         )
-
-    def _is_of_all(self, failure: DreamError) -> bool:
-        """Tells whether a failure would meet every other picture, too."""
-        if isinstance(failure, _OF_NETWORKS):
-            recipes = (entry.task.recipe for entry in self._entries.values())
-            return len(by_networks(recipes)) == 1
-        if isinstance(failure, _OF_RECIPE):
-            return len({item.recipe_sha256 for item in self._items()}) == 1
-        return isinstance(failure, _OF_ALL)
 
     def _check_photos(self, entry: _Entry) -> None:
         """Raises an error where all folders of photos are gone, with their disk."""
@@ -623,7 +633,9 @@ def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:
     """Returns how many threads each worker is given; None for the library's choice."""
     if not _is_parallel(setup):
         return None
-    return threads_of(len(tasks), _most_pixels(tasks, setup.limits))
+    size, recipe = _largest(tasks, setup.limits)
+    seconds = cost.seconds(size, recipe) * len(tasks)
+    return threads_of(len(tasks), math.prod(size), seconds)
 
 
 def _check_workers(workers: int, setup: Setup) -> None:
@@ -657,21 +669,26 @@ def _relative(path: Path, folder: Path) -> str:
         ) from None
 
 
-def _most_pixels(tasks: Iterable[Task], limits: Limits) -> int:
-    """Returns the pixels of the largest picture, as far as headers tell."""
-    sizes: list[tuple[int, Task]] = []
-    most = 0
+def _largest(tasks: Iterable[Task], limits: Limits) -> tuple[Size, Recipe]:
+    """Returns the largest picture's size and recipe, as far as headers tell."""
+    largest, files = ((1, 1), Recipe()), list[tuple[int, Task]]()
     for task in tasks:
         if is_source(task.photo):
-            most = max(most, math.prod(fitted(size_of(task.photo), task.recipe.size)))
+            found = fitted(size_of(task.photo), task.recipe.size), task.recipe
+            largest = max(largest, found, key=_pixels)
             continue
         with contextlib.suppress(OSError):
-            sizes.append((Path(task.photo).stat().st_size, task))
-    for _, task in heapq.nlargest(_LOOKED_AT, sizes, key=lambda pair: pair[0]):
+            files.append((Path(task.photo).stat().st_size, task))
+    for _, task in heapq.nlargest(_LOOKED_AT, files, key=lambda pair: pair[0]):
         with contextlib.suppress(DreamError, OSError):
             size = read_size(task.photo, limits=limits)
-            most = max(most, math.prod(fitted(size, task.recipe.size)))
-    return most
+            found = fitted(size, task.recipe.size), task.recipe
+            largest = max(largest, found, key=_pixels)
+    return largest
+
+
+def _pixels(picture: tuple[Size, Recipe]) -> int:
+    return math.prod(picture[0])
 
 
 def told_apart(

@@ -17,6 +17,7 @@ import errno
 import hashlib
 import io
 import json
+import logging
 import os
 import stat
 import time
@@ -27,6 +28,8 @@ from typing import NamedTuple
 from keras_dream.errors import DreamError, OutputError, short_repr
 from keras_dream.files import write_atomically
 from keras_dream.weights.source import Hashes, home
+
+_log = logging.getLogger(__name__)
 
 FILE = "hashes.json"
 LARGEST_TABLE = 1 << 24  # bytes; a row has about 300
@@ -138,7 +141,9 @@ def hashes_of(path: Path, *, fresh: bool = False) -> Hashes:
     """
     row = None if fresh else recorded(path)
     if row is not None:
+        _log.debug("sha256 of %s as recorded: its stamp is unchanged", path)
         return row
+    _log.debug("Reading %s for its sha256", path)
     stamp = stamp_of(path)  # before reading: what is written meanwhile changes it
     hashes = compute_hashes(path)
     _change(path, _Row(stamp, *hashes))
