@@ -16,6 +16,8 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from keras_dream.batches.naming import Name, Template
+from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.errors import InputError
 from keras_dream.names import inside, plain_name
 from keras_dream.pictures import sources
@@ -99,8 +101,31 @@ def names(data: bytes) -> None:
     assert name is None or (path is not None and name == text)
 
 
+def manifest(data: bytes) -> None:
+    """A manifest: JSON lines or, behind another first byte, CSV; or a template."""
+    folder, out = Path(_folder().name) / "in", Path(_folder().name) / "out"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.png").write_bytes(b"a photo")
+    path = folder / ("list.jsonl" if data[:1] == b"{" else "list.csv")
+    path.write_bytes(data if data[:1] == b"{" else data[1:])
+    tasks = _read(lambda path: Planner(Wanted([str(path)], out)).plan(), path)
+    for refused in () if tasks is None else tasks.refused:
+        assert refused.sentence.endswith(".")
+        assert len(refused.sentence) < 1_000
+    for task in () if tasks is None else tasks.tasks:
+        assert out in Path(os.path.normpath(task.path)).parents
+        if not sources.is_source(task.photo):
+            assert folder in Path(os.path.normpath(task.photo)).parents
+    text = data.decode("utf-8", "surrogateescape")
+    template = _read(Template, text)
+    if template is not None:
+        name = Name("in/a.png", "", Recipe(), "default", 1)
+        result = _read(template.path, name)
+        assert result is None or len(result.parts) == 1
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (recipe, metadata, names)
+    target.__name__: target for target in (recipe, metadata, names, manifest)
 }
 
 
