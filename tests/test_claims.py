@@ -122,6 +122,21 @@ def test_taken_names(tmp_path: Path):
         assert exact.path.name == "a.png"
 
 
+def test_a_name_that_another_has_just_saved_and_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Between the look at the folder and the claim."""
+    inner, path = claims.create, tmp_path / "a.png"
+
+    def saved_first(file: Path):
+        path.touch()
+        return inner(file)
+
+    monkeypatch.setattr(claims, "create", saved_first)
+    with claim(path) as claimed:
+        assert claimed.path.name == "a-2.png"
+
+
 @posix
 def test_a_forged_claim_is_not_followed(tmp_path: Path):
     precious = tmp_path / "precious"

@@ -223,13 +223,13 @@ def test_one_bad_picture_does_not_end_the_others(folder):
     (folder.photos / "bad.jpg").rename(folder.photos / "good.jpg")
 
 
-class Disk(standin.StandIn):
-    """Is full after the second picture."""
+class Failing(standin.StandIn):
+    """Fails for some pictures, of which it was told."""
 
-    error = SaveError("the disk must have room")
+    names, error = "", SaveError("no room")
 
     def dream(self, order):
-        if order.photo.endswith("c.jpg"):
+        if Path(order.photo).stem in self.names:
             yield Began(order.key)
             yield from self.finish()
             yield Failed.of(order.key, self.error)
@@ -237,14 +237,14 @@ class Disk(standin.StandIn):
             yield from super().dream(order)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [SaveError("no room"), NetworkError("no network"), ObjectiveError("no layer")],
-)
-def test_what_concerns_every_picture_ends_the_batch(folder, error, monkeypatch):
-    monkeypatch.setattr(Disk, "error", error)
-    run = folder.run(make=Disk)
-    with pytest.raises(type(error), match=str(error)):
+def failing(names, error):
+    return type("_", (Failing,), {"names": names, "error": error})
+
+
+def test_a_full_disk_ends_the_batch(folder):
+    error = SaveError("no room")
+    run = folder.run(make=failing("c", error))
+    with pytest.raises(SaveError, match=str(error)):
         run.finish()
     assert sorted(folder.results()) == ["a.png", "b.png"]
     assert (run.summary.done, run.summary.waiting) == (2, 3)
@@ -253,15 +253,30 @@ def test_what_concerns_every_picture_ends_the_batch(folder, error, monkeypatch):
     assert folder.results() == folder.wanted()
 
 
-def test_an_objective_of_one_recipe_fails_its_picture_only(folder, monkeypatch):
-    monkeypatch.setattr(Disk, "error", ObjectiveError("no layer"))
-    tasks = [
-        Task(t.photo, Recipe(steps=number), t.path)
-        for number, t in enumerate(folder.tasks())
-    ]
-    run = BatchRun(tasks, folder.out, team=lambda s, _: Here(s, make=Disk))
-    assert [f.number for f in run.finish().failed] == [3]
-    assert run.summary.done == 4
+@pytest.mark.parametrize(
+    "error",
+    [NetworkError("none"), ObjectiveError("no layer"), SettingError("no device")],
+)
+def test_what_the_first_pictures_meet_alike_ends_the_batch(folder, error):
+    run = folder.run(make=failing("abcde", error))
+    with pytest.raises(type(error), match=str(error)):
+        run.finish()
+    assert (run.summary.failed, run.summary.waiting) == ((), 5)
+    assert {i.state for i in folder.items().values()} == {State.WAITING}
+    assert folder.run().finish().done == 5
+
+
+@pytest.mark.parametrize("names", ["ab", "bcde", "abde"])
+def test_a_setting_that_is_wrong_for_some_pictures_fails_those(folder, names):
+    summary = folder.run(make=failing(names, SettingError("too many octaves"))).finish()
+    assert [Path(f.photo).stem for f in summary.failed] == list(names)
+    assert summary.done == 5 - len(names)
+
+
+def test_one_picture_alone_and_a_wrong_setting(tmp_path):
+    folder = Folder(tmp_path, "a")
+    with pytest.raises(SettingError):
+        folder.run(make=failing("a", SettingError("no device"))).finish()
 
 
 def test_a_photo_that_is_deleted_fails_and_a_drive_that_is_gone_ends(folder):

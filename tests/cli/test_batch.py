@@ -173,13 +173,20 @@ def test_what_would_be_made(dream: Dream, folder: Path) -> None:
     assert planned[0]["seconds"] > 0
 
 
-def test_a_sheet_of_another_is_not_replaced(dream: Dream, folder: Path) -> None:
+def test_a_sheet_of_another_is_not_replaced(
+    dream: Dream, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("out").mkdir()
     Path("out/contact-sheet.jpg").write_bytes(b"mine")
     code, _, err = dream("batch", folder, "-o", "out", *FAST)
     assert code == 2
     assert "A sheet must have a new name" in err
     assert Path("out/contact-sheet.jpg").read_bytes() == b"mine"
+    # Nor is one in the place of a later page.
+    Path("out/contact-sheet.jpg").rename("out/contact-sheet-2.jpg")
+    monkeypatch.setattr("keras_dream.batches.contact.CELLS_OF_PAGE", 2)
+    assert dream("batch", folder, "-o", "out", *FAST)[0] == 2
+    assert Path("out/contact-sheet-2.jpg").read_bytes() == b"mine"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names there are text, or UTF-8")

@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("recipe", "metadata", "names")
+NAMES = ("recipe", "metadata", "names", "manifest")
 SECONDS_OF_ONE = 10  # an input that takes longer is a finding
 
 

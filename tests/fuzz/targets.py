@@ -4,6 +4,7 @@ Whatever else is raised is a finding. `run.py` runs them for minutes, and
 `tests/policy/test_fuzz.py` over the corpus.
 """
 
+import functools
 import json
 import ntpath
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from keras_dream.batches.naming import Name, Template
+from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.errors import InputError
 from keras_dream.names import inside, plain_name
 from keras_dream.pictures import sources
@@ -62,24 +65,23 @@ def recipe(data: bytes) -> None:
 
 def metadata(data: bytes) -> None:
     """The bytes of a picture, or notes in a sound picture."""
-    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
-        if data[:1] == b"{":
-            path = Path(folder) / "a.png"
-            info = PngInfo()
-            text = data.decode("utf-8", "replace")
-            info.add_itxt("keras-dream", '{"keras-dream":' + text + "}")
-            Image.new("RGB", (1, 1)).save(path, pnginfo=info)
-        else:
-            suffix = SUFFIXES[(data[:1] or b"\0")[0] % len(SUFFIXES)]
-            path = Path(folder) / f"a{suffix}"
-            path.write_bytes(data[1:])
-        notes = _read(read_notes, path)
-        for note in (notes or {}).values():
-            json.loads(note)
-        _read(read_about, path)
-        saved = _read(read_saved, path)
-        if saved is not None:
-            _read(recorded_run, saved.record.run)
+    folder = Path(_folder().name)
+    if data[:1] == b"{":
+        path = folder / "a.png"
+        info = PngInfo()
+        text = data.decode("utf-8", "replace")
+        info.add_itxt("keras-dream", '{"keras-dream":' + text + "}")
+        Image.new("RGB", (1, 1)).save(path, pnginfo=info)
+    else:
+        path = folder / f"a{SUFFIXES[(data[:1] or b'0')[0] % len(SUFFIXES)]}"
+        path.write_bytes(data[1:])
+    notes = _read(read_notes, path)
+    for note in (notes or {}).values():
+        json.loads(note)
+    _read(read_about, path)
+    saved = _read(read_saved, path)
+    if saved is not None:
+        _read(recorded_run, saved.record.run)
 
 
 def names(data: bytes) -> None:
@@ -99,8 +101,31 @@ def names(data: bytes) -> None:
     assert name is None or (path is not None and name == text)
 
 
+def manifest(data: bytes) -> None:
+    """A manifest: JSON lines or, behind another first byte, CSV; or a template."""
+    folder, out = Path(_folder().name) / "in", Path(_folder().name) / "out"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.png").write_bytes(b"a photo")
+    path = folder / ("list.jsonl" if data[:1] == b"{" else "list.csv")
+    path.write_bytes(data if data[:1] == b"{" else data[1:])
+    tasks = _read(lambda path: Planner(Wanted([str(path)], out)).plan(), path)
+    for refused in () if tasks is None else tasks.refused:
+        assert refused.sentence.endswith(".")
+        assert len(refused.sentence) < 1_000
+    for task in () if tasks is None else tasks.tasks:
+        assert out in Path(os.path.normpath(task.path)).parents
+        if not sources.is_source(task.photo):
+            assert folder in Path(os.path.normpath(task.photo)).parents
+    text = data.decode("utf-8", "surrogateescape")
+    template = _read(Template, text)
+    if template is not None:
+        name = Name("in/a.png", "", Recipe(), "default", 1)
+        result = _read(template.path, name)
+        assert result is None or len(result.parts) == 1
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (recipe, metadata, names)
+    target.__name__: target for target in (recipe, metadata, names, manifest)
 }
 
 
@@ -116,5 +141,8 @@ def _read(function, value):
     return None
 
 
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Returns a folder in memory, where there is one."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)

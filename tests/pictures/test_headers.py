@@ -89,6 +89,7 @@ PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], object]]] = {
     "scans.jpg": ("at most 100 scans", scans(20_000, side=1000)),
+    "large-scans.jpg": ("at most 20 scans", scans(85, side=4_000)),
     "app.jpg": (
         "16,777,216 bytes of metadata",
         lambda path: jpeg_segments(path, 0xED, 100_000_000),

@@ -34,7 +34,7 @@ RANGES = st.lists(
     max_size=6,
 )
 CHANNELS = st.one_of(
-    RANGES.map(lambda ranges: Numbers(ranges=ranges)),
+    RANGES.map(lambda ranges: Numbers((), ranges=ranges)),
     st.sets(st.integers(0, 99), max_size=20).map(Numbers),
 )
 ORDINALS = st.none() | st.integers(0, 999)
@@ -285,7 +285,7 @@ def test_no_text_takes_for_ever():
 
 @given(RANGES.map(lambda ranges: [(a, min(b, a + 99)) for a, b in ranges]))
 def test_ranges_are_the_numbers_in_them(ranges):
-    numbers = Numbers(ranges=ranges)
+    numbers = Numbers((), ranges=ranges)
     every = sorted({n for a, b in ranges for n in range(a, b + 1)})
     assert list(numbers) == every
     assert len(numbers) == len(every)

@@ -78,10 +78,10 @@ MOST_ATTEMPTS = 3
 
 MOST_WORKERS = 256
 
-# What every other picture would meet as well, where they have these in common.
+# What every other picture would meet as well; and what it may, where the first have.
 _OF_ALL = (DownloadError, SaveError)
-_OF_NETWORKS = (NetworkError, WeightsError)
-_OF_RECIPE = (ObjectiveError, SettingError)
+_PERHAPS_OF_ALL = (NetworkError, ObjectiveError, SettingError, WeightsError)
+_MOST_ALIKE = 3  # pictures
 
 _LOOKED_AT = 8  # of the largest files: one of them is the largest picture
 
@@ -211,6 +211,7 @@ class BatchRun(Iterator[Event]):
         self._tally = _Tally(refused=len(refused), failed=list(refused))
         self._ended = False
         self._others = frozenset[str]()
+        self._alike: list[_Entry] = []
         planned, run = self._checked(tasks), run or RunSettings()
         tasks = [task for task, _ in planned]
         setup = self._setup = Setup(
@@ -537,9 +538,26 @@ class BatchRun(Iterator[Event]):
     def _fail(self, entry: _Entry, failure: DreamError) -> ItemFailed:
         """Notes that an item failed; raises what would fail every other one, too."""
         self._check_photos(entry)
-        if self._is_of_all(failure):
+        if isinstance(failure, _OF_ALL):
             raise failure
+        self._check_alike(entry, failure)
         return self._failed_with(entry, str(failure), failure.exit_code)
+
+    def _check_alike(self, entry: _Entry, failure: DreamError) -> None:
+        """Raises a failure where the first pictures have all met the same one.
+
+        A setting may be wrong for one picture only, such as a small one.
+        """
+        is_same = [str(failure)] == [e.item.error for e in self._alike[-1:]]
+        self._alike = [*(self._alike if is_same else []), entry]
+        are_all = len(self._alike) >= min(_MOST_ALIKE, len(self._entries))
+        if are_all and not self._tally.done and isinstance(failure, _PERHAPS_OF_ALL):
+            for other in self._alike[:-1]:
+                (other.item,) = self._journal.reset([other.item])
+            numbers = {other.number for other in self._alike}
+            failed = [f for f in self._tally.failed if f.number not in numbers]
+            self._tally.failed = failed
+            raise failure
 
     def _failed_with(self, entry: _Entry, sentence: str, exit_code: int) -> ItemFailed:
         entry.item = self._journal.fail(entry.item, sentence)
@@ -570,15 +588,6 @@ class BatchRun(Iterator[Event]):
             attempts=entry.item.attempts,
             final=False,
         )
-
-    def _is_of_all(self, failure: DreamError) -> bool:
-        """Tells whether a failure would meet every other picture, too."""
-        if isinstance(failure, _OF_NETWORKS):
-            recipes = (entry.task.recipe for entry in self._entries.values())
-            return len(by_networks(recipes)) == 1
-        if isinstance(failure, _OF_RECIPE):
-            return len({item.recipe_sha256 for item in self._items()}) == 1
-        return isinstance(failure, _OF_ALL)
 
     def _check_photos(self, entry: _Entry) -> None:
         """Raises an error where all folders of photos are gone, with their disk."""

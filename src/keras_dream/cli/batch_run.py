@@ -238,13 +238,11 @@ def _report_plan(tasks: "Tasks", reporter: Reporter) -> None:
 
 def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
     """Returns the batch, ready to be run; its folder is created."""
-    from keras_dream.batches.contact import NAME
     from keras_dream.batches.run import BatchRun, told_apart
-    from keras_dream.sheets.sheet import check_replaced
 
     folder = request.wanted.folder
-    if request.contact_sheet and not request.yes:
-        check_replaced(folder / NAME)
+    if request.contact_sheet:
+        _check_pages(request, len(source.tasks))
     recipes = {id(task.recipe): task.recipe for task in source.tasks}.values()
     if not request.yes:
         check_downloads(recipes, [request.agreed])
@@ -325,6 +323,7 @@ def _follow(
             folder = request.wanted.folder
             with contextlib.suppress(KeyboardInterrupt):
                 interrupts.renew()
+                _check_pages(request, len(shown))  # a watched folder has more
                 summary = replace(summary, sheets=_draw(shown, source, folder))
     finally:
         interrupts.ignore()
@@ -333,6 +332,16 @@ def _follow(
         write_stderr("dream: Stopped; what is done is kept.")
         return STOPPED
     return 1 if summary.failed else 0
+
+
+def _check_pages(request: Request, count: int) -> None:
+    """Refuses to replace what is no sheet by a page of the contact sheet."""
+    from keras_dream.batches.contact import NAME, pages_of
+    from keras_dream.sheets.sheet import check_replaced
+
+    for page in pages_of(count, request.wanted.folder / NAME):
+        if not request.yes:
+            check_replaced(page)
 
 
 def _is_new(summary: BatchFinished, request: Request) -> bool:

@@ -39,7 +39,12 @@ _log = logging.getLogger(__name__)
 
 LOCK = ".dream-journal.lock"
 
+MAX_ITEMS = 250_000
+"""Of a job: more than a sheet may have, and less than memory can hold."""
+
+_MOST_JOBS = 10_000  # of a journal that are read
 _MOST = 2**40  # of items, attempts and steps; SQLite's numbers end at 2**63
+_PATIENCE = 0.3  # seconds: `writer_of` holds the lock for much less
 _STEP_SECONDS = 1.0  # between two notes of where an item is
 
 
@@ -218,6 +223,7 @@ class Journal:
             The items as they are in the journal, in the same order.
 
         Raises:
+            JobsError: They are too many, or an output is not in the folder.
             SaveError: The disk refuses.
         """
         items = list(items)
@@ -228,8 +234,11 @@ class Journal:
             if new.key not in here:
                 last += 1
                 values = {name: getattr(new, name) for name in _NEW}
+                if new.output:
+                    self.path(new)
                 here[new.key] = Item(**values, number=last)
                 rows.append(here[new.key])
+        _check_count(len(here))
         columns = ("job", *_NEW, "number")
         marks = ", ".join("?" * len(columns))
         insert = f"INSERT INTO items ({', '.join(columns)}) VALUES ({marks})"
@@ -532,7 +541,7 @@ def read_journal(folder: str | os.PathLike[str]) -> list[tuple[Job, list[Item]]]
         return []
     with contextlib.closing(db), sentences(path / FILE, reading=True):
         rows = db.execute("SELECT id, kind, key, settings FROM jobs ORDER BY id")
-        jobs = [_job(row, path) for row in rows.fetchall()]
+        jobs = [_job(row, path) for row in rows.fetchmany(_MOST_JOBS)]
         return [(job, _items(db, job.id, path)) for job in jobs]
 
 
@@ -591,7 +600,7 @@ def _lock(folder: Path) -> Any:
     from filelock import FileLock, Timeout
 
     path = folder / LOCK
-    lock = FileLock(path)
+    lock = FileLock(path, thread_local=False)  # any thread may close the journal
     with sentences(folder / FILE):
         folder.stat()  # filelock would make it
         if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -604,7 +613,7 @@ def _lock(folder: Path) -> Any:
             with warnings.catch_warnings():
                 # Where a disk has no locks, filelock warns, or raises if it is old.
                 warnings.simplefilter("ignore")
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=_PATIENCE)
         except NotImplementedError as failure:
             raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:
@@ -669,8 +678,19 @@ def _job(row: Sequence[Any], folder: Path) -> Job:
 
 
 def _items(db: sqlite3.Connection, job: int, folder: Path) -> list[Item]:
-    rows = db.execute(f"{_SELECT} ORDER BY number", (job,))
-    return [_item(row, folder) for row in rows]
+    rows = db.execute(f"{_SELECT} ORDER BY number LIMIT ?", (job, MAX_ITEMS + 1))
+    items = [_item(row, folder) for row in rows]
+    _check_count(len(items))
+    return items
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_ITEMS:
+        raise JobsError(
+            f"a job must have at most {MAX_ITEMS:,} items",
+            received="more",
+            hint="divide it, with a folder for each part",
+        )
 
 
 def _item(row: Sequence[Any], folder: Path) -> Item:
@@ -701,8 +721,8 @@ def _forged(folder: Path) -> JobsError:
 def _inside(folder: Path, output: str) -> Path:
     """Returns the path of an output, which must lie in the folder; it may be a link."""
     what, hint = "an output in a journal", "move the journal away to begin anew"
-    parent, _, name = output.rpartition("/")
-    if parent:
+    parent, slash, name = output.rpartition("/")
+    if slash:
         folder = inside(folder, parent, what, error=JobsError, hint=hint)
     return folder / plain_name(name, what, error=JobsError, hint=hint)
 

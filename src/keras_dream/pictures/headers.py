@@ -19,6 +19,10 @@ MAX_SCANS = 100
 changes nothing takes a few bytes: the reason for `-maxscans` of libjpeg-turbo's djpeg,
 whose own fuzzers use 500."""
 
+USUAL_SCANS = 20
+MAX_SCANNED = 1_000_000_000
+"""Pixels of all scans of a JPEG that has more than the usual ones: some seconds."""
+
 MAX_PARTS = 1_000
 """Segments or chunks of metadata. Each may hold a profile that takes a megabyte when it
 is inflated, and what a JPEG's EXIF has of them is joined."""
@@ -177,10 +181,14 @@ class _Scan:
 _MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")  # in entropy-coded data
 
 
+# SOFn: the size. Of these numbers three are other markers: ITU-T T.81, table B.1.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
 def _jpeg(scan: _Scan) -> None:
     """Goes over the segments of ITU-T T.81, annex B, to the end of the image."""
     scan.skip(2)
-    scans = 0
+    scans = pixels = 0
     while True:
         marker = _next_marker(scan, in_scan=scans > 0)
         if marker == 0xD9:  # EOI
@@ -192,8 +200,12 @@ def _jpeg(scan: _Scan) -> None:
             scan.count_metadata(length)
         if marker == 0xDA:  # SOS
             scans += 1
-            if scans > MAX_SCANS:
-                raise scan.refusal(f"at most {MAX_SCANS} scans", "more")
+            most = MAX_SCANS if scans * pixels <= MAX_SCANNED else USUAL_SCANS
+            if scans > most:
+                raise scan.refusal(f"at most {most} scans", "more")
+        if marker in _FRAMES:
+            height, width = struct.unpack(">xHH", scan.read(5))
+            pixels, length = height * width, length - 5
         scan.skip(max(length - 2, 0))
 
 

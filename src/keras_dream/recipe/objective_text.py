@@ -53,7 +53,7 @@ class Numbers(Collection[int]):
     __slots__ = ("_ranges",)
 
     def __init__(
-        self, numbers: Iterable[int] = (), *, ranges: Iterable[tuple[int, int]] = ()
+        self, numbers: Iterable[int], *, ranges: Iterable[tuple[int, int]] = ()
     ):
         merged: list[tuple[int, int]] = []
         for first, last in sorted([*((n, n) for n in numbers), *ranges]):
@@ -181,7 +181,7 @@ class Reader:
                 raise self.error("a range of channels from low to high before it ends")
             ranges.append((first, last))
             if not self.take(COMMA):
-                return Numbers(ranges=ranges)
+                return Numbers((), ranges=ranges)
 
     def strongest(self) -> tuple[int, int | None] | None:
         """Returns the numbers in `strongest(8, of=24)`, or None where there are none.

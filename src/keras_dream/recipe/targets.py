@@ -48,7 +48,7 @@ class Layer:
 
     name: str
     ordinal: int | None = None
-    channels: Numbers = field(default_factory=Numbers)
+    channels: Numbers = field(default=Numbers(()))
     strongest: int | None = None
     of: int | None = None
 

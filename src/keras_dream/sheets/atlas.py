@@ -192,7 +192,7 @@ def numbers(text: str | None) -> Numbers | None:
         ObjectiveError: If the text is neither.
     """
     if text is None or text.strip() == "all":
-        return None if text is None else Numbers()
+        return None if text is None else Numbers(())
     try:
         (term,) = parse(f"layer:{text}").terms
     except (ObjectiveError, ValueError):
