@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from keras_dream.batches import worker
 from keras_dream.batches.call import batch
+from keras_dream.batches.messages import Loading, Progress
 from keras_dream.batches.pool import COMMAND
 from keras_dream.batches.worker import Worker
+from keras_dream.engine.result import Dream
 from keras_dream.jobs.journal import State, read_journal
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe
@@ -141,19 +145,45 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
     assert "KeyError" in done.stderr
 
 
-def test_a_network_is_loaded_once(tmp_path, monkeypatch):
-    loads = []
-    original = Worker.dream
+def test_networks_are_loaded_once_and_pictures_read_and_written_meanwhile(
+    tmp_path, monkeypatch
+):
+    """The second is read while the first dreams, which is encoded while that dreams."""
+    began = {kind: threading.Event() for kind in ("read", "encode")}
+    went_on = {kind: threading.Event() for kind in began}
+    loads, in_time = [], []
+    read, encode, heard = worker._read, Dream.encode, Worker.dream
+
+    def wait(kind):
+        began[kind].set()
+        in_time.append(went_on[kind].wait(30))
+
+    def slow_read(order, limits):
+        if order.photo.endswith("2.png"):
+            wait("read")
+        return read(order, limits)
+
+    def slow_encode(self, **options):
+        if self.record.source == "1.png":
+            wait("encode")
+        return encode(self, **options)
 
     def dream(self, order):
-        for report in original(self, order):
-            loads.append(type(report).__name__)
+        for report in heard(self, order):
+            loads.append(isinstance(report, Loading))
+            if isinstance(report, Progress):
+                kind = "read" if order.photo.endswith("1.png") else "encode"
+                in_time.append(began[kind].wait(10))
+                went_on[kind].set()
             yield report
 
+    monkeypatch.setattr(worker, "_read", slow_read)
+    monkeypatch.setattr(Dream, "encode", slow_encode)
     monkeypatch.setattr(Worker, "dream", dream)
     for seed in (1, 2):
         image = np.random.default_rng(seed).random((40, 40, 3), dtype=np.float32)
         save_picture(tmp_path / f"{seed}.png", image)
-    settings = {"octaves": 1, "steps": 1, "backend": "torch", "device": "cpu"}
+    settings = {"octaves": 1, "steps": 2, "backend": "torch", "device": "cpu"}
     assert batch(tmp_path, tmp_path / "out", workers=1, **settings).finish().done == 2
-    assert loads.count("Loading") == 1
+    assert in_time == [True] * 6
+    assert sum(loads) == 1

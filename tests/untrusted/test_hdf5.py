@@ -1,6 +1,7 @@
 """HDF5 files of strangers, read by a real child process."""
 
 import base64
+import re
 import time
 import zlib
 
@@ -51,8 +52,8 @@ def test_a_file_that_stops_the_library_stops_no_program(change, tmp_path, monkey
         opened(path)
     assert time.monotonic() - start < 30
     if isinstance(caught.value, WeightsError):
-        said = "within 2 seconds" if change == SPINS else "not crash its reader"
-        assert said in str(caught.value)
+        said = r"within [0-9,.]+ (seconds|MB)|not crash its reader"
+        assert re.search(said, str(caught.value))
 
 
 def test_a_child_hands_over_what_a_file_holds(tmp_path):

@@ -44,6 +44,7 @@ MAX_ITEMS = 250_000
 
 _MOST_JOBS = 10_000  # of a journal that are read
 _MOST = 2**40  # of items, attempts and steps; SQLite's numbers end at 2**63
+_PATIENCE = 0.3  # seconds: `writer_of` holds the lock for much less
 _STEP_SECONDS = 1.0  # between two notes of where an item is
 
 
@@ -599,7 +600,7 @@ def _lock(folder: Path) -> Any:
     from filelock import FileLock, Timeout
 
     path = folder / LOCK
-    lock = FileLock(path)
+    lock = FileLock(path, thread_local=False)  # any thread may close the journal
     with sentences(folder / FILE):
         folder.stat()  # filelock would make it
         if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -612,7 +613,7 @@ def _lock(folder: Path) -> Any:
             with warnings.catch_warnings():
                 # Where a disk has no locks, filelock warns, or raises if it is old.
                 warnings.simplefilter("ignore")
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=_PATIENCE)
         except NotImplementedError as failure:
             raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:

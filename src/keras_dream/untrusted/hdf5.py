@@ -20,7 +20,10 @@ from keras_dream.errors import InputError
 
 LARGEST = 4 << 30  # bytes of all arrays; the largest of keras.applications has 1.4 GB
 LARGEST_ARRAY = 1 << 31  # bytes
-MOST_EXPANSION = 100  # times; deflate packs zeros 1032 times
+MOST_EXPANSION = 100  # times, of one array; deflate packs zeros 1032 times
+MOST_IN_ALL = (
+    16  # times, of all beside the first 64 MiB; trained ones are hardly packed
+)
 MOST_PARTS = 100_000  # groups and arrays; NASNetLarge has some thousands
 MOST_TEXT = 1 << 16  # characters of an attribute that are kept; names are shorter
 DEEPEST = 64  # groups within groups; each nested model takes two or three
@@ -124,14 +127,15 @@ def opened(
         RunError: If there is no child.
     """
     size = path.stat().st_size
+    most = min(LARGEST, MOST_IN_ALL * size + MEMORY // 16)
     head, values = isolation.call(
         f"{__name__}:read",
         path,
-        {"member": member, "arrays": arrays},
+        {"member": member, "arrays": arrays, "most": most},
         limits=isolation.Limits(
             seconds=SECONDS + size // SLOWEST,
-            memory=MEMORY + size + 2 * LARGEST,
-            answer=LARGEST,
+            memory=MEMORY + size + 2 * most,
+            answer=most,
         ),
         what=what,
         error=error,
@@ -159,11 +163,11 @@ def _group(node: Any, arrays: Sequence[Any]) -> Group:
 
 
 # -- in the child ----------------------------------------------------------------------
-def read(path: str, *, member: str | None, arrays: bool) -> isolation.Result:
-    """Reads a whole file; called in the child."""
+def read(path: str, *, member: str | None, arrays: bool, most: int) -> isolation.Result:
+    """Reads a whole file, at most so many bytes of arrays; called in the child."""
     import h5py
 
-    walk = _Walk(reads=arrays)
+    walk = _Walk(reads=arrays, most=most)
     try:
         source: Any = path
         if member is not None:
@@ -187,8 +191,8 @@ class _Walk:
     a layer writes to (CVE-2026-12479).
     """
 
-    def __init__(self, *, reads: bool) -> None:
-        self._reads = reads
+    def __init__(self, *, reads: bool, most: int) -> None:
+        self._reads, self._most = reads, most
         self.arrays: list[np.ndarray] = []
         self._seen: set[int] = set()
         self._bytes = 0
@@ -234,8 +238,8 @@ class _Walk:
         if data.nbytes > min(LARGEST_ARRAY, MOST_EXPANSION * max(stored, 1 << 12)):
             return f"claims {data.nbytes:,} bytes and holds {stored:,}"
         self._bytes += data.nbytes
-        if self._bytes > LARGEST:
-            raise RefusedError(f"has arrays of more than {LARGEST:,} bytes in all")
+        if self._bytes > self._most:
+            raise RefusedError(f"has arrays of more than {self._most:,} bytes in all")
         array = np.asarray(data[()], order="C")
         kind = array.dtype
         if kind.kind in "bV":  # as plain bytes: a bfloat16 is an opaque type in HDF5
