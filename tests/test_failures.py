@@ -43,6 +43,7 @@ OUT_OF_MEMORY = [
     RuntimeError("CUDA error: out of memory"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     MemoryError(),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]

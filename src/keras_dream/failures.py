@@ -19,6 +19,7 @@ _MEMORY_WORDS = (
     "status_alloc_failed",  # cuBLAS and cuDNN
     "bad_alloc",  # C++
     "bad allocation",  # C++ on Windows
+    "failed to map segment",  # the loader of Linux, of a library
 )
 _LIBRARIES = ("jax", "jaxlib", "tensorflow", "torch")
 
@@ -61,7 +62,8 @@ def is_out_of_memory(failure: BaseException) -> bool:
     if isinstance(failure, OSError):
         return failure.errno == errno.ENOMEM
     library = type(failure).__module__.partition(".")[0]
-    if not isinstance(failure, RuntimeError) and library not in _LIBRARIES:
+    kinds = (RuntimeError, ImportError)
+    if not isinstance(failure, kinds) and library not in _LIBRARIES:
         return False
     is_ours = isinstance(failure, DreamError)  # which may quote anything
     return not is_ours and _says_so(str(failure))

@@ -228,3 +228,15 @@ def test_a_second_writer_is_told_of_the_first(dream):
     assert (code, out) == (2, "")
     assert re.search(rf"\b{os.getpid()}\b", sentence(err))
     assert dream(*line)[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a current folder cannot be removed there")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_current_folder_that_is_gone(name, dream, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, out, err = dream(*arguments(name, tmp_path))
+    assert (code, out) == (2, "")
+    assert "current folder must" in sentence(err)

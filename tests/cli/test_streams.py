@@ -39,6 +39,19 @@ sys.argv[1:] = ["show", "nowhere.png"]
 main()
 """
 
+# As Intel's MKL where it cannot start.
+EXIT = """
+import ctypes, os, sys
+import keras_dream.sheets.sheet as sheet
+from keras_dream.cli import main
+def read_about(*_):
+    os.write(2, b"libfoo FATAL ERROR: cannot go on\\n")
+    ctypes.CDLL(None).exit(2)
+sheet.read_about = read_about
+sys.argv[1:] = ["show", "nowhere.png"]
+main()
+"""
+
 # The tiny network in the motif's place, and standard streams that are closed.
 CLOSED = """
 import os, sys
@@ -81,6 +94,13 @@ def test_a_crash_of_the_process_is_not_silent(tmp_path):
     done = _python(CRASH, cwd=tmp_path)
     assert done.returncode < 0
     assert "Fatal Python error: Segmentation fault" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing is held back there")
+def test_an_end_by_a_library_is_not_silent(tmp_path):
+    done = _python(EXIT, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "libfoo FATAL ERROR: cannot go on\n"
 
 
 def test_closed_streams(tiny_network, photo):

@@ -202,6 +202,9 @@ def test_cost_and_memory_are_of_what_the_network_sees(motif):
     dreamer, recipe = kd.Dreamer("motif"), Recipe(octaves=1, steps=2)
     whole, window = (recipe.but(transforms=t) for t in ("none", "crop(32, 3)"))
     assert dreamer.memory((200, 100), window) == dreamer.memory((32, 32), whole)
+    remembers = whole.but(optimizer="lbfgs(memory=100)")
+    more = dreamer.memory((32, 32), remembers)[0] - dreamer.memory((32, 32), whole)[0]
+    assert more == 2 * 100 * 32 * 32 * 3 * 4
     views = [whole.but(transforms=f"crop(32, {count})") for count in (1, 2, 3)]
     one, two, three = (cost.seconds((200, 100), recipe) for recipe in views)
     assert three - two == pytest.approx(two - one)

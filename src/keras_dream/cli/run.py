@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from pathlib import Path
 
 from keras_dream import logs
 from keras_dream.cli import command_line
@@ -46,6 +47,7 @@ def run(tokens: list[str], stack: contextlib.ExitStack, *, is_process: bool) -> 
         line = read(tokens)
         if line is None:
             return 0
+        _check_folder()
         stack.enter_context(logs.session(level=line.log_level, file=line.log_file))
         if is_process and not _log.isEnabledFor(logging.DEBUG):
             stack.enter_context(quiet_libraries())
@@ -67,3 +69,15 @@ def run(tokens: list[str], stack: contextlib.ExitStack, *, is_process: bool) -> 
     except DreamError:
         return 1
     return exit_code
+
+
+def _check_folder() -> None:
+    """Refuses a current folder that has been removed; MKL would end the process."""
+    try:
+        Path.cwd()
+    except OSError as failure:
+        raise InputError(
+            "The current folder must be one that exists",
+            received=(failure.strerror or "an error").lower(),
+            hint="change to another one",
+        ) from None

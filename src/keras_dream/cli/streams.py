@@ -4,10 +4,14 @@ import contextlib
 import faulthandler
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import NoReturn, TextIO
 
+_GOODBYE = b"\0dream has ended\0"
+_MOST_HELD = 16_384  # bytes
+_FILES = 64  # numbers of files that may be open at the start
 _FEWEST, _MOST = 20, 10_000
 """Columns and lines of a terminal."""
 
@@ -38,45 +42,78 @@ def check_size() -> None:
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silences C libraries, and the logs of Python's, until the end.
+    """Holds back what C libraries write, and the logs of Python's, until the end.
 
     C libraries write to the second file descriptor (tensorflow's 20 lines at its
-    start, libtiff's warnings), which is the null device meanwhile; what Python writes
-    to standard error goes where it went. A crash of the whole process is still shown
-    there, as Python's traceback.
+    start, libtiff's warnings). It leads to a process that shows the lines only if this
+    one ends without a word, as where a library calls `exit`. What Python writes to
+    standard error goes where it went, also its traceback of a crash in C.
     """
     silent = logging.NullHandler()  # else the root's handler of last resort
     logging.getLogger().addHandler(silent)
     before = sys.stderr, sys.__stderr__
-    stream = _reopened(sys.stderr)
-    if stream is not None:
+    held = _held_back(sys.stderr)
+    if held is not None:
         # rich measures the terminal by the second.
-        sys.stderr = sys.__stderr__ = stream
-        faulthandler.enable(stream, all_threads=False)
+        sys.stderr = sys.__stderr__ = held[0]
+        faulthandler.enable(held[0], all_threads=False)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(silent)
-        if stream is not None:
+        if held is not None:
             faulthandler.disable()
+            stream, holder = held
             stream.flush()
+            with contextlib.suppress(OSError):  # it was killed
+                os.write(2, _GOODBYE)
             os.dup2(stream.fileno(), 2)
+            with contextlib.suppress(OSError):
+                os.waitpid(holder, 0)
             sys.stderr, sys.__stderr__ = before
             stream.close()
 
 
-def _reopened(stream: TextIO | None) -> TextIO | None:
-    """Returns standard error under another number; None where it has no number 2."""
+def _held_back(stream: TextIO | None) -> tuple[TextIO, int] | None:
+    """Returns standard error under another number, and who holds what goes to 2.
+
+    None where it has another number, or where no process can be forked.
+    """
+    if not hasattr(os, "fork"):
+        return None
     try:
         if stream is None or stream.fileno() != 2:
             return None
         stream.flush()
         number = os.dup(2)
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
+        read, write = os.pipe()
+        holder = os.fork()  # before any library has started a thread
     except (OSError, ValueError):
         return None
-    return os.fdopen(
+    if not holder:
+        _hold(read, number)
+    os.close(read)
+    os.dup2(write, 2)
+    os.close(write)
+    shown = os.fdopen(
         number, "w", buffering=1, encoding=stream.encoding, errors=stream.errors
     )
+    return shown, holder
+
+
+def _hold(read: int, number: int) -> NoReturn:
+    """Reads until the goodbye; without one the last lines are shown at the end."""
+    try:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        for other in {*range(_FILES)} - {read, number}:
+            with contextlib.suppress(OSError):
+                os.close(other)
+        held = b""
+        while data := os.read(read, 65_536):
+            held = (held + data)[-_MOST_HELD:]
+            if held.endswith(_GOODBYE):
+                os._exit(0)
+        os.write(number, held)
+    finally:
+        os._exit(0)

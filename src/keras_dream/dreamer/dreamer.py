@@ -49,6 +49,7 @@ from keras_dream.errors import (
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
+from keras_dream.parts.optimizers import Lbfgs
 from keras_dream.parts.part import Part
 from keras_dream.parts.starts import Photo as PhotoStart, Start
 from keras_dream.parts.transforms import View, view_size
@@ -467,16 +468,20 @@ class Dreamer:
     def memory(self, size: Size, recipe: Recipe) -> tuple[int, int | None]:
         """Returns the bytes that a dream's largest step holds, and the device's own.
 
-        The first counts the maps of every layer of every network; the second is None
-        where untold.
+        The first counts the maps of every layer of every network, and what L-BFGS
+        remembers; the second is None where untold.
         """
         octaves, _ = self.octaves(size, recipe)
         recipe = self.complete(recipe)
+        rule = recipe.optimizer
+        # Each step's move and the change of its gradient, in three colours.
+        remembered = 2 * 3 * 4 * rule.memory if isinstance(rule, Lbfgs) else 0
 
         def needed(octave: Octave) -> int:
             graphs = self._ensemble.graphs(recipe.at(octave.number))
             seen = view_size(recipe.transforms, octave.size)
-            return sum(graph.graph.activation_bytes(*seen) for graph in graphs)
+            maps = sum(graph.graph.activation_bytes(*seen) for graph in graphs)
+            return maps + remembered * math.prod(octave.size)
 
         return max(map(needed, octaves)), self._backend.memory().get("total")
 
