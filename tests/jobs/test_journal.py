@@ -393,6 +393,37 @@ def test_a_full_disk_while_an_item_is_saved(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
+def test_a_signal_between_the_name_and_the_note(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with journal(tmp_path) as first:
+        item = first.start(*first.add([new(1)]))
+        with monkeypatch.context() as signal_comes:
+            signal_comes.setattr(Journal, "_done", stop)
+            with pytest.raises(KeyboardInterrupt):
+                first.save(item, stage(first.path(item), b"pixels"))
+        first.pause(item, 0, 0)  # as whoever ends a job in order does
+        assert first.reconcile() == ()
+        assert [i.state for i in first.items()] == [State.DONE]
+
+
+def test_many_items_are_changed_in_one_transaction(tmp_path):
+    with journal(tmp_path) as first:
+        items = first.add(new(n) for n in range(50))
+        for item in items:
+            (tmp_path / item.output).write_bytes(b"pixels")
+            first.done(item)
+            (tmp_path / item.output).unlink()
+        commits = []
+        first._db.set_trace_callback(
+            lambda text: commits.append(text) if text == "COMMIT" else None
+        )
+        assert first.reconcile() == ()
+        assert len(first.reset(first.items(State.WAITING))) == 50
+        assert len(commits) == 2
+
+
 def test_a_full_disk_while_the_intent_is_noted(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise SaveError("the disk must take the journal")

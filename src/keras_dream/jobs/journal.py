@@ -401,7 +401,8 @@ class Journal:
 
     def reset(self, items: Iterable[Item]) -> list[Item]:
         """Lets items be done again; a file of the job's stays until it is replaced."""
-        return [self._set(i, state=State.WAITING, error="", step=0) for i in items]
+        with self._change():  # one synchronization for all
+            return [self._set(i, state=State.WAITING, error="", step=0) for i in items]
 
     def move(self, item: Item, output: str) -> Item:
         """Gives an item another output and lets it be done again.
@@ -419,7 +420,7 @@ class Journal:
     def reconcile(self) -> tuple[str, ...]:
         """Makes the states agree with the disk, after whatever ended the last run.
 
-        - Running, and the intended file has its name: done.
+        - Running or waiting, and the intended file has its name: done.
         - Running, and it has not: waiting.
         - Done, and the file is gone: waiting.
         - Done, and the file has other bytes, or waiting or running, and there is a
@@ -439,14 +440,15 @@ class Journal:
         items = self.items()
         for folder in {self.path(item).parent for item in items}:
             remove_leftovers(folder)
-        for item in items:
-            if item.state in (State.FAILED, State.SKIPPED):
-                continue
-            now = self._reconciled(item)
-            if now.state is not item.state:
-                _log.info("%s was %s and is %s", item.name, item.state, now.state)
-            if now.state is State.AMBIGUOUS:
-                told.append(now.error)
+        with self._change():  # one synchronization for all
+            for item in items:
+                if item.state in (State.FAILED, State.SKIPPED):
+                    continue
+                now = self._reconciled(item)
+                if now.state is not item.state:
+                    _log.info("%s was %s and is %s", item.name, item.state, now.state)
+                if now.state is State.AMBIGUOUS:
+                    told.append(now.error)
         return tuple(told)
 
     def _reconciled(self, item: Item) -> Item:
@@ -458,7 +460,8 @@ class Journal:
         if not there:
             waits = item.state is not State.WAITING
             return self._waiting(item) if waits else item
-        if item.state is State.RUNNING and there == item.intended_sha256:
+        # Also where a signal came after the name, and the item was told to wait.
+        if there == item.intended_sha256:
             return self._done(item, there)
         if there == item.output_sha256:  # of the job's, whole, and perhaps older
             if item.state is State.RUNNING:
@@ -506,8 +509,14 @@ class Journal:
 
     @contextlib.contextmanager
     def _change(self, *, synchronous: bool = True) -> Iterator[sqlite3.Connection]:
-        """Yields the connection in a transaction, by default on the disk afterwards."""
+        """Yields the connection in a transaction, by default on the disk afterwards.
+
+        One inside another is a part of it.
+        """
         with self._guard, sentences(self.folder / FILE):
+            if self._db.in_transaction:
+                yield self._db
+                return
             if not synchronous:
                 self._db.execute(f"PRAGMA synchronous = {self._quick}")
             try:
