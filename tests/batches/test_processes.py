@@ -19,6 +19,7 @@ from keras_dream.batches.pool import COMMAND
 from keras_dream.batches.worker import Worker
 from keras_dream.engine.result import Dream
 from keras_dream.jobs.journal import State, read_journal
+from keras_dream.pictures import picture as pictures
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.replay import read_saved
@@ -143,6 +144,23 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
     )
     assert "imported" not in done.stderr
     assert "KeyError" in done.stderr
+
+
+def test_a_photo_that_changes_while_it_is_read_fails(tmp_path, monkeypatch):
+    """Its hash must be that of the pixels."""
+    photo, read = tmp_path / "photo.png", pictures.read_picture
+    save_picture(photo, np.zeros((40, 40, 3), np.float32))
+
+    def read_later(path, **options):
+        with photo.open("ab") as file:
+            file.write(b"more")
+        return read(path, **options)
+
+    monkeypatch.setattr(pictures, "read_picture", read_later)
+    settings = {"octaves": 1, "steps": 1, "backend": "torch", "device": "cpu"}
+    summary = batch(photo, tmp_path / "out", workers=1, **settings).finish()
+    assert "was changed" in summary.failed[0].sentence
+    assert not list((tmp_path / "out").glob("*.png"))
 
 
 def test_networks_are_loaded_once_and_pictures_read_and_written_meanwhile(

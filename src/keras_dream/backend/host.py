@@ -48,8 +48,9 @@ def has_accelerator() -> bool:
         return platform.machine() == "arm64"
     if sys.platform == "win32":
         return shutil.which("nvidia-smi") is not None
-    # The devices of NVIDIA's and AMD's drivers.
-    return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd"))
+    # The devices of NVIDIA's, AMD's and, in Windows' Linux, Microsoft's drivers.
+    devices = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+    return any(Path(path).exists() for path in devices)
 
 
 def memory() -> Mapping[str, int]:

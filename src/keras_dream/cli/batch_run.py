@@ -11,11 +11,12 @@ from keras_dream.cli.dream_run import check_alpha, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import consent, networks_of, weights_of
 from keras_dream.cli.output import plain, table, write_stderr, write_stdout
+from keras_dream.cli.photos import create_folder
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.cli.reporters.batch import MOST_LISTED
 from keras_dream.cli.reporters.eta import in_words
-from keras_dream.errors import DreamError, InputError, OutputError, short_repr
+from keras_dream.errors import DreamError, InputError
 from keras_dream.events import (
     BatchFinished,
     ItemDone,
@@ -247,7 +248,7 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
     if not request.yes:
         check_downloads(recipes, [request.agreed])
     networks = _networks(request, recipes)
-    open_folder(folder)
+    create_folder(folder, parents=True)
     remember(folder)
     return BatchRun(
         source.tasks,
@@ -371,23 +372,6 @@ def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, .
     ]
     title = folder.resolve().name or "dreams"
     return tuple(map(str, draw_pages(results, folder / NAME, title=title)))
-
-
-def open_folder(folder: Path) -> None:
-    """Creates the folder of the results, if it is not there.
-
-    Raises:
-        OutputError: If it cannot be created, or is a file.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as failure:
-        raise OutputError(
-            "The folder of the results must be one that can be created",
-            received=f"{short_repr(str(folder))} "
-            f"({(failure.strerror or 'refused').lower()})",
-            hint="try another folder",
-        ) from failure
 
 
 def check_downloads(recipes: Iterable[Recipe], agreed: Sequence[Recipe]) -> None:

@@ -59,31 +59,60 @@ def folder_of(out: str | None, *, several: bool) -> Path | None:
     Raises:
         OutputError: If it is no folder although it must, or cannot be created.
     """
-    from keras_dream.batches.inputs import exists, is_folder
-    from keras_dream.pictures.encoding import SUFFIXES
+    from keras_dream.batches.inputs import is_folder
 
     if out is None:
         return None
-    path = Path(out)
-    is_folder = is_folder(out) or out.endswith(("/", "\\"))
-    if not is_folder and not several:
+    if not (several or is_folder(out) or out.endswith(("/", "\\"))):
         return None
-    is_file = path.suffix.lower() in SUFFIXES or exists(out)
-    if out in ("", STANDARD) or (not is_folder and is_file):
+    hint = "or leave it out: each dream goes beside its photo"
+    return create_folder(check_folder(out, hint=hint))
+
+
+def check_folder(out: str, *, hint: str = "") -> Path:
+    """Returns the folder that `-o` names for several photos.
+
+    Args:
+        out: The value of `-o`.
+        hint: What else to try, or "".
+
+    Raises:
+        OutputError: If it names a file, or nothing.
+    """
+    from keras_dream.batches.inputs import exists, is_folder
+    from keras_dream.pictures.encoding import SUFFIXES
+
+    named = is_folder(out) or out.endswith(("/", "\\"))
+    is_file = Path(out).suffix.lower() in SUFFIXES or exists(out)
+    if out in ("", "-", STANDARD) or (not named and is_file):
         raise OutputError(
             "-o must be a folder for several photos",
             received=short_repr("-" if out == STANDARD else out),
-            hint="try -o dreams, or leave it out: each dream goes beside its photo",
+            hint=", ".join(filter(None, ("try -o dreams", hint))),
         )
+    return Path(out)
+
+
+def create_folder(folder: Path, *, parents: bool = False) -> Path:
+    """Creates a folder for results, if it is not there, and returns it.
+
+    Args:
+        folder: The folder.
+        parents: Whether those above it are created, too.
+
+    Raises:
+        OutputError: If it cannot be created.
+    """
     try:
-        path.mkdir(exist_ok=True)
+        folder.mkdir(parents=parents, exist_ok=True)
     except OSError as failure:
         raise OutputError(
             "The folder of the results must be one that can be created",
-            received=f"{short_repr(out)} ({(failure.strerror or 'refused').lower()})",
+            received=f"{short_repr(str(folder))} "
+            f"({(failure.strerror or 'refused').lower()})",
             hint="try another folder",
         ) from failure
-    return path
+    return folder
 
 
 def read_standard_input(folder: Path) -> Path:

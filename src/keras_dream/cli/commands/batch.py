@@ -24,6 +24,7 @@ from keras_dream.cli.options import (
     Weights,
     Yes,
 )
+from keras_dream.cli.photos import check_folder
 from keras_dream.errors import InputError
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
@@ -214,7 +215,7 @@ def _request(
         check_preset(preset, over.over(base))
     wanted = Wanted(
         inputs=inputs,
-        folder=Path(out),
+        folder=check_folder(out),
         flags=own,
         file=over,
         preset=preset,
