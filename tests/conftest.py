@@ -1,7 +1,10 @@
+import atexit
 import importlib
 import json
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,11 @@ from typing import Any
 # Before anything imports keras: the suite runs on one backend, by default torch.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# Nothing of the suite goes into the user's own cache and list of jobs.
+if "KERAS_DREAM_HOME" not in os.environ:
+    os.environ["KERAS_DREAM_HOME"] = tempfile.mkdtemp(prefix="dream-tests-")
+    atexit.register(shutil.rmtree, os.environ["KERAS_DREAM_HOME"], ignore_errors=True)
 
 # A suite that a shell started in the background ignores Ctrl-C, and so would the
 # programs that tests start and interrupt.

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,38 @@ assert not logging.getLogger().handlers
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_modules_speak_by_their_own_logger():
+    """Configuring is for `logs`; a message that nobody hears is not even formatted."""
+    root = Path(logs.__file__).parent
+    configures = {"logs.py", "__init__.py", "cli/streams.py"}
+    for path in root.rglob("*.py"):
+        text, name = path.read_text("utf-8"), path.relative_to(root).as_posix()
+        assert not re.search(
+            r"\blogging\.(debug|info|warning|error|\w*[cC]onfig)\(", text
+        )
+        assert not re.search(r"_log\.\w+\(\s*f[\"']", text), name
+        if name not in configures:
+            loggers = re.findall(r"getLogger\((.*?)\)", text)
+            assert set(loggers) <= {"__name__"}, name
+            assert "addHandler" not in text, name
+
+
+def test_what_is_loaded_and_cached_is_told(caplog, tmp_path, monkeypatch):
+    from keras_dream.weights import cache
+    from keras_dream.zoo import lowered_cache
+
+    monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path))
+    caplog.set_level("DEBUG", "keras_dream")
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"x")
+    cache.hashes_of(file)
+    assert f"Reading {file} for its sha256" in caplog.messages
+    cache.hashes_of(file)
+    assert "its stamp is unchanged" in caplog.messages[-1]
+    assert lowered_cache.read(tmp_path / "vgg16-1.safetensors") is None
+    assert caplog.messages[-1].startswith("No lowered copy vgg16-1.safetensors")
 
 
 def test_a_dream_is_quiet_unless_asked(dream, photo):

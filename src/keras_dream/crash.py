@@ -57,18 +57,17 @@ _WITH_SUFFIX = re.compile(
 )
 
 
-def of_bug(failure: Exception, tokens: Sequence[str], *, lines: str = "") -> RunError:
+def of_bug(failure: Exception, tokens: Sequence[str]) -> RunError:
     """Writes a report of a bug and returns the sentence that says where it is.
 
     Args:
         failure: What was raised, although nothing should be.
         tokens: The command line.
-        lines: What C libraries wrote.
     """
     path = None
     # Whatever is wrong with the report, the user is told of the bug itself.
     with contextlib.suppress(Exception):
-        path = _save(report(failure, tokens, lines=lines))
+        path = _save(report(failure, tokens))
     attach = f"attach {str(path)!r} to an issue, or " if path else ""
     return RunError(
         "keras-dream must not fail in this way",
@@ -77,7 +76,7 @@ def of_bug(failure: Exception, tokens: Sequence[str], *, lines: str = "") -> Run
     )
 
 
-def report(failure: Exception, tokens: Sequence[str], *, lines: str = "") -> str:
+def report(failure: Exception, tokens: Sequence[str]) -> str:
     """Returns the report of a bug; arguments as for `of_bug`."""
     hide = Redaction(tokens)
     parts = [
@@ -88,9 +87,6 @@ def report(failure: Exception, tokens: Sequence[str], *, lines: str = "") -> str
         "",
         *_traceback(failure, hide),
     ]
-    if lines.strip():
-        last = lines.strip().splitlines()[-_MOST_FRAMES:]
-        parts += ["", "libraries wrote:", *(hide.text(line) for line in last)]
     return "\n".join(parts) + "\n"
 
 

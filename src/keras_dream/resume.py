@@ -4,6 +4,7 @@
 may be a stranger's: what it says is validated like a saved picture's recipe and record.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -101,8 +102,9 @@ class Checkpoints:
             self.remove()
 
     def remove(self) -> None:
-        """Removes the file: the dream is saved whole."""
-        self.path.unlink(missing_ok=True)
+        """Removes the file, if the disk takes that: the dream is saved whole."""
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,7 @@ def test_patterns_that_no_shell_expanded(folder: Path) -> None:
     found = find_photos(["photos/**/*.webp", "photos/*.nope"])
     assert [(Path(p.path).name, p.below) for p in found.photos] == [("a.webp", "sub")]
     assert list(found.errors) == ["photos/*.nope"]
+    assert "photos/notes.txt" not in paths("photos/*")
     (folder / "odd[1].png").touch()
     assert paths("photos/odd[1].png") == ["photos/odd[1].png"]  # a file wins
 

@@ -135,7 +135,11 @@ REFUSED = {
         "list/secret.png', which does not exist",
     ),
     "masks outside": ({"photo": "a.png", "mask": "/etc/passwd"}, "inside its folder"),
-    "models": ({"photo": "a.png", "network": "m.keras"}, "named on the command line"),
+    "models": ({"photo": "a.png", "network": "m.keras"}, "must be given"),
+    "networks of no name": (
+        {"photo": "a.png", "network": "motiv"},
+        "'motif', the n",
+    ),
     "trust": ({"photo": "a.png", "trust_model": True}, "received 'trust_model'"),
     "misspelt settings": ({"photo": "a.png", "step": 3}, "step"),
     "impossible values": ({"photo": "a.png", "seed": -1}, "`seed` must be"),
@@ -187,6 +191,17 @@ def test_what_is_no_manifest_is_refused_at_once(folder: Path, name: str) -> None
     (folder / name).write_bytes(data)
     with pytest.raises(InputError, match=part if part != "no text" else "UTF-8"):
         plan(folder / "a.png", folder / name)
+
+
+def test_a_pattern_of_manifests(folder: Path) -> None:
+    for name in ("2.jsonl", "10.jsonl"):
+        (folder / name).write_text(lines({"photo": "a.png", "name": name[:-6]}))
+    tasks = plan(folder / "*.jsonl", "noise:8x8")
+    assert [task.path.name for task in tasks.tasks] == [
+        "2.png",
+        "10.png",
+        "noise-8x8-dream.png",
+    ]
 
 
 def test_an_open_quotation_mark_spoils_one_line(folder: Path) -> None:

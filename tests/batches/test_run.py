@@ -30,6 +30,7 @@ from keras_dream.events import (
     ItemDone,
     ItemFailed,
     ItemProgress,
+    ItemSkipped,
     ItemStarted,
     Notice,
 )
@@ -384,15 +385,26 @@ def test_two_results_of_one_name(folder):
     assert not folder.out.exists()
 
 
-def test_more_tasks_than_at_first(folder):
-    def more():
-        if "z" in folder.items():
-            return []
-        folder.add("z")
-        return folder.tasks()[-1:]
+@pytest.mark.parametrize("done_before", [False, True])
+def test_more_tasks_than_at_first(folder, done_before):
+    if done_before:
+        folder.run().finish()
+    names = ["y", "taken", "z"]
 
-    summary = folder.run(more=more).finish()
-    assert (summary.items, summary.done) == (6, 6)
+    def more():
+        if not names:
+            return []
+        name = names.pop()
+        folder.add(name)
+        if name == "taken":
+            (folder.out / "taken.png").write_text("mine")
+        return [task for task in folder.tasks() if task.path.stem == name]
+
+    run = folder.run(more=more)
+    events = list(run)
+    assert (run.summary.items, run.summary.waiting) == (8, 0)
+    assert [e.number for e in only(ItemDone, events)] == [1, 2, 3, 4, 5, 6, 8]
+    assert [e.number for e in only(ItemSkipped, events)] == [7]
 
 
 def test_threads_are_those_of_the_first_run(folder, monkeypatch):

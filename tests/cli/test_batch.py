@@ -130,6 +130,7 @@ def test_nothing_is_left_of_what_cannot_be(dream: Dream, folder: Path) -> None:
         (folder, "-o=-"): "-o must be a folder",
         (folder, "-o", "photo.png/out"): "one that can be created",
         (folder, "-o", "out", "--steps", "-1"): "`steps` must be",
+        (folder, "-o", "out", "--network", "motiv"): "'motif', the nearest name",
         ("-o", "out"): "There must be photos",
         (folder,): "--out",
     }

@@ -418,6 +418,12 @@ def test_doctor(
     assert {"what": "backend torch", "state": "ok"}.items() <= next(
         finding.items() for finding in findings if finding["what"] == "backend torch"
     )
+    if os.name == "posix":
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache").chmod(0o777)
+        code, out, _ = dream("doctor")
+        assert code == 1
+        assert f"everyone can write to {tmp_path / 'cache'}, too" in out
 
 
 def test_doctor_finds_what_is_wrong(

@@ -111,7 +111,7 @@ def test_closed_streams(tiny_network, photo):
     assert b"libfoo" not in Path("photo-dream.png").read_bytes()
 
 
-@pytest.mark.parametrize("columns", ["0", "99999999999"])
+@pytest.mark.parametrize("columns", ["0", "99999999999", "²"])
 def test_odd_widths(columns):
     """rich would wrap lines for ever at 0, and fill memory at the last."""
     done = _python(

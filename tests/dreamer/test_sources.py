@@ -209,7 +209,7 @@ def test_the_features_of_a_guide_are_computed_once(dreamer, tmp_path, monkeypatc
     reads = []
     read = sources.read_picture
     monkeypatch.setattr(
-        sources, "read_picture", lambda path: reads.append(path) or read(path)
+        sources, "read_picture", lambda path, **_: reads.append(path) or read(path)
     )
     save_picture(tmp_path / "other.png", OTHER)
     objective = f"mixed3 + guide({tmp_path / 'other.png'}, mixed3)"

@@ -1,5 +1,6 @@
 """Downloads from servers that fail, lie and stall: nothing is lost, nothing is used."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -187,6 +188,35 @@ def test_the_clock_runs_over_tls_too(home, tmp_path, monkeypatch):
         monkeypatch.setattr(download, "TIMEOUT", 0.5)
         assert "less than 1024 bytes a" in refused(address, "drip-header", home)
         assert fetch(address, "good").sha256 == SHA256
+
+
+@pytest.mark.parametrize(
+    ("how", "begins"),
+    [("proxy", b"HTTP/1.1 200 OK\r\nX-Long: "), ("handshake", b"\x16\x03\x03\x40\x00")],
+)
+def test_the_clock_runs_before_there_is_a_connection(how, begins, home, monkeypatch):
+    """A proxy that never ends its answer, and greetings of TLS that never end."""
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+
+    def drip():
+        with server.accept()[0] as connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(begins)
+            while True:
+                connection.sendall(b"\x02")
+                time.sleep(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=drip)
+        thread.start()
+        if how == "proxy":
+            monkeypatch.setenv("https_proxy", f"http://{address}")
+            address = "a.invalid"
+        refused(f"https://{address}", "good", home)
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_a_server_that_stalls_each_time_is_given_up(home, server, monkeypatch):

@@ -94,7 +94,7 @@ def _run(
         # A recipe has all its settings, of which no preset may set one.
         file=Recipe() if isinstance(recipe, str) else Recipe.of(dict(recipe)),
         preset=recipe if isinstance(recipe, str) else "default",
-        models=[network.name for network in networks if network.is_file],
+        models=[network.name for network in networks],
     )
     planner = Planner(wanted, watching=watch)
     more = Watch(planner) if watch else None

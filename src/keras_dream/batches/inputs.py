@@ -26,9 +26,6 @@ SUFFIXES = frozenset(
 """Of the pictures of a folder: what Pillow opens, and HEIC, for which the reader says
 what is missing."""
 
-MANIFESTS = (".jsonl", ".csv")
-"""The suffixes of manifests."""
-
 _OURS = re.compile(
     r"(.+-(dream|mix|grid|atlas|looks|seen|variations)|contact-sheet)(-\d+)?\.\w+"
 )
@@ -140,8 +137,7 @@ def find_photos(
         elif is_source(text):
             size_of(text)
             found.photos.append(Photo(text))
-        elif _SIGNS & set(text) and not exists(text):
-            # PowerShell and cmd pass patterns on as they are.
+        elif _is_pattern(text):
             walk.pattern(text)
         else:
             found.photos.append(Photo(text))
@@ -152,6 +148,21 @@ def find_photos(
         unique.setdefault(os.path.abspath(photo.path), photo)  # noqa: PTH100, links stay
     found.photos = list(unique.values())
     return found
+
+
+def expand(text: str) -> list[str]:
+    """Returns the files that a pattern matches, in natural order, or the text itself.
+
+    PowerShell and cmd pass patterns on as they are.
+    """
+    if not _is_pattern(text):
+        return [text]
+    # Not pathlib's own, which does not take "../*".
+    return sorted(glob.iglob(text, recursive=True), key=natural)  # noqa: PTH207
+
+
+def _is_pattern(text: str) -> bool:
+    return bool(_SIGNS & set(text)) and not exists(text)
 
 
 def check_photo(photo: str) -> None:
@@ -217,8 +228,9 @@ class _Walk:
         parts = Path(pattern).parts
         fixed = next(n for n, part in enumerate(parts) if _SIGNS & set(part))
         top = Path(*parts[:fixed])
-        # Not pathlib's own, which does not take "../*".
-        matching = sorted(glob.iglob(pattern, recursive=True), key=natural)  # noqa: PTH207
+        matching = expand(pattern)
+        if Path(pattern).suffix.lower() not in SUFFIXES:  # such as "photos/*"
+            matching = [t for t in matching if Path(t).suffix.lower() in SUFFIXES]
         folders = {Path(text).parent.absolute() for text in matching}
         for folder in {each for below in folders for each in (below, *below.parents)}:
             self._own |= _results(folder)

@@ -10,6 +10,7 @@ from keras_dream.batches.inputs import (
     Task,
     Tasks,
     check_photo,
+    expand,
     find_photos,
     is_folder,
     natural,
@@ -17,7 +18,7 @@ from keras_dream.batches.inputs import (
 from keras_dream.batches.manifest import SUFFIXES, Line, Manifest, read_manifest
 from keras_dream.batches.naming import Name, Template, assign, result_path
 from keras_dream.dreamer.dreamer import check_preset
-from keras_dream.errors import DreamError, NetworkError, OutputError, short_repr
+from keras_dream.errors import DreamError, OutputError, short_repr
 from keras_dream.events import ItemFailed
 from keras_dream.names import inside
 from keras_dream.pictures.sources import is_source, size_of
@@ -25,7 +26,7 @@ from keras_dream.recipe.files import FileRef, Files, with_files
 from keras_dream.recipe.presets import preset as preset_of
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.replay import read_recipe
-from keras_dream.zoo import user_models
+from keras_dream.zoo.network import network_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Wanted:
         template: How results are named.
         files: Files that the recipes name, such as guides.
         beside: A file in whose folder they are looked for, too; "" for none.
-        models: The names of model files that the user named.
+        models: The names of networks that the user gave, such as model files.
     """
 
     inputs: Sequence[str]
@@ -151,8 +152,8 @@ class Planner:
             photos = self._photos(plain, errors, notices, index)
             yield from photos
             index, plain = index + len(photos), []
-            if text:
-                manifest = read_manifest(Path(text))
+            for path in (expand(text) or [text]) if text else ():
+                manifest = read_manifest(Path(path))
                 yield from self._lines(manifest, errors, index)
                 index += len(manifest.lines) + len(manifest.errors)
 
@@ -282,13 +283,6 @@ class _Recipes:
         over = wanted.flags.over(own)
         recipe = over.over(preset_of(preset))
         check_preset(preset, recipe)
-        for name in user_models.files_of(recipe):
-            if name not in wanted.models:
-                raise NetworkError(
-                    "A model file of a manifest must be named on the command line, too",
-                    received=short_repr(name),
-                    hint="add --network FILE and --trust-model, if you trust it",
-                )
         return self._complete(recipe)
 
     def _inside(self, folder: Path, file: FileRef) -> FileRef:
@@ -304,6 +298,10 @@ class _Recipes:
         )
 
     def _complete(self, recipe: Recipe) -> Recipe:
+        names = dict.fromkeys(str(network.network) for network in recipe.every_network)
+        for number, name in enumerate(names):
+            if name not in self._wanted.models:
+                network_of(name, further=number > 0)
         whole = self._files.complete(recipe)
         for file in whole.files:
             self.files[self._files.find(file).absolute()] = None

@@ -440,19 +440,24 @@ class BatchRun(Iterator[Event]):
         try:
             yield self.planned
             yield from self._known
+            self._known.clear()
             if self._waiting:
                 yield from fetch(self._setup)
-            while self._waiting:
+            while self._waiting or self._has_more():
+                yield from self._known
                 for worker, report in self._team.run(self._take):
                     yield from self._heard(worker, report)
-                if not self._waiting and self._more is not None:
-                    self._known.clear()
-                    self._add(self._checked(self._more()), is_first=False)
-                    yield from self._known
             summary = self.summary
         finally:
             self._end()
         yield summary
+
+    def _has_more(self) -> bool:
+        """Waits for further tasks, if there can be any; tells whether there are."""
+        self._known.clear()
+        planned = self._checked(self._more()) if self._more is not None else []
+        self._add(planned, is_first=False)
+        return bool(planned)
 
     def _take(self) -> Order | None:
         """Returns the next order."""

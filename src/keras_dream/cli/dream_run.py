@@ -1,5 +1,6 @@
 """Dreams from the shell: everything is checked first, then they run and are saved."""
 
+import contextlib
 import gc
 import math
 import os
@@ -306,11 +307,12 @@ def _keep(outcome: Outcome, request: Request) -> None:
     else:
         try:
             kept.stop(outcome.checkpoint, outcome.path)
-        except DreamError as failure:  # the picture is saved
+        except (DreamError, OSError) as failure:  # the picture is saved
             write_stderr(f"dream: The dream cannot go on exactly. {failure}")
             return
     if resumed is not None and resumed.path != checkpoint_path(outcome.path):
-        resumed.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            resumed.path.unlink(missing_ok=True)
 
 
 def _save(dream: "Dream", request: Request, path: Path) -> Path:

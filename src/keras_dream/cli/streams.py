@@ -35,9 +35,10 @@ def check_size() -> None:
     rich wraps lines for ever at a width of 0, and fills memory at one of 10^10.
     """
     for name in ("COLUMNS", "LINES"):
-        value = os.environ.get(name, "")
-        if value.isdecimal() and not _FEWEST <= int(value[:9]) <= _MOST:
-            del os.environ[name]
+        value = os.environ.get(name, "0")
+        is_number = value.isascii() and value.isdecimal()
+        if not is_number or not _FEWEST <= int(value[:9]) <= _MOST:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

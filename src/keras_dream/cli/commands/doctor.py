@@ -119,6 +119,7 @@ def _networks() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
+    from keras_dream.weights.cache import writers
     from keras_dream.weights.source import home
 
     extra = os.environ.get("KERAS_DREAM_WEIGHTS")
@@ -131,6 +132,8 @@ def _folders() -> Iterator[Finding]:
         state = "ok" if _is_writable(existing) else "wrong"
         outcome = "can be written to" if state == "ok" else "cannot be written to"
         yield Finding(what, state, f"{folder} {outcome}")
+    if others := writers(home()):
+        yield Finding("weights cache", "wrong", f"{others} can write to {home()}, too")
 
 
 def _is_writable(folder: Path) -> bool:
