@@ -395,6 +395,11 @@ def test_a_summary_of_thousands_is_a_screen(
             **item(n), reason=f"{f'out/{n}.png'!r} is there\x1b[31m; it is kept."
         )
         for n in range(300)
+    ) + tuple(
+        events.ItemSkipped(
+            **item(n), reason=f"'{n}.png' is a file that this job did not write."
+        )
+        for n in range(7)
     )
     summary = finished(2_000, skipped=skipped, sheets=("out/a.jpg", "out/a-2.jpg"))
     with Bar() as bar:
@@ -404,6 +409,7 @@ def test_a_summary_of_thousands_is_a_screen(
     rows = [line.split() for line in err.splitlines()]
     assert ["failed", "2,000"] in rows
     assert ["dreamed", "10", "in", "1:40,", "10", "s", "each"] in rows
+    assert "7 × it is a file that this job did not write" in err
     assert "300 × it is there\N{REPLACEMENT CHARACTER}[31m; it is kept" in err
     assert err.count("failed: in/") == MOST_LISTED
     assert f"failed: {2_000 - MOST_LISTED:,} more; `dream jobs show out`" in err

@@ -254,3 +254,15 @@ def test_the_pages_of_help(dream):
         code, out, _ = dream("jobs", *command, "--help")
         assert code == 0
         assert out.startswith("Usage: dream jobs")
+
+
+def test_one_job_is_found_without_reading_the_others(home, tmp_path, monkeypatch):
+    for number in range(9):
+        index.remember(tmp_path / str(number), ["batch"], tmp_path)
+    read, reads = index._read, []
+    monkeypatch.setattr(index, "_read", lambda path: reads.append(path) or read(path))
+    entry = index.entry_of(tmp_path / "3")
+    assert entry is not None
+    assert entry.folder == tmp_path.resolve() / "3"
+    assert index.entry_of(tmp_path / "none") is None
+    assert len(reads) <= 2

@@ -255,6 +255,12 @@ class Journal:
         with self._change() as db:
             db.executemany("DELETE FROM items WHERE job = ? AND number = ?", rows)
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Makes all changes inside or none, and synchronizes them once."""
+        with self._change():
+            yield
+
     def items(self, *states: State) -> list[Item]:
         """Returns the job's items in the order of work.
 
@@ -401,7 +407,7 @@ class Journal:
 
     def reset(self, items: Iterable[Item]) -> list[Item]:
         """Lets items be done again; a file of the job's stays until it is replaced."""
-        with self._change():  # one synchronization for all
+        with self.at_once():
             return [self._set(i, state=State.WAITING, error="", step=0) for i in items]
 
     def move(self, item: Item, output: str) -> Item:
@@ -440,7 +446,7 @@ class Journal:
         items = self.items()
         for folder in {self.path(item).parent for item in items}:
             remove_leftovers(folder)
-        with self._change():  # one synchronization for all
+        with self.at_once():
             for item in items:
                 if item.state in (State.FAILED, State.SKIPPED):
                     continue
