@@ -5,7 +5,6 @@ may be a stranger's: what it says is validated like a saved picture's recipe and
 """
 
 import contextlib
-import contextlib
 import json
 import os
 import time
