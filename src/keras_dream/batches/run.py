@@ -580,6 +580,8 @@ class BatchRun(Iterator[Event]):
 
     def _died(self, entry: _Entry, reason: str) -> ItemFailed:
         entry.deaths += 1
+        if entry.item.state is not State.RUNNING:  # the one before it was not saved yet
+            entry.item = self._journal.start(entry.item)
         _log.warning("%s: %s", entry.task.photo, reason)
         if entry.deaths >= MOST_ATTEMPTS:
             failure = RunError(
@@ -588,6 +590,7 @@ class BatchRun(Iterator[Event]):
                 hint="try it alone, smaller, or with --workers 1",
             )
             return self._failed_with(entry, str(failure), failure.exit_code)
+        entry.item = self._journal.pause(entry.item, *entry.step)
         self._waiting.append(entry)
         return ItemFailed(
             **entry.where,
