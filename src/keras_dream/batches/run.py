@@ -59,7 +59,7 @@ from keras_dream.events import (
     Loading,
     Notice,
 )
-from keras_dream.files import Staged, sha256_file
+from keras_dream.files import Staged
 from keras_dream.geometry import Size, fitted
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
@@ -425,7 +425,7 @@ class BatchRun(Iterator[Event]):
         if not entry.item.input_sha256:
             return False
         try:
-            changed = sha256_file(entry.task.photo) != entry.item.input_sha256
+            changed = not self._journal.has_input(entry.item, Path(entry.task.photo))
         except OSError:
             return False  # the result is all that is left of it
         if changed:
