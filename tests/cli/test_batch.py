@@ -22,6 +22,8 @@ from keras_dream.cli.reporters.batch import MOST_LISTED
 from keras_dream.cli.reporters.json import JsonLines
 from keras_dream.cli.reporters.lines import Lines
 from keras_dream.errors import SaveError
+from keras_dream.jobs.index import entry_of
+from keras_dream.jobs.journal import Journal
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved
@@ -311,6 +313,27 @@ def test_a_stopped_batch_goes_on(
 
 
 # How the events of a batch look, without one.
+
+
+def test_a_sheet_that_a_killed_batch_did_not_draw(dream: Dream, folder: Path) -> None:
+    line = ("batch", folder, "-o", "out", *FAST)
+    dream(*line)
+    save_picture(folder / "d.png", np.full((24, 30, 3), 0.4, np.float32))
+    dream(*line, "--no-contact-sheet")  # as one that is killed before its end
+    assert about("out/contact-sheet.jpg")["results"] == 3
+    dream(*line)
+    assert about("out/contact-sheet.jpg")["results"] == 4
+    assert "contact sheet" not in dream(*line)[2]
+
+
+def test_a_command_that_is_refused_is_not_resumed(dream: Dream, folder: Path) -> None:
+    dream("batch", folder, "-o", "out", *FAST)
+    with Journal.open("out", kind="test", key="another process"):
+        code, _, err = dream("batch", folder / "b9.jpg", "-o", "out", *FAST)
+    assert (code, "one writer at a time" in err) == (2, True)
+    entry = entry_of("out")
+    assert entry is not None
+    assert entry.command[1] == str(folder)
 
 
 def item(number: int, **more: Any) -> dict[str, Any]:

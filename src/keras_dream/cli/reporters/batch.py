@@ -112,7 +112,7 @@ class BatchProgress:
 def _planned(event: BatchPlanned) -> str:
     before = (
         (event.ready, "there already"),
-        (event.failed, "failed before"),
+        (event.failed, "failed before (--retry-failed tries again)"),
         (event.refused, "impossible"),
     )
     parts = [f"{count:,} {what}" for count, what in before if count]
