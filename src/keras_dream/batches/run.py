@@ -602,7 +602,7 @@ class BatchRun(Iterator[Event]):
 
     def _check_photos(self, entry: _Entry) -> None:
         """Raises an error where all folders of photos are gone, with their disk."""
-        if is_source(entry.task.photo) or Path(entry.task.photo).exists():
+        if is_source(entry.task.photo) or Path(entry.task.photo).parent.is_dir():
             return
         every = (e.task.photo for e in self._entries.values())
         folders = {Path(photo).parent for photo in every if not is_source(photo)}
