@@ -11,6 +11,7 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ CHECKPOINT = ".canvas.npz"
 _HIDDEN = re.compile(r"\.dream-[0-9a-f]{16}\.tmp")
 
 _URL = re.compile(r"(https?|ftp|s3|gs|file|data):", re.IGNORECASE)
+
+_SETTLED = 2.0  # seconds; FAT has the coarsest times, of 2 seconds
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -468,6 +471,28 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp_of(path: Path) -> str:
+    """Returns what changes when a file is written to or replaced; "" if that is unsure.
+
+    It is unsure
+
+    * within two seconds of the last change: another one may bear the same time;
+    * where the time of the last change lies in the future: a clock was set;
+    * where ctime, which no program can set, is no time of its own: Windows has the
+      creation there, FAT the last write, which copying programs set back.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    status = path.stat()
+    written, changed = status.st_mtime_ns, status.st_ctime_ns
+    age = time.time() - max(written, changed) / 1e9
+    if age < _SETTLED or written == changed or os.name == "nt":
+        return ""
+    place = f"{status.st_ino} {status.st_dev}"
+    return f"{status.st_size} {written} {changed} {place}"
 
 
 def _as_path(path: str | os.PathLike[str], what: str, error: type[InputError]) -> Path:

@@ -154,11 +154,13 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
     else:
         path = _recorded_source(saved)
     if read_picture(path).sha256 != saved.record.source_sha256:
+        anew = f"`dream PHOTO --recipe {shlex.quote(saved.path.name)}`"
+        # A dream that was killed has a checkpoint only.
+        other = f", or dream this one with {anew}" if saved.path.exists() else ""
         raise PictureError(
             "The source of a dream must have the recorded pixels",
             received=f"{short_repr(str(path))}, which has other pixels",
-            hint=f"name the right one, or dream this one with `dream PHOTO --recipe "
-            f"{shlex.quote(saved.path.name)}`",
+            hint=f"name the right one{other}",
         )
     return path
 
@@ -166,7 +168,7 @@ def find_source(saved: Saved, photo: str | os.PathLike[str] | None) -> Path | st
 def _recorded_source(saved: Saved) -> Path:
     """Returns the photo of the recorded name, beside the picture."""
     name, what = saved.record.source, "The recorded source"
-    hint = "add --source PHOTO; with --from name PHOTO itself"
+    hint = "name the photo: `dream replay` takes it as --source PHOTO, `dream` as PHOTO"
     if name:
         plain_name(name, what, error=PictureError, hint=hint)
     for folder in _folders(saved) if name else ():
@@ -175,7 +177,7 @@ def _recorded_source(saved: Saved) -> Path:
             return path
     where = f"none called {short_repr(name)} in {short_repr(str(saved.path.parent))}"
     raise PictureError(
-        "The source of a dream must be beside it or named with --source",
+        "The source of a dream must be beside it, or it must be named",
         received=where if name else "a dream of a picture without a name",
         hint=hint,
     )

@@ -132,7 +132,9 @@ class Resumable:
         """Tells whether the result may take a name: free, or its partial picture's."""
         if path != self.picture or not os.path.lexists(path):
             return path == self.picture
-        return sha256_file(path) == self.context.picture_sha256
+        with contextlib.suppress(OSError):  # such as of a link to nothing
+            return sha256_file(path) == self.context.picture_sha256
+        return False
 
     def notices(self, now: "Record") -> tuple[str, ...]:
         """Returns what makes it go on otherwise than it would have.

@@ -195,7 +195,9 @@ def test_a_backend_states_what_it_is(backend):
     assert backend.precision == "float32"
     assert backend.device
     assert backend.threads is None or backend.threads >= 1
-    assert all(value > 0 for value in backend.memory().values())
+    memory = backend.memory()
+    assert memory["total"] > 0
+    assert all(value >= 0 for value in memory.values())  # a GPU's peak before any work
 
 
 @on_every_backend

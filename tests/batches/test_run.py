@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import standin_worker as standin
 
-from keras_dream.batches import run as run_module
+from keras_dream.batches import run as run_module, worker
 from keras_dream.batches.inputs import Task
-from keras_dream.batches.messages import Began, Failed
+from keras_dream.batches.messages import Began, Failed, Order
 from keras_dream.batches.pool import Here, Pool, threads_of
 from keras_dream.batches.run import BatchRun, told_apart
+from keras_dream.batches.unfinished import kept_path
 from keras_dream.engine import cost
 from keras_dream.errors import (
     InputError,
     JobsError,
     NetworkError,
     ObjectiveError,
+    PictureError,
     RunError,
     SaveError,
     SettingError,
@@ -34,8 +36,10 @@ from keras_dream.events import (
     ItemStarted,
     Notice,
 )
+from keras_dream.jobs.database import create_or_open
 from keras_dream.jobs.journal import State, read_journal
 from keras_dream.pictures.encoding import save_picture
+from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.zoo.network import Network
 
@@ -179,6 +183,50 @@ def test_a_file_of_somebody_else_is_kept(folder):
     ]
     assert folder.run(replace=True).finish().done == 1
     assert folder.results() == folder.wanted()
+
+
+def test_a_folder_in_the_place_of_a_result_is_kept_and_ends_nothing(folder):
+    (folder.out / "b.png").mkdir(parents=True)
+    summary = folder.run(replace=True).finish()
+    assert [skipped.number for skipped in summary.skipped] == [2]
+    assert summary.done == 4
+    assert (folder.out / "b.png").is_dir()
+
+
+def test_what_is_there_is_noted_in_a_few_transactions(folder, monkeypatch):
+    """Each is synchronized, which takes milliseconds."""
+    for number in range(40):
+        folder.add(f"photo {number}")
+    folder.run().finish()
+    commits = []
+
+    def traced(path):
+        db = create_or_open(path)
+        db.set_trace_callback(lambda text: commits.append(text.startswith("COMMIT")))
+        return db
+
+    monkeypatch.setattr("keras_dream.jobs.journal.create_or_open", traced)
+    with folder.run(resume=False) as run:
+        assert run.planned.waiting == 45
+        assert sum(commits) < 10
+
+
+def test_a_dream_that_was_kept_is_gone_when_its_result_is_there(folder):
+    folder.run().finish()
+    item = folder.items()["b"]
+    kept = kept_path(folder.out / "b.png", item.key)
+    kept.write_text("A signal came between the result and the removal.")
+    folder.run().finish()
+    assert not kept.exists()
+
+
+def test_a_photo_that_is_too_large_is_not_read_whole(tmp_path, monkeypatch):
+    photo = tmp_path / "sparse.png"
+    photo.write_bytes(bytes(2_000))
+    monkeypatch.setattr(worker, "sha256_file", None)
+    order = Order("key", str(photo), RECIPE, str(tmp_path / "result.png"))
+    with pytest.raises(PictureError, match="at most 1,000 bytes"):
+        worker._read(order, Limits(max_file_bytes=1_000))
 
 
 def test_a_file_that_comes_while_its_picture_dreams_is_kept(folder):
@@ -489,7 +537,9 @@ def test_a_process_that_dies_costs_its_picture_an_attempt(folder):
     run = folder.pool(2)
     events = list(run)
     failures = only(ItemFailed, events)
-    assert [f.final for f in failures] == [False, False, True]
+    assert [(f.final, f.attempts) for f in failures] == [
+        (False, 1), (False, 2), (True, 3),
+    ]  # fmt: skip
     assert "SIGKILL" in failures[-1].sentence
     assert run.summary.failed == (failures[-1],)
     assert run.summary.done == 5

@@ -22,6 +22,8 @@ from keras_dream.cli.reporters.batch import MOST_LISTED
 from keras_dream.cli.reporters.json import JsonLines
 from keras_dream.cli.reporters.lines import Lines
 from keras_dream.errors import SaveError
+from keras_dream.jobs.index import entry_of
+from keras_dream.jobs.journal import Journal
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved
@@ -313,6 +315,27 @@ def test_a_stopped_batch_goes_on(
 # How the events of a batch look, without one.
 
 
+def test_a_sheet_that_a_killed_batch_did_not_draw(dream: Dream, folder: Path) -> None:
+    line = ("batch", folder, "-o", "out", *FAST)
+    dream(*line)
+    save_picture(folder / "d.png", np.full((24, 30, 3), 0.4, np.float32))
+    dream(*line, "--no-contact-sheet")  # as one that is killed before its end
+    assert about("out/contact-sheet.jpg")["results"] == 3
+    dream(*line)
+    assert about("out/contact-sheet.jpg")["results"] == 4
+    assert "contact sheet" not in dream(*line)[2]
+
+
+def test_a_command_that_is_refused_is_not_resumed(dream: Dream, folder: Path) -> None:
+    dream("batch", folder, "-o", "out", *FAST)
+    with Journal.open("out", kind="test", key="another process"):
+        code, _, err = dream("batch", folder / "b9.jpg", "-o", "out", *FAST)
+    assert (code, "one writer at a time" in err) == (2, True)
+    entry = entry_of("out")
+    assert entry is not None
+    assert entry.command[1] == str(folder)
+
+
 def item(number: int, **more: Any) -> dict[str, Any]:
     return {
         "number": number,
@@ -395,6 +418,11 @@ def test_a_summary_of_thousands_is_a_screen(
             **item(n), reason=f"{f'out/{n}.png'!r} is there\x1b[31m; it is kept."
         )
         for n in range(300)
+    ) + tuple(
+        events.ItemSkipped(
+            **item(n), reason=f"'{n}.png' is a file that this job did not write."
+        )
+        for n in range(7)
     )
     summary = finished(2_000, skipped=skipped, sheets=("out/a.jpg", "out/a-2.jpg"))
     with Bar() as bar:
@@ -404,6 +432,7 @@ def test_a_summary_of_thousands_is_a_screen(
     rows = [line.split() for line in err.splitlines()]
     assert ["failed", "2,000"] in rows
     assert ["dreamed", "10", "in", "1:40,", "10", "s", "each"] in rows
+    assert "7 × it is a file that this job did not write" in err
     assert "300 × it is there\N{REPLACEMENT CHARACTER}[31m; it is kept" in err
     assert err.count("failed: in/") == MOST_LISTED
     assert f"failed: {2_000 - MOST_LISTED:,} more; `dream jobs show out`" in err

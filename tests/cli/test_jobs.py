@@ -115,6 +115,10 @@ def test_pruning(dream, home, tmp_path, monkeypatch):
     assert (tmp_path / "a" / FILE).exists()  # nobody has agreed
     code, _, err = dream("jobs", "prune", tmp_path / "b", "--yes")
     assert (code, "must be finished or gone" in err) == (2, True)
+    assert "go on with it by `dream jobs resume`" in err
+    with Journal.open(tmp_path / "b", kind="test", key="another"):
+        _, _, err = dream("jobs", "prune", tmp_path / "b", "--yes")
+    assert "wait until it ends, or stop it" in err
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stdin, "readline", lambda: "y\n", raising=False)
     code, _, err = dream("jobs", "prune", tmp_path / "c")
@@ -199,7 +203,8 @@ def test_what_would_begin_anew_is_left_out(dream, home, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "keras_dream.cli.commands.jobs._run", lambda *a: started.append(a) or 1
     )
-    index.remember(folder, ["grid", "a b.png", "--fresh", "--no-resume"], tmp_path)
+    anew = ["--fresh", "--no-resume", "--resume=false", "--fresh=yes"]
+    index.remember(folder, ["grid", "a b.png", *anew], tmp_path)
     code, _, err = dream("jobs", "resume", folder)
     assert code == 1
     assert started == [(["grid", "a b.png"], tmp_path)]
@@ -254,3 +259,15 @@ def test_the_pages_of_help(dream):
         code, out, _ = dream("jobs", *command, "--help")
         assert code == 0
         assert out.startswith("Usage: dream jobs")
+
+
+def test_one_job_is_found_without_reading_the_others(home, tmp_path, monkeypatch):
+    for number in range(9):
+        index.remember(tmp_path / str(number), ["batch"], tmp_path)
+    read, reads = index._read, []
+    monkeypatch.setattr(index, "_read", lambda path: reads.append(path) or read(path))
+    entry = index.entry_of(tmp_path / "3")
+    assert entry is not None
+    assert entry.folder == tmp_path.resolve() / "3"
+    assert index.entry_of(tmp_path / "none") is None
+    assert len(reads) <= 2

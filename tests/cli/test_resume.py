@@ -179,6 +179,14 @@ def test_a_picture_that_is_not_its_own_is_not_replaced(dream, stopped):
     assert not list(Path().glob("*.npz"))
 
 
+def test_a_link_to_nothing_in_its_place_is_kept(dream, stopped):
+    Path("photo-dream.png").unlink()
+    Path("photo-dream.png").symlink_to("nothing")
+    code, out, _ = dream("--resume", "--quiet")
+    assert (code, out) == (0, "photo-dream-2.png\n")
+    assert Path("photo-dream.png").is_symlink()
+
+
 def test_it_may_be_stopped_again(dream, photo, stopped, monkeypatch):
     dream(photo, *SHORT, "-o", "whole.png")
     with monkeypatch.context() as patched:
@@ -277,6 +285,13 @@ def test_a_photo_with_other_pixels_is_refused(dream, photo, stopped):
     code, _, err = dream("--resume")
     assert code == 2
     assert "must have the recorded pixels" in err
+    assert "--recipe photo-dream.png" in err
+    Path("photo-dream.png").unlink()  # as where it was killed
+    _, _, err = dream("--resume")
+    assert "--recipe" not in err
+    photo.unlink()
+    _, _, err = dream("--resume")
+    assert "name the photo: `dream replay` takes it as --source PHOTO" in err
 
 
 def test_python_saves_and_resumes(motif, photo):

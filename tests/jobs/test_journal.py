@@ -17,7 +17,7 @@ import pytest
 
 import keras_dream
 from keras_dream.errors import JobsError, SaveError
-from keras_dream.files import stage
+from keras_dream.files import sha256_file, stage
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import (
     Journal,
@@ -148,7 +148,7 @@ def test_the_second_writer_says_who_is_the_first(tmp_path):
 # or the second of its name, ends it as kill -9 would.
 CRASHES = """
 import builtins, os, sys
-from keras_dream.files import stage
+from keras_dream.files import sha256_file, stage
 from keras_dream.jobs.journal import Journal, NewItem
 
 def crash(owner, name, turn, after, half=False):
@@ -320,6 +320,35 @@ def test_bytes_that_came_back_are_the_job_s(tmp_path):
         assert first.reconcile() == ()
         assert save(first, item, b"new").state == State.DONE
     assert (tmp_path / "1.png").read_bytes() == b"new"
+
+
+@posix
+def test_what_has_not_changed_is_not_read_again(tmp_path, monkeypatch):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"a photo")
+    os.utime(photo, (1, 1))
+    seconds = time.time() + 60  # a stamp counts when it has settled
+    monkeypatch.setattr("keras_dream.files.time.time", lambda: seconds)
+    with journal(tmp_path) as first:
+        for item in first.add([new(1), new(2)]):
+            save(first, item)
+            os.utime(first.path(item), (1, 1))
+        first._set(first.item("key 1"), input_sha256=sha256_file(photo))
+        assert first.reconcile() == ()
+        assert first.has_input(first.item("key 1"), photo)
+        with monkeypatch.context() as unread:
+            unread.setattr("keras_dream.jobs.journal.sha256_file", None)
+            assert first.reconcile() == ()
+            assert first.has_input(first.item("key 1"), photo)
+        # Other bytes of the same size and time have another ctime.
+        for path, data in ((tmp_path / "1.png", b"PIXELS"), (photo, b"A PHOTO")):
+            path.write_bytes(data)
+            os.utime(path, (1, 1))
+        assert len(first.reconcile()) == 1
+        assert not first.has_input(first.item("key 1"), photo)
+        (tmp_path / "1.png").unlink()
+        assert save(first, first.item("key 1"), b"new").output_stamp == ""
+        assert first.reconcile() == ()
 
 
 def test_the_clock_does_not_matter(tmp_path, monkeypatch):

@@ -194,7 +194,7 @@ def open_but(path, name, opened=cache.open_regular):
 def later(monkeypatch, seconds=60):
     """Lets some time pass."""
     now = time.time
-    monkeypatch.setattr(cache.time, "time", lambda: now() + seconds)
+    monkeypatch.setattr("keras_dream.files.time.time", lambda: now() + seconds)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -59,7 +59,7 @@ from keras_dream.events import (
     Loading,
     Notice,
 )
-from keras_dream.files import Staged, sha256_file
+from keras_dream.files import Staged
 from keras_dream.geometry import Size, fitted
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State
@@ -347,10 +347,11 @@ class BatchRun(Iterator[Event]):
             items = [by_key.pop(item.key) for item in items]
             others = [i for i in by_key.values() if i.state is State.DONE]
             self._others = frozenset(item.output for item in others)
-        for (task, _), item in zip(planned, items, strict=True):
-            entry = _Entry(len(self._entries) + 1, task, item)
-            self._entries[item.key] = entry
-            self._place(entry)
+        with self._journal.at_once():
+            for (task, _), item in zip(planned, items, strict=True):
+                entry = _Entry(len(self._entries) + 1, task, item)
+                self._entries[item.key] = entry
+                self._place(entry)
         # What has ended several processes already comes last.
         late = sorted(self._waiting, key=lambda e: e.item.attempts >= MOST_ATTEMPTS)
         self._waiting = deque(late)
@@ -382,7 +383,7 @@ class BatchRun(Iterator[Event]):
         )
         if self._wanted.skip_existing and exists:
             self._skip(entry, "Its result exists already.")
-        elif is_foreign and not self._wanted.replace:
+        elif is_foreign and not (self._wanted.replace and _is_replaceable(entry)):
             path = short_repr(str(entry.task.path))
             reason = item.error or f"{path} is there already; it is kept."
             if item.output in self._others:
@@ -402,6 +403,8 @@ class BatchRun(Iterator[Event]):
             and self._wanted.resume
             and not self._changed(entry)
         ):
+            # Where a signal came just when it was done.
+            kept_path(entry.task.path, item.key).unlink(missing_ok=True)
             self._tally.reused += 1
             self._known.append(ItemDone(**entry.where, reused=True, seconds=0.0))
         else:
@@ -422,7 +425,7 @@ class BatchRun(Iterator[Event]):
         if not entry.item.input_sha256:
             return False
         try:
-            changed = sha256_file(entry.task.photo) != entry.item.input_sha256
+            changed = not self._journal.has_input(entry.item, Path(entry.task.photo))
         except OSError:
             return False  # the result is all that is left of it
         if changed:
@@ -577,6 +580,8 @@ class BatchRun(Iterator[Event]):
 
     def _died(self, entry: _Entry, reason: str) -> ItemFailed:
         entry.deaths += 1
+        if entry.item.state is not State.RUNNING:  # the one before it was not saved yet
+            entry.item = self._journal.start(entry.item)
         _log.warning("%s: %s", entry.task.photo, reason)
         if entry.deaths >= MOST_ATTEMPTS:
             failure = RunError(
@@ -585,6 +590,7 @@ class BatchRun(Iterator[Event]):
                 hint="try it alone, smaller, or with --workers 1",
             )
             return self._failed_with(entry, str(failure), failure.exit_code)
+        entry.item = self._journal.pause(entry.item, *entry.step)
         self._waiting.append(entry)
         return ItemFailed(
             **entry.where,
@@ -596,7 +602,7 @@ class BatchRun(Iterator[Event]):
 
     def _check_photos(self, entry: _Entry) -> None:
         """Raises an error where all folders of photos are gone, with their disk."""
-        if is_source(entry.task.photo) or Path(entry.task.photo).exists():
+        if is_source(entry.task.photo) or Path(entry.task.photo).parent.is_dir():
             return
         every = (e.task.photo for e in self._entries.values())
         folders = {Path(photo).parent for photo in every if not is_source(photo)}
@@ -632,6 +638,12 @@ class BatchRun(Iterator[Event]):
         if entry.item.state is not State.RUNNING:
             entry.item = self._journal.start(entry.item)
         self._save(entry, made)
+
+
+def _is_replaceable(entry: _Entry) -> bool:
+    """Tells whether a file, or a link, is in the place of a result; no folder."""
+    path = entry.task.path
+    return path.is_symlink() or not path.is_dir()
 
 
 def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:

@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
 """A photo is taken when it has the same size and time at two looks."""
 
+_REST = 9  # times as long as a look took: at most a tenth of a core, for nothing
+
 
 class Watch:
     """Waits for photos that are new, until somebody stops it; called for each wait.
@@ -37,9 +39,12 @@ class Watch:
     def __call__(self) -> Sequence[Task]:
         """Returns new tasks, as soon as there are some."""
         while True:
+            began = time.monotonic()
             if tasks := self._look(self.plan()):
                 return tasks
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            # A look at very many photos takes a while.
+            spent = time.monotonic() - began
+            time.sleep(max(SECONDS_BETWEEN_LOOKS, _REST * spent))
 
     def plan(self) -> Tasks:
         """Returns what is new and has settled; nothing at the first look."""

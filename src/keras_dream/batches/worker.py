@@ -228,7 +228,8 @@ def _read(order: Order, limits: Limits) -> _Read:
     path = check_file(order.photo, "A picture", error=PictureError)
     try:
         before = _stamp(path)
-        sha256, picture = sha256_file(path), read_picture(path, limits=limits)
+        picture = read_picture(path, limits=limits)  # which refuses what is too large
+        sha256 = sha256_file(path)
         same = _stamp(path) == before
     except OSError as failure:
         raise PictureError(

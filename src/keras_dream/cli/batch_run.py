@@ -249,8 +249,7 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         check_downloads(recipes, [request.agreed])
     networks = _networks(request, recipes)
     create_folder(folder, parents=True)
-    remember(folder)
-    return BatchRun(
+    run = BatchRun(
         source.tasks,
         folder,
         run=request.run,
@@ -264,6 +263,8 @@ def _batch_run(request: Request, source: _Source, tasks: "Tasks") -> "BatchRun":
         more=source.more if request.watch else None,
         **request.options,
     )
+    remember(folder)  # only now: another process may have the journal
+    return run
 
 
 def _networks(request: Request, recipes: Iterable[Recipe]) -> "list[Network]":
@@ -348,9 +349,17 @@ def _check_pages(request: Request, count: int) -> None:
 def _is_new(summary: BatchFinished, request: Request) -> bool:
     """Tells whether there are several, and one that the last sheet does not show."""
     from keras_dream.batches.contact import NAME
+    from keras_dream.sheets.sheet import read_about
 
-    is_there = (request.wanted.folder / NAME).exists()
-    return summary.done + summary.reused > 1 and not (is_there and not summary.done)
+    results = summary.done + summary.reused
+    if results < 2 or summary.done:
+        return results > 1
+    shown: Any = None
+    unreadable = (DreamError, LookupError, TypeError, ValueError, RecursionError)
+    with contextlib.suppress(*unreadable):
+        shown = (read_about(request.wanted.folder / NAME) or {})["batch"]["results"]
+    # Fewer where the run that made the others was killed.
+    return not isinstance(shown, int) or shown < results
 
 
 def _draw(numbers: Sequence[int], source: _Source, folder: Path) -> tuple[str, ...]:

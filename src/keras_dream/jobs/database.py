@@ -36,6 +36,7 @@ _TABLES = {
         error TEXT NOT NULL DEFAULT '', output_sha256 TEXT NOT NULL DEFAULT '',
         step INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
         intended_sha256 TEXT NOT NULL DEFAULT '',
+        input_stamp TEXT NOT NULL DEFAULT '', output_stamp TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (job, number), UNIQUE (job, key))""",
     "writer": """CREATE TABLE writer (
         id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER NOT NULL,

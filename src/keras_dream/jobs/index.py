@@ -161,8 +161,12 @@ def entry_of(folder: str | os.PathLike[str]) -> Entry | None:
     Raises:
         OutputError: Others can write to the index.
     """
-    path = Path(folder).resolve()
-    return next((entry for entry in entries() if entry.folder == path), None)
+    path, index = Path(folder).resolve(), _index()
+    if not os.path.lexists(index):
+        return None
+    _check(index)
+    entry = _read(_file(path))
+    return entry if entry is not None and entry.folder == path else None
 
 
 def forget(folder: str | os.PathLike[str]) -> None:

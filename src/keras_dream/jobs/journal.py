@@ -4,7 +4,7 @@ An item is done in five steps: its bytes are written to a hidden file in the fol
 its output and synchronized; the journal notes their sha256 (the intent); the file gets
 its name; the folder is synchronized; the journal notes that the item is done. Wherever
 a process ends between two of them, `Journal.reconcile` can tell from the journal and
-the disk what has happened. Nothing depends on a clock.
+the disk what has happened. No order depends on a clock.
 
 A journal is data, not trust: it may come with a folder from anywhere. Its outputs stay
 in that folder, and nothing in it is ever run.
@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from keras_dream.errors import JobsError, SaveError, short_repr
-from keras_dream.files import Staged, remove_leftovers, sha256_file
+from keras_dream.files import Staged, remove_leftovers, sha256_file, stamp_of
 from keras_dream.jobs.database import FILE, create_or_open, open_read_only, sentences
 from keras_dream.names import inside, plain_name
 
@@ -99,6 +99,9 @@ class Item(NewItem):
         step: The step that it has reached, if anybody has said so.
         steps: How many it has, or 0.
         intended_sha256: Of the file that is about to get its name, or "".
+        input_stamp: As `stamp_of` has it, when the input was found to have its sha256;
+            "" before.
+        output_stamp: The same of the output.
     """
 
     number: int = 0
@@ -109,6 +112,8 @@ class Item(NewItem):
     step: int = 0
     steps: int = 0
     intended_sha256: str = ""
+    input_stamp: str = ""
+    output_stamp: str = ""
 
 
 _NEW = tuple(NewItem.__dataclass_fields__)
@@ -255,6 +260,12 @@ class Journal:
         with self._change() as db:
             db.executemany("DELETE FROM items WHERE job = ? AND number = ?", rows)
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Makes all changes inside or none, and synchronizes them once."""
+        with self._change():
+            yield
+
     def items(self, *states: State) -> list[Item]:
         """Returns the job's items in the order of work.
 
@@ -324,7 +335,13 @@ class Journal:
     def accept(self, item: Item) -> Item:
         """Lets an item be done whose file may be replaced, whoever wrote it."""
         sha256 = _sha256(self.path(item))
-        return self._set(item, state=State.WAITING, error="", output_sha256=sha256)
+        return self._set(
+            item,
+            state=State.WAITING,
+            error="",
+            output_sha256=sha256,
+            output_stamp="",
+        )
 
     def save(
         self, item: Item, staged: Staged, *, input_sha256: str | None = None
@@ -359,6 +376,7 @@ class Journal:
                 item,
                 state=State.RUNNING,
                 input_sha256=input_sha256,
+                input_stamp="",
                 intended_sha256=staged.sha256,
             )
         except BaseException:
@@ -401,7 +419,7 @@ class Journal:
 
     def reset(self, items: Iterable[Item]) -> list[Item]:
         """Lets items be done again; a file of the job's stays until it is replaced."""
-        with self._change():  # one synchronization for all
+        with self.at_once():
             return [self._set(i, state=State.WAITING, error="", step=0) for i in items]
 
     def move(self, item: Item, output: str) -> Item:
@@ -414,8 +432,27 @@ class Journal:
         """
         _inside(self.folder, output)
         return self._set(
-            item, state=State.WAITING, error="", output=output, output_sha256=""
+            item,
+            state=State.WAITING,
+            error="",
+            output=output,
+            output_sha256="",
+            output_stamp="",
         )
+
+    def has_input(self, item: Item, path: Path) -> bool:
+        """Tells whether a file is the input that an item was made of.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        stamp = stamp_of(path)  # before reading: what is written meanwhile changes it
+        if stamp and stamp == item.input_stamp:
+            return True
+        is_same = sha256_file(path) == item.input_sha256
+        if is_same and stamp:
+            self._set(item, input_stamp=stamp)
+        return is_same
 
     def reconcile(self) -> tuple[str, ...]:
         """Makes the states agree with the disk, after whatever ended the last run.
@@ -427,7 +464,8 @@ class Journal:
           file that the job did not write: ambiguous. It is kept and told. The item
           waits again when the file is gone.
 
-        Temporary files of processes that are gone are removed.
+        A file is read again only if its stamp is not that of the last time. Temporary
+        files of processes that are gone are removed.
 
         Returns:
             A sentence for each ambiguous item.
@@ -440,7 +478,7 @@ class Journal:
         items = self.items()
         for folder in {self.path(item).parent for item in items}:
             remove_leftovers(folder)
-        with self._change():  # one synchronization for all
+        with self.at_once():
             for item in items:
                 if item.state in (State.FAILED, State.SKIPPED):
                     continue
@@ -456,7 +494,11 @@ class Journal:
         if not item.output:
             waits = item.state is State.RUNNING
             return self._set(item, state=State.WAITING) if waits else item
-        there = _sha256(self.path(item))
+        path = self.path(item)
+        stamp = _stamp(path)
+        if stamp and (item.state, item.output_stamp) == (State.DONE, stamp):
+            return item
+        there = _sha256(path)
         if not there:
             waits = item.state is not State.WAITING
             return self._waiting(item) if waits else item
@@ -466,8 +508,10 @@ class Journal:
         if there == item.output_sha256:  # of the job's, whole, and perhaps older
             if item.state is State.RUNNING:
                 return self._waiting(item)
-            is_lost = item.state is State.AMBIGUOUS
-            return self._done(item, there) if is_lost else item
+            if item.state is State.AMBIGUOUS:
+                item = self._done(item, there)
+            is_done = stamp and item.state is State.DONE
+            return self._set(item, output_stamp=stamp) if is_done else item
         return self._ambiguous(item, there)
 
     def _waiting(self, item: Item) -> Item:
@@ -482,6 +526,7 @@ class Journal:
             state=State.DONE,
             error="",
             output_sha256=sha256,
+            output_stamp="",
             step=item.steps,
             intended_sha256="",
         )
@@ -747,6 +792,14 @@ def _sha256(path: Path) -> str:
         return ""
     except OSError as failure:
         return f"not readable ({(failure.strerror or 'refused').lower()})"
+
+
+def _stamp(path: Path) -> str:
+    """Returns the stamp of a regular file; "" for anything else."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISREG(path.lstat().st_mode):
+            return stamp_of(path)
+    return ""
 
 
 def _is_hash(text: str) -> bool:

@@ -20,13 +20,12 @@ import json
 import logging
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from keras_dream.errors import DreamError, OutputError, short_repr
-from keras_dream.files import write_atomically
+from keras_dream.files import stamp_of, write_atomically
 from keras_dream.weights.source import Hashes, home
 
 _log = logging.getLogger(__name__)
@@ -36,7 +35,6 @@ LARGEST_TABLE = 1 << 24  # bytes; a row has about 300
 PATIENCE = 5.0  # seconds to wait for a lock that is held for milliseconds
 CHUNK = 1 << 20  # bytes
 CHEAP = 128 << 20  # bytes; sha256 takes 0.1 s for them, or 0.4 s without the SHA set
-SETTLED = 2.0  # seconds; FAT has the coarsest times, of 2 seconds
 
 
 Opened = io.BufferedReader | io.BufferedRandom
@@ -202,28 +200,6 @@ def record(path: Path, hashes: Hashes) -> None:
 def forget(path: Path) -> None:
     """Takes a file out of the table, if the cache can be written to."""
     _change(path, None)
-
-
-def stamp_of(path: Path) -> str:
-    """Returns what changes when a file is written to or replaced; "" if that is unsure.
-
-    It is unsure
-
-    * within `SETTLED` of the last change: another one may bear the same time;
-    * where the time of the last change lies in the future: a clock was set;
-    * where ctime, which no program can set, is no time of its own: Windows has the
-      creation there, FAT the last write, which copying programs set back.
-
-    Raises:
-        OSError: If there is no such file.
-    """
-    status = path.stat()
-    written, changed = status.st_mtime_ns, status.st_ctime_ns
-    age = time.time() - max(written, changed) / 1e9
-    if age < SETTLED or written == changed or os.name == "nt":
-        return ""
-    place = f"{status.st_ino} {status.st_dev}"
-    return f"{status.st_size} {written} {changed} {place}"
 
 
 def _key(path: Path) -> str:

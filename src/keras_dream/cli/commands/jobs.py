@@ -36,7 +36,7 @@ _EXAMPLES = """Examples:
 _USAGE = "Usage: dream jobs {}"
 
 # What would begin anew what is to go on.
-_NOT_RESUMED = ("--fresh", "--no-resume")
+_NOT_RESUMED = ("--fresh", "--no-resume", "--resume")  # also --resume=false
 
 jobs = App(
     name="jobs",
@@ -134,7 +134,8 @@ def resume(folder: Folder, /) -> int:
             received=short_repr(str(entry.directory)),
             hint="create it, with the files that the command line names",
         )
-    tokens = [token for token in entry.command if token not in _NOT_RESUMED]
+    named = [(token.partition("=")[0], token) for token in entry.command]
+    tokens = [token for name, token in named if name not in _NOT_RESUMED]
     write_stderr(f"dream {plain(shlex.join(tokens))}")
     return _run(tokens, entry.directory)
 
@@ -168,11 +169,17 @@ def prune(
     else:
         status = index.status_of(Path(folder).resolve())
         if status.condition not in {*over, Condition.FAILED}:
+            hints = {
+                Condition.RUNNING: "wait until it ends, or stop it",
+                Condition.DAMAGED: "move its .dream-journal.db away",
+            }
+            goes_on = (
+                "go on with it by `dream jobs resume`, or remove its .dream-journal.db"
+            )
             raise InputError(
                 "a job that is pruned must be finished or gone",
                 received=f"{short_repr(folder)}, {status.condition}",
-                hint="go on with it by `dream jobs resume`, or remove its "
-                ".dream-journal.db",
+                hint=hints.get(status.condition, goes_on),
             )
         chosen = [status]
     journals = [s.folder for s in chosen if s.condition is not Condition.VANISHED]

@@ -1,5 +1,6 @@
 """Batches in words: how far they are, and what has become of their pictures."""
 
+import contextlib
 import shlex
 import time
 from collections import Counter
@@ -111,7 +112,7 @@ class BatchProgress:
 def _planned(event: BatchPlanned) -> str:
     before = (
         (event.ready, "there already"),
-        (event.failed, "failed before"),
+        (event.failed, "failed before (--retry-failed tries again)"),
         (event.refused, "impossible"),
     )
     parts = [f"{count:,} {what}" for count, what in before if count]
@@ -124,9 +125,12 @@ def _planned(event: BatchPlanned) -> str:
     return f"{event.items:,} {pictures}: {', '.join(parts)}."
 
 
-def _reason(skipped: ItemSkipped) -> str:
+def _reason(skipped: ItemSkipped, folder: str) -> str:
     """Returns why a picture was skipped, in words that others share."""
-    names = (short_repr(str(Path(skipped.path).absolute())), short_repr(skipped.path))
+    path = Path(skipped.path)
+    names = [short_repr(str(path.absolute())), short_repr(skipped.path)]
+    with contextlib.suppress(ValueError):  # as the journal has it
+        names.append(short_repr(path.relative_to(folder).as_posix(), limit=300))
     reason = skipped.reason.removesuffix(".")
     for name in names:
         reason = reason.replace(name, "it")
@@ -136,8 +140,9 @@ def _reason(skipped: ItemSkipped) -> str:
 def _summary(event: BatchFinished) -> Iterator[str]:
     pace = event.seconds / max(event.done, 1)
     each = f", {in_words(pace)} each" if event.done > 1 and pace >= 1 else ""
-    reasons = Counter(map(_reason, event.skipped)).most_common(3)
-    many = "; ".join(f"{count:,} × {plain(why)}" for why, count in reasons)
+    reasons = Counter(_reason(each, event.folder) for each in event.skipped)
+    most = reasons.most_common(3)
+    many = "; ".join(f"{count:,} × {plain(why)}" for why, count in most)
     rows = [
         ("dreamed", event.done, f"in {in_words(event.seconds)}{each}"),
         ("there before", event.reused, ""),
