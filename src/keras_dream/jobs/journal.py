@@ -774,7 +774,8 @@ def _forged(folder: Path) -> JobsError:
 
 def _inside(folder: Path, output: str) -> Path:
     """Returns the path of an output, which must lie in the folder; it may be a link."""
-    what, hint = "an output in a journal", "move the journal away to begin anew"
+    what = "an output in a journal"
+    hint = "put a folder in the place of a link, or move the journal away"
     parent, slash, name = output.rpartition("/")
     if slash:
         folder = inside(folder, parent, what, error=JobsError, hint=hint)
