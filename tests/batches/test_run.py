@@ -549,6 +549,17 @@ def test_a_process_that_dies_costs_its_picture_an_attempt(folder):
     assert folder.results() == folder.wanted()
 
 
+@pytest.mark.parametrize("names", ["a", "abc"])
+def test_a_picture_that_crashes_its_decoder_is_the_only_one_that_fails(tmp_path, names):
+    """It is decoded while another one dreams, which is not to blame."""
+    folder = Folder(tmp_path, names)
+    folder.add("z-bomb")
+    run = folder.pool(1)
+    run.finish()
+    assert [Path(f.photo).stem for f in run.summary.failed] == ["z-bomb"]
+    assert run.summary.done == len(names)
+
+
 def test_processes_that_cannot_start(folder):
     command = (sys.executable, "-c", "raise SystemExit('no library')")
     run = folder.run(team=lambda setup, _: Pool(setup, 2, command=command))

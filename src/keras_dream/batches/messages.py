@@ -82,7 +82,7 @@ class Setup:
         self.check_sendable()
         networks = [
             {
-                **{f.name: getattr(n, f.name) for f in fields(n) if f.name != "_"},
+                **{f.name: getattr(n, f.name) for f in fields(n)},
                 "source": os.fspath(n.source),
                 "weights": None if n.weights is None else os.fspath(n.weights),
             }

@@ -222,6 +222,9 @@ class Pool:
         self._reports = queue.SimpleQueue[tuple[_Process, Report | None]]()
         self._processes: dict[int, _Process] = {}
         self._returned = deque[Order]()
+        # Keys of what dead processes had. Each is given alone from then on: the next
+        # picture is decoded while another dreams, and may have been the one to blame.
+        self._suspects = set[str]()
         self._deaths = 0
         self._has_worked = False
 
@@ -305,11 +308,22 @@ class Pool:
             case Progress() if 2 * report.step >= report.steps:
                 # Early enough for it to be decoded, and late enough for the last
                 # pictures to be shared evenly.
-                if len(process.given) == 1 and (order := self._take(take)) is not None:
-                    process.give(order)
+                self._give_another(process, take)
             case _:
                 pass
         yield process.number, report
+
+    def _give_another(self, process: _Process, take: Take) -> None:
+        """Gives a second order to a worker, unless one of the two is a suspect."""
+        if len(process.given) != 1 or not self._suspects.isdisjoint(process.given):
+            return
+        order = self._take(take)
+        if order is None:
+            return
+        if order.key in self._suspects:
+            self._returned.appendleft(order)
+        else:
+            process.give(order)
 
     def _buried(self, process: _Process) -> Iterator[tuple[int, Report]]:
         """Takes back the orders of a process that has died."""
@@ -327,7 +341,9 @@ class Pool:
                 hint="try workers=1, which dreams in this process, or see `dream "
                 "doctor`",
             )
-        guilty = process.given.pop(process.begun, None)
+        self._suspects.update(process.given)
+        at = process.begun if process.begun in process.given else ""
+        guilty = process.given.pop(at or next(iter(process.given), ""), None)
         self._returned.extend(process.given.values())
         if guilty is not None:
             yield process.number, Died(guilty.key, f"Its worker process {reason}")

@@ -273,8 +273,8 @@ def serve(make: Callable[[Setup], AnyWorker]) -> None:
     listener = threading.Thread(
         target=_listen, args=(worker, orders, stopping), daemon=True
     )
-    listener.start()
     send(Ready(""))
+    listener.start()
     while (order := orders.get()) is not None and not stopping.is_set():
         dreaming = worker.dream(order)
         for report in dreaming:
