@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import keras_dream as kd
-from keras_dream.engine.octaves import octaves_path, read_octaves
+from keras_dream.engine.octaves import read_octaves
 from keras_dream.errors import InputError, PictureError, SettingError
+from keras_dream.files import octaves_path
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.metadata import read_notes
 from keras_dream.pictures.picture import read_picture

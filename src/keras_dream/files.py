@@ -32,6 +32,9 @@ CELLS = "-cells"
 CHECKPOINT = ".canvas.npz"
 """What is put behind a picture's name for the file that its dream goes on from."""
 
+OCTAVES = ".octaves.npz"
+"""The end of the name of the file with what each octave of a dream added."""
+
 _HIDDEN = re.compile(r"\.dream-[0-9a-f]{16}\.tmp")
 
 _URL = re.compile(r"(https?|ftp|s3|gs|file|data):", re.IGNORECASE)
@@ -244,13 +247,19 @@ def numbered(path: Path) -> Iterator[Path]:
 
 
 def is_taken(path: Path) -> bool:
-    """Tells whether a file exists, even as a broken link, or its checkpoint does."""
-    return os.path.lexists(path) or os.path.lexists(checkpoint_path(path))
+    """Tells whether a result, what belongs to it, or a broken link has a name."""
+    every = (path, checkpoint_path(path), octaves_path(path))
+    return any(os.path.lexists(each) for each in every)
 
 
 def checkpoint_path(picture: Path) -> Path:
     """Returns where an unfinished dream is kept: `sky-dream.png.canvas.npz`."""
     return picture.with_name(picture.name + CHECKPOINT)
+
+
+def octaves_path(picture: Path) -> Path:
+    """Returns where what each octave added is kept: `sky-dream.octaves.npz`."""
+    return picture.with_name(picture.stem + OCTAVES)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from keras_dream.backend import host
 from keras_dream.engine.finish import at_size, check_strengths, finish
-from keras_dream.engine.octaves import octaves_path, read_octaves
+from keras_dream.engine.octaves import read_octaves
 from keras_dream.engine.result import Dream
 from keras_dream.errors import (
     InputError,
@@ -22,6 +22,7 @@ from keras_dream.errors import (
     nearest,
     short_repr,
 )
+from keras_dream.files import octaves_path
 from keras_dream.geometry import Size, fitted
 from keras_dream.pictures.picture import Picture, read_picture
 from keras_dream.pictures.seams import seamless

@@ -185,6 +185,16 @@ def test_a_file_of_somebody_else_is_kept(folder):
     assert folder.results() == folder.wanted()
 
 
+def test_the_folder_above_a_link_is_that_of_its_target(folder, tmp_path):
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/deep")
+    folder.out = tmp_path / "link" / ".." / "out"
+    assert folder.run().finish().done == 5
+    assert folder.run().finish().reused == 5
+    assert len(list((tmp_path / "far" / "out").glob("*.png"))) == 5
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_in_the_place_of_a_result_is_kept_and_ends_nothing(folder):
     (folder.out / "b.png").mkdir(parents=True)
     summary = folder.run(replace=True).finish()

@@ -181,6 +181,14 @@ def test_a_name_that_is_taken_in_the_meantime_is_kept(
     assert Path("out.png").read_text() == "of another run"
 
 
+def test_octaves_of_another_dream_are_not_replaced(dream: Dream, photo: Path) -> None:
+    Path("photo-dream.octaves.npz").write_text("of a dream that was renamed")
+    _, out, _ = dream(photo, *FAST, "--save-octaves")
+    assert out == "photo-dream-2.png\n"
+    assert Path("photo-dream.octaves.npz").read_text().startswith("of a dream")
+    assert Path("photo-dream-2.octaves.npz").exists()
+
+
 # -- a recipe and a preset ----------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ from keras_dream.events import (
     Started,
     Stopped,
 )
-from keras_dream.files import checkpoint_path
+from keras_dream.files import checkpoint_path, octaves_path
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 
@@ -433,8 +433,6 @@ def _beside(request: Request, path: Path) -> list[Path]:
 
     Octaves are the same for `a.png` and `a.jpg`.
     """
-    from keras_dream.engine.octaves import octaves_path
-
     octaves = [octaves_path(path)] if request.keep_octaves else []
     return [*octaves, checkpoint_path(path)]
 

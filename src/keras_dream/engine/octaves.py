@@ -15,17 +15,15 @@ import numpy as np
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
 from keras_dream.engine.finish import Unfinished
 from keras_dream.errors import InputError, short_repr
-from keras_dream.files import check_file, sha256_file, write_atomically
+from keras_dream.files import (
+    check_file,
+    octaves_path,
+    sha256_file,
+    write_atomically,
+)
 from keras_dream.geometry import Size
 
-SUFFIX = ".octaves.npz"
-
 _OCTAVE = "octave_[1-9][0-9]?"
-
-
-def octaves_path(picture: Path) -> Path:
-    """Returns the path of the file beside a picture: `sky-dream.octaves.npz`."""
-    return picture.with_name(picture.stem + SUFFIX)
 
 
 def save_octaves(dream: Unfinished, picture: Path) -> Path:

@@ -184,7 +184,9 @@ class Journal:
                 forged or of a newer version; it is kept.
             SaveError: The folder does not take it.
         """
-        path = Path(os.path.abspath(folder))  # noqa: PTH100 - links stay as they are
+        path = Path(folder).absolute()
+        if ".." in path.parts:  # which behind a link is not the folder before
+            path = path.resolve()
         lock = _lock(path)
         db = None
         try:
@@ -363,7 +365,7 @@ class Journal:
             SaveError: The disk refuses; the item is still running.
         """
         path = self.path(item)
-        if os.path.abspath(staged.path) != str(path):  # noqa: PTH100
+        if _real(staged.path) != _real(path):
             raise ValueError(f"staged as {staged.path}, not as {path}")
         there = _sha256(path)
         if there not in ("", item.output_sha256, staged.sha256):
@@ -632,7 +634,7 @@ def remove_journal(folder: str | os.PathLike[str]) -> None:
         JobsError: Another process writes it.
         SaveError: It cannot be removed.
     """
-    path = Path(os.path.abspath(folder))  # noqa: PTH100
+    path = Path(folder).absolute()
     lock = _lock(path)
     try:
         with sentences(path / FILE):
@@ -782,7 +784,8 @@ def _forged(folder: Path) -> JobsError:
 
 def _inside(folder: Path, output: str) -> Path:
     """Returns the path of an output, which must lie in the folder; it may be a link."""
-    what, hint = "an output in a journal", "move the journal away to begin anew"
+    what = "an output in a journal"
+    hint = "put a folder in the place of a link, or move the journal away"
     parent, slash, name = output.rpartition("/")
     if slash:
         folder = inside(folder, parent, what, error=JobsError, hint=hint)
@@ -800,6 +803,11 @@ def _sha256(path: Path) -> str:
         return ""
     except OSError as failure:
         return f"not readable ({(failure.strerror or 'refused').lower()})"
+
+
+def _real(path: Path) -> Path:
+    """Returns a path without links but the last, which a result replaces."""
+    return path.parent.resolve() / path.name
 
 
 def _stamp(path: Path) -> str:
