@@ -418,7 +418,9 @@ def _checked(request: Request) -> Path:
         return check_output(path, SUFFIXES)
     path = check_output(request.out, SUFFIXES)
     check_not_same(path, photo, what="A result", instead="its own photo")
-    taken = [each for each in (path, *_beside(request, path)) if each.exists()]
+    # Not `exists`, which raises for a name that is too long for a checkpoint's.
+    every = (path, *_beside(request, path))
+    taken = [each for each in every if os.path.lexists(each)]
     if taken and not request.yes and request.resumed is None:
         raise OutputError(
             "A result must have a new name, or --yes to replace what is there",
