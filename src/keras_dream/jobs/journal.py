@@ -240,6 +240,7 @@ class Journal:
         for new in items:
             if new.key not in here:
                 last += 1
+                values: dict[str, Any]
                 values = {name: _in_utf8(getattr(new, name)) for name in _NEW}
                 if new.output:
                     self.path(new)
