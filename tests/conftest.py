@@ -23,6 +23,7 @@ if "KERAS_DREAM_HOME" not in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -34,6 +35,10 @@ from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.zoo import load as zoo_load
+
+# A machine may be busy: no test is about a time below a second.
+hypothesis.settings.register_profile("keras-dream", deadline=None)
+hypothesis.settings.load_profile("keras-dream")
 
 REPORT = pytest.StashKey[list[str]]()
 

@@ -12,6 +12,8 @@ import pytest
 from keras_dream import crash
 from keras_dream.crash import Redaction, of_bug, reports
 from keras_dream.pictures.picture import read_picture
+from keras_dream.recipe.files import Files
+from keras_dream.recipe.recipe import Recipe
 
 QUICK = ("--octaves", 2, "--steps", 2)
 PRIVATE = "granny at the lake"
@@ -111,6 +113,22 @@ def test_the_report_of_a_dream(dream, private, monkeypatch):
     assert "lover" not in text
     assert json.loads(rows["run settings"])["precision"] == "float32"
     assert re.search(r"^backend: \w+ on ", text, re.MULTILINE)
+
+
+def test_a_guide_with_blanks_in_its_name(dream, private, monkeypatch):
+    """Named in an objective or in a recipe file, it is in a library's message."""
+    Path("aunt emma.png").write_bytes(private.read_bytes())
+    objective = "guide('aunt emma.png', far)"
+    files = Files(named=["aunt emma.png"])
+    recipe = files.complete(Recipe.of({"objective": objective}))
+    Path("r.json").write_text(recipe.json_text())
+    message = "no aunt emma.png here, 'aunt emma' is gone"
+    step = "keras_dream.engine.ascent.Ascent.moves"
+    monkeypatch.setattr(step, lambda *_: (_ for _ in ()).throw(Bug(message)))
+    for line in (("--objective", objective), ("--recipe", "r.json")):
+        code, _, err = dream(private, *line, *QUICK)
+        assert code == 1, err
+        assert "emma" not in reports()[0].read_text("utf-8")
 
 
 def test_the_traceback_is_seen_at_once(dream, private, monkeypatch):

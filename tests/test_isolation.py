@@ -116,6 +116,9 @@ def test_each_end_has_its_sentence(tmp_path, name, arguments, kind, words):
         "[" * 100_000,
         "not JSON",
         "[]",
+        '{"error": 1, "arrays": []}',
+        '{"error": ["must"], "arrays": []}',
+        '{"result": 1, "arrays": []}',
     ],
 )
 def test_a_child_that_was_taken_over_cannot_make_the_parent_take_memory(head):

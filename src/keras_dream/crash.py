@@ -48,6 +48,7 @@ _LONGEST_MESSAGE = 2_000  # characters
 
 _OPTION = re.compile(r"--?[a-z][a-z0-9-]*")
 _NUMBER = re.compile(r"[-+]?[0-9][0-9_.,|x]*([eE][-+]?[0-9]+)?%?")
+_IN_QUOTES = re.compile(r"'((?:[^']|'')+)'")  # a file of an objective
 _QUOTED = re.compile(r"""(['"])(?:(?!\1).)*[./\\~](?:(?!\1).)*\1""")
 _WITH_FOLDER = re.compile(r"[^\s'\"(),;=]*[/\\][^\s'\"(),;]*")
 _WITH_SUFFIX = re.compile(
@@ -78,7 +79,7 @@ def of_bug(failure: Exception, tokens: Sequence[str]) -> RunError:
 
 def report(failure: Exception, tokens: Sequence[str]) -> str:
     """Returns the report of a bug; arguments as for `of_bug`."""
-    hide = Redaction(tokens)
+    hide = Redaction([*tokens, *_files(failure)])
     parts = [
         _HEAD,
         *(f"{what}: {more}" for what, more in facts()),
@@ -163,7 +164,7 @@ def _persons() -> Iterator[tuple[str, str]]:
 def _names(tokens: Sequence[str]) -> Iterator[str]:
     """Yields the names of files on a command line, and of those in its folders."""
     for token in tokens:
-        for text in (token, token.partition("=")[2]):
+        for text in (token, token.partition("=")[2], *_IN_QUOTES.findall(token)):
             if not text or text.startswith("-") or _NUMBER.fullmatch(text):
                 continue
             path = Path(text)
@@ -225,6 +226,13 @@ def _state(failure: Exception) -> dict[str, str]:
             text = f"{value.name} on {value.device}, {value.threads} threads"
             state.setdefault("backend", text)
     return state
+
+
+def _files(failure: Exception) -> Iterator[str]:
+    """Yields the names of the files of recipes, as far as the frames hold them."""
+    for value in _values(failure):
+        if isinstance(value, Recipe):
+            yield from (file.name for file in value.files)
 
 
 def _recipe_text(recipe: Recipe) -> str:

@@ -304,6 +304,10 @@ def _read_answer(pipe: IO[bytes], most_bytes: int) -> tuple[dict[str, Any], list
         head = json.loads(_read(pipe, length))
     except RecursionError:
         raise ValueError(length) from None
+    if any(
+        type(head[part]) is not dict for part in ("result", "error") if part in head
+    ):
+        raise ValueError(length)
     kinds: list[tuple[Any, tuple[int, ...]]] = []
     for kind, shape in head.pop("arrays"):
         if not _DTYPE.fullmatch(kind) or any(

@@ -72,6 +72,8 @@ def name_fault(text: object) -> str:
         return "which is empty"
     if set(text) & set("/\\:"):
         return "which has /, \\ or :"
+    if text in (".", ".."):
+        return "which is a folder"
     if text[-1] in ". ":  # Windows leaves both out
         return "which ends in a dot or a blank"
     if len(text) > NAME_BYTES or len(text.encode("utf-8", "replace")) > NAME_BYTES:

@@ -1,8 +1,4 @@
-"""Wrong input: exit code 2, one sentence, no trace, no file.
-
-The cases are those of the issue's "Bad input", and of "Recipe" and "Wrong type" among
-the bad inputs of the reference on reliability.
-"""
+"""Wrong input: exit code 2, one sentence, no trace, no file."""
 
 import errno
 import json
@@ -434,3 +430,15 @@ def test_a_gradient_that_is_not_finite(
         "must be finite",
         code=1,
     )
+
+
+def test_a_photo_of_too_many_pixels_is_not_decoded(
+    dream: Dream, photo: Path, monkeypatch
+):
+    from PIL import Image
+
+    from keras_dream.pictures import picture
+
+    Image.new("1", (9_000, 9_000)).save("large.png")
+    monkeypatch.setattr(picture, "decode", lambda _: pytest.fail("it is decoded"))
+    _refused(dream("large.png"), "81,000,000 pixels", "--yes")

@@ -66,3 +66,19 @@ def test_every_signal_counts_until_they_are_ignored():
                 os.kill(os.getpid(), signal.SIGINT)
         interrupts.ignore()
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_handler_that_is_not_pythons_stays(monkeypatch):
+    """In a program in C that runs Python, which says None for it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    known, ours = signal.getsignal, []
+    monkeypatch.setattr(
+        signal, "getsignal", lambda n: None if n == signal.SIGTERM else known(n)
+    )
+    monkeypatch.setattr(signal, "signal", lambda n, _: ours.append(n))
+    with Interrupts():
+        pass
+    monkeypatch.undo()
+    signal.signal(signal.SIGTERM, before)
+    assert signal.SIGINT in ours
+    assert signal.SIGTERM not in ours

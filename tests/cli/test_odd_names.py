@@ -1,8 +1,10 @@
 """Layers of odd names: in every command that prints or reads an objective."""
 
 import json
+import os
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -114,6 +116,24 @@ def test_what_is_to_be_typed_is_safe_in_a_shell(dream: Dream, photo: Path):
     Image.fromarray(np_photo).save(photo)
     _, _, err = dream("replay", name)
     assert f"`dream PHOTO --recipe {shlex.quote(name)}`" in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names must be UTF-8")
+def test_names_that_are_not_utf8(dream: Dream, photo: Path, monkeypatch):
+    name = os.fsdecode(b"a\xff.png")
+    photo.rename(name)
+    monkeypatch.setattr(sys, "argv", ["dream", name])  # the journal notes its writer
+    for number, line in enumerate(
+        (
+            (name, *FAST),
+            ("batch", name, *FAST, "-o", "batch", "--workers", 1),
+            ("grid", name, *FAST, "--x", "seed=1|2", "-o", "g.png"),
+            ("explain", name, "-o", "e.png"),
+            ("show", os.fsdecode(b"a\xff-dream.png")),
+        )
+    ):
+        code, _, err = dream(*line)
+        assert code == 0, (number, err)
 
 
 class _Objectives(HTMLParser):

@@ -229,6 +229,8 @@ def test_a_killed_grid_goes_on_to_the_same_bytes(dream, photo, tiny_network):
         "3",
         "--octaves",
         "1",
+        "--threads",
+        "1",
         "--json",
     ]
     dream(*line, "-o", "undisturbed.png")

@@ -368,12 +368,10 @@ class BatchRun(Iterator[Event]):
         output = _relative(task.path, self.folder)
         recipe = task.recipe.sha256
         decides = f"{output}\n{recipe}"
-        # SQLite takes no name that is not UTF-8.
-        photo = task.photo.encode("utf-8", "backslashreplace").decode()
         return NewItem(
             key=hashlib.sha256(decides.encode()).hexdigest(),
-            name=Path(photo).name,
-            input=photo,
+            name=Path(task.photo).name,
+            input=task.photo,
             recipe=task.recipe.json_text(),
             recipe_sha256=recipe,
             output=output,

@@ -418,7 +418,9 @@ def _checked(request: Request) -> Path:
         return check_output(path, SUFFIXES)
     path = check_output(request.out, SUFFIXES)
     check_not_same(path, photo, what="A result", instead="its own photo")
-    taken = [each for each in (path, *_beside(request, path)) if each.exists()]
+    # Not `exists`, which raises for a name that is too long for a checkpoint's.
+    every = (path, *_beside(request, path))
+    taken = [each for each in every if os.path.lexists(each)]
     if taken and not request.yes and request.resumed is None:
         raise OutputError(
             "A result must have a new name, or --yes to replace what is there",
@@ -475,8 +477,6 @@ def _dream(job: _Job) -> Outcome:
     try:
         picture = _picture(request)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
-        if not request.yes:
-            check_work(size, request.recipe)
         dreamer = job.loader.load(request, reporter, download)
         octaves, notices = dreamer.octaves(size, request.recipe)
         _check_room(job, size, len(octaves))
@@ -505,14 +505,16 @@ def _dream(job: _Job) -> Outcome:
 
 def _picture(request: Request) -> "Picture":
     """Reads the photo, or paints the source without one."""
-    from keras_dream.pictures.picture import read_picture
+    from keras_dream.pictures.picture import read_picture, read_size
     from keras_dream.pictures.sources import is_source, paint, size_of
 
-    if not is_source(request.photo):
-        return read_picture(request.photo)
-    if not request.yes:
-        check_work(size_of(request.photo), request.recipe)
-    return paint(request.photo, seed=request.recipe.seed)
+    is_painted = is_source(request.photo)
+    if not request.yes:  # before the pixels take memory
+        size = size_of if is_painted else read_size
+        check_work(size(request.photo), request.recipe)
+    if is_painted:
+        return paint(request.photo, seed=request.recipe.seed)
+    return read_picture(request.photo)
 
 
 def _start(request: Request) -> "tuple[Checkpoint | np.ndarray | None, Sequence[str]]":

@@ -44,7 +44,9 @@ class Interrupts:
         # Python handles signals in its main thread only.
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
+                # None: that of a program in C around this one, which Python cannot
+                # give back.
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._handlers[number] = signal.signal(number, self._handle)
         if any(_received(handler) for handler in self._handlers.values()):
             self.__exit__()

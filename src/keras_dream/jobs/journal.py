@@ -240,7 +240,7 @@ class Journal:
         for new in items:
             if new.key not in here:
                 last += 1
-                values = {name: getattr(new, name) for name in _NEW}
+                values = {name: _in_utf8(getattr(new, name)) for name in _NEW}
                 if new.output:
                     self.path(new)
                 here[new.key] = Item(**values, number=last)
@@ -684,11 +684,19 @@ def _lock(folder: Path) -> Any:
 
 def _sign(db: sqlite3.Connection) -> None:
     """Notes who writes, for the second who wants to."""
-    command = shlex.join(sys.argv)
+    command = _in_utf8(shlex.join(sys.argv))
     db.execute(
         "INSERT OR REPLACE INTO writer VALUES (1, ?, ?, ?)",
         (os.getpid(), socket.gethostname(), command[:500]),
     )
+
+
+def _in_utf8(text: str) -> str:
+    """Returns text as SQLite takes it: bytes of a name that are not UTF-8 as escapes.
+
+    An output with such bytes is refused.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _holder(folder: Path) -> str:
