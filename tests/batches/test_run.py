@@ -168,7 +168,11 @@ def test_an_edited_result_is_kept_and_told(folder, changed):
     assert "c.png" in summary.skipped[0].reason
     assert (summary.done, summary.reused) == (1, 4)
     assert folder.results()["c.png"] == b"painted over"
-    assert folder.run(replace=True).finish().done == 1
+    events = list(folder.run(replace=True))
+    assert events[-1].done == 1
+    (notice,) = only(Notice, events)
+    assert "A file is replaced" in notice.text
+    assert "c.png" in notice.text
     assert folder.results() == folder.wanted()
 
 

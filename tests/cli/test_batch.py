@@ -16,6 +16,8 @@ import pytest
 import keras_dream as kd
 from keras_dream import events
 from keras_dream.batches import watch
+from keras_dream.batches.inputs import Task
+from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.cli import batch_run
 from keras_dream.cli.reporters.bar import Bar
 from keras_dream.cli.reporters.batch import MOST_LISTED
@@ -241,7 +243,7 @@ def test_a_watched_folder(
     dream: Dream, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A photo is taken when it does not grow any more; Ctrl-C while idle is the end."""
-    monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.4)
     (folder / "c.png").unlink()
     whole = (folder / "b10.png").read_bytes()
 
@@ -260,14 +262,27 @@ def test_a_watched_folder(
         os.kill(os.getpid(), signal.SIGINT)
 
     (folder / "d.txt").write_bytes(b"no picture")
-    thread = threading.Thread(target=copy_slowly)
+    thread = threading.Thread(target=copy_slowly, daemon=True)
     thread.start()
     code, out, err = dream("batch", folder, "-o", "out", *FAST, "--watch")
-    thread.join()
-    assert (code, len(out.split())) == (1, 4)
+    thread.join(timeout=30)  # it waits for ever where the batch fails
+    assert (code, len(out.split())) == (1, 4), err
     assert err.count("failed: ") == 1
     assert "failed: trip/d.png: " in err
     assert about("out/contact-sheet.jpg")["results"] == 4
+
+
+def test_two_looks_are_never_one_after_the_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that grows has the same size twice where no time has passed."""
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.2)
+    planner = Planner(Wanted([str(folder)], Path("out")), watching=True)
+    task = Task("a.png", kd.Recipe(), Path("out/a.png"))
+    looks: list[float] = []
+    wait = watch.Watch(planner, look=lambda _: looks.append(time.monotonic()) or [task])
+    assert [wait(), wait()] == [[task], [task]]
+    assert looks[1] - looks[0] >= 0.2
 
 
 def test_a_watched_folder_in_python(

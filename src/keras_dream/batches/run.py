@@ -83,6 +83,7 @@ _OF_ALL = (DownloadError, SaveError)
 _PERHAPS_OF_ALL = (NetworkError, ObjectiveError, SettingError, WeightsError)
 _MOST_ALIKE = 3  # pictures
 
+_MOST_NAMED = 3
 _LOOKED_AT = 8  # of the largest files: one of them is the largest picture
 
 
@@ -96,6 +97,7 @@ class _Entry:
         item: It in the journal.
         deaths: How many worker processes have died at it.
         step: The last step that was reported, and how many there are.
+        is_foreign: Whether it replaces a file that is not as this batch wrote it.
     """
 
     number: int
@@ -103,6 +105,7 @@ class _Entry:
     item: Item
     deaths: int = 0
     step: tuple[int, int] = (0, 0)
+    is_foreign: bool = False
 
     @property
     def where(self) -> dict[str, Any]:
@@ -352,6 +355,8 @@ class BatchRun(Iterator[Event]):
                 entry = _Entry(len(self._entries) + 1, task, item)
                 self._entries[item.key] = entry
                 self._place(entry)
+        if replaced := [e.task.path for e in self._waiting if e.is_foreign]:
+            self._known.append(_replacing(replaced))
         # What has ended several processes already comes last.
         late = sorted(self._waiting, key=lambda e: e.item.attempts >= MOST_ATTEMPTS)
         self._waiting = deque(late)
@@ -407,6 +412,7 @@ class BatchRun(Iterator[Event]):
             self._known.append(ItemDone(**entry.where, reused=True, seconds=0.0))
         else:
             if is_foreign:
+                entry.is_foreign = True
                 item = journal.accept(item)
             elif item.state is not State.WAITING:
                 (item,) = journal.reset([item])
@@ -636,6 +642,17 @@ class BatchRun(Iterator[Event]):
         if entry.item.state is not State.RUNNING:
             entry.item = self._journal.start(entry.item)
         self._save(entry, made)
+
+
+def _replacing(paths: Sequence[Path]) -> Notice:
+    """Says which files are replaced that are not as the batch wrote them."""
+    names = ", ".join(short_repr(str(path)) for path in paths[:_MOST_NAMED])
+    more = ", …" if len(paths) > _MOST_NAMED else ""
+    what = "A file is" if len(paths) == 1 else f"{len(paths):,} files are"
+    return Notice(
+        f"{what} replaced that this batch did not write, or that changed since: "
+        f"{names}{more}."
+    )
 
 
 def _is_replaceable(entry: _Entry) -> bool:

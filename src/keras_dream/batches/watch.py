@@ -35,16 +35,19 @@ class Watch:
         self._planner = planner
         self._look = look
         self._seen: dict[str, tuple[int, int]] = {}
+        self._next = 0.0
 
     def __call__(self) -> Sequence[Task]:
         """Returns new tasks, as soon as there are some."""
         while True:
+            # Also where the tasks of the last look took no time at all.
+            time.sleep(max(0.0, self._next - time.monotonic()))
             began = time.monotonic()
-            if tasks := self._look(self.plan()):
+            tasks = self._look(self.plan())
+            now = time.monotonic()
+            self._next = now + max(SECONDS_BETWEEN_LOOKS, _REST * (now - began))
+            if tasks:
                 return tasks
-            # A look at very many photos takes a while.
-            spent = time.monotonic() - began
-            time.sleep(max(SECONDS_BETWEEN_LOOKS, _REST * spent))
 
     def plan(self) -> Tasks:
         """Returns what is new and has settled; nothing at the first look."""
