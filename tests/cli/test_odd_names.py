@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def _odd_network(dream: Dream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         shape = (1, 1, 3 if before == "input" else 4, 4)
         weights[f"{name}/kernel"] = random.random(shape).astype(np.float32)
         before = name
-    layers = {vars(parse(text(name)).terms[0].target)["layer"]: name for name in ODD}
+    targets: dict[str, Any] = {name: parse(text(name)).terms[0].target for name in ODD}
+    layers = {target.layer: name for name, target in targets.items()}
     graph = Graph(
         nodes=tuple(nodes), weights=weights, layers=layers, objective=text(ODD[0])
     )
