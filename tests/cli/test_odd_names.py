@@ -33,7 +33,7 @@ def _odd_network(dream: Dream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         shape = (1, 1, 3 if before == "input" else 4, 4)
         weights[f"{name}/kernel"] = random.random(shape).astype(np.float32)
         before = name
-    layers = {parse(text(name)).terms[0].target.layer: name for name in ODD}
+    layers = {vars(parse(text(name)).terms[0].target)["layer"]: name for name in ODD}
     graph = Graph(
         nodes=tuple(nodes), weights=weights, layers=layers, objective=text(ODD[0])
     )
