@@ -241,7 +241,9 @@ class Journal:
             if new.key not in here:
                 last += 1
                 values: dict[str, Any]
-                values = {name: _in_utf8(getattr(new, name)) for name in _NEW}
+                values: dict[str, Any] = {
+                    name: _in_utf8(getattr(new, name)) for name in _NEW
+                }
                 if new.output:
                     self.path(new)
                 here[new.key] = Item(**values, number=last)
