@@ -720,3 +720,23 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path):
     assert writer_of(tmp_path) == ""
     with journal(tmp_path) as again:
         assert not again.job.is_new
+
+
+def test_a_second_opening_in_one_program_is_told_to_close_the_first(tmp_path):
+    with (
+        journal(tmp_path),
+        pytest.raises(JobsError, match=r"this program has open.*run\.close\(\)"),
+    ):
+        journal(tmp_path)
+
+
+def test_a_file_of_another_job_is_told_as_such(tmp_path):
+    with journal(tmp_path) as first:
+        (item,) = first.add([new(1)])
+        first.save(first.start(item), stage(first.path(item), b"one"))
+    with journal(tmp_path, key="another job") as second:
+        second.add([new(1)])
+        second.reconcile()
+        (item,) = second.items()
+        assert item.state is State.AMBIGUOUS
+        assert "is a result of this journal, made with other settings" in item.error

@@ -40,6 +40,8 @@ def batch(
 
         kd.batch("holiday", "dreams", steps=10).finish()
 
+    A loop over its events that may end early wants `with kd.batch(...) as run`.
+
     Args:
         photos: A folder, a file, a pattern such as "holiday/*.jpg", a source without a
             photo, a manifest (.csv, .jsonl) with recipes, or a list of these.

@@ -391,8 +391,9 @@ class BatchRun(Iterator[Event]):
             reason = item.error or f"{path} is there already; it is kept."
             if item.output in self._others:
                 reason = (
-                    f"{path} was dreamed with other settings; it is kept, and another "
-                    "template for the names lets both be there."
+                    f"{path} was dreamed with other settings; it is kept: name results "
+                    "by what differs, such as --name '{stem}-{steps}', or replace them "
+                    "with --yes."
                 )
             self._skip(entry, reason)
         elif item.state is State.FAILED and not self._wanted.retry_failed:

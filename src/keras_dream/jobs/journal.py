@@ -543,11 +543,23 @@ class Journal:
             what = f"is {there}"
         elif item.output_sha256:
             what = "has changed since this job wrote it"
+        elif self._is_of_another(item, there):
+            what = "is a result of this journal, made with other settings"
         error = (
             f"{short_repr(item.output, limit=300)} {what}; it is kept, and moving it "
             "away lets it be made again."
         )
         return self._set(item, state=State.AMBIGUOUS, error=error, intended_sha256="")
+
+    def _is_of_another(self, item: Item, sha256: str) -> bool:
+        """Tells whether another item of the journal wrote the file that is there."""
+        with self._guard, sentences(self.folder / FILE):
+            row = self._db.execute(
+                "SELECT 1 FROM items WHERE output = ? AND output_sha256 = ? "
+                "AND NOT (job = ? AND number = ?)",
+                (item.output, sha256, self.job.id, item.number),
+            ).fetchone()
+        return row is not None
 
     def _set(self, item: Item, *, synchronous: bool = True, **values: Any) -> Item:
         """Changes fields of an item, in the journal and in the returned value."""
@@ -676,6 +688,13 @@ def _lock(folder: Path) -> Any:
         except NotImplementedError as failure:
             raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:
+            if _is_own(folder):
+                raise JobsError(
+                    "a journal must have one writer at a time",
+                    received=f"{short_repr(str(folder / FILE))}, which this program "
+                    "has open",
+                    hint="use `with kd.batch(...) as run`, or run.close()",
+                ) from None
             raise JobsError(
                 "a journal must have one writer at a time",
                 received=f"{short_repr(str(folder / FILE))}, which "
@@ -700,6 +719,12 @@ def _in_utf8(text: str) -> str:
     An output with such bytes is refused.
     """
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_own(folder: Path) -> bool:
+    """Tells whether this very process has signed last and not ended."""
+    own = f"process {os.getpid()} on {short_repr(socket.gethostname())} ("
+    return _holder(folder).startswith(own)
 
 
 def _holder(folder: Path) -> str:
