@@ -229,21 +229,30 @@ def find_unfinished(photo: str | None, out: str | None) -> Path:
     is_file = photo is not None and not is_source(photo)
     beside = [Path(photo).parent] if photo is not None and is_file else []
     folders = [Path(out)] if out is not None else [Path(), *beside]
-    paths = unfinished_in(list(dict.fromkeys(folders)))
+    paths, unknown = unfinished_in(list(dict.fromkeys(folders))), list[Path]()
     if photo is not None:
         name = Path(photo).name if is_file else photo
-        paths = [path for path in paths if _source(path) == name]
+        sources = {path: _source(path) for path in paths}
+        paths = [path for path, source in sources.items() if source == name]
+        unknown = [path for path, source in sources.items() if not source]
     if len(paths) == 1:
         return paths[0]
     names = [str(path).removesuffix(CHECKPOINT) for path in paths]
     if not names:
         what = "none" if photo is None else f"none of {short_repr(photo)}"
         where = dict.fromkeys(repr(str(folder.resolve())) for folder in folders)
+        but = ""
+        hint = (
+            "name its result with -o; one is kept when it is stopped, and every minute"
+        )
+        if unknown:
+            listed = ", ".join(short_repr(str(path)) for path in unknown[:_MOST_LISTED])
+            but = f", but {listed}, damaged or without a photo's name"
+            hint = f"see what is wrong with `{command_for(unknown[0])}`"
         raise InputError(
             "There must be an unfinished dream to go on with",
-            received=f"{what} in {' and '.join(where)}",
-            hint="name its result with -o; a dream is kept when it is stopped, and "
-            "every minute",
+            received=f"{what} in {' and '.join(where)}{but}",
+            hint=hint,
         )
     more = ", …" if len(names) > _MOST_LISTED else ""
     raise InputError(

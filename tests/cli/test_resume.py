@@ -271,6 +271,16 @@ def test_which_one_is_meant(dream, photo, stopped):
     assert (code, "received none" in err) == (2, True)
 
 
+def test_a_damaged_one_is_named(dream, photo, stopped):
+    UNFINISHED.write_bytes(UNFINISHED.read_bytes()[:200])
+    code, _, alone = dream("--resume")
+    assert (code, str(UNFINISHED) in alone) == (2, True)
+    code, _, err = dream(photo, "--resume")
+    assert (code, "received none of" in err) == (2, True)
+    assert f"but {str(UNFINISHED)!r}, damaged or without" in err
+    assert dream(*shlex.split(err.split("`")[1])[1:])[2] == alone
+
+
 def test_a_dream_that_goes_on_keeps_its_settings(dream, photo, stopped):
     code, _, err = dream("--resume", "--steps", 5, "--preset", "book1", "--strip")
     assert code == 2
