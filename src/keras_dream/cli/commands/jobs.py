@@ -168,6 +168,12 @@ def prune(
         chosen = [status for status in statuses if status.condition in over]
     else:
         status = index.status_of(Path(folder).resolve())
+        if status.condition is Condition.VANISHED and index.entry_of(folder) is None:
+            raise InputError(
+                "a job that is pruned must be in your list, or its journal there",
+                received=short_repr(folder),
+                hint="see `dream jobs`",
+            )
         if status.condition not in {*over, Condition.FAILED}:
             hints = {
                 Condition.RUNNING: "wait until it ends, or stop it",
