@@ -134,6 +134,11 @@ def plan_batch(request: Request, *, json: bool) -> int:
             reporter.report(event)
     else:
         write_stdout(_table(planned))
+        for photo, reason in list(source.unread.items())[:MOST_LISTED]:
+            write_stderr(f"cannot be read: {plain(photo)}: {plain(reason)}")
+        if len(source.unread) > MOST_LISTED:
+            more = len(source.unread) - MOST_LISTED
+            write_stderr(f"cannot be read: {more:,} more")
     if not planned:
         return InputError.exit_code
     return 1 if tasks.refused else 0
@@ -145,6 +150,7 @@ class _Source:
     Attributes:
         tasks: All so far, in order.
         sizes: Of their photos, (height, width) in pixels, where they can be read.
+        unread: Why the others cannot.
         files: The files that the recipes name.
         refused: What was refused since the start.
         is_idle: Whether all tasks are done, and more photos are waited for.
@@ -160,6 +166,7 @@ class _Source:
         self._watch = Watch(self._planner, look=self._look)
         self.tasks: list[Task] = []
         self.sizes: dict[str, Size] = {}
+        self.unread: dict[str, str] = {}
         self.files: Sequence[Path] = ()
         self.refused: list[ItemFailed] = []
         self.is_idle = False
@@ -219,11 +226,11 @@ class _Source:
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
-            with contextlib.suppress(DreamError, OSError, ValueError):
-                if is_source(task.photo):
-                    self.sizes[task.photo] = size_of(task.photo)
-                else:
-                    self.sizes[task.photo] = read_size(task.photo)
+            read = size_of if is_source(task.photo) else read_size
+            try:
+                self.sizes[task.photo] = read(task.photo)
+            except (DreamError, OSError, ValueError) as error:
+                self.unread[task.photo] = str(error)
         return self.sizes.get(task.photo)
 
 
@@ -439,6 +446,10 @@ def _table(planned: Sequence[ItemPlanned]) -> str:
         for item in planned
     ]
     known = [item.seconds for item in planned if item.seconds is not None]
-    total = in_words(sum(known)) if len(known) == len(planned) else "?"
+    unread = sum(item.size is None for item in planned)
+    total = in_words(sum(known)) if known else "?"
+    if known and len(known) < len(planned):
+        why = f"{unread:,} that cannot be read"
+        total += f", and {why if unread else f'{len(planned) - len(known):,} unknown'}"
     rows.append(("", f"{len(planned):,} in all", "", "", total))
     return table(("", "photo", "pixels", "result", "about"), rows)
