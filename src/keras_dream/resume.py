@@ -189,7 +189,7 @@ def unfinished_in(folders: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def command_for(path: Path, photo: str | None = None) -> str:
+def command_for(path: Path, *, photo: str | None = None) -> str:
     """Returns the shell's line that goes on with a dream from the current folder.
 
     Args:
@@ -258,7 +258,7 @@ def find_unfinished(photo: str | None, out: str | None) -> Path:
     raise InputError(
         "There must be one unfinished dream to go on with, or it must be named",
         received=f"{len(names)}: {', '.join(names[:_MOST_LISTED])}{more}",
-        hint=f"try `{command_for(paths[0], photo)}`",
+        hint=f"try `{command_for(paths[0], photo=photo)}`",
     )
 
 

@@ -297,7 +297,7 @@ def _saved_so_far(outcome: Outcome, request: Request) -> str:
     if outcome.checkpoints is not None and checkpoint.exists():
         from keras_dream.resume import command_for
 
-        line = plain(command_for(checkpoint, request.photo))
+        line = plain(command_for(checkpoint, photo=request.photo))
         how = f"; `{line}` goes on from there"
     return f"the dream so far was saved as {saved}{how}."
 
