@@ -1,6 +1,7 @@
 """A batch from the shell: planned, shown before it begins, dreamed, and summed up."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,6 +155,7 @@ class _Source:
         files: The files that the recipes name.
         refused: What was refused since the start.
         is_idle: Whether all tasks are done, and more photos are waited for.
+        waited: The seconds that were waited since the batch began.
     """
 
     def __init__(self, request: Request, reporter: Reporter):
@@ -170,6 +172,8 @@ class _Source:
         self.files: Sequence[Path] = ()
         self.refused: list[ItemFailed] = []
         self.is_idle = False
+        self.waited = 0.0
+        self._looks: int | None = None
 
     def first(self) -> "Tasks":
         """Returns what is there at the start; nothing if it is watched for.
@@ -188,13 +192,26 @@ class _Source:
     def more(self) -> "Sequence[Task]":
         """Waits until there are more photos and returns their tasks."""
         self.is_idle = True
-        tasks = self._watch()
+        is_first = self._looks is None
+        self._looks = 0 if is_first else 1  # what is there settles at the second look
+        began = time.monotonic()
+        try:
+            tasks = self._watch()
+        finally:
+            if not is_first:
+                self.waited += time.monotonic() - began
         self.is_idle = False
         return tasks
 
     def _look(self, tasks: "Tasks") -> "Sequence[Task]":
         """Reports what is refused of what is new; returns the rest."""
         tasks = self._checked(tasks)
+        self._looks = (self._looks or 0) + 1
+        if self._looks == 2 and not tasks.tasks:
+            where = ", ".join(map(str, self._request.wanted.inputs))
+            self._reporter.report(
+                Notice(f"Waiting for more photos in {where}; Ctrl-C ends.")
+            )
         for failed in tasks.refused:
             self._reporter.report(failed)
         self.refused += tasks.refused
@@ -324,6 +341,7 @@ def _follow(
         summary,
         items=summary.items + len(source.refused),
         failed=(*summary.failed, *source.refused),
+        seconds=summary.seconds - source.waited,
     )
     if stopped:
         reporter.report(Stopped())
