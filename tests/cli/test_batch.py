@@ -140,7 +140,7 @@ def test_nothing_is_left_of_what_cannot_be(dream: Dream, folder: Path) -> None:
         (folder, "-o", "out", "--steps", "-1"): "`steps` must be",
         (folder, "-o", "out", "--network", "motiv"): "'motif', the nearest name",
         ("-o", "out"): "There must be photos",
-        (folder,): "--out",
+        (folder,): "-o must name the folder",
     }
     Path("empty").mkdir()
     for line, part in cases.items():
