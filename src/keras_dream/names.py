@@ -117,9 +117,8 @@ def inside(
     for name in names:
         if fault := name_fault(name):
             at = f" at {short_repr(name)}" if len(names) > 1 else ""
-            raise error(
-                must, received=f"{short_repr(relative)}, {fault}{at}", hint=hint
-            )
+            what = "which leaves the folder" if name == ".." else fault + at
+            raise error(must, received=f"{short_repr(relative)}, {what}", hint=hint)
     path = folder.joinpath(*map(str, names))
     if len(os.fsencode(path)) > PATH_BYTES:
         raise error(

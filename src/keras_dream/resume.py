@@ -7,6 +7,7 @@ may be a stranger's: what it says is validated like a saved picture's recipe and
 import contextlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -188,6 +189,30 @@ def unfinished_in(folders: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
+def command_for(path: Path, *, photo: str | None = None) -> str:
+    """Returns the shell's line that goes on with a dream from the current folder.
+
+    Args:
+        path: The dream's checkpoint.
+        photo: Its photo, which is named where it is not beside the result.
+    """
+    named, out = [], ["-o", _argument(str(path).removesuffix(CHECKPOINT))]
+    # Not a source such as noise:512x512, and not standard input.
+    if photo is not None and Path(photo).is_file():
+        is_beside = Path(photo).parent.resolve() == path.parent.resolve()
+        named = [] if is_beside else [_argument(photo)]
+    if not named and [each.resolve() for each in unfinished_in([Path()])] == [
+        path.resolve()
+    ]:
+        out = []
+    return shlex.join(["dream", *named, "--resume", *out])
+
+
+def _argument(name: str) -> str:
+    """Returns the name of a file such that it does not begin like an option."""
+    return f"./{name}" if name.startswith("-") else name
+
+
 def find_unfinished(photo: str | None, out: str | None) -> Path:
     """Returns the checkpoint of the unfinished dream that is meant.
 
@@ -204,25 +229,36 @@ def find_unfinished(photo: str | None, out: str | None) -> Path:
     is_file = photo is not None and not is_source(photo)
     beside = [Path(photo).parent] if photo is not None and is_file else []
     folders = [Path(out)] if out is not None else [Path(), *beside]
-    paths = unfinished_in(list(dict.fromkeys(folders)))
+    paths, unknown = unfinished_in(list(dict.fromkeys(folders))), list[Path]()
     if photo is not None:
         name = Path(photo).name if is_file else photo
-        paths = [path for path in paths if _source(path) == name]
+        sources = {path: _source(path) for path in paths}
+        paths = [path for path, source in sources.items() if source == name]
+        unknown = [path for path, source in sources.items() if not source]
     if len(paths) == 1:
         return paths[0]
     names = [str(path).removesuffix(CHECKPOINT) for path in paths]
     if not names:
+        what = "none" if photo is None else f"none of {short_repr(photo)}"
+        where = dict.fromkeys(repr(str(folder.resolve())) for folder in folders)
+        but = ""
+        hint = (
+            "name its result with -o; one is kept when it is stopped, and every minute"
+        )
+        if unknown:
+            listed = ", ".join(short_repr(str(path)) for path in unknown[:_MOST_LISTED])
+            but = f", but {listed}, damaged or without a photo's name"
+            hint = f"see what is wrong with `{command_for(unknown[0])}`"
         raise InputError(
             "There must be an unfinished dream to go on with",
-            received="none" if photo is None else f"none of {short_repr(photo)}",
-            hint="name its result with -o; a dream is kept when it is stopped, and "
-            "every minute",
+            received=f"{what} in {' and '.join(where)}{but}",
+            hint=hint,
         )
     more = ", …" if len(names) > _MOST_LISTED else ""
     raise InputError(
         "There must be one unfinished dream to go on with, or it must be named",
         received=f"{len(names)}: {', '.join(names[:_MOST_LISTED])}{more}",
-        hint=f"try `dream --resume -o {names[0]}`",
+        hint=f"try `{command_for(paths[0], photo=photo)}`",
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from keras_dream.batches.naming import Name, Template, assign, template
+from keras_dream.batches.naming import Name, Template, assign, result_path, template
 from keras_dream.errors import DreamError, OutputError, SettingError
 from keras_dream.names import name_fault
 from keras_dream.recipe.recipe import Recipe
@@ -53,6 +53,7 @@ def test_sources_have_stems() -> None:
         ("{stem.__class__}", "must be one that exists"),
         ("{stem!r}", "in braces"),
         ("{}", "must be one that exists"),
+        ("{foo}", "try one of stem, suffix, preset, index, number"),
         ("{index:99999d}", "in braces"),
         ("../{stem}", "without folders"),
         ("a\\{stem}", "without folders"),
@@ -62,6 +63,11 @@ def test_sources_have_stems() -> None:
 def test_templates_that_cannot_be(text: str, part: str) -> None:
     with pytest.raises((SettingError, OutputError), match=part.replace("(", r"\(")):
         Template(text)
+
+
+def test_a_path_that_leaves_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"'\.\./a\.png', which leaves the folder"):
+        result_path(tmp_path, "../a.png", Template())
 
 
 def test_a_format_must_fit_its_value() -> None:

@@ -180,6 +180,7 @@ NONE = {
     "d.csv": ("photo among them", b"a,b\n1,2\n"),
     "e.csv": ("each once", b"photo,seed,seed\na.png,1,2\n"),
     "f.csv": ("'sead'", b"photo,sead\na.png,1\n"),
+    "h.csv": ("; try 'steps'.", b"photo,iterations\na.png,1\n"),
     "g.csv": ("in which no line can be read", b"photo,seed\n"),
     "h.jsonl": ("at most 100,000 lines", b"\n" * 100_001),
 }

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,9 @@ def refuse(dream: Dream, photo: Path) -> Callable[..., None]:
 
 # -- the command line ---------------------------------------------------------------
 
+BATCH = ("batch", "photos")
+NO_FOLDER = ("-o must name the folder", "none; try `dream batch photos -o dreams`.")
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -91,12 +95,25 @@ def refuse(dream: Dream, photo: Path) -> Callable[..., None]:
         (("presets", "book"), ("'book'", "nearest")),
         (("networks", "all"), ("'all'",)),
         (("show", "nowhere.png"), ("'nowhere.png'", "does not exist")),
+        *(((*line,), NO_FOLDER) for line in (BATCH[:1], BATCH, (*BATCH, "-o"))),
+        ((*BATCH, "-o", "dreams", "--name"), ("--name requires an argument",)),
+        (("jobs", "foo"), ("'foo'", "one of its commands", "show, resume, prune.")),
+        (("jobs", "show", "a", "b"), ("'b'", "quotes")),
     ],
 )
 def test_command_lines(
     refuse: Callable[..., None], arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     refuse(arguments, *words)
+
+
+@pytest.mark.parametrize("name", ["-x.jpg", "--a b.png"])
+def test_a_file_whose_name_begins_like_an_option(
+    refuse: Callable[..., None], name: str
+) -> None:
+    Path(name).touch()
+    refuse((name,), repr(name), f"for a file write {shlex.quote(f'./{name}')}.")
+    refuse(("looks", name), "for a file write ")
 
 
 @pytest.mark.parametrize(

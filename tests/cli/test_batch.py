@@ -7,16 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.color import ColorSystem
+from rich.console import Console
 
 import keras_dream as kd
 from keras_dream import events
 from keras_dream.batches import watch
-from keras_dream.batches.inputs import Task
+from keras_dream.batches.inputs import Task, Tasks
 from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.cli import batch_run
 from keras_dream.cli.reporters.bar import Bar
@@ -28,6 +31,7 @@ from keras_dream.jobs.index import entry_of
 from keras_dream.jobs.journal import Journal
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import read_picture
+from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.replay import read_saved
 from keras_dream.sheets.sheet import read_about
 
@@ -136,7 +140,7 @@ def test_nothing_is_left_of_what_cannot_be(dream: Dream, folder: Path) -> None:
         (folder, "-o", "out", "--steps", "-1"): "`steps` must be",
         (folder, "-o", "out", "--network", "motiv"): "'motif', the nearest name",
         ("-o", "out"): "There must be photos",
-        (folder,): "--out",
+        (folder,): "-o must name the folder",
     }
     Path("empty").mkdir()
     for line, part in cases.items():
@@ -163,14 +167,16 @@ def test_a_download_for_a_manifest_is_agreed_to(dream: Dream, folder: Path) -> N
 
 def test_what_would_be_made(dream: Dream, folder: Path) -> None:
     dream("batch", folder / "b9.jpg", "-o", "out", *FAST)
-    code, out, _ = dream("batch", folder, "-o", "out", *FAST, "--dry-run")
+    code, out, err = dream("batch", folder, "-o", "out", *FAST, "--dry-run")
+    assert "cannot be read: trip/c.png: " in err
     first, second, third, fourth, last = (line.split() for line in out.splitlines()[1:])
     assert first[:5] == ["1", "trip/b9.jpg", "30", "×", "24"]
     assert "(exists)" in first
     assert "(exists)" not in second
     assert third[2] == "?"  # a broken one is found when it is dreamed
     assert fourth[-2:] == ["0", "s"]
-    assert last == ["4", "in", "all", "?"]
+    assert last[:3] == ["4", "in", "all"]
+    assert " ".join(last[-7:]) == "s, and 1 that cannot be read"
     assert [path.name for path in Path("out").glob("[!.]*")] == ["b9-dream.png"]
     code, out, _ = dream("batch", folder, "-o", "out", "--dry-run", "--json")
     planned = json_of(out)
@@ -269,6 +275,7 @@ def test_a_watched_folder(
     assert (code, len(out.split())) == (1, 4), err
     assert err.count("failed: ") == 1
     assert "failed: trip/d.png: " in err
+    assert 1 <= err.count("Waiting for more photos in trip; Ctrl-C ends.") <= 3
     assert about("out/contact-sheet.jpg")["results"] == 4
 
 
@@ -422,6 +429,40 @@ def test_a_notice_that_many_have_is_told_once(
     assert capsys.readouterr().err.count("Small.") == 1
 
 
+def test_waiting_is_not_dreaming(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = batch_run.Request(
+        Wanted((str(folder),), Path("out")), Recipe(), RunSettings()
+    )
+    said: list[events.Event] = []
+    reporter = Lines()
+    monkeypatch.setattr(reporter, "report", said.append)
+    source = batch_run._Source(replace(request, watch=True), reporter)
+    monkeypatch.setattr(source, "_watch", lambda: time.sleep(0.2) or ())
+    source.more()
+    source.more()
+    assert 0.2 <= source.waited < 0.4  # not what was before the batch
+    assert source._look(Tasks(())) == ()
+    assert source._look(Tasks(())) == ()
+    assert said == [events.Notice(f"Waiting for more photos in {folder}; Ctrl-C ends.")]
+
+
+def test_a_full_bar_differs_from_an_empty_one_with_16_colours() -> None:
+    column: Any = Bar()._bar.columns[1]
+    styles = [column.style, column.complete_style, column.finished_style]
+    made = {
+        Console().get_style(s).render("x", color_system=ColorSystem.STANDARD)
+        for s in styles
+    }
+    assert len(made) == 3
+
+
+def test_a_summary_shortens_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "A picture must be one; received 'in/1.jpg', which is text; try another."
+    failure = events.ItemFailed(**item(1), sentence=long, exit_code=2)
+    Lines().report(replace(finished(0), failed=(failure,)))
+    assert "failed: in/1.jpg: A picture must be one.\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("columns", ["60", "120", "0", "1", "-5", "wide", ""])
 def test_a_summary_of_thousands_is_a_screen(
     columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -450,6 +491,7 @@ def test_a_summary_of_thousands_is_a_screen(
     assert "7 × it is a file that this job did not write" in err
     assert "300 × it is there\N{REPLACEMENT CHARACTER}[31m; it is kept" in err
     assert err.count("failed: in/") == MOST_LISTED
+    assert bar._description(planned(5)) == "0 of 5 done"
     assert f"failed: {2_000 - MOST_LISTED:,} more; `dream jobs show out`" in err
     assert "contact sheet: out/a.jpg and 1 more" in err
     assert "\x1b[31m" not in err

@@ -121,6 +121,8 @@ def test_pruning(dream, home, tmp_path, monkeypatch):
     assert "wait until it ends, or stop it" in err
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stdin, "readline", lambda: "y\n", raising=False)
+    code, _, err = dream("jobs", "prune", tmp_path / "nix")
+    assert (code, "must be in your list" in err) == (2, True)
     code, _, err = dream("jobs", "prune", tmp_path / "c")
     assert code == 0
     assert "[y/N]" in err

@@ -1,6 +1,7 @@
 """`dream --resume`: after a kill or a stop, to the bytes of an undisturbed run."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -210,6 +211,46 @@ def test_another_start_goes_on_as_it_began(dream, photo, monkeypatch):
     assert read_saved("again.png").record.start_sha256
 
 
+@pytest.mark.parametrize("case", ["beside it", "in another", "photo in another"])
+def test_the_line_that_is_said_goes_on(case, dream, photo, monkeypatch):
+    """Also with a dream that is not of the current folder, or not its only one."""
+    Path("my trip").mkdir()
+    given, result, line = {
+        "beside it": (photo.name, "photo-dream.png", "dream --resume"),
+        "in another": (
+            "my trip/photo.png",
+            "my trip/photo-dream.png",
+            "dream --resume -o 'my trip/photo-dream.png'",
+        ),
+        "photo in another": (
+            "my trip/photo.png",
+            "./-a.png",
+            "dream 'my trip/photo.png' --resume -o ./-a.png",
+        ),
+    }[case]
+    if given != photo.name:
+        photo.rename(given)
+    with monkeypatch.context() as patched:
+        stop_at(patched, 4)
+        code, _, err = dream(given, *SHORT, "-o", result)
+    assert code == 130
+    assert f"; `{line}` goes on from there.\n" in err
+    if case != "beside it":
+        code, _, err = dream("--resume")
+        assert code == 2
+    if case == "in another":
+        assert f"received none in {str(Path.cwd())!r};" in err
+    assert dream(*shlex.split(line)[1:], "--quiet")[0] == 0
+    assert read_saved(result).record.complete
+
+
+def test_the_line_among_several(dream, photo, monkeypatch):
+    Path("sky.png.canvas.npz").touch()
+    stop_at(monkeypatch, 4)
+    _, _, err = dream(f"./{photo.rename('-x.png').name}", *SHORT)
+    assert "; `dream --resume -o ./-x-dream.png` goes on from there.\n" in err
+
+
 def test_which_one_is_meant(dream, photo, stopped):
     shutil.copy(UNFINISHED, "sky.png.canvas.npz")
     code, _, err = dream("--resume")
@@ -228,6 +269,16 @@ def test_which_one_is_meant(dream, photo, stopped):
     assert dream(other, "--resume", "--quiet")[1] == "photo-dream.png\n"
     code, _, err = dream("--resume")
     assert (code, "received none" in err) == (2, True)
+
+
+def test_a_damaged_one_is_named(dream, photo, stopped):
+    UNFINISHED.write_bytes(UNFINISHED.read_bytes()[:200])
+    code, _, alone = dream("--resume")
+    assert (code, str(UNFINISHED) in alone) == (2, True)
+    code, _, err = dream(photo, "--resume")
+    assert (code, "received none of" in err) == (2, True)
+    assert f"but {str(UNFINISHED)!r}, damaged or without" in err
+    assert dream(*shlex.split(err.split("`")[1])[1:])[2] == alone
 
 
 def test_a_dream_that_goes_on_keeps_its_settings(dream, photo, stopped):

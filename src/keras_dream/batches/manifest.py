@@ -10,6 +10,7 @@ names in it stay inside its folder, nothing is fetched, and it trusts no model f
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,12 +140,16 @@ def _line(where: str, index: int, values: Mapping[str, Any]) -> Line:
 def _check_setting(name: str) -> None:
     names = (*COLUMNS, *Recipe.model_fields, "layers")
     if name not in names:
+        advice = setting_advice(name, list(names))  # in Python
+        setting = re.match(r"try (\w+)=", advice)
+        meant = setting[1] if setting else "out" if advice else ""
         raise SettingError(
             "A column of a manifest must be photo, out, name, preset, recipe or a "
             "setting of a recipe",
             received=short_repr(name),
-            hint=setting_advice(name, list(names))
-            or nearest(name, names, see="`dream --help`"),
+            hint=f"try {meant!r}"
+            if meant
+            else nearest(name, names, see="`dream --help`"),
         )
 
 

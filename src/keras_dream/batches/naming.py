@@ -109,7 +109,8 @@ class Template:
                 raise SettingError(
                     "A field of a name must be one that exists",
                     received=f"{{{short_repr(name)[1:-1]}}}",
-                    hint=nearest(name, fields(), see="`docs/batch.md`"),
+                    hint=nearest(name, fields(), listed=True)
+                    or f"try one of {', '.join(fields())}",
                 )
             if conversion or not _FORMAT.fullmatch(form or ""):
                 raise _template_error(short_repr(self.text))

@@ -1,6 +1,7 @@
 """A batch from the shell: planned, shown before it begins, dreamed, and summed up."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -134,6 +135,11 @@ def plan_batch(request: Request, *, json: bool) -> int:
             reporter.report(event)
     else:
         write_stdout(_table(planned))
+        for photo, reason in list(source.unread.items())[:MOST_LISTED]:
+            write_stderr(f"cannot be read: {plain(photo)}: {plain(reason)}")
+        if len(source.unread) > MOST_LISTED:
+            more = len(source.unread) - MOST_LISTED
+            write_stderr(f"cannot be read: {more:,} more")
     if not planned:
         return InputError.exit_code
     return 1 if tasks.refused else 0
@@ -145,9 +151,11 @@ class _Source:
     Attributes:
         tasks: All so far, in order.
         sizes: Of their photos, (height, width) in pixels, where they can be read.
+        unread: Why the others cannot.
         files: The files that the recipes name.
         refused: What was refused since the start.
         is_idle: Whether all tasks are done, and more photos are waited for.
+        waited: The seconds that were waited since the batch began.
     """
 
     def __init__(self, request: Request, reporter: Reporter):
@@ -160,9 +168,12 @@ class _Source:
         self._watch = Watch(self._planner, look=self._look)
         self.tasks: list[Task] = []
         self.sizes: dict[str, Size] = {}
+        self.unread: dict[str, str] = {}
         self.files: Sequence[Path] = ()
         self.refused: list[ItemFailed] = []
         self.is_idle = False
+        self.waited = 0.0
+        self._looks: int | None = None
 
     def first(self) -> "Tasks":
         """Returns what is there at the start; nothing if it is watched for.
@@ -181,13 +192,26 @@ class _Source:
     def more(self) -> "Sequence[Task]":
         """Waits until there are more photos and returns their tasks."""
         self.is_idle = True
-        tasks = self._watch()
+        is_first = self._looks is None
+        self._looks = 0 if is_first else 1  # what is there settles at the second look
+        began = time.monotonic()
+        try:
+            tasks = self._watch()
+        finally:
+            if not is_first:
+                self.waited += time.monotonic() - began
         self.is_idle = False
         return tasks
 
     def _look(self, tasks: "Tasks") -> "Sequence[Task]":
         """Reports what is refused of what is new; returns the rest."""
         tasks = self._checked(tasks)
+        self._looks = (self._looks or 0) + 1
+        if self._looks == 2 and not tasks.tasks:
+            where = ", ".join(map(str, self._request.wanted.inputs))
+            self._reporter.report(
+                Notice(f"Waiting for more photos in {where}; Ctrl-C ends.")
+            )
         for failed in tasks.refused:
             self._reporter.report(failed)
         self.refused += tasks.refused
@@ -219,11 +243,11 @@ class _Source:
         from keras_dream.pictures.sources import is_source, size_of
 
         if task.photo not in self.sizes:
-            with contextlib.suppress(DreamError, OSError, ValueError):
-                if is_source(task.photo):
-                    self.sizes[task.photo] = size_of(task.photo)
-                else:
-                    self.sizes[task.photo] = read_size(task.photo)
+            read = size_of if is_source(task.photo) else read_size
+            try:
+                self.sizes[task.photo] = read(task.photo)
+            except (DreamError, OSError, ValueError) as error:
+                self.unread[task.photo] = str(error)
         return self.sizes.get(task.photo)
 
 
@@ -317,6 +341,7 @@ def _follow(
         summary,
         items=summary.items + len(source.refused),
         failed=(*summary.failed, *source.refused),
+        seconds=summary.seconds - source.waited,
     )
     if stopped:
         reporter.report(Stopped())
@@ -439,6 +464,10 @@ def _table(planned: Sequence[ItemPlanned]) -> str:
         for item in planned
     ]
     known = [item.seconds for item in planned if item.seconds is not None]
-    total = in_words(sum(known)) if len(known) == len(planned) else "?"
+    unread = sum(item.size is None for item in planned)
+    total = in_words(sum(known)) if known else "?"
+    if known and len(known) < len(planned):
+        why = f"{unread:,} that cannot be read"
+        total += f", and {why if unread else f'{len(planned) - len(known):,} unknown'}"
     rows.append(("", f"{len(planned):,} in all", "", "", total))
     return table(("", "photo", "pixels", "result", "about"), rows)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import networks_of, weights_of
-from keras_dream.cli.output import write_failure, write_picture, write_stderr
+from keras_dream.cli.output import plain, write_failure, write_picture, write_stderr
 from keras_dream.cli.photos import STANDARD
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import (
@@ -284,16 +284,21 @@ def run_dream(
         kept = " except the downloaded part of the weights" if outcome.fetching else ""
         write_stderr(f"dream: Stopped before the first step; nothing is saved{kept}.")
     elif outcome.stopped:
-        write_stderr(f"dream: Stopped; {_saved_so_far(outcome)}")
+        write_stderr(f"dream: Stopped; {_saved_so_far(outcome, request)}")
     elif outcome.failure is not None:
-        write_stderr(f"The {_saved_so_far(outcome)[4:]}")
+        write_stderr(f"The {_saved_so_far(outcome, request)[4:]}")
         raise outcome.failure
     return outcome
 
 
-def _saved_so_far(outcome: Outcome) -> str:
-    saved = short_repr(str(outcome.path))
-    how = "" if outcome.checkpoints is None else "; `dream --resume` goes on from there"
+def _saved_so_far(outcome: Outcome, request: Request) -> str:
+    saved, how = short_repr(str(outcome.path)), ""
+    checkpoint = checkpoint_path(outcome.path)
+    if outcome.checkpoints is not None and checkpoint.exists():
+        from keras_dream.resume import command_for
+
+        line = plain(command_for(checkpoint, photo=request.photo))
+        how = f"; `{line}` goes on from there"
     return f"the dream so far was saved as {saved}{how}."
 
 

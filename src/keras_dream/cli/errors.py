@@ -1,6 +1,8 @@
 """One sentence for a command line that cannot be read."""
 
 import difflib
+import os
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -58,13 +60,7 @@ def sentence_of(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError):
         return _of_option(error)
     if isinstance(error, UnusedCliTokensError):
-        return str(
-            InputError(
-                "There must be no more arguments than the command takes",
-                received=f"{short_repr((error.unused_tokens or [''])[0])} as well",
-                hint="put quotes around names with spaces, or see `dream --help`",
-            )
-        )
+        return _of_more(error)
     if isinstance(error, MissingArgumentError):
         name = error.keyword or ""
         tokens = [*(error.root_input_tokens or ()), ""]
@@ -73,12 +69,39 @@ def sentence_of(error: CycloptsError) -> str:
             written = short_repr(f"{name}={value}", limit=60)
             more = f"{value} begins like an option: if it is the value, write {written}"
             return f"{str(error).removesuffix('.')}; {more}."
+        argument = error.argument.name if error.argument else ""
+        if (*(error.command_chain or ()), argument) == ("batch", "--out"):
+            must = "-o must name the folder of the results"
+            hint = "try `dream batch photos -o dreams`"
+            return str(InputError(must, received="none", hint=hint))
     return str(error)
+
+
+def _of_more(error: UnusedCliTokensError) -> str:
+    """Returns the sentence for an argument too many, which may be a command's name."""
+    name = short_repr((error.unused_tokens or [""])[0])
+    group = " ".join(error.command_chain or ())
+    commands = [each for each in error.app or () if not each.startswith("-")]
+    if group and commands:
+        must = f"What follows `dream {group}` must be one of its commands"
+        hint = f"there are {', '.join(commands)}"
+        return str(InputError(must, received=name, hint=hint))
+    return str(
+        InputError(
+            "There must be no more arguments than the command takes",
+            received=f"{name} as well",
+            hint="put quotes around names with spaces, or see `dream --help`",
+        )
+    )
 
 
 def _of_option(error: UnknownOptionError) -> str:
     """Returns the sentence for an unknown option: what is meant, or what is near."""
     name = error.token.keyword or error.token.value
+    must, received = "An option must be one that exists", short_repr(name)
+    if os.path.lexists(name):
+        hint = f"for a file write {shlex.quote(os.path.join('.', name))}"  # noqa: PTH118
+        return str(InputError(must, received=received, hint=hint))
     flags = [flag for argument in error.argument_collection for flag in argument.names]
     advice = flag_advice(name, flags)
     is_setting = name.lstrip("-").replace("-", "_") in Recipe.model_fields
@@ -89,7 +112,6 @@ def _of_option(error: UnknownOptionError) -> str:
     hint = advice or f"see `{command} --help`"
     if not advice and is_setting:
         hint = "it is an option of `dream PHOTO`"
-    must, received = "An option must be one that exists", short_repr(name)
     return str(InputError(must, received=received, hint=hint))
 
 

@@ -167,21 +167,7 @@ def prune(
         statuses = [index.status_of(entry.folder) for entry in index.entries()]
         chosen = [status for status in statuses if status.condition in over]
     else:
-        status = index.status_of(Path(folder).resolve())
-        if status.condition not in {*over, Condition.FAILED}:
-            hints = {
-                Condition.RUNNING: "wait until it ends, or stop it",
-                Condition.DAMAGED: "move its .dream-journal.db away",
-            }
-            goes_on = (
-                "go on with it by `dream jobs resume`, or remove its .dream-journal.db"
-            )
-            raise InputError(
-                "a job that is pruned must be finished or gone",
-                received=f"{short_repr(folder)}, {status.condition}",
-                hint=hints.get(status.condition, goes_on),
-            )
-        chosen = [status]
+        chosen = [_pruned(folder)]
     journals = [s.folder for s in chosen if s.condition is not Condition.VANISHED]
     agreed = bool(journals) and (yes or _agrees(journals, ask=not json))
     for status in chosen:
@@ -199,6 +185,42 @@ def prune(
         removed = f" and {len(journals)} of their journals removed" if agreed else ""
         write_stderr(f"{count} taken out of the list{removed}; no result is removed.")
     return 0
+
+
+def _pruned(folder: str) -> "Status":
+    """Returns the one job that the user wants to prune.
+
+    Raises:
+        InputError: There is none, or it is not over.
+    """
+    from keras_dream.jobs import index
+    from keras_dream.jobs.index import Condition
+
+    status = index.status_of(Path(folder).resolve())
+    if status.condition is Condition.VANISHED and index.entry_of(folder) is None:
+        raise InputError(
+            "a job that is pruned must be in your list, or its journal there",
+            received=short_repr(folder),
+            hint="see `dream jobs`",
+        )
+    if status.condition not in {
+        Condition.FINISHED,
+        Condition.VANISHED,
+        Condition.FAILED,
+    }:
+        hints = {
+            Condition.RUNNING: "wait until it ends, or stop it",
+            Condition.DAMAGED: "move its .dream-journal.db away",
+        }
+        goes_on = (
+            "go on with it by `dream jobs resume`, or remove its .dream-journal.db"
+        )
+        raise InputError(
+            "a job that is pruned must be finished or gone",
+            received=f"{short_repr(folder)}, {status.condition}",
+            hint=hints.get(status.condition, goes_on),
+        )
+    return status
 
 
 def _journal(folder: str) -> "Status":

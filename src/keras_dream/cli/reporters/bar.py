@@ -32,7 +32,13 @@ class Bar(Lines):
         super().__init__()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
+            # With 16 colours the usual ones of rest and bar are both grey.
+            BarColumn(
+                bar_width=None,
+                style="bright_black",
+                complete_style="magenta",
+                finished_style="green",
+            ),
             TextColumn("{task.fields[more]}", markup=False),
             console=Console(stderr=True, highlight=False),
             transient=True,
@@ -112,7 +118,7 @@ class Bar(Lines):
                 cells = self._planned.cells if self._planned else event.number
                 return f"Cell {event.number}/{cells}"
             case BatchPlanned() | ItemDone() | ItemProgress() | ItemStarted():
-                return f"Picture {self.batch.done}/{self.batch.waiting}"
+                return f"{self.batch.done} of {self.batch.waiting} done"
             case Step():
                 return (
                     f"Octave {event.octave}/{event.octaves}  "

@@ -153,7 +153,9 @@ def _summary(event: BatchFinished) -> Iterator[str]:
     shown = [(what, f"{count:,}".rjust(7), why) for what, count, why in rows if count]
     yield table(("pictures", f"{event.items:,}".rjust(7), plain(event.folder)), shown)
     for failed in event.failed[:MOST_LISTED]:
-        yield f"failed: {plain(failed.photo)}: {plain(failed.sentence)}"
+        # It was said in full while the batch ran; `dream jobs show` has it, too.
+        short = failed.sentence.partition("; received ")[0].removesuffix(".")
+        yield f"failed: {plain(failed.photo)}: {plain(short)}."
     more = len(event.failed) - MOST_LISTED
     if more > 0:
         show = f"dream jobs show {shlex.quote(plain(event.folder))}"
