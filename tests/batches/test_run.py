@@ -9,6 +9,7 @@ import pytest
 import standin_worker as standin
 
 from keras_dream.batches import run as run_module, worker
+from keras_dream.batches.call import batch
 from keras_dream.batches.inputs import Task
 from keras_dream.batches.messages import Began, Failed, Order
 from keras_dream.batches.pool import Here, Pool, threads_of
@@ -597,3 +598,10 @@ def test_processes_are_stopped_with_what_they_have(folder, monkeypatch):
     assert not folder.leftovers()
     assert folder.pool(2).finish().waiting == 0
     assert folder.results() == folder.wanted()
+
+
+@pytest.mark.parametrize("photos", ["nothere", ["nothere", "nor this.jpg"]])
+def test_photos_that_do_not_exist_are_an_error_of_the_call(tmp_path, photos):
+    with pytest.raises(InputError, match="nothere"):
+        batch(photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

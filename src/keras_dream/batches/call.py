@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_dream.batches.inputs import Tasks
+from keras_dream.batches.inputs import Tasks, check_photo, is_folder
 from keras_dream.batches.naming import DEFAULT, Template
 from keras_dream.batches.plan import Planner, Wanted
 from keras_dream.batches.run import BatchRun, told_apart
@@ -65,7 +65,8 @@ def batch(
         end. A picture that cannot be dreamed is an event, and ends nothing.
 
     Raises:
-        InputError: If an argument is wrong, or two results would have one name.
+        InputError: If an argument is wrong, no photo of those named exists, or two
+            results would have one name.
         JobsError: If another process runs a batch into the folder.
         DreamError: While it runs, for what every other picture would meet, too.
     """
@@ -101,6 +102,10 @@ def _run(
     planner = Planner(wanted, watching=watch)
     more = Watch(planner) if watch else None
     planned = Tasks(tuple(more()), files=planner.files) if more else planner.plan()
+    if not planned.tasks:  # nothing to dream: a name that was given and is none
+        for text in wanted.inputs:
+            if not is_folder(text):
+                check_photo(text)
     return BatchRun(
         planned.tasks,
         wanted.folder,
