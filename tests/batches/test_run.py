@@ -263,6 +263,16 @@ def test_another_recipe_replaces_nothing(folder):
     assert folder.run().finish().reused == 5
 
 
+def test_a_failed_photo_that_has_changed_is_tried_again(folder):
+    folder.add("bad")
+    folder.run().finish()
+    (folder.photos / "bad.jpg").write_bytes(b"copied again")
+    events = list(folder.run())
+    assert ["since it failed" in e.text for e in only(Notice, events)] == [True]
+    assert [f.attempts for f in events[-1].failed] == [2]
+    assert [f.attempts for f in folder.run().finish().failed] == [2]
+
+
 def test_not_resumed(folder):
     folder.run().finish()
     assert folder.run(resume=False).finish().done == 5

@@ -62,7 +62,7 @@ from keras_dream.events import (
 from keras_dream.files import Staged
 from keras_dream.geometry import Size, fitted
 from keras_dream.jobs.database import FILE
-from keras_dream.jobs.journal import Item, Journal, NewItem, State
+from keras_dream.jobs.journal import Item, Journal, NewItem, State, look_of
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import read_size
 from keras_dream.pictures.sources import is_source, size_of
@@ -396,7 +396,7 @@ class BatchRun(Iterator[Event]):
                     "with --yes."
                 )
             self._skip(entry, reason)
-        elif item.state is State.FAILED and not self._wanted.retry_failed:
+        elif item.state is State.FAILED and not self._is_tried_again(entry):
             event = ItemFailed(
                 **entry.where, sentence=item.error, exit_code=1, attempts=item.attempts
             )
@@ -424,6 +424,18 @@ class BatchRun(Iterator[Event]):
         event = ItemSkipped(**entry.where, reason=reason)
         self._tally.skipped.append(event)
         self._known.append(event)
+
+    def _is_tried_again(self, entry: _Entry) -> bool:
+        """Tells whether a failed photo is to be tried again, as one that was mended."""
+        if self._wanted.retry_failed or not entry.item.input_stamp:
+            return self._wanted.retry_failed
+        look = look_of(entry.task.photo)
+        if look in ("", entry.item.input_stamp):
+            return False
+        photo = short_repr(entry.task.photo)
+        text = f"{photo} has changed since it failed: it is tried again."
+        self._known.append(Notice(text))
+        return True
 
     def _changed(self, entry: _Entry) -> bool:
         """Tells whether a photo has changed since it was dreamed."""
@@ -573,7 +585,8 @@ class BatchRun(Iterator[Event]):
             raise failure
 
     def _failed_with(self, entry: _Entry, sentence: str, exit_code: int) -> ItemFailed:
-        entry.item = self._journal.fail(entry.item, sentence)
+        look = look_of(entry.task.photo)
+        entry.item = self._journal.fail(entry.item, sentence, look=look)
         event = ItemFailed(
             **entry.where,
             sentence=sentence,

@@ -99,8 +99,8 @@ class Item(NewItem):
         step: The step that it has reached, if anybody has said so.
         steps: How many it has, or 0.
         intended_sha256: Of the file that is about to get its name, or "".
-        input_stamp: As `stamp_of` has it, when the input was found to have its sha256;
-            "" before.
+        input_stamp: As `stamp_of` has it, when the input was found to have its sha256,
+            or as `look_of` has it, when the item failed; "" before.
         output_stamp: The same of the output.
     """
 
@@ -404,14 +404,15 @@ class Journal:
             )
         return self._done(item, sha256, synchronous=True)
 
-    def fail(self, item: Item, error: str) -> Item:
+    def fail(self, item: Item, error: str, *, look: str = "") -> Item:
         """Notes that an item failed.
 
         Args:
             item: The item.
             error: Why, in one sentence.
+            look: How its input looked then, as `look_of` has it, or "".
         """
-        return self._set(item, state=State.FAILED, error=error)
+        return self._set(item, state=State.FAILED, error=error, input_stamp=look)
 
     def skip(self, item: Item, reason: str) -> Item:
         """Notes that an item is left out.
@@ -836,6 +837,15 @@ def _sha256(path: Path) -> str:
 def _real(path: Path) -> Path:
     """Returns a path without links but the last, which a result replaces."""
     return path.parent.resolve() / path.name
+
+
+def look_of(path: str | os.PathLike[str]) -> str:
+    """Returns the size and the time of a file, such as one that fails; "" for none."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _stamp(path: Path) -> str:
