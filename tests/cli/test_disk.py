@@ -218,15 +218,26 @@ def test_a_clock_that_goes_backwards(dream, monkeypatch):
 
 
 def test_a_second_writer_is_told_of_the_first(dream):
-    from keras_dream.jobs.journal import Journal
-
     line = arguments("batch", ".")
     assert dream(*line)[0] == 0
     (folder,) = (path.parent for path in Path("batch").glob(".dream-journal.db"))
-    with Journal.open(folder, kind="batch", key="other", settings={}):
+    program = (
+        "import sys\nfrom keras_dream.jobs.journal import Journal\n"
+        "with Journal.open(sys.argv[1], kind='batch', key='other', settings={}):\n"
+        "    print('open', flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"open\n"
         code, out, err = dream(*line)
+        first.communicate()
     assert (code, out) == (2, "")
-    assert re.search(rf"\b{os.getpid()}\b", sentence(err))
+    assert re.search(rf"\b{first.pid}\b", sentence(err))
     assert dream(*line)[0] == 0
 
 
