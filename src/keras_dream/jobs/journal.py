@@ -689,18 +689,15 @@ def _lock(folder: Path) -> Any:
         except NotImplementedError as failure:
             raise OSError(errno.ENOSYS, "no locks on this disk") from failure
         except Timeout:
-            if _is_own(folder):
-                raise JobsError(
-                    "a journal must have one writer at a time",
-                    received=f"{short_repr(str(folder / FILE))}, which this program "
-                    "has open",
-                    hint="use `with kd.batch(...) as run`, or run.close()",
-                ) from None
+            who = f"{_holder(folder) or 'another process'} writes"
+            hint = "wait until it ends, or try another folder"
+            if (_signed(folder) or ())[:2] == (os.getpid(), socket.gethostname()):
+                who = "this program has open"
+                hint = "use `with kd.batch(...) as run`, or run.close()"
             raise JobsError(
                 "a journal must have one writer at a time",
-                received=f"{short_repr(str(folder / FILE))}, which "
-                f"{_holder(folder) or 'another process'} writes",
-                hint="wait until it ends, or try another folder",
+                received=f"{short_repr(str(folder / FILE))}, which {who}",
+                hint=hint,
             ) from None
     return lock
 
@@ -722,14 +719,8 @@ def _in_utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _is_own(folder: Path) -> bool:
-    """Tells whether this very process has signed last and not ended."""
-    own = f"process {os.getpid()} on {short_repr(socket.gethostname())} ("
-    return _holder(folder).startswith(own)
-
-
-def _holder(folder: Path) -> str:
-    """Returns who has signed last and not ended, in words; "" for nobody."""
+def _signed(folder: Path) -> tuple[int, str, str] | None:
+    """Returns the pid, host and command that signed last and have not ended."""
     with contextlib.suppress(JobsError, SaveError, sqlite3.Error, ValueError):
         db = open_read_only(folder)
         if db is not None:
@@ -737,10 +728,17 @@ def _holder(folder: Path) -> str:
                 row = db.execute("SELECT pid, host, command FROM writer").fetchone()
             if row is not None:
                 pid, host, command = row
-                return (
-                    f"process {int(pid)} on {short_repr(host)} ({short_repr(command)})"
-                )
-    return ""
+                return int(pid), host, command
+    return None
+
+
+def _holder(folder: Path) -> str:
+    """Returns who has signed last and not ended, in words; "" for nobody."""
+    signed = _signed(folder)
+    if signed is None:
+        return ""
+    pid, host, command = signed
+    return f"process {pid} on {short_repr(host)} ({short_repr(command)})"
 
 
 def _find_or_add(
