@@ -98,7 +98,7 @@ class _Tiling:
     def _alignments(self) -> dict[str, tuple[int, int]]:
         """Returns of what each map's first cell must be a multiple, down and across."""
         names = (*self._sources, *(op.node.name for op in self._ops))
-        aligned: dict[str, tuple[int, int]] = {name: (1, 1) for name in names}
+        aligned: dict[str, tuple[int, int]] = dict.fromkeys(names, (1, 1))
         for op in reversed(self._ops):
             own = aligned[op.node.name]
             for name in op.node.inputs:
