@@ -269,6 +269,9 @@ class JaxBackend(Nhwc):
     def count(self, x: Array) -> Any:
         return x.size
 
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return x.shape[1], x.shape[2]
 

@@ -221,6 +221,10 @@ class Backend(Protocol):
         """Returns the number of values: a number, or a traced float scalar."""
         ...
 
+    def channels(self, x: Array) -> int:
+        """Returns the number of channels of a feature map."""
+        ...
+
     def size(self, x: Array) -> tuple[Any, Any]:
         """Returns the cells down and across: numbers, or traced whole scalars."""
         ...

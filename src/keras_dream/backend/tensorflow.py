@@ -275,6 +275,9 @@ class TensorFlowBackend(Nhwc):
         # float: int32 ends at 2³¹, and int64 cannot divide a float32.
         return tf.cast(tf.size(x, tf.int64), tf.float32) if static is None else static
 
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return _size(x)
 

@@ -308,6 +308,9 @@ class TorchBackend:
     def count(self, x: Array) -> Any:
         return x.numel()
 
+    def channels(self, x: Array) -> int:
+        return x.shape[1]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return x.shape[2], x.shape[3]
 

@@ -27,7 +27,7 @@ from keras_dream.engine.regions import (
     around,
     step_weights,
 )
-from keras_dream.errors import NetworkError, naming_network, short_repr
+from keras_dream.errors import NetworkError, SettingError, naming_network, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Pad
 from keras_dream.recipe.files import Files
@@ -70,6 +70,12 @@ class Ensemble:
         self._loaded = dict(loaded)
         self._backend = backend
         self._files = files
+        if gradient not in GRADIENTS:
+            raise SettingError(
+                "`gradient` must be one of those that there are",
+                received=gradient,
+                hint=f"try {', '.join(GRADIENTS)}",
+            )
         self._gradient_of = GRADIENTS[gradient]
         self._lock = threading.RLock()  # one dreamer may dream in several threads
         self._graphs: dict[Hashable, ObjectiveGraph] = {}
