@@ -8,7 +8,7 @@ from keras_dream.backend.protocol import Array, Backend
 from keras_dream.engine.goals import Context, Goal, Seen
 from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size, Wrap
-from keras_dream.graph.graph import Graph, Misfit, Plan
+from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.passes import optimise
 from keras_dream.graph.program import Program
@@ -120,21 +120,21 @@ class WholeGradient:
         )
         self._static = bool(self._graph.opaque) or any(g.is_static for g in goals)
         self._steps: dict[Chain, Callable[..., tuple[Array, Array]]] = {}
-        self._plans: dict[Size, Plan] = {}
+        self._plans: dict[Size, tuple[int, ...]] = {}
 
     def __call__(
         self, image: Array, size: Size, *, view: View, original: Array | None
     ) -> tuple[Array, Array]:
         """Returns (loss, d loss / d image); arguments as for `Gradient`."""
         if view.size not in self._plans:
-            self._plans[view.size] = self._graph.plan(*view.size)
+            self._plans[view.size] = self._program.values(self._graph.plan(*view.size))
         if view.chain not in self._steps:
             self._steps[view.chain] = self._step(view.chain)
         constants = view.constants
         if self._needs_original:
             constants = (*constants, _checked(original))
         step = self._steps[view.chain]
-        return step(image, self._plans[view.size].values, *constants)
+        return step(image, self._plans[view.size], *constants)
 
     def _step(self, chain: Chain) -> Callable[..., tuple[Array, Array]]:
         """Returns the loss of what the network sees, differentiated by the image."""
