@@ -52,11 +52,7 @@ def gradient_of(scheme: Scheme, objective: PreparedObjective) -> Gradient:
     Raises:
         SettingError: If it cannot be computed so.
     """
-    if scheme.kind == "cells":
-        return CellGradient(objective, scheme)
-    if scheme.kind == "stem":
-        return StemGradient(objective, scheme)
-    return WholeGradient(objective)
+    return GRADIENTS[scheme.kind](objective, scheme)
 
 
 class TileGradient(NamedTuple):
@@ -502,6 +498,14 @@ class StemGradient(TiledGradient):
         features = dict(zip(self._border, maps, strict=True))
         ends = zip(self._ends, self._deep(maps, plan), strict=True)
         return {**features, **dict(ends)}
+
+
+GRADIENTS: Mapping[str, Callable[[PreparedObjective, Scheme], Gradient]] = {
+    "whole": lambda objective, _: WholeGradient(objective),
+    "cells": CellGradient,
+    "stem": StemGradient,
+}
+"""Every way to compute a network's gradient, by the kind of its scheme."""
 
 
 def check_local(objective: PreparedObjective) -> None:
