@@ -314,6 +314,9 @@ class JaxBackend(Nhwc):
     def sum(self, x: Array) -> Array:
         return jnp.sum(x, dtype=jnp.float32)
 
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(jnp.sum(x, (0, 2, 3), jnp.float32))
+
     def mean(self, x: Array) -> Array:
         return jnp.mean(x, dtype=jnp.float32)
 

@@ -313,6 +313,16 @@ class Backend(Protocol):
         """Averages everything to a float32 scalar; NaN for an empty feature map."""
         ...
 
+    def row_sums(self, x: Array) -> np.ndarray:
+        """Returns the sum of each row of a map over its columns and channels.
+
+        Returns:
+            float32 (height,), on the host. A row's sum does not depend on how many
+            other rows there are, as long as there are two or more: bands of a map have
+            the sums of the whole (torch on a processor; elsewhere but for rounding).
+        """
+        ...
+
     def global_mean(self, x: Array) -> Array:
         """Averages over the spatial axes, to 1 × 1 cells."""
         ...

@@ -324,6 +324,9 @@ class TensorFlowBackend(Nhwc):
     def sum(self, x: Array) -> Array:
         return tf.reduce_sum(tf.cast(x, tf.float32))
 
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(tf.reduce_sum(tf.cast(x, tf.float32), (0, 2, 3)))
+
     def mean(self, x: Array) -> Array:
         return tf.reduce_mean(tf.cast(x, tf.float32))
 
