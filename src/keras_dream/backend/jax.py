@@ -14,7 +14,15 @@ import numpy as np
 from jax import core, lax
 
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    counts,
+)
 from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError, short_repr
 
@@ -233,6 +241,9 @@ class JaxBackend(Nhwc):
         top, bottom, left, right = padding
         h, w = x.shape[1:3]
         return x[:, top : max(h - bottom, top), left : max(w - right, left)]
+
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(jnp.concatenate)
 
     def concat(self, xs: Sequence[Array]) -> Array:
         return jnp.concatenate(list(xs), 3)

@@ -34,6 +34,24 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 
+class Mosaic(Protocol):
+    """A feature map that is put together of tiles."""
+
+    def put(self, x: Array, top: int, left: int) -> None:
+        """Puts a tile in its place.
+
+        Args:
+            x: The tile, a feature map.
+            top: The row of its first cell.
+            left: The column of its first cell.
+        """
+        ...
+
+    def result(self) -> Array:
+        """Returns the map, after every cell was put there."""
+        ...
+
+
 class Backend(Protocol):
     """The operations that a network run in reverse needs, on one device.
 
@@ -168,6 +186,13 @@ class Backend(Protocol):
 
     def crop(self, x: Array, padding: Padding) -> Array:
         """Cuts cells off the four sides; nothing left is an empty feature map."""
+        ...
+
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        """Begins a feature map of (height, width) that is put together of tiles.
+
+        The tiles are put row by row, from left to right, and have no gradient.
+        """
         ...
 
     def concat(self, xs: Sequence[Array]) -> Array:

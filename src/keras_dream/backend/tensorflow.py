@@ -10,7 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    is_static,
+)
 from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError, short_repr
 
@@ -232,6 +240,9 @@ class TensorFlowBackend(Nhwc):
         # A stop below zero would count from the end.
         rows = slice(top, tf.maximum(h - bottom, 0))
         return x[:, rows, left : tf.maximum(w - right, 0)]
+
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(tf.concat)
 
     def concat(self, xs: Sequence[Array]) -> Array:
         return tf.concat(list(xs), 3)

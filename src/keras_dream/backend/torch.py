@@ -259,6 +259,9 @@ class TorchBackend:
         h, w = x.shape[2:]
         return x[:, :, top : max(h - bottom, top), left : max(w - right, left)]
 
+    def mosaic(self, size: tuple[int, int]) -> "_Mosaic":
+        return _Mosaic(size)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return torch.cat(list(xs), 1)
 
@@ -451,6 +454,34 @@ class TorchBackend:
 
     def from_keras(self, x: Array) -> Array:
         return x.permute(0, 3, 1, 2)
+
+
+class _Mosaic:
+    """`Mosaic` on torch: memory for the whole map, which the first tile decides on."""
+
+    def __init__(self, size: tuple[int, int]):
+        self._size = size
+        self._map: Any = None
+
+    @torch.inference_mode(mode=False)
+    @torch.no_grad()
+    def put(self, x: Array, top: int, left: int) -> None:
+        height, width = x.shape[2:]
+        if (height, width) == self._size:
+            self._map = x
+            return
+        if self._map is None:
+            shape = (1, x.shape[1], *self._size)
+            self._map = torch.empty(
+                shape,
+                dtype=x.dtype,
+                device=x.device,
+                memory_format=torch.channels_last,
+            )
+        self._map[:, :, top : top + height, left : left + width] = x
+
+    def result(self) -> Array:
+        return self._map
 
 
 @contextlib.contextmanager
