@@ -83,7 +83,7 @@ class Picture:
         digest = hashlib.sha256(f"{shape} {'uint8' if exact else 'float32'}\n".encode())
         for values in whole if exact else self._bands():
             own = values if exact else values.astype("<f4", copy=False)
-            digest.update(np.ascontiguousarray(own))
+            digest.update(np.ascontiguousarray(own).data)
         return digest.hexdigest()
 
     @property
