@@ -1,4 +1,4 @@
-"""Parts of a recipe, computed in bands on the disk, have the bits that they have whole."""
+"""Parts of a recipe have the same bits in bands on the disk as whole in memory."""
 
 import numpy as np
 import pytest

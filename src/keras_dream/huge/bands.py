@@ -7,10 +7,11 @@ work on single values or, resampling, on some rows, so that every row has the bi
 it has in memory.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,24 +33,29 @@ class Map:
         shape: (height, width, channels).
         rows: Returns the rows of these numbers as a map of the real backend.
         cost: Bytes that one of its rows takes with all that it is computed of.
+        store: What it is read from, if it is read.
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], rows: Callable[[Rows], Array], cost: float
+        self,
+        shape: tuple[int, int, int],
+        rows: Callable[[Rows], Array],
+        cost: float,
+        *,
+        store: Store | None = None,
     ):
         self.shape = shape
         self.rows = rows
         self.cost = cost
+        self.store = store
+
+    def become(self, other: "Map") -> None:
+        """Is computed from now on as another map of the same values."""
+        self.rows, self.cost, self.store = other.rows, other.cost, other.store
 
     def bands(self) -> Iterator[tuple[int, int]]:
         """Yields the rows (first, end) of bands that fit `MEMORY`."""
         return bands(self.shape[0], math.ceil(self.cost), band=MEMORY)
-
-
-class _Stored(Map):
-    def __init__(self, store: Store, backend: Backend):
-        cost = store.shape[1] * store.shape[2] * 4 * 2
-        super().__init__(store.shape, lambda n: backend.image(store.take(n)), cost)
 
 
 def _pointwise(name: str) -> Callable[..., Any]:
@@ -100,20 +106,28 @@ class Bands:
     clip = _pointwise("clip")
     matmul = _pointwise("matmul")
 
-    def __enter__(self) -> Self:
-        return self
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[None]:
+        """Removes, at its end, the scratch that was made in it.
 
-    def __exit__(self, *error: object) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Removes the scratch; maps made of it cannot be computed any more."""
-        while self._scratch:
-            self._scratch.pop().remove()
+        Maps that were made of it cannot be computed any more.
+        """
+        before = len(self._scratch)
+        try:
+            yield
+        finally:
+            while len(self._scratch) > before:
+                self._scratch.pop().remove()
 
     def image(self, store: Store | Map) -> Map:
         """Returns a store as a map."""
-        return store if isinstance(store, Map) else _Stored(store, self.backend)
+        if isinstance(store, Map):
+            return store
+        view, take = self.backend.image_view, store.take
+        cost = 2 * 4 * store.shape[1] * store.shape[2]
+        return Map(store.shape, lambda n: view(take(n)), cost, store=store)
+
+    image_view = image
 
     def array(self, values: np.ndarray) -> Array:
         """Copies values to the device."""
@@ -154,13 +168,14 @@ class Bands:
         """Returns the number of values."""
         return math.prod(x.shape)
 
-    def largest(self, x: Map) -> float:
-        """Returns the largest absolute value; not finite if one is not."""
-        values = (
-            float(np.abs(self.backend.to_image(band)).max(initial=0))
-            for _, band in self.computed(x)
-        )
-        return float(np.max(list(values)))
+    def is_finite(self, x: Map) -> bool:
+        """Returns whether every value is finite."""
+        return all(self.backend.is_finite(band) for _, band in self.computed(x))
+
+    def exceeds(self, x: Map, limit: float) -> bool:
+        """Returns whether a value is larger than a limit, or less than minus that."""
+        values = (self.backend.host_view(band) for _, band in self.computed(x))
+        return any(bool((np.abs(band) > limit).any()) for band in values)
 
     def computed(self, x: Map) -> Iterator[tuple[int, Array]]:
         """Yields the bands of a map as (first row, map of the real backend)."""
@@ -172,7 +187,7 @@ class Bands:
         store = Store.create(path, x.shape)
         try:
             for first, band in self.computed(x):
-                store.write(first, self.backend.to_image(band))
+                store.write(first, self.backend.host_view(band))
         except BaseException:
             store.remove()
             raise

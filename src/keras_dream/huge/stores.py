@@ -185,7 +185,7 @@ class Store:
         Raises:
             SaveError: If the disk refuses.
         """
-        data = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B")
+        data = _bytes_of(np.ascontiguousarray(rows, "<f4"))
         with _saving(self.path, len(data)):
             self._file.seek(self._offset + first * self._row)
             while data:
@@ -250,13 +250,18 @@ class Store:
         for number, piece in enumerate([values] if whole else values):
             start = (first + number) * self._row + left * pixel
             self._file.seek(self._offset + start)
-            view = memoryview(piece).cast("B") if piece.size else memoryview(b"")
+            view = _bytes_of(piece)
             while view:
                 read = self._file.readinto(view)
                 if not read:
                     raise OSError(f"{self.path} ends too early")
                 view = view[read:]
         return values
+
+
+def _bytes_of(values: NDArray[np.float32]) -> memoryview:
+    """Returns the memory of contiguous values; there may be none."""
+    return memoryview(values.data).cast("B") if values.size else memoryview(b"")
 
 
 def _header(file: io.FileIO) -> tuple[tuple[int, int, int], int]:
