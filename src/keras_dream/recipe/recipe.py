@@ -611,4 +611,10 @@ class RunSettings(Settings):
     gradient: Literal["whole"] = Field(
         default="whole", description="how the gradient is computed: of the whole image"
     )
+    depth: Literal["auto", "8", "16", "float"] = Field(
+        default="auto",
+        description="bits of a channel in the result's file: 8; 16 for .png, .tif and "
+        ".exr; float, of 32, for .tif and .exr; auto for as many as the photo has, "
+        "where the format can hold them",
+    )
     offline: bool = Field(default=False, description="never download anything")
