@@ -206,11 +206,11 @@ def test_truncated_and_damaged_files_are_refused(
 
 
 def test_depths_of_formats():
-    assert depth_of(".png") == "8"
-    assert depth_of(".png", bits=32) == "16"
-    assert depth_of(".tif", bits=32) == "float"
-    assert depth_of(".exr") == "16"
-    assert depth_of(".jpg", bits=16) == "8"
+    assert depth_of(".png", "auto") == "8"
+    assert depth_of(".png", "auto", bits=32) == "16"
+    assert depth_of(".tif", "auto", bits=32) == "float"
+    assert depth_of(".exr", "auto") == "16"
+    assert depth_of(".jpg", "auto", bits=16) == "8"
     with pytest.raises(OutputError, match=r"must be a \.png or \.tif or \.exr file"):
         depth_of(".webp", "16")
     with pytest.raises(OutputError, match="leave the depth out"):

@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -137,7 +137,7 @@ def encode_picture(
     return encode_tiff(values, metadata["tiffinfo"])
 
 
-def depth_of(suffix: str, depth: str = "auto", *, bits: int = 8) -> Depth:
+def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
     """Returns how many bits a channel of a file has.
 
     Args:
@@ -153,9 +153,8 @@ def depth_of(suffix: str, depth: str = "auto", *, bits: int = 8) -> Depth:
     if depth == "auto":
         fit = [d for d in depths if (32 if d == "float" else int(d)) <= bits]
         return fit[-1] if fit else depths[0]
-    for each in depths:
-        if each == depth:
-            return each
+    if depth in depths:
+        return cast("Depth", depth)
     able = [s for s, values in _DEPTHS.items() if depth in values and s != ".tiff"]
     raise OutputError(
         f"A result of depth {depth} must be a {' or '.join(able)} file",
