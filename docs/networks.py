@@ -132,7 +132,9 @@ def built(name, *, initial=False):
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
             layer.finalize_state()
-        if type(layer).__name__ == "LayerScale" and not initial:  # Keras starts it at 1e-6
+        if (
+            type(layer).__name__ == "LayerScale" and not initial
+        ):  # Keras starts it at 1e-6
             layer.gamma.assign([1.0] * layer.projection_dim)
     model.trainable = False
     graph = lower(model, preprocessing=network.preprocessing)

@@ -14,7 +14,15 @@ import numpy as np
 from jax import core, lax
 
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    counts,
+)
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
@@ -244,6 +252,9 @@ class JaxBackend(Nhwc):
         h, w = x.shape[1:3]
         return x[:, top : max(h - bottom, top), left : max(w - right, left)]
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(jnp.concatenate)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return jnp.concatenate(list(xs), 3)
 
@@ -279,6 +290,9 @@ class JaxBackend(Nhwc):
     def count(self, x: Array) -> Any:
         return x.size
 
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return x.shape[1], x.shape[2]
 
@@ -309,6 +323,9 @@ class JaxBackend(Nhwc):
     # -- reductions ---------------------------------------------------------------
     def sum(self, x: Array) -> Array:
         return jnp.sum(x, dtype=jnp.float32)
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(jnp.sum(x, (0, 2, 3), jnp.float32))
 
     def mean(self, x: Array) -> Array:
         return jnp.mean(x, dtype=jnp.float32)

@@ -48,6 +48,24 @@ def reads_image(kernel: np.ndarray) -> bool:
     return kernel.shape[2] <= IMAGE_CHANNELS
 
 
+class Mosaic(Protocol):
+    """A feature map that is put together of tiles."""
+
+    def put(self, x: Array, top: int, left: int) -> None:
+        """Puts a tile in its place.
+
+        Args:
+            x: The tile, a feature map.
+            top: The row of its first cell.
+            left: The column of its first cell.
+        """
+        ...
+
+    def result(self) -> Array:
+        """Returns the map, after every cell was put there."""
+        ...
+
+
 class Backend(Protocol):
     """The operations that a network run in reverse needs, on one device.
 
@@ -197,6 +215,13 @@ class Backend(Protocol):
         """Cuts cells off the four sides; nothing left is an empty feature map."""
         ...
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        """Begins a feature map of (height, width) that is put together of tiles.
+
+        The tiles are put row by row, from left to right, and have no gradient.
+        """
+        ...
+
     def concat(self, xs: Sequence[Array]) -> Array:
         """Joins feature maps along their channels."""
         ...
@@ -246,6 +271,10 @@ class Backend(Protocol):
 
     def count(self, x: Array) -> Any:
         """Returns the number of values: a number, or a traced float scalar."""
+        ...
+
+    def channels(self, x: Array) -> int:
+        """Returns the number of channels of a feature map."""
         ...
 
     def size(self, x: Array) -> tuple[Any, Any]:
@@ -309,6 +338,16 @@ class Backend(Protocol):
 
     def mean(self, x: Array) -> Array:
         """Averages everything to a float32 scalar; NaN for an empty feature map."""
+        ...
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        """Returns the sum of each row of a map over its columns and channels.
+
+        Returns:
+            float32 (height,), on the host. A row's sum does not depend on how many
+            other rows there are, as long as there are two or more: bands of a map have
+            the sums of the whole (torch on a processor; elsewhere but for rounding).
+        """
         ...
 
     def global_mean(self, x: Array) -> Array:

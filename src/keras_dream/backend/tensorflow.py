@@ -11,7 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dream.backend.host import has_bfloat16, memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    is_static,
+)
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
@@ -243,6 +251,9 @@ class TensorFlowBackend(Nhwc):
         rows = slice(top, tf.maximum(h - bottom, 0))
         return x[:, rows, left : tf.maximum(w - right, 0)]
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(tf.concat)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return tf.concat(list(xs), 3)
 
@@ -285,6 +296,9 @@ class TensorFlowBackend(Nhwc):
         # float: int32 ends at 2³¹, and int64 cannot divide a float32.
         return tf.cast(tf.size(x, tf.int64), tf.float32) if static is None else static
 
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return _size(x)
 
@@ -319,6 +333,9 @@ class TensorFlowBackend(Nhwc):
     # -- reductions ---------------------------------------------------------------
     def sum(self, x: Array) -> Array:
         return tf.reduce_sum(tf.cast(x, tf.float32))
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(tf.reduce_sum(tf.cast(x, tf.float32), (0, 2, 3)))
 
     def mean(self, x: Array) -> Array:
         return tf.reduce_mean(tf.cast(x, tf.float32))

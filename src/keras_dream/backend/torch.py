@@ -25,6 +25,7 @@ from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
+_FEW = 4  # channels, as colours have them
 
 # glibc returns every large block to the system and faults it in again, page by page:
 # a fifth of a step's time. Instead, blocks up to 32 MiB (the upper limit of
@@ -237,6 +238,8 @@ class TorchBackend:
     def matmul(self, x: Array, matrix: Array) -> Array:
         # A canvas multiplies where the caller's autocast is not disabled.
         with torch.autocast(self._device.type, enabled=False):
+            if x.shape[1] <= _FEW:
+                return _product(x, matrix.to(x.dtype))
             return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
@@ -271,6 +274,9 @@ class TorchBackend:
         top, bottom, left, right = padding
         h, w = x.shape[2:]
         return x[:, :, top : max(h - bottom, top), left : max(w - right, left)]
+
+    def mosaic(self, size: tuple[int, int]) -> "_Mosaic":
+        return _Mosaic(size)
 
     def concat(self, xs: Sequence[Array]) -> Array:
         return torch.cat(list(xs), 1)
@@ -321,6 +327,9 @@ class TorchBackend:
     def count(self, x: Array) -> Any:
         return x.numel()
 
+    def channels(self, x: Array) -> int:
+        return x.shape[1]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return x.shape[2], x.shape[3]
 
@@ -370,6 +379,9 @@ class TorchBackend:
     def mean(self, x: Array) -> Array:
         # Not x.mean(): its gradient has another layout and would be copied.
         return x.sum(dtype=torch.float32) / x.numel()
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(x.sum((1, 3), dtype=torch.float32)[0])
 
     def global_mean(self, x: Array) -> Array:
         return x.sum(_SPATIAL, keepdim=True) / (x.shape[2] * x.shape[3])
@@ -460,6 +472,34 @@ class TorchBackend:
         return x.permute(0, 3, 1, 2)
 
 
+class _Mosaic:
+    """`Mosaic` on torch: memory for the whole map, which the first tile decides on."""
+
+    def __init__(self, size: tuple[int, int]):
+        self._size = size
+        self._map: Any = None
+
+    @torch.inference_mode(mode=False)
+    @torch.no_grad()
+    def put(self, x: Array, top: int, left: int) -> None:
+        height, width = x.shape[2:]
+        if (height, width) == self._size:
+            self._map = x
+            return
+        if self._map is None:
+            shape = (1, x.shape[1], *self._size)
+            self._map = torch.empty(
+                shape,
+                dtype=x.dtype,
+                device=x.device,
+                memory_format=torch.channels_last,
+            )
+        self._map[:, :, top : top + height, left : left + width] = x
+
+    def result(self) -> Array:
+        return self._map
+
+
 @contextlib.contextmanager
 def _repeatable(device: torch.device) -> Iterator[None]:
     """Lets CUDA add in one order; elsewhere torch does so itself.
@@ -503,6 +543,19 @@ def _neighbours(place: Array, count: int) -> tuple[tuple[Array, Array], ...]:
     first = inside.floor()
     share, cell = inside - first, first.long()
     return (cell, 1 - share), ((cell + 1).clamp_max(count - 1), share)
+
+
+def _product(x: Array, matrix: Array) -> Array:
+    """Returns the product of each cell's few channels with a matrix.
+
+    The order of its sums depends on nothing, so that bands of a map have the bits of
+    the whole; a convolution's depends on the size and the threads, and takes longer.
+    """
+    total: Any = None
+    for channel, row in enumerate(matrix):
+        part = x[:, channel : channel + 1] * row[:, None, None]
+        total = part if total is None else total + part
+    return _channels_last(total)
 
 
 def _normal(x: Any) -> Any:

@@ -64,6 +64,7 @@ from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.presets import preset
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.scheme_plans import AUTO
 from keras_dream.recipe.settings import pop_keys
 from keras_dream.recipe.synonyms import setting_advice
 from keras_dream.weights.source import BeforeDownload, Progress
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
 
     Photo = str | os.PathLike[str] | Image | np.ndarray | Picture
 
+
+_UNRECORDED = {"offline", "memory", "halo"}
 
 BLENDED_EDGES = (
     "The photo's opposite edges do not fit, so that its outer quarters fade into the "
@@ -155,7 +158,8 @@ class Dreamer:
         by_name = {network.name: network for network in loaded}
         self.files = files if isinstance(files, Files) else Files(named=files)
         self.files.limits = limits or self.files.limits
-        self._ensemble = Ensemble(by_name, self._backend, self.run.gradient, self.files)
+        gradient = "whole" if self.run.gradient == AUTO else self.run.gradient
+        self._ensemble = Ensemble(by_name, self._backend, gradient, self.files)
 
     @classmethod
     def of(
@@ -588,8 +592,10 @@ class Dreamer:
             source_sha256=picture.sha256,
             size=(picture.pixels.shape[0], picture.pixels.shape[1]),
             run={
-                # Going online or not changes no pixel, and so no file.
-                **self.run.model_dump(mode="json", exclude={"offline"}),
+                # Going online or not changes no pixel, and so no file; what is made of
+                # the memory and the halo is in the gradient.
+                **self.run.model_dump(mode="json", exclude=_UNRECORDED),
+                "gradient": "whole",
                 "backend": backend.name,
                 "device": backend.device,
                 "precision": backend.precision,
