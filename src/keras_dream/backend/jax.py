@@ -105,6 +105,16 @@ class JaxBackend(Nhwc):
         copy = np.array(image, np.float32, order="C")
         return jax.device_put(copy[None], self._device)
 
+    def image_view(self, image: np.ndarray) -> Array:
+        return jax.device_put(
+            np.ascontiguousarray(image, np.float32)[None], self._device
+        )
+
+    def host_view(self, x: Array) -> np.ndarray:
+        image = np.asarray(x[0], np.float32, order="C")
+        image.setflags(write=False)
+        return image
+
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.array(x, np.float32, order="C")
 

@@ -108,6 +108,17 @@ class Backend(Protocol):
         """Copies a feature map to the host: numpy float32 (h, w, c), contiguous."""
         ...
 
+    def image_view(self, image: np.ndarray) -> Array:
+        """As `image`, but without a copy where the device can have the host's memory.
+
+        The array must not be written to as long as the feature map is used.
+        """
+        ...
+
+    def host_view(self, x: Array) -> np.ndarray:
+        """As `to_image`, but without a copy where that is possible; read-only."""
+        ...
+
     def to_float(self, x: Array) -> float:
         """Returns a scalar as a Python float (waits for the device)."""
         ...

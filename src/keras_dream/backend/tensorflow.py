@@ -106,6 +106,14 @@ class TensorFlowBackend(Nhwc):
         _check_eager()
         return tf.constant(np.asarray(image, np.float32)[None])
 
+    def image_view(self, image: np.ndarray) -> Array:
+        return self.image(image)
+
+    def host_view(self, x: Array) -> np.ndarray:
+        image = np.asarray(tf.cast(x[0], tf.float32), np.float32, order="C")
+        image.setflags(write=False)
+        return image
+
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.array(tf.cast(x, tf.float32), order="C")
 

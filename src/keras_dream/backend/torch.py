@@ -25,6 +25,8 @@ from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
+_BAND = 1 << 20
+"""Pixels of a picture that are resampled at once."""
 _FEW = 4  # channels, as colours have them
 
 # glibc returns every large block to the system and faults it in again, page by page:
@@ -120,6 +122,21 @@ class TorchBackend:
         # The permuted view of (h, w, c) memory is channels-last already: no copy. The
         # axis of one picture is added before, for torch looks at its stride, too.
         return pixels.unsqueeze(0).permute(0, 3, 1, 2)
+
+    @torch.inference_mode(mode=False)
+    def image_view(self, image: np.ndarray) -> Array:
+        if self._device.type != "cpu":
+            return self.image(image)
+        pixels = np.ascontiguousarray(image, np.float32)
+        if not pixels.flags.writeable:  # of which torch would warn
+            pixels = np.asarray(_Memory(pixels))
+        return torch.from_numpy(pixels).unsqueeze(0).permute(0, 3, 1, 2)
+
+    def host_view(self, x: Array) -> np.ndarray:
+        cells = x.detach()[0].permute(1, 2, 0).to("cpu", torch.float32)
+        image = cells.contiguous().numpy()
+        image.setflags(write=False)
+        return image
 
     def to_image(self, x: Array) -> np.ndarray:
         return self.to_numpy(x[0].permute(1, 2, 0))
@@ -313,14 +330,37 @@ class TorchBackend:
         rows: tuple[np.ndarray, np.ndarray],
         columns: tuple[np.ndarray, np.ndarray],
     ) -> Array:
+        if x.requires_grad:
+            return self._resampled(x, rows, columns)
+        # Band by band of the new rows: what is between takes little memory, and the
+        # same numbers come of it.
+        height, width = len(rows[0]), len(columns[0])
+        size = (x.shape[0], x.shape[1], height, width)
+        y = torch.empty(
+            size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
+        )
+        band = max(1, _BAND // max(x.shape[3], width))
+        for top in range(0, height, band):
+            part = slice(top, top + band)
+            taps = (rows[0][part], rows[1][part])
+            y[:, :, part] = self._resampled(x, taps, columns)
+        return y
+
+    def _resampled(
+        self,
+        x: Array,
+        rows: tuple[np.ndarray, np.ndarray],
+        columns: tuple[np.ndarray, np.ndarray],
+    ) -> Array:
         for axis, (cells, weights) in zip(_SPATIAL, (rows, columns), strict=True):
             shape = [-1 if a == axis else 1 for a in range(4)]
             factors = torch.tensor(weights, device=self._device)
             indices = torch.tensor(cells, device=self._device)
-            total: Any = 0
+            total: Any = None
             for tap in range(cells.shape[1]):
                 picked = x.index_select(axis, indices[:, tap])
-                total = total + picked * factors[:, tap].reshape(shape)
+                picked *= factors[:, tap].reshape(shape)
+                total = picked.add_(0) if total is None else total.add_(picked)
             x = total
         return x.contiguous(memory_format=torch.channels_last)
 
@@ -470,6 +510,15 @@ class TorchBackend:
 
     def from_keras(self, x: Array) -> Array:
         return x.permute(0, 3, 1, 2)
+
+
+class _Memory:
+    """The memory of an array, for numpy, as if it could be written to."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+        place = array.__array_interface__
+        self.__array_interface__ = {**place, "data": (place["data"][0], False)}
 
 
 class _Mosaic:

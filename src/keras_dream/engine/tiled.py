@@ -105,6 +105,7 @@ class TiledGradient(ABC):
         self._of_image = [n for n, goal in goals if not goal.nodes]
         self._of_nodes = [n for n, g in enumerate(objective.goals) if g.nodes]
         self._references = any(goal.needs_reference for goal in objective.goals)
+        self._program: Program
         self._jobs: dict[Size, tuple[Job, ...]] = {}
         self._image_step = self._backend.value_and_grad(
             self._image_total, static=objective.is_static
@@ -126,8 +127,14 @@ class TiledGradient(ABC):
         """
 
     @abstractmethod
-    def _make_jobs(self, plan: Plan, size: Size) -> Iterator[Job]:
-        """Yields the tiles of a picture of a size."""
+    def _tiles(self, plan: Plan) -> Iterator[tuple[dict[str, Region], list[int]]]:
+        """Yields the own cells of each tile by node, and the goals that it is for."""
+
+    @abstractmethod
+    def _sample(
+        self, job: Job, size: Size, read: Read, read_original: Read | None
+    ) -> NDArray[np.float32]:
+        """Returns a gradient of a tile's own cells, by the tile's pixels."""
 
     def jobs(self, size: Size) -> tuple[Job, ...]:
         """Returns the tiles of a picture.
@@ -136,8 +143,42 @@ class TiledGradient(ABC):
             size: (height, width) in pixels of what the network sees.
         """
         if size not in self._jobs:
-            self._jobs[size] = tuple(self._make_jobs(self._graph.plan(*size), size))
+            self._jobs[size] = self._make_jobs(size, self._scheme.halo)
         return self._jobs[size]
+
+    def _make_jobs(self, size: Size, reach: int | None) -> tuple[Job, ...]:
+        plan = self._graph.plan(*size)
+        return tuple(
+            self._job(plan, size, wanted, goals, reach)
+            for wanted, goals in self._tiles(plan)
+        )
+
+    def halo_error(
+        self, size: Size, read: Read, read_original: Read | None = None
+    ) -> float:
+        """Returns how wrong a tile's gradient is because its halo is bounded.
+
+        Args:
+            size: (height, width) in pixels of what the network sees.
+            read: Reads pixels of it.
+            read_original: The same of the original.
+
+        Returns:
+            The difference of the gradients of the largest tile with the scheme's halo
+            and with the exact one, relative, by the L2 norm; 0 for an exact halo.
+        """
+        pairs = zip(self.jobs(size), self._make_jobs(size, None), strict=True)
+        job, exact = max(pairs, key=lambda pair: _area(pair[1].tile.sources[INPUT]))
+        if job.tile == exact.tile:
+            return 0.0
+        found, expected = (
+            self._sample(one, size, read, read_original) for one in (job, exact)
+        )
+        (top, bottom), (left, right) = job.tile.sources[INPUT]
+        (first, _), (start, _) = exact.tile.sources[INPUT]
+        length = float(np.linalg.norm(expected))
+        expected[top - first : bottom - first, left - start : right - start] -= found
+        return float(np.linalg.norm(expected)) / length if length else 0.0
 
     def __call__(
         self, image: Array, size: Size, *, view: View, original: Array | None
@@ -202,14 +243,14 @@ class TiledGradient(ABC):
 
     def _job(
         self,
-        program: Program,
         plan: Plan,
         size: Size,
         wanted: Mapping[str, Region],
-        goals: Sequence[int] = (),
+        goals: Sequence[int],
+        reach: int | None,
     ) -> Job:
         """Returns a tile, with all numbers that its function needs in one plan."""
-        tile = program.tile_of(size, wanted, reach=self._scheme.halo)
+        tile = self._program.tile_of(size, wanted, reach=reach)
         border = self._objective.context.border
         numbers: list[int] = [len(tile.values), *tile.values]
         for node, ((top, bottom), (left, right)) in wanted.items():
@@ -222,11 +263,11 @@ class TiledGradient(ABC):
         return Job(tuple(wanted), tuple(goals), tile, wanted, tuple(numbers))
 
     def _own_cells(
-        self, program: Program, nodes: Sequence[str], x: Array, plan: Sequence[Any]
+        self, nodes: Sequence[str], x: Array, plan: Sequence[Any]
     ) -> tuple[dict[str, Array], dict[str, Place]]:
         """Returns a tile's own cells and where they lie; `plan` is that of a job."""
         end = 1 + plan[0]
-        maps, places = program.tile(x, plan[1:end]), {}
+        maps, places = self._program.tile(x, plan[1:end]), {}
         for number, node in enumerate(nodes):
             first = end + number * _NUMBERS
             edges, sides = plan[first : first + 4], plan[first + 4 : first + 8]
@@ -270,21 +311,26 @@ class CellGradient(TiledGradient):
         self._firsts = {n: first for n, first in firsts if first is not None}
         self._steps: dict[Any, Callable[..., Any]] = {}
 
-    def _make_jobs(self, plan: Plan, size: Size) -> Iterator[Job]:
+    def _tiles(self, plan: Plan) -> Iterator[tuple[dict[str, Region], list[int]]]:
         goals = self._objective.goals
         in_grid = [n for n in self._of_nodes if goals[n].cell is None]
         nodes = dict.fromkeys(node for n in in_grid for node in goals[n].nodes)
         sizes = {node: plan.sizes[node] for node in nodes}
         if sizes:
             for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield self._job(self._program, plan, size, wanted, in_grid)
+                yield wanted, in_grid
         for number in self._of_nodes:
             goal = goals[number]
             if goal.cell is not None:  # a tile of its own
                 (node,) = goal.nodes
                 row, column = goal.cell(plan.sizes[node])
-                wanted = {node: ((row, row + 1), (column, column + 1))}
-                yield self._job(self._program, plan, size, wanted, [number])
+                yield {node: ((row, row + 1), (column, column + 1))}, [number]
+
+    def _sample(
+        self, job: Job, size: Size, read: Read, read_original: Read | None
+    ) -> NDArray[np.float32]:
+        sums = self.sums(size, read) if self._firsts else {}
+        return self.part(job, read, read_original, sums).gradient
 
     def parts(
         self, size: Size, read: Read, read_original: Read | None = None
@@ -348,11 +394,11 @@ class CellGradient(TiledGradient):
         numbers = [n for n in job.goals if n in self._firsts]
 
         def total(x: Array, plan: Sequence[Any], *constants: Array) -> Array:
-            maps, places = self._own_cells(self._program, job.nodes, x, plan)
+            maps, places = self._own_cells(job.nodes, x, plan)
             reference: Mapping[str, Array] = {}
             if self._references:
                 original = constants[len(numbers)]
-                cells = self._own_cells(self._program, job.nodes, original, plan)
+                cells = self._own_cells(job.nodes, original, plan)
                 reference = cells[0]
             seen = Seen(maps, reference, places=places)
             firsts = dict(zip(numbers, constants, strict=False))
@@ -366,7 +412,7 @@ class CellGradient(TiledGradient):
 
     def _sums_of(self, job: Job) -> Callable[..., Any]:
         def firsts(x: Array, plan: Sequence[Any]) -> list[Array]:
-            maps, places = self._own_cells(self._program, job.nodes, x, plan)
+            maps, places = self._own_cells(job.nodes, x, plan)
             seen = Seen(maps, places=places)
             return [self._firsts[n](seen) for n in job.goals if n in self._firsts]
 
@@ -396,7 +442,7 @@ class StemGradient(TiledGradient):
             n.name for n in graph.nodes if n.name in stem and n.name in read
         )
         self._cut = tuple(name for name in self._border if name != INPUT)
-        self._stem = Program(
+        self._program = Program(
             graph, self._cut, self._backend, prepared=objective.prepared
         )
         self._ends = tuple(node for node in nodes if node not in self._border)
@@ -412,11 +458,19 @@ class StemGradient(TiledGradient):
         self._backwards = b.value_and_grad(self._product, static=True)
         self._deep_step = b.value_and_grad(self._deep_total, static=objective.is_static)
 
-    def _make_jobs(self, plan: Plan, size: Size) -> Iterator[Job]:
+    def _tiles(self, plan: Plan) -> Iterator[tuple[dict[str, Region], list[int]]]:
         sizes = {node: plan.sizes[node] for node in self._cut}
         if sizes:
             for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield self._job(self._stem, plan, size, wanted)
+                yield wanted, []
+
+    def _sample(
+        self, job: Job, size: Size, read: Read, read_original: Read | None
+    ) -> NDArray[np.float32]:
+        # As if half the sum of the squares of its own cells were maximised.
+        pixels = self._pixels(job, read)
+        cells = self._forwards(pixels, job.plan)
+        return self._backend.to_image(self._backwards(pixels, job.plan, *cells)[1])
 
     def parts(
         self, size: Size, read: Read, read_original: Read | None = None
@@ -473,7 +527,7 @@ class StemGradient(TiledGradient):
         return self._backend.crop(x, edges) if any(edges) else x
 
     def _cells_of(self, x: Array, plan: Sequence[Any]) -> list[Array]:
-        cells = self._own_cells(self._stem, self._cut, x, plan)[0]
+        cells = self._own_cells(self._cut, x, plan)[0]
         return [cells[node] for node in self._cut]
 
     def _product(self, x: Array, plan: Sequence[Any], *factors: Array) -> Array:
@@ -553,6 +607,11 @@ def stem_of(objective: PreparedObjective, cut: str) -> frozenset[str]:
         n.name for n in graph.nodes if any(i in whole and i in stem for i in n.inputs)
     )
     return frozenset(stem)
+
+
+def _area(region: Region) -> int:
+    (top, bottom), (left, right) = region
+    return (bottom - top) * (right - left)
 
 
 def _folded(

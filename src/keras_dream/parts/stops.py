@@ -22,11 +22,11 @@ class Watched(NamedTuple):
 
     Attributes:
         share: Its number over that of all octaves, above 0 and at most 1.
-        original: The photo at its size.
+        original: The photo at its size; None where no stop looks at it.
     """
 
     share: float
-    original: Array
+    original: Array | None
 
 
 Watcher = Callable[[float, Array], str]
