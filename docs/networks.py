@@ -254,15 +254,16 @@ def photos():
 
 def dreamed(graph, objective, backend):
     """Returns the gradient of an objective, as a dream by default takes it."""
-    from keras_dream.engine.goals import Context, resolve
-    from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
+    from keras_dream.dreamer.ensemble import Ensemble
     from keras_dream.parts.transforms import View
-    from keras_dream.recipe.objectives import NetworkObjective, parse
+    from keras_dream.recipe.files import Files
     from keras_dream.recipe.recipe import Recipe
+    from keras_dream.zoo.load import LoadedNetwork
 
-    goals = resolve(graph, NetworkObjective(terms=parse(objective).terms))
-    fast = ObjectiveGraph(graph, goals, border=0, merge=backend.merges)
-    gradient = WholeGradient(fast, goals, Context(backend, Recipe().loss, 0))
+    network = LoadedNetwork("network", graph, "")
+    ensemble = Ensemble({network.name: network}, backend, "whole", Files())
+    recipe = ensemble.complete(Recipe(objective=objective))
+    gradient = ensemble.gradient(recipe, {})
 
     def run(image):
         size = image.shape[:2]
