@@ -119,6 +119,29 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class TileDone(Event, kind="tile"):
+    """A tile of one step of a picture larger than memory is done.
+
+    Attributes:
+        octave: The octave's number, from 1.
+        octaves: How many octaves the recipe has.
+        iteration: The step's number in its octave, from 1.
+        iterations: How many steps an octave may have.
+        tile: The tile's number in the step, from 1.
+        tiles: How many it has.
+        share: The share of the whole dream's predicted work that is done, from 0 to 1.
+    """
+
+    octave: int
+    octaves: int
+    iteration: int
+    iterations: int
+    tile: int
+    tiles: int
+    share: float
+
+
+@dataclass(frozen=True)
 class NextPhoto(Event, kind="photo"):
     """The next of several photos is about to be dreamed.
 

@@ -455,25 +455,26 @@ def test_run_settings_reach_the_record_whole():
     settings = kd.RunSettings(threads=2, offline=True)
     dreamer = kd.Dreamer("motif", run=settings)
     run = dreamer.dream(picture(64, 64), kd.Recipe(octaves=1, steps=1)).record.run
-    # Going online or not changes no pixel: files must be equal whatever it was.
-    assert set(run) == set(kd.RunSettings.model_fields) - {"offline"}
+    # What changes no pixel: files must be equal whatever it was.
+    unrecorded = {"offline", "memory", "halo"}
+    assert set(run) == set(kd.RunSettings.model_fields) - unrecorded
     assert (run["threads"], run["gradient"]) == (2, "whole")
     assert run["device"] is not None
 
 
 def test_the_gradient_is_chosen_by_the_run_settings(monkeypatch, motif):
     """What is registered under its name computes every gradient."""
-    from keras_dream.engine.gradients import GRADIENTS, WholeGradient
+    from keras_dream.engine.tiled import GRADIENTS, CellGradient
 
     calls = []
 
-    class Counting(WholeGradient):
+    class Counting(CellGradient):
         def __call__(self, image, size, **seen):
             calls.append(size)
             return super().__call__(image, size, **seen)
 
-    monkeypatch.setitem(GRADIENTS, "whole", Counting)
-    dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="whole"))
+    monkeypatch.setitem(GRADIENTS, "cells", Counting)
+    dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="cells 2x2"))
     dreamer.dream(picture(40, 37), kd.Recipe(octaves=1, steps=3))
     assert calls == [(40, 37)] * 3
 

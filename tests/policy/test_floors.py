@@ -44,6 +44,7 @@ FLOORS = {
     "rescue": 9,
     "resume": 11,
     "batches": 11,
+    "huge": 11,
     "mixing": 11,
     "citations": 11,
     "cli.reporters": 13,

@@ -14,8 +14,16 @@ import numpy as np
 from jax import core, lax
 
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
-from keras_dream.backend.protocol import Array, Padding
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    counts,
+)
+from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _ORDER = ("NHWC", "HWIO", "NHWC")
@@ -84,11 +92,28 @@ class JaxBackend(Nhwc):
         # jax's own default for float32 is TF32 wherever the device has it.
         self._exactness = "tensorfloat32" if precision == "tf32" else "float32"
 
+    def fast_bfloat16(self) -> bool:
+        # XLA widens it on processors: SqueezeNet's step takes twice as long.
+        return False
+
+    def at(self, precision: str) -> "JaxBackend":
+        return JaxBackend(self._device, precision)
+
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
         # A copy: jax may otherwise share the caller's memory on a processor.
         copy = np.array(image, np.float32, order="C")
         return jax.device_put(copy[None], self._device)
+
+    def image_view(self, image: np.ndarray) -> Array:
+        return jax.device_put(
+            np.ascontiguousarray(image, np.float32)[None], self._device
+        )
+
+    def host_view(self, x: Array) -> np.ndarray:
+        image = np.asarray(x[0], np.float32, order="C")
+        image.setflags(write=False)
+        return image
 
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.array(x, np.float32, order="C")
@@ -97,7 +122,9 @@ class JaxBackend(Nhwc):
         return jax.device_put(np.array(values, np.float32), self._device)
 
     def kernel(self, values: np.ndarray) -> Array:
-        return self.array(values).astype(self._dtype)
+        return self.array(values).astype(
+            jnp.float32 if reads_image(values) else self._dtype
+        )
 
     def memory(self) -> Mapping[str, int]:
         stats = self._device.memory_stats()
@@ -136,6 +163,7 @@ class JaxBackend(Nhwc):
         y = jnp.concatenate(ys, 3) if parts > 1 else ys[0]
         if bias is not None:
             y = y + bias.astype(y.dtype)
+        y = y.astype(self._dtype)
         return jax.nn.relu(y) if relu else y
 
     def _convolve(self, x: Array, kernel: Array, **how: Any) -> Array:
@@ -172,7 +200,7 @@ class JaxBackend(Nhwc):
         for i, band in enumerate(_windows(x, ROWS, rows, stride[0], dilation[0])):
             cells = _windows(band, COLUMNS, columns, stride[1], dilation[1])
             total = sum((cell * flat[i, j] for j, cell in enumerate(cells)), total)
-        y = total.astype(x.dtype)
+        y = total.astype(self._dtype)
         return y if bias is None else y + bias.astype(y.dtype)
 
     def max_pool(
@@ -234,6 +262,9 @@ class JaxBackend(Nhwc):
         h, w = x.shape[1:3]
         return x[:, top : max(h - bottom, top), left : max(w - right, left)]
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(jnp.concatenate)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return jnp.concatenate(list(xs), 3)
 
@@ -269,6 +300,9 @@ class JaxBackend(Nhwc):
     def count(self, x: Array) -> Any:
         return x.size
 
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return x.shape[1], x.shape[2]
 
@@ -299,6 +333,9 @@ class JaxBackend(Nhwc):
     # -- reductions ---------------------------------------------------------------
     def sum(self, x: Array) -> Array:
         return jnp.sum(x, dtype=jnp.float32)
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(jnp.sum(x, (0, 2, 3), jnp.float32))
 
     def mean(self, x: Array) -> Array:
         return jnp.mean(x, dtype=jnp.float32)

@@ -25,6 +25,7 @@ import numpy as np
 Array = Any  # a tensor of the running backend; opaque above this floor
 Padding = tuple[Any, Any, Any, Any]  # top, bottom, left, right
 NAMES = ("torch", "jax", "tensorflow")
+IMAGE_CHANNELS = 3
 
 # The activations of every backend, by Keras' names.
 ACTIVATIONS = (
@@ -34,6 +35,37 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 
+def reads_image(kernel: np.ndarray) -> bool:
+    """Tells whether a convolution reads the image itself, and so is float32 always.
+
+    In bfloat16 it would round grey levels and edges before the network sees them: that
+    makes most of the difference between `motif`'s gradients in both precisions, while
+    the time saved is hardly any (docs/networks.md).
+
+    Args:
+        kernel: (height, width, in / groups, out).
+    """
+    return kernel.shape[2] <= IMAGE_CHANNELS
+
+
+class Mosaic(Protocol):
+    """A feature map that is put together of tiles."""
+
+    def put(self, x: Array, top: int, left: int) -> None:
+        """Puts a tile in its place.
+
+        Args:
+            x: The tile, a feature map.
+            top: The row of its first cell.
+            left: The column of its first cell.
+        """
+        ...
+
+    def result(self) -> Array:
+        """Returns the map, after every cell was put there."""
+        ...
+
+
 class Backend(Protocol):
     """The operations that a network run in reverse needs, on one device.
 
@@ -41,7 +73,8 @@ class Backend(Protocol):
         name: "torch", "jax" or "tensorflow".
         device: The device's name, such as "cpu" or "cuda:0".
         precision: "float32", "tf32" or "bfloat16": how convolutions and products are
-            computed. Images and losses are float32 always.
+            computed. Images, losses, and convolutions that read the image are float32
+            always.
         merges: Whether one wide 1 × 1 convolution and a split are faster than several
             narrow convolutions.
         threads: Threads of one operation, or None where the library does not report
@@ -54,6 +87,18 @@ class Backend(Protocol):
     threads: int | None
     merges: bool
 
+    def fast_bfloat16(self) -> bool:
+        """Whether the device computes bfloat16 itself, so that it is the faster one."""
+        ...
+
+    def at(self, precision: str) -> "Backend":
+        """Returns the backend on the same device with another precision.
+
+        Args:
+            precision: "float32" or "bfloat16".
+        """
+        ...
+
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
         """Copies an image, numpy float32 (h, w, c), to the device as a feature map."""
@@ -61,6 +106,17 @@ class Backend(Protocol):
 
     def to_image(self, x: Array) -> np.ndarray:
         """Copies a feature map to the host: numpy float32 (h, w, c), contiguous."""
+        ...
+
+    def image_view(self, image: np.ndarray) -> Array:
+        """As `image`, but without a copy where the device can have the host's memory.
+
+        The array must not be written to as long as the feature map is used.
+        """
+        ...
+
+    def host_view(self, x: Array) -> np.ndarray:
+        """As `to_image`, but without a copy where that is possible; read-only."""
         ...
 
     def to_float(self, x: Array) -> float:
@@ -170,6 +226,13 @@ class Backend(Protocol):
         """Cuts cells off the four sides; nothing left is an empty feature map."""
         ...
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        """Begins a feature map of (height, width) that is put together of tiles.
+
+        The tiles are put row by row, from left to right, and have no gradient.
+        """
+        ...
+
     def concat(self, xs: Sequence[Array]) -> Array:
         """Joins feature maps along their channels."""
         ...
@@ -219,6 +282,10 @@ class Backend(Protocol):
 
     def count(self, x: Array) -> Any:
         """Returns the number of values: a number, or a traced float scalar."""
+        ...
+
+    def channels(self, x: Array) -> int:
+        """Returns the number of channels of a feature map."""
         ...
 
     def size(self, x: Array) -> tuple[Any, Any]:
@@ -282,6 +349,16 @@ class Backend(Protocol):
 
     def mean(self, x: Array) -> Array:
         """Averages everything to a float32 scalar; NaN for an empty feature map."""
+        ...
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        """Returns the sum of each row of a map over its columns and channels.
+
+        Returns:
+            float32 (height,), on the host. A row's sum does not depend on how many
+            other rows there are, as long as there are two or more: bands of a map have
+            the sums of the whole (torch on a processor; elsewhere but for rounding).
+        """
         ...
 
     def global_mean(self, x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -9,9 +10,17 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
-from keras_dream.backend.protocol import Array, Padding
+from keras_dream.backend.host import has_bfloat16, memory, split_device
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    is_static,
+)
+from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 
@@ -85,10 +94,25 @@ class TensorFlowBackend(Nhwc):
         self.threads: int | None = threads or None  # 0: tensorflow chooses
         self._dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
 
+    def fast_bfloat16(self) -> bool:
+        uses_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
+        return self.device == "cpu" and uses_onednn and has_bfloat16()
+
+    def at(self, precision: str) -> "TensorFlowBackend":
+        return TensorFlowBackend(self.device, precision)
+
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
         _check_eager()
         return tf.constant(np.asarray(image, np.float32)[None])
+
+    def image_view(self, image: np.ndarray) -> Array:
+        return self.image(image)
+
+    def host_view(self, x: Array) -> np.ndarray:
+        image = np.asarray(tf.cast(x[0], tf.float32), np.float32, order="C")
+        image.setflags(write=False)
+        return image
 
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.array(tf.cast(x, tf.float32), order="C")
@@ -98,7 +122,8 @@ class TensorFlowBackend(Nhwc):
 
     def kernel(self, values: np.ndarray) -> Array:
         _check_eager()
-        return tf.cast(self.array(values), self._dtype)
+        exact = reads_image(values)
+        return tf.cast(self.array(values), tf.float32 if exact else self._dtype)
 
     def memory(self) -> Mapping[str, int]:
         if self.device == "cpu":
@@ -127,6 +152,7 @@ class TensorFlowBackend(Nhwc):
         y = tf.nn.conv2d(x, kernel, stride, name, dilations=dilation)
         if bias is not None:
             y = tf.nn.bias_add(y, tf.cast(bias, y.dtype))
+        y = tf.cast(y, self._dtype)
         return tf.nn.relu(y) if relu else y
 
     def _padded(
@@ -171,7 +197,7 @@ class TensorFlowBackend(Nhwc):
         native = down == right and dilation == (1, 1)
         steps = (1, down, right, 1) if native else (1, 1, 1, 1)
         y = tf.nn.depthwise_conv2d(x, kernel, steps, name, dilations=dilation)
-        y = y if native else y[:, ::down, ::right]
+        y = tf.cast(y if native else y[:, ::down, ::right], self._dtype)
         return y if bias is None else tf.nn.bias_add(y, tf.cast(bias, y.dtype))
 
     def max_pool(
@@ -233,6 +259,9 @@ class TensorFlowBackend(Nhwc):
         rows = slice(top, tf.maximum(h - bottom, 0))
         return x[:, rows, left : tf.maximum(w - right, 0)]
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(tf.concat)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return tf.concat(list(xs), 3)
 
@@ -275,6 +304,9 @@ class TensorFlowBackend(Nhwc):
         # float: int32 ends at 2³¹, and int64 cannot divide a float32.
         return tf.cast(tf.size(x, tf.int64), tf.float32) if static is None else static
 
+    def channels(self, x: Array) -> int:
+        return x.shape[3]
+
     def size(self, x: Array) -> tuple[Any, Any]:
         return _size(x)
 
@@ -309,6 +341,9 @@ class TensorFlowBackend(Nhwc):
     # -- reductions ---------------------------------------------------------------
     def sum(self, x: Array) -> Array:
         return tf.reduce_sum(tf.cast(x, tf.float32))
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(tf.reduce_sum(tf.cast(x, tf.float32), (0, 2, 3)))
 
     def mean(self, x: Array) -> Array:
         return tf.reduce_mean(tf.cast(x, tf.float32))

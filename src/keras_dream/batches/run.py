@@ -299,7 +299,8 @@ class BatchRun(Iterator[Event]):
         self, setup: Setup, about: Mapping[str, Any], tasks: Sequence[Task]
     ) -> Journal:
         """Returns the journal of this batch; what decides the results is its key."""
-        run = setup.run.model_dump(mode="json", exclude={"threads", "offline"})
+        unkeyed = {"threads", "offline", "memory"}
+        run = setup.run.model_dump(mode="json", exclude=unkeyed)
         key = {"run": run, "notes": setup.notes, "strip": setup.strip, **about}
         make_folder(self.folder, self.folder.absolute().anchor)
         return Journal.open(

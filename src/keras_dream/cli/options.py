@@ -54,7 +54,6 @@ Named = Annotated[tuple[str, ...], _SEVERAL, Parameter(group=FILES, metavar="PAT
 Patterns = Annotated[tuple[str, ...], _SEVERAL, Parameter(metavar="PATTERN")]
 Preset = Annotated[str, Parameter(group=RECIPE, metavar="NAME")]
 RecipeFile = Annotated[str | None, Parameter(group=RECIPE, metavar="FILE")]
-RunFlags = Annotated[RunSettings | None, Parameter(name="*", group=RUN)]
 LimitFlags = Annotated[Limits | None, Parameter(name="*", group=PICTURES)]
 LogLevel = Annotated[
     logs.Level | None,
@@ -149,13 +148,24 @@ def _recipe_flags(*without: str) -> Any:
     return create_model("_Flags", __base__=Recipe, **flags)
 
 
+def _run_flags() -> Any:
+    texts = {name: RunSettings.model_fields[name] for name in ("halo", "memory")}
+    flags: Any = {n: (Annotated[f.annotation, _TEXT], f) for n, f in texts.items()}
+    return create_model("_RunFlags", __base__=RunSettings, **flags)
+
+
 if TYPE_CHECKING:
     _Flags = _CellFlags = Recipe
+    _RunFlags = RunSettings
 else:
     _Flags, _CellFlags = _recipe_flags(), _recipe_flags("size", "full_size")
+    _RunFlags = _run_flags()
 
 MixFlags = Annotated[_mix_flags() | None, Parameter(name="*", group=RECIPE)]
 """The settings of a mix as flags."""
+
+RunFlags = Annotated[_RunFlags | None, Parameter(name="*", group=RUN)]
+"""The run settings as flags."""
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 """The recipe as flags."""

@@ -9,14 +9,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.errors import ObjectiveError
+from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph
-from keras_dream.parts.losses import Loss, interior
+from keras_dream.parts.losses import Extent, LocalLoss, Loss, Share
 from keras_dream.parts.penalties import PENALTIES
 from keras_dream.recipe.files import FileRef
 from keras_dream.recipe.objectives import NetworkObjective
@@ -49,20 +51,44 @@ BLOCK = 256
 comparison is that many maps of one channel."""
 
 
+class Place(NamedTuple):
+    """Where some cells of a feature map lie.
+
+    Attributes:
+        outside: The cells of the whole map beyond each side of these, those beyond the
+            border need not be counted: top, bottom, left, right.
+        size: (height, width) in cells of the whole map.
+    """
+
+    outside: tuple[int, int, int, int]
+    size: Size
+
+
 class Seen(NamedTuple):
-    """What the goals look at in one step.
+    """What the goals look at in one step: whole feature maps, or a tile's own cells.
 
     Attributes:
         features: Feature maps of what the network sees of the image, by node.
         reference: Those of the original under the same transform, where a goal asks.
-        image: The image itself, float32 in [0, 1].
+        image: The image itself, float32 in [0, 1]; None in a tile.
         original: The photo at the image's size, where a goal asks.
+        places: In a tile, where the cells of every node lie.
+        first: In a tile, the sum of the goal's `first` over all of them.
     """
 
     features: Mapping[str, Array]
-    reference: Mapping[str, Array]
-    image: Array
-    original: Array | None
+    reference: Mapping[str, Array] = MappingProxyType({})
+    image: Array | None = None
+    original: Array | None = None
+    places: Mapping[str, Place] = MappingProxyType({})
+    first: Array | None = None
+
+    def extent(self, backend: Backend, node: str, border: int) -> Extent:
+        """Returns what the cells of a node are a share of."""
+        if node not in self.places:
+            return Extent(backend, border)
+        outside, size = self.places[node]
+        return Share(backend, border, outside=outside, size=size, first=self.first)
 
 
 Value = Callable[[Seen], Array]  # to a scalar of the backend
@@ -101,6 +127,9 @@ class Context:
 class Goal:
     """A term of an objective, resolved on a network.
 
+    A goal is local where its value is a sum over cells: then `make`'s function returns
+    what a tile's own cells add to it.
+
     Attributes:
         weight: Of its value in the sum.
         make: Makes the function of what is seen.
@@ -109,6 +138,11 @@ class Goal:
         needs_original: Whether it looks at the photo.
         needs_reference: Whether it looks at the features of the photo.
         is_static: Whether it must see sizes as numbers, as functions of one's own may.
+        is_local: Tells whether it is, with the recipe's loss.
+        cell: Returns the only cell (row, column) that it looks at in a map of a size;
+            None where it looks at all.
+        make_first: Makes the function of what a tile adds to what is needed of all
+            cells before; None where the loss needs nothing.
     """
 
     weight: float
@@ -118,6 +152,11 @@ class Goal:
     needs_original: bool = False
     needs_reference: bool = False
     is_static: bool = False
+    is_local: Callable[[Loss], bool] = field(default=lambda _: False, compare=False)
+    cell: Callable[[Size], Size] | None = field(default=None, compare=False)
+    make_first: Callable[[Context], Value | None] = field(
+        default=lambda _: None, compare=False
+    )
 
 
 def resolve(graph: Graph, objective: NetworkObjective) -> tuple[Goal, ...]:
@@ -138,21 +177,31 @@ def _layer(graph: Graph, weight: float, target: Layer) -> Goal:
     node = graph.node_of(target.layer)
     if target.channels:
         _check_channel(graph, node, target.name, target.channels.last)
-    make = partial(layer_loss, node, tuple(target.channels))
-    return Goal(weight, make, (node,), bordered=True)
+    parts = (node, tuple(target.channels))
+    return Goal(
+        weight,
+        partial(layer_loss, *parts),
+        (node,),
+        bordered=True,
+        is_local=lambda loss: isinstance(loss, LocalLoss),
+        make_first=partial(first_of_layer, *parts),
+    )
 
 
 def _class(graph: Graph, weight: float, target: Class) -> Goal:
     number, node = graph.class_number(target.name), str(graph.classifier)
     # A class score has no border: the mean over all positions is its definition.
-    return Goal(weight, partial(class_score, node, number), (node,))
+    make = partial(class_score, node, number)
+    return Goal(weight, make, (node,), is_local=_always)
 
 
 def _neuron(graph: Graph, weight: float, target: Neuron) -> Goal:
     node = graph.node_of(target.layer)
     _check_channel(graph, node, target.layer, target.channel)
-    make = partial(neuron, node, target.channel, (target.y, target.x))
-    return Goal(weight, make, (node,))
+    place = (target.y, target.x)
+    make = partial(neuron, node, target.channel, place)
+    cell = partial(cell_at, place)
+    return Goal(weight, make, (node,), is_local=_always, cell=cell)
 
 
 def _direction(graph: Graph, weight: float, target: Direction) -> Goal:
@@ -170,13 +219,20 @@ def _direction(graph: Graph, weight: float, target: Direction) -> Goal:
             )
         return direction(node, vector, context)
 
-    return Goal(weight, make, (node,), bordered=True)
+    return Goal(weight, make, (node,), bordered=True, is_local=_always)
 
 
 def _caricature(graph: Graph, weight: float, target: Caricature) -> Goal:
     node = graph.node_of(target.layer)
     make = partial(caricature, node)
-    return Goal(weight, make, (node,), bordered=True, needs_reference=True)
+    return Goal(
+        weight,
+        make,
+        (node,),
+        bordered=True,
+        needs_reference=True,
+        is_local=_always,
+    )
 
 
 def _guide(graph: Graph, weight: float, target: Guide) -> Goal:
@@ -186,7 +242,14 @@ def _guide(graph: Graph, weight: float, target: Guide) -> Goal:
     def make(context: Context) -> Value:
         return compare(node, _sources(context).guide(target.file, node), context)
 
-    return Goal(weight, make, (node,), bordered=True)
+    return Goal(
+        weight,
+        make,
+        (node,),
+        bordered=True,
+        # The best match is each cell's own; Gram matrices are of all cells.
+        is_local=lambda _: target.statistics == "dot",
+    )
 
 
 def _penalty(graph: Graph, weight: float, target: Penalty) -> Goal:
@@ -206,6 +269,10 @@ def _custom(graph: Graph, weight: float, target: Custom) -> Goal:
     nodes = tuple(map(graph.node_of, target.layers))
     make = partial(custom, target.name, target.function, nodes)
     return Goal(weight, make, nodes, is_static=True)
+
+
+def _always(_: Loss) -> bool:
+    return True
 
 
 RESOLVERS: Mapping[type[Target], Callable[[Graph, float, Any], Goal]] = {
@@ -247,18 +314,45 @@ def layer_loss(node: str, channels: tuple[int, ...], context: Context) -> Value:
     backend, loss, border = context.backend, context.loss, context.border
 
     def value(seen: Seen) -> Array:
-        features = seen.features[node]
-        if channels:
-            features = backend.gather(features, channels)
+        features = _gathered(backend, seen, node, channels)
+        if isinstance(loss, LocalLoss):
+            return loss.share(backend, features, seen.extent(backend, node, border))
         return loss(backend, features, border)
 
     return value
 
 
+def first_of_layer(
+    node: str, channels: tuple[int, ...], context: Context
+) -> Value | None:
+    """Returns what the recipe's loss needs of all cells before, or None."""
+    backend, loss, border = context.backend, context.loss, context.border
+    if not (isinstance(loss, LocalLoss) and loss.needs_first):
+        return None
+
+    def value(seen: Seen) -> Array:
+        features = _gathered(backend, seen, node, channels)
+        return loss.first(backend, features, seen.extent(backend, node, border))
+
+    return value
+
+
+def _gathered(
+    backend: Backend, seen: Seen, node: str, channels: tuple[int, ...]
+) -> Array:
+    features = seen.features[node]
+    return backend.gather(features, channels) if channels else features
+
+
 def class_score(node: str, number: int, context: Context) -> Value:
     """Returns a class' score, averaged over all positions: its definition here."""
     backend = context.backend
-    return lambda seen: backend.mean(backend.gather(seen.features[node], (number,)))
+
+    def value(seen: Seen) -> Array:
+        score = backend.gather(seen.features[node], (number,))
+        return seen.extent(backend, node, 0).mean(score)
+
+    return value
 
 
 def neuron(
@@ -277,17 +371,29 @@ def neuron(
         context: What it is computed with.
     """
     backend = context.backend
-    # Whole numbers, because sizes may be traced; below 1, for the last cell at most.
-    down, across = (min(int(part * 10_000 + 0.5), 9_999) for part in place)
 
     def value(seen: Seen) -> Array:
         features = backend.gather(seen.features[node], (channel,))
-        height, width = backend.size(features)
-        row, column = height * down // 10_000, width * across // 10_000
+        if node in seen.places:  # its only cell
+            return backend.sum(features)
+        height, width = size = backend.size(features)
+        row, column = cell_at(place, size)
         edges = (row, height - row - 1, column, width - column - 1)
         return backend.sum(backend.crop(features, edges))
 
     return value
+
+
+def cell_at(place: tuple[float, float], size: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Returns the cell (row, column) at a place, (down, across) from 0 to 1.
+
+    Args:
+        place: The place.
+        size: (height, width) of the map in cells: numbers, or traced whole scalars.
+    """
+    # Whole numbers, because sizes may be traced; below 1, for the last cell at most.
+    down, across = (min(int(part * 10_000 + 0.5), 9_999) for part in place)
+    return size[0] * down // 10_000, size[1] * across // 10_000
 
 
 def direction(node: str, vector: np.ndarray, context: Context) -> Value:
@@ -299,8 +405,9 @@ def direction(node: str, vector: np.ndarray, context: Context) -> Value:
     held = backend.array(vector)
 
     def value(seen: Seen) -> Array:
-        features = interior(backend, seen.features[node], context.border)
-        return backend.mean(backend.dot(features, held))
+        extent = seen.extent(backend, node, context.border)
+        features = extent.inside(seen.features[node])
+        return extent.mean(backend.dot(features, held))
 
     return value
 
@@ -318,13 +425,14 @@ def caricature(node: str, context: Context) -> Value:
         return backend.power(backend.add(backend.dot(x, x), EPSILON), 0.5)
 
     def value(seen: Seen) -> Array:
-        features = interior(backend, seen.features[node], context.border)
-        reference = interior(backend, seen.reference[node], context.border)
+        extent = seen.extent(backend, node, context.border)
+        features = extent.inside(seen.features[node])
+        reference = extent.inside(seen.reference[node])
         product = backend.dot(features, reference)
         lengths = backend.multiply(length(features), length(reference))
         cosine = backend.maximum(backend.divide(product, lengths), COSINE_FLOOR)
-        channels = backend.divide(backend.count(features), backend.count(product))
-        return backend.divide(backend.mean(backend.multiply(product, cosine)), channels)
+        mean = extent.mean(backend.multiply(product, cosine))
+        return backend.divide(mean, backend.channels(features))
 
     return value
 
@@ -350,12 +458,13 @@ def best_match(node: str, guide: np.ndarray, context: Context) -> Value:
     ]
 
     def value(seen: Seen) -> Array:
-        features = interior(backend, seen.features[node], context.border)
+        extent = seen.extent(backend, node, context.border)
+        features = extent.inside(seen.features[node])
         best: Any = None
         for block in blocks:
             match = backend.channel_max(backend.matmul(features, block))
             best = match if best is None else backend.maximum(best, match)
-        return backend.multiply(backend.mean(best), 1 / guide.shape[2])
+        return backend.multiply(extent.mean(best), 1 / guide.shape[2])
 
     return value
 
@@ -382,8 +491,8 @@ def gram_distance(node: str, guide: np.ndarray, context: Context) -> Value:
     target = backend.array(gram)
 
     def value(seen: Seen) -> Array:
-        features = interior(backend, seen.features[node], context.border)
-        own = backend.gram(features)
+        extent = seen.extent(backend, node, context.border)
+        own = backend.gram(extent.inside(seen.features[node]))
         distance = backend.sum(backend.square(backend.subtract(own, target)))
         total = backend.add(backend.sum(backend.square(own)), square + EPSILON)
         return backend.multiply(backend.divide(distance, total), -scale)

@@ -44,10 +44,12 @@ class Plan(NamedTuple):
 
     Attributes:
         sizes: (height, width) of every node's feature map.
+        paddings: Every node's padding: top, bottom, left, right.
         values: The paddings that depend on the size, four to a node, in node order.
     """
 
     sizes: Mapping[str, Size]
+    paddings: Mapping[str, tuple[int, int, int, int]]
     values: tuple[int, ...]
 
 
@@ -333,6 +335,7 @@ class Graph:
         """Returns the plan for a size, and what cannot be run at it."""
         channels = self._channels
         sizes: dict[str, Size] = {}
+        paddings: dict[str, tuple[int, int, int, int]] = {}
         values: list[int] = []
         problems: list[Misfit] = []
         vanished: set[int] = set()
@@ -354,9 +357,10 @@ class Graph:
                 problems.append(Misfit(text, axes, vanishes=True))
                 vanished.update(axes)
             sizes[name] = cells
+            paddings[name] = op.fixed_padding or op.padding(inputs[0])
             if op.depends_on_size:
-                values.extend(op.padding(inputs[0]))
-        return Plan(sizes, tuple(values)), problems
+                values.extend(paddings[name])
+        return Plan(sizes, paddings, tuple(values)), problems
 
     def _try_instead(self, size: Size) -> str:
         try:

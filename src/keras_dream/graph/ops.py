@@ -20,6 +20,8 @@ INPUT = "input"
 LARGEST = 4096  # cells of a window, a stride or a padding; no known network has more
 
 Padding = tuple[Any, Any, Any, Any]  # top, bottom, left, right: numbers or traced
+Sides = tuple[int, int]  # cells before and after, along one axis
+Span = tuple[int, int]  # cells along one axis, from the first to before the second
 Run = Callable[[list[Array], Padding], Array]
 """An operation on a device: (input feature maps, padding) → feature map."""
 
@@ -128,6 +130,7 @@ class Operation:
         takes_many: Whether it takes any number of inputs.
         is_global: Whether it makes one cell out of the whole feature map.
         sees_everything: Whether a cell may see the whole picture.
+        is_map: Whether it makes a feature map, which can be cut.
         vanished: What is said where it has no cells.
     """
 
@@ -136,6 +139,7 @@ class Operation:
     takes_many: ClassVar[bool] = False
     is_global: ClassVar[bool] = False
     sees_everything: ClassVar[bool] = False
+    is_map: ClassVar[bool] = True
     vanished: ClassVar[str] = "has no cells left"
 
     def __init__(
@@ -196,6 +200,44 @@ class Operation:
             channels: Of the inputs.
         """
         return inputs[0]
+
+    # -- along one axis: what `graph.regions` computes tiles with ------------------
+    def step(self, axis: int) -> int:
+        """Returns how many cells of the input lie between two of the output."""
+        return 1
+
+    def cells(self, n: int, axis: int, padding: Sides) -> int:
+        """Returns how many cells are made of `n` cells of the input.
+
+        Args:
+            n: Cells of the input along the axis.
+            axis: 0 for down, 1 for across.
+            padding: Before and after them.
+        """
+        return n
+
+    def needed(self, span: Span, axis: int, n: int, padding: Sides) -> Span:
+        """Returns which cells of the input a tile must have for cells of the output.
+
+        A tile is run with the whole picture's padding, and its first cell is a multiple
+        of `step`: its output begins at that multiple, with wrong cells where the input
+        goes on beyond the tile. What is returned keeps them away from `span`.
+
+        Args:
+            span: The cells of the output, at least one.
+            axis: 0 for down, 1 for across.
+            n: Cells of the whole input along the axis.
+            padding: The whole picture's, before and after.
+        """
+        return (0, n) if self.sees_everything else span
+
+    def least(self, span: Span, axis: int, padding: Sides) -> Span:
+        """Returns which cells a tile must have for cells to be made at all.
+
+        As `needed`, but the cells may be wrong, and beyond the picture's edge nothing
+        is cut off.
+        """
+        return span
 
     def flops(self, size: Size) -> int:
         """Returns multiplications and additions for an output of a size."""
@@ -336,6 +378,8 @@ class _Internal(Operation):
 
 class Split(_Internal):
     """Parts the channels into consecutive groups; only `Part` reads the result."""
+
+    is_map = False
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
         return backend.split(x, self.attrs["counts"])
@@ -502,12 +546,33 @@ class Window(Operation):
 
     def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
         padding = self.padding(inputs[0])
-        axes = zip(inputs[0], self.window, self.dilation, self.stride, strict=True)
         height, width = (
-            (n + sum(padding[2 * a : 2 * a + 2]) - (k - 1) * d - 1) // s + 1
-            for a, (n, k, d, s) in enumerate(axes)
+            self.cells(n, axis, (padding[2 * axis], padding[2 * axis + 1]))
+            for axis, n in enumerate(inputs[0])
         )
         return height, width
+
+    def _span(self, axis: int) -> int:
+        """Returns how many cells of the input the window reaches over."""
+        return (self.window[axis] - 1) * self.dilation[axis] + 1
+
+    def step(self, axis: int) -> int:
+        return self.stride[axis]
+
+    def cells(self, n: int, axis: int, padding: Sides) -> int:
+        return (n + sum(padding) - self._span(axis)) // self.stride[axis] + 1
+
+    def needed(self, span: Span, axis: int, n: int, padding: Sides) -> Span:
+        stride, before = self.stride[axis], padding[0]
+        start = span[0] * stride - before
+        end = (span[1] - 1) * stride - before + self._span(axis)
+        # A window may lie in the padding only: then the nearest cell is taken.
+        return min(max(start, 0), n - 1), max(min(end, n), 1)
+
+    def least(self, span: Span, axis: int, padding: Sides) -> Span:
+        stride = self.stride[axis]
+        end = (span[1] - 1) * stride + self._span(axis) - sum(padding)
+        return span[0] * stride, end
 
     def receptive_field(self, inputs: Sequence[ReceptiveField]) -> ReceptiveField:
         size, stride = inputs[0]
@@ -666,9 +731,18 @@ class Pad(Window):
         down, across = self.attrs.get("consumer_stride", (1, 1))
         return down, across
 
-    def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
-        top, bottom, left, right = self.padding(inputs[0])
-        return inputs[0][0] + top + bottom, inputs[0][1] + left + right
+    def step(self, axis: int) -> int:
+        return 1
+
+    def cells(self, n: int, axis: int, padding: Sides) -> int:
+        return n + sum(padding)
+
+    def needed(self, span: Span, axis: int, n: int, padding: Sides) -> Span:
+        start, end = (cell - padding[0] for cell in span)
+        return min(max(start, 0), n - 1), max(min(end, n), 1)
+
+    def least(self, span: Span, axis: int, padding: Sides) -> Span:
+        return span[0], span[1] - sum(padding)
 
     def receptive_field(self, inputs: Sequence[ReceptiveField]) -> ReceptiveField:
         return inputs[0]
@@ -704,18 +778,25 @@ class Wrap(_Internal, Window):
         own, sides = self._own_padding(size), [0, 0, 0, 0]
         for axis in self.attrs["axes"]:
             n, stride, before = size[axis], self.stride[axis], own[2 * axis]
-            span = (self.window[axis] - 1) * self.dilation[axis] + 1
-            after = (math.ceil(n / stride) - 1) * stride + span - n - before
+            after = (math.ceil(n / stride) - 1) * stride + self._span(axis) - n - before
             sides[2 * axis : 2 * axis + 2] = before, max(after, 0)
         return sides[0], sides[1], sides[2], sides[3]
 
-    def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
-        padding, cells = self.padding(inputs[0]), list(inputs[0])
-        for axis, n in enumerate(inputs[0]):
-            sides = padding[2 * axis : 2 * axis + 2]
-            # An edge has no more cells to lend than there are.
-            cells[axis] = n + sum(sides) if max(sides) <= n else 0
-        return cells[0], cells[1]
+    def step(self, axis: int) -> int:
+        return 1
+
+    def cells(self, n: int, axis: int, padding: Sides) -> int:
+        # An edge has no more cells to lend than there are.
+        return n + sum(padding) if max(padding) <= n else 0
+
+    def needed(self, span: Span, axis: int, n: int, padding: Sides) -> Span:
+        start, end = (cell - padding[0] for cell in span)
+        # Beyond an edge lies the opposite one, which only the whole axis has.
+        is_inside = start >= 0 and end <= n and max(padding) <= end - start
+        return (start, end) if is_inside else (0, n)
+
+    def least(self, span: Span, axis: int, padding: Sides) -> Span:
+        return span[0], span[1] - sum(padding)
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
         return backend.pad(x, padding, mode="wrap")
@@ -727,15 +808,27 @@ class Shift(_Internal, Pad):
     Its attributes are also those of the `Pad` or the `Crop` (then "is_crop").
     """
 
-    def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
-        return inputs[0]
+    def cells(self, n: int, axis: int, padding: Sides) -> int:
+        return n
+
+    def needed(self, span: Span, axis: int, n: int, padding: Sides) -> Span:
+        shift = self._shift(padding[0], axis)
+        start, end = span[0] - shift, span[1] - shift
+        if start < 0 or end > n:  # the opposite edge, as for `Wrap`
+            return 0, n
+        return min(start, span[0]), max(end, span[1])
+
+    def least(self, span: Span, axis: int, padding: Sides) -> Span:
+        return span
+
+    def _shift(self, before: Any, axis: int) -> Any:
+        """Returns by how many cells an axis is shifted, down or to the right."""
+        if axis not in self.attrs["axes"]:
+            return 0
+        return -before if self.attrs["is_crop"] else before
 
     def run(self, backend: Backend, x: Array, padding: Padding) -> Array:
-        sign = -1 if self.attrs["is_crop"] else 1
-        down, right = (
-            sign * padding[2 * axis] if axis in self.attrs["axes"] else 0
-            for axis in (0, 1)
-        )
+        down, right = (self._shift(padding[2 * axis], axis) for axis in (0, 1))
         return backend.roll(x, down, right)
 
 
@@ -753,6 +846,15 @@ class Crop(Operation):
     def size(self, inputs: Sequence[Size], channels: Sequence[int]) -> Size:
         top, bottom, left, right = self.padding(inputs[0])
         return inputs[0][0] - top - bottom, inputs[0][1] - left - right
+
+    def cells(self, n: int, axis: int, padding: Sides) -> int:
+        return n - sum(padding)
+
+    def needed(self, span: Span, axis: int, n: int, padding: Sides) -> Span:
+        return span[0], min(span[1] + sum(padding), n)
+
+    def least(self, span: Span, axis: int, padding: Sides) -> Span:
+        return span[0], span[1] + sum(padding)
 
     def centres(self, axis: Axis, number: int, padding: int) -> Axis:
         return Axis(axis.at(padding), axis.step)

@@ -25,10 +25,9 @@ def positions(graph: Graph, height: int, width: int) -> dict[str, Positions]:
         NetworkError: If the picture is too small for the graph.
     """
     plan = graph.plan(height, width)
-    values = iter(plan.values)
     axes: dict[str, Positions] = {INPUT: (Axis(0.5, 1.0), Axis(0.5, 1.0))}
     for op in graph.operations[1:]:
-        top, _, left, _ = op.fixed_padding or [next(values) for _ in range(4)]
+        top, _, left, _ = plan.paddings[op.node.name]
         down = _axis(op, 0, height, top, plan.sizes, axes)
         across = _axis(op, 1, width, left, plan.sizes, axes)
         axes[op.node.name] = (down, across)

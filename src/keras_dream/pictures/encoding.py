@@ -10,9 +10,10 @@ from PIL import Image
 
 from keras_dream.errors import InputError, OutputError, short_repr
 from keras_dream.files import check_output, check_suffix, write_atomically
+from keras_dream.geometry import bands
 from keras_dream.pictures.deep import encode_png16, encode_tiff
 from keras_dream.pictures.metadata import encode_notes, metadata_options
-from keras_dream.pictures.picture import check_finite, check_image, to_uint8
+from keras_dream.pictures.picture import check_image, to_depth
 
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _TIFF = {"format": "TIFF", "compression": "tiff_adobe_deflate"}
@@ -117,24 +118,21 @@ def encode_picture(
     if alpha is not None and suffix in (".jpg", ".jpeg"):
         image, alpha = over_white(image, alpha), None
     if suffix == ".exr":
-        check_finite(image)
         from keras_dream.pictures.exr import encode_exr
 
-        return encode_exr(image, alpha, half=depth == "16", text=text, exif=exif)
+        values = to_depth(image, "float")
+        return encode_exr(values, alpha, half=depth == "16", text=text, exif=exif)
     metadata = metadata_options(suffix, text, exif=exif)
-    values = image if alpha is None else np.dstack([image, alpha])
+    pixels = to_depth(image, depth)
+    if alpha is not None:
+        pixels = np.dstack([pixels, to_depth(alpha, depth)])
     if depth == "8":
         file = io.BytesIO()
-        options = {**_OPTIONS[suffix], **metadata}
-        Image.fromarray(to_uint8(values)).save(file, **options)
+        Image.fromarray(pixels).save(file, **_OPTIONS[suffix], **metadata)
         return file.getvalue()
-    check_finite(image)
-    values = np.clip(values, 0, 1).astype(np.float32, copy=False)
-    if depth == "16":
-        values = np.rint(values * np.float32(65_535)).astype(np.uint16)
     if suffix == ".png":
-        return encode_png16(values, metadata)
-    return encode_tiff(values, metadata["tiffinfo"])
+        return encode_png16(pixels, metadata)
+    return encode_tiff(pixels, metadata["tiffinfo"])
 
 
 def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
@@ -188,8 +186,11 @@ def over_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         image: float32 (height, width, 3); clipped to [0, 1].
         alpha: float32 (height, width); clipped to [0, 1].
     """
-    opacity = np.clip(alpha, 0, 1)[..., None]
-    return np.clip(image, 0, 1) * opacity + (1 - opacity)
+    white = np.empty_like(image)
+    for rows in bands(image.shape):
+        opacity = np.clip(alpha[rows], 0, 1)[..., None]
+        white[rows] = np.clip(image[rows], 0, 1) * opacity + (1 - opacity)
+    return white
 
 
 def _check_image(image: np.ndarray, alpha: np.ndarray | None, suffix: str) -> None:

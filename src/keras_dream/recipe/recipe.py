@@ -24,6 +24,7 @@ from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
 from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, Pad
+from keras_dream.recipe.byte_sizes import bytes_of
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -32,6 +33,7 @@ from keras_dream.recipe.per_octave import (
     Override,
     read as read_override,
 )
+from keras_dream.recipe.scheme_plans import AUTO, read_gradient
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
@@ -47,6 +49,7 @@ FINISHING = (
 
 MOST_SIDE = 100_000  # pixels of `size`
 MOST_STRENGTH = 10  # of an octave
+MOST_HALO = 99_999  # pixels, as `schemes` has them
 
 
 def _text_of(part: Part) -> str:
@@ -155,6 +158,10 @@ def _read_sides(value: Any) -> tuple[int, ...]:
             hint="try '250, 400, 640'",
         )
     return tuple(map(int, numbers))
+
+
+def _read_memory(value: Any) -> int | None:
+    return None if value is None else bytes_of(value, "memory")
 
 
 class Recipe(Settings):
@@ -608,8 +615,26 @@ class RunSettings(Settings):
         le=4096,
         description="threads of an operation; none for the library's own choice",
     )
-    gradient: Literal["whole"] = Field(
-        default="whole", description="how the gradient is computed: of the whole image"
+    gradient: Annotated[
+        str, BeforeValidator(read_gradient, json_schema_input_type=str)
+    ] = Field(
+        default=AUTO,
+        description="how the gradient is computed: auto for what takes the least time "
+        "in the memory that there is; whole; 'cells 2x3', so many rows and columns of "
+        "tiles; 'stem mixed1 2x2', only the layers up to one in tiles; or, as a record "
+        "has it, by octave: '5: cells 2x2; 6: cells 3x3'",
+    )
+    halo: Annotated[int, Field(ge=0, le=MOST_HALO)] | Literal["exact", "fast"] = Field(
+        default="exact",
+        description="how many pixels a tile sees around its own, at most: exact for "
+        "all that its gradient depends on, fast for a part of them",
+    )
+    memory: Annotated[
+        int | None, BeforeValidator(_read_memory, json_schema_input_type=str | int)
+    ] = Field(
+        default=None,
+        description="the most memory that the process may take, such as 2GB, 1500MB or "
+        "2GiB; none for what is free",
     )
     depth: Literal["auto", "8", "16", "float"] = Field(
         default="auto",

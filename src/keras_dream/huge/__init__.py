@@ -1,0 +1,1 @@
+"""Pictures larger than memory: dreamed in tiles and bands, with everything on disk."""

@@ -1,0 +1,331 @@
+"""Stores: pictures on the disk, written and read by rows.
+
+A store is a `.npy` file of float32 `(height, width, channels)`, behind whose values
+stand notes as JSON. It is read and written through the file and not mapped into memory:
+mapped pages count as memory of the process, and a limit of address space (ulimit -v)
+could not hold a picture that is larger.
+"""
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_dream.errors import InputError, SaveError, short_repr
+from keras_dream.files import FULL
+from keras_dream.geometry import Size
+from keras_dream.pictures.decoding import to_float
+from keras_dream.pictures.picture import to_uint8
+
+BAND = 1 << 24
+"""Bytes of a band, about, that is read or written at once."""
+
+_MOST_NOTES = 1 << 24  # bytes
+
+
+class Source(Protocol):
+    """A picture that is read by rows.
+
+    Attributes:
+        shape: (height, width, channels).
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        ...
+
+    def rows(self, first: int, end: int) -> NDArray[np.float32]:
+        """Returns the rows from the first to the one before the end."""
+        ...
+
+
+def bands(
+    height: int, row_bytes: int, *, band: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Yields the rows (first, end) of bands from top to bottom, of about equal height.
+
+    Args:
+        height: Rows in all.
+        row_bytes: Bytes that a row takes.
+        band: Bytes of a band, about; None for `BAND`.
+    """
+    count = max(1, min(-(-height * row_bytes // (band or BAND)), height // 2))
+    for number in range(count):
+        yield number * height // count, (number + 1) * height // count
+
+
+class Store:
+    """A picture on the disk.
+
+    Use `Store.create` or `Store.open`, as a context manager or until `close`.
+
+    Attributes:
+        path: Where it is, or where it will be once it is committed.
+        shape: (height, width, channels).
+        notes: JSON types that were stored with it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        file: io.FileIO,
+        shape: tuple[int, int, int],
+        offset: int,
+        notes: Mapping[str, Any],
+    ):
+        self.path = path
+        self.shape = shape
+        self.notes = notes
+        self._file = file
+        self._offset = offset
+        self._row = shape[1] * shape[2] * 4
+
+    @property
+    def size(self) -> Size:
+        """(height, width) in pixels."""
+        return self.shape[:2]
+
+    @classmethod
+    def create(cls, path: Path, shape: tuple[int, int, int]) -> "Store":
+        """Makes room for a picture under a temporary name, `path` with `.part`.
+
+        Args:
+            path: Where it will be.
+            shape: (height, width, channels).
+
+        Raises:
+            SaveError: If the disk has no room for all of it.
+        """
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
+        size = len(header.getbuffer()) + 4 * int(np.prod(shape, dtype=object))
+        with _saving(path, size):
+            file = _part(path).open("w+b", buffering=0)
+            try:
+                # Now, and not after hours: a file with holes may not find room later.
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                file.write(header.getbuffer())
+            except BaseException:
+                file.close()
+                _part(path).unlink(missing_ok=True)
+                raise
+        return cls(path, file, shape, len(header.getbuffer()), {})
+
+    @classmethod
+    def open(cls, path: Path, *, unfinished: bool = False) -> "Store":
+        """Opens a store.
+
+        Args:
+            path: Where it is.
+            unfinished: Whether it is one that was not committed, to go on writing.
+
+        Raises:
+            InputError: If it is damaged.
+            OSError: If it is not there.
+        """
+        place = _part(path) if unfinished else path
+        file = place.open("r+b" if unfinished else "rb", buffering=0)
+        try:
+            shape, offset = _header(file)
+            data = 4 * int(np.prod(shape, dtype=object))
+            behind = os.fstat(file.fileno()).st_size - offset - data
+            if not 0 <= behind <= _MOST_NOTES:
+                raise ValueError("another length than it says")
+            file.seek(offset + data)
+            notes = json.loads(file.read(behind) or b"{}")
+        except (ValueError, RecursionError) as failure:
+            file.close()
+            raise InputError(
+                "a picture of an unfinished dream must be as it was written",
+                received=f"{short_repr(str(place))} ({str(failure)[:80]})",
+                hint="remove its folder and begin anew",
+            ) from None
+        return cls(path, file, shape, offset, notes)
+
+    def rows(self, first: int, end: int) -> NDArray[np.float32]:
+        """Returns the rows from the first to the one before the end."""
+        return self._read(first, end - first, 0, self.shape[1])
+
+    def take(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Returns the values at some rows and columns, float32 (rows, columns, c).
+
+        Args:
+            rows: Their numbers, in any order.
+            columns: The same; neighbours are read at once.
+        """
+        values = np.empty((len(rows), len(columns), self.shape[2]), np.float32)
+        for place, first, end in _runs(rows):
+            for across, left, right in _runs(columns):
+                block = self._read(first, end - first, left, right - left)
+                down = slice(place, place + end - first)
+                values[down, across : across + right - left] = block
+        return values
+
+    def write(self, first: int, rows: NDArray[np.float32]) -> None:
+        """Writes rows from the first on.
+
+        Raises:
+            SaveError: If the disk refuses.
+        """
+        data = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B")
+        with _saving(self.path, len(data)):
+            self._file.seek(self._offset + first * self._row)
+            while data:
+                data = data[self._file.write(data) or 0 :]
+
+    def sync(self) -> None:
+        """Waits until all that was written is on the disk."""
+        with _saving(self.path, 0):
+            os.fsync(self._file.fileno())
+
+    def commit(self, notes: Mapping[str, Any] | None = None) -> "Store":
+        """Gives a store its name, with all of its rows and its notes.
+
+        Args:
+            notes: JSON types.
+
+        Returns:
+            It, opened for reading.
+        """
+        text = json.dumps(notes or {}).encode()
+        with _saving(self.path, len(text)):
+            end = self._offset + self.shape[0] * self._row
+            self._file.truncate(end)
+            self._file.seek(end)
+            self._file.write(text)
+            os.fsync(self._file.fileno())
+            self.close()
+            _part(self.path).replace(self.path)
+            sync_folder(self.path.parent)
+        return Store.open(self.path)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def remove(self) -> None:
+        """Closes and removes the file."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(
+        self, first: int, count: int, left: int, width: int
+    ) -> NDArray[np.float32]:
+        """Returns a window of contiguous rows and columns."""
+        channels = self.shape[2]
+        values = np.empty((count, width, channels), "<f4")
+        whole = width == self.shape[1]
+        pieces = [values] if whole else list(values)
+        for number, piece in enumerate(pieces):
+            self._file.seek(
+                self._offset + (first + number) * self._row + left * channels * 4
+            )
+            view = memoryview(piece).cast("B") if piece.size else memoryview(b"")
+            while view:
+                read = self._file.readinto(view)
+                if not read:
+                    raise OSError(f"{self.path} ends too early")
+                view = view[read:]
+        return values
+
+
+def _header(file: io.FileIO) -> tuple[tuple[int, int, int], int]:
+    """Returns the shape of a store, and where its values begin."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("another version")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if is_fortran or dtype.str != "<f4" or len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"an array of {dtype} {shape}")
+    return (shape[0], shape[1], shape[2]), file.tell()
+
+
+def _runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """Yields the runs of ascending neighbours as (place, first number, end)."""
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    edges = [0, *breaks.tolist(), len(numbers)]
+    for start, end in itertools.pairwise(edges):
+        if end > start:
+            first = int(numbers[start])
+            yield start, first, first + end - start
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+@contextlib.contextmanager
+def _saving(path: Path, size: int) -> Iterator[None]:
+    """Turns a refusal of the disk into our sentence."""
+    try:
+        yield
+    except OSError as failure:
+        reason = (failure.strerror or type(failure).__name__).lower()
+        received = f"{reason!r} for {short_repr(str(path))}"
+        if failure.errno in FULL:
+            raise SaveError(
+                f"the disk must have room for {size:,} bytes more",
+                received=received,
+                hint="free some space and run the same command: it goes on from there",
+            ) from failure
+        raise SaveError(
+            "the disk must take what a dream has so far",
+            received=received,
+            hint="try another folder",
+        ) from failure
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names of a folder are on the disk; Windows cannot do this."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sha256_of(source: Source) -> str:
+    """Returns the sha256 of decoded pixels, as `Picture.sha256` has it."""
+    height, width, channels = source.shape
+    shape = f"{height}x{width}x{channels}"
+    floats = hashlib.sha256(f"{shape} float32\n".encode())
+    whole = hashlib.sha256(f"{shape} uint8\n".encode())
+    exact = True
+    for first, end in bands(height, width * channels * 4):
+        values = source.rows(first, end)
+        floats.update(np.ascontiguousarray(values, "<f4").tobytes())
+        if exact:
+            bytes_ = to_uint8(values)
+            exact = np.array_equal(to_float(bytes_), values)
+            whole.update(bytes_.tobytes())
+    return (whole if exact else floats).hexdigest()
