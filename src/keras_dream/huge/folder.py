@@ -22,6 +22,7 @@ KIND = "huge"
 
 RESULT = "dream.npy"
 
+_OWN = ("image-", "state-", "base-", "scratch-", "gradient.", "carry.", "source.")
 _STEP = re.compile(r"(?:image|state)-(\d{2})-(\d{6})(?:-\d)?\.npy(?:\.part)?")
 
 
@@ -108,7 +109,7 @@ class Folder:
     def bytes(self) -> int:
         """How many the stores of the dream take."""
         sizes = [0]
-        for path in self.path.glob("*.npy*"):
+        for path in self._own():
             with contextlib.suppress(OSError):
                 sizes.append(path.stat().st_size)
         return sum(sizes)
@@ -184,8 +185,8 @@ class Folder:
     def finish(self, state: State, store: Store) -> Store:
         """Gives the finished dream its name, and removes all that it was made of."""
         store = store.commit(asdict(state))
-        for path in self.path.glob("*.npy*"):
-            if path.name.startswith(("image-", "state-", "base-", "gradient", "carry")):
+        for path in self._own():
+            with contextlib.suppress(OSError):  # Windows keeps what is open
                 path.unlink(missing_ok=True)
         return store
 
@@ -193,8 +194,12 @@ class Folder:
         """Returns where the finished dream will be."""
         return self.path / RESULT
 
+    def _own(self) -> list[Path]:
+        """Returns what a dream has made on its way."""
+        return [p for p in self.path.glob("*.npy*") if p.name.startswith(_OWN)]
+
     def _remove_but(self, at: str) -> None:
-        for path in self.path.iterdir():
+        for path in self._own():
             match = _STEP.fullmatch(path.name)
             if match and f"{match[1]}-{match[2]}" != at:
                 with contextlib.suppress(OSError):  # Windows keeps what is open

@@ -37,8 +37,7 @@ def plan(
             what is free.
 
     Raises:
-        SettingError: If the run settings ask for other than tiles of cells, or the
-            objective sees the whole picture.
+        SettingError: If the run settings ask for other than tiles of cells.
     """
     asked = None if run.gradient == AUTO else read_entries(run.gradient)
     one = None if run.gradient == AUTO or asked else Scheme.read(run.gradient)
@@ -90,13 +89,6 @@ def _cells(objective: ObjectiveGraph, view: Size, budget: float) -> Scheme:
     """Returns the fewest tiles, about square, whose feature maps fit the budget."""
     graph, fields = objective.graph, objective.graph.receptive_fields()
     reach = max((fields[node].size for node in objective.nodes), default=1.0)
-    whole = next((n for n in objective.nodes if not math.isfinite(fields[n].size)), "")
-    if whole:
-        raise SettingError(
-            "An objective of a picture larger than memory must see a part of it",
-            received=f"{whole}, which sees the whole picture",
-            hint="name a layer, such as one of `dream layers`",
-        )
     side = max(view)
     while True:
         counts = [math.ceil(length / side) for length in view]

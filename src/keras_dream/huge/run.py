@@ -171,7 +171,7 @@ class _Work:
         self._folder = Folder(folder, self._key, text_of(schemes), self._bands)
         try:
             self._schemes = schemes_of(self._folder.gradient)
-            check_room(folder / "room", self._room(source))
+            check_room(self._folder.result_path(), self._room(source))
             self._source = self._stored(source)
         except BaseException:
             self._folder.close()
@@ -510,6 +510,14 @@ def _check_tiles(objective: PreparedObjective) -> None:
             received="a term of a single cell, or of the image itself",
             hint="leave it out",
         )
+    fields = objective.graph.graph.receptive_fields()
+    for node in objective.graph.nodes:
+        if not math.isfinite(fields[node].size):
+            raise SettingError(
+                "An objective of a picture larger than memory must see a part of it",
+                received=f"{node}, which sees the whole picture",
+                hint="name a layer, such as one of `dream layers`",
+            )
 
 
 def _is_above(recipe: Recipe, loss: float) -> bool:
