@@ -219,10 +219,11 @@ class Store:
         self._file.close()
 
     def remove(self) -> None:
-        """Closes and removes the file."""
+        """Closes and removes the file, whether it is committed or not."""
         self.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        for path in (self.path, _part(self.path)):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def __del__(self) -> None:
         self.close()
