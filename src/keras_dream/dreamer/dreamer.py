@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from keras_dream.backend import load as backends
+from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.features import feature_maps
 from keras_dream.dreamer.fit import check_fits, octaves_that_fit
@@ -27,7 +28,7 @@ from keras_dream.engine.finish import (
     check_strengths,
     finish,
 )
-from keras_dream.engine.gradients import ObjectiveGraph
+from keras_dream.engine.gradients import ObjectiveGraph, PreparedObjective
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import (
@@ -319,6 +320,19 @@ class Dreamer:
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
         )
+
+    @property
+    def backend(self) -> Backend:
+        """Where it computes."""
+        return self._backend
+
+    def objective(self, recipe: Recipe) -> PreparedObjective:
+        """Returns what a recipe of one network maximises, on the device.
+
+        Args:
+            recipe: A complete recipe, without `strongest(n)`.
+        """
+        return self._ensemble.objective(recipe)
 
     def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
         """Returns the masks of a complete recipe as maps of a size."""
