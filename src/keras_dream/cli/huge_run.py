@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 WORK = ".huge"
 """Behind the name of a result: the hidden folder of all that its dream keeps."""
 
-_DEPTH_BYTES = 6  # free space that is named: of a .tif of 16 bits
+_PICTURES = 5
+"""About how many pictures of floats a dream keeps: the photo, two images, the gradient,
+and all smaller octaves."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,10 @@ def _dream(job: _Job) -> None:
     dreamer = Loader().load(request, reporter, reporter.download)
     if not request.yes:
         check_seconds(dreamer.seconds(photo.size, request.recipe))
-    octaves, notices = dreamer.octaves(photo.size, request.recipe)
+    octaves, _ = dreamer.octaves(photo.size, request.recipe)
     _check_room(job)
     job.folder.mkdir(exist_ok=True)
-    for text in (*photo.notices, *notices, _where(job)):
+    for text in (*photo.notices, _where(job)):
         reporter.report(Notice(text))
     with read_photo(photo, job.folder / "photo.npy") as source:
         names = " + ".join(dict.fromkeys(map(str, dreamer.networks)))
@@ -149,9 +151,12 @@ def _dream(job: _Job) -> None:
 
 def _where(job: _Job) -> str:
     """Returns where a dream is kept meanwhile, and what it takes there."""
-    from keras_dream.huge.stores import Source  # noqa: F401
-
-    return f"All that is done is kept in {job.folder} until the result is saved."
+    height, width = job.photo.size
+    gigabytes = _PICTURES * 12 * height * width / 1e9
+    return (
+        f"What is done, about {gigabytes:.3g} GB, is kept in "
+        f"{short_repr(str(job.folder))} until the result is saved."
+    )
 
 
 def _check_room(job: _Job) -> None:

@@ -170,10 +170,12 @@ def read_photo(
     check_room(store, 12 * height * width)
     with decoding_errors(photo.path.name):
         image = vips.to_srgb(_opened(photo.path, photo.header))
+        # Bands of one region: separate ones would be asked for out of order.
+        region = vips.load().Region.new(image)
         pixels = Store.create(store, shape)
         try:
             for first, end in bands(height, width * 3 * 4):
-                values = _rows(image, first, end, photo.path.name)
+                values = _rows(image, region, first, end)
                 pixels.write(first, values)
                 if progress is not None:
                     progress(end / height)
@@ -183,16 +185,18 @@ def read_photo(
         return pixels.commit(notes)
 
 
-def _rows(image: Any, first: int, end: int, name: str) -> np.ndarray:
+def _rows(image: Any, region: Any, first: int, end: int) -> np.ndarray:
     """Returns rows as float32; bands must be asked for from top to bottom."""
-    values = image.crop(0, first, image.width, end - first).numpy()
-    floats = check_range(values, "a picture") if values.dtype.kind == "f" else None
-    floats = to_float(values) if floats is None else floats
-    if floats.shape[2] == 4:
+    kind = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}[image.format]
+    data = region.fetch(0, first, image.width, end - first)
+    values = np.frombuffer(data, kind).reshape(end - first, image.width, image.bands)
+    is_float = image.format == "float"
+    floats = check_range(values, "a picture") if is_float else to_float(values)
+    if image.bands == 4:
         if floats[..., 3].min() < 1:
             raise PictureError(
                 "a huge picture must be opaque",
-                received=f"{short_repr(name)}, which is transparent somewhere",
+                received="one that is transparent somewhere",
                 hint="flatten it in an image editor first",
             )
         floats = np.ascontiguousarray(floats[..., :3])
