@@ -145,7 +145,8 @@ def _dream(job: _Job) -> None:
             for event in run:
                 reporter.report(event)
                 job.interrupts.check()
-            _save(job, run.result)
+            with run.result.image:
+                _save(job, run.result)
     shutil.rmtree(job.folder, ignore_errors=True)
 
 

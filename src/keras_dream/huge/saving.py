@@ -11,9 +11,10 @@ import re
 import shutil
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import TiffImagePlugin, TiffTags
@@ -36,8 +37,6 @@ _TILE = 512  # pixels; of 256 × 256 a picture of 17 gigapixels would have too m
 _TIFF: dict[str, Any] = {
     "bigtiff": True,
     "tile": True,
-    "tile_width": _TILE,
-    "tile_height": _TILE,
     "compression": "deflate",
     # In directories of their own, so that a viewer sees one page.
     "pyramid": True,
@@ -96,7 +95,7 @@ def save_huge(
         part = folder / path.name
         strips = _Strips(image, depth)
         with _encoding(strips, path):
-            _write(strips.open(), part, suffix, depth, text=text, exif=exif)
+            strips.pull(_write, part, suffix, depth, text=text, exif=exif)
         if text and suffix == ".dzi":
             part.write_text(comment(part.read_text("utf-8"), text), "utf-8")
         elif text and suffix == ".szi":
@@ -125,7 +124,10 @@ def _write(
     if suffix in (".tif", ".tiff"):
         if text:
             image.set_type(strings, "image-description", text)
-        image.tiffsave(str(part), predictor=_PREDICTORS[depth], **_TIFF)
+        # Of one that is much larger than its picture libvips reads nothing.
+        side = min(_TILE, -(-max(image.width, image.height) // 16) * 16)
+        sides = {"tile_width": side, "tile_height": side}
+        image.tiffsave(str(part), predictor=_PREDICTORS[depth], **sides, **_TIFF)
     elif suffix in (".dzi", ".szi"):
         where = part.with_suffix("") if suffix == ".dzi" else part
         image.dzsave(str(where), suffix=_TILES[depth], layout="dz")
@@ -182,11 +184,9 @@ def _encoding(strips: "_Strips", path: Path) -> Iterator[None]:
     try:
         yield
     except pyvips.Error as failure:
-        if strips.failure is not None:
-            raise strips.failure from None
+        if strips.failure not in (None, failure):
+            raise cast("BaseException", strips.failure) from None
         raise _save_error(path, str(failure)) from failure
-    if strips.failure is not None:
-        raise strips.failure
 
 
 def _save_error(path: Path, reason: str) -> SaveError:
@@ -209,7 +209,7 @@ class _Strips:
     """
 
     def __init__(self, image: Source, depth: str):
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._image, self._depth = image, depth
         height, width, channels = image.shape
         kind = to_depth(np.zeros(1, np.float32), depth).dtype
@@ -230,7 +230,21 @@ class _Strips:
         self._end = len(self._head) + height * self._row
         self._band: tuple[int, bytes] = (-1, b"")
 
-    def open(self) -> Any:
+    def pull(self, function: Callable[..., None], *rest: Any, **options: Any) -> None:
+        """Calls a function of the image and more, which Ctrl-C ends.
+
+        Signals are handled between two lines of Python of this thread, and libvips
+        takes minutes: so another one calls it, and it is told that the picture ends.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            work = pool.submit(lambda: function(self._open(), *rest, **options))
+            try:
+                work.result()
+            except BaseException as failure:
+                self.failure = self.failure or failure
+                raise
+
+    def _open(self) -> Any:
         """Returns it as an image of pyvips, to be read in order."""
         pyvips = vips.load()
         # Kept, for libvips does not know that it must live as long as the image.
@@ -254,7 +268,7 @@ class _Strips:
         try:
             data = self._data(size)
         # libvips calls this: nothing may be raised through it.
-        except Exception as failure:  # noqa: BLE001
+        except BaseException as failure:  # noqa: BLE001
             self.failure = failure
             return b""
         self._at += len(data)
