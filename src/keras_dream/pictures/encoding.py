@@ -149,7 +149,7 @@ def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
     Raises:
         OutputError: If the format does not have what is asked for.
     """
-    depths = _DEPTHS.get(suffix.lower(), ("8",))
+    depths: tuple[Depth, ...] = _DEPTHS.get(suffix.lower(), ("8",))
     if depth == "auto":
         fit = [d for d in depths if (32 if d == "float" else int(d)) <= bits]
         return fit[-1] if fit else depths[0]
