@@ -5,11 +5,12 @@
 
 One octave, one step, with the built-in network to a middle layer and with the filter of
 its presets. Every size is a process of its own. The photo is made first, which is not
-counted. Printed for each size: the tiles, seconds in all and for a megapixel, those of
-the tiles and those of what follows (filters, divisor, the next image), those of the
-processor, which depend less on what else runs, and the peak of resident memory. `--limit` puts the process under `ulimit -v`. `--tile-rows N` stops
-after N rows of tiles and says what all of them would take; without it the step is made
-to its end. A picture takes 12 bytes a pixel on the disk, a step four of them.
+counted. Printed for each size: the tiles; seconds in all and for a megapixel; those of
+the tiles and those of what follows (filters, divisor, the next image); those of the
+processor, which depend less on what else runs; and the peak of resident memory.
+`--limit` puts the process under `ulimit -v`. `--tile-rows N` stops after N rows of
+tiles and says what all of them would take; without it the step is made to its end. A
+picture takes 12 bytes a pixel on the disk, and a step three and a half of them.
 """
 
 import argparse
