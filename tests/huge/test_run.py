@@ -1,6 +1,10 @@
 """A dream on the disk has the pixels of the same dream in memory, bit by bit."""
 
+import contextlib
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,6 +61,7 @@ CASES = [
     {"optimizer": "momentum", "normalizer": "none"},
     {"loss": "even"},
     {"objective": "caricature(mixed1)", "border": 0},
+    {"objective": "class:owl + 0.1*motifs:3", "transforms": "pad(size=24)"},
     {"blend": 0.7, "keep_colors": True, "colors": "chroma + soft_clip"},
     {"stop": "distance(limit=0.001)", "steps": 3},
     {"max_loss": 1e-6, "max_loss_rule": "before"},
@@ -152,7 +157,7 @@ def test_a_folder_is_of_one_dream_and_one_process(dreamer, tmp_path):
         ({"objective": "mixed4:strongest(3)"}, "strongest.*, which is measured on"),
         ({"keep_detail": 0.5}, "keep_detail, which needs all of the dream"),
         ({"colors": "histogram"}, "colors=histogram, which measures the colours"),
-        ({"objective": "class:owl"}, "sum over cells|sees the whole picture"),
+        ({"objective": "dense@1"}, "dense@1, which sees the whole picture"),
         ({"objective": "mixed1 - 5*tv"}, "of the image itself"),
         ({"loss": "softmax_mean"}, "compares all cells"),
     ],
@@ -192,3 +197,39 @@ def test_the_tiles_of_a_dream_are_those_it_was_begun_with(tmp_path):
     run.close()
     assert max(tiles) > 1
     assert run.result.record.run["gradient"].startswith("1: cells ")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(folder)]
+    if not sys.platform.startswith("linux") or os.geteuid():
+        pytest.skip("only root of Linux may mount a small disk")
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_becomes_full_stops_the_dream_which_goes_on(
+    dreamer, tmp_path, disk
+):
+    values, recipe = photo(), Recipe(**PLAIN, filters="chroma(sigma=4)")
+    _, whole = huge(dreamer, tmp_path / "whole", values, recipe)
+    store = stored(disk, values)
+    for moment in (2, 5, 9):
+        with dream_huge(dreamer, store, disk, recipe) as run:
+            for _ in range(moment):
+                next(run)
+            filler = disk / "filler"
+            with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            with pytest.raises(SaveError, match=r"disk|room"):
+                list(run)
+        filler.unlink()
+    with dream_huge(dreamer, store, disk, recipe) as run:
+        list(run)
+    assert np.array_equal(run.result.image.rows(0, 61), whole.image.rows(0, 61))

@@ -70,10 +70,12 @@ class HugeRun(Iterator[Event]):
 
     Attributes:
         recipe: The complete recipe, with the octaves' number.
+        gradient: The tiles of each octave, as a record has them.
     """
 
     def __init__(self, work: "_Work"):
         self.recipe = work.recipe
+        self.gradient = work.gradient
         self._work = work
         self._events = work.events()
         self._result: HugeDream | None = None
@@ -170,7 +172,8 @@ class _Work:
         self._sha256 = _sha256(source)
         self._folder = Folder(folder, self._key, text_of(schemes), self._bands)
         try:
-            self._schemes = schemes_of(self._folder.gradient)
+            self.gradient = self._folder.gradient
+            self._schemes = schemes_of(self.gradient)
             check_room(self._folder.result_path(), self._room(source))
             self._source = self._stored(source)
         except BaseException:
@@ -400,7 +403,7 @@ class _Work:
             losses.setdefault(str(octave), []).append(loss)
         record = replace(
             self._record,
-            run={**self._record.run, "gradient": self._folder.gradient},
+            run={**self._record.run, "gradient": self.gradient},
             steps=len(state.losses),
             losses=losses,
             notices=(*self._notices, *state.ended),
