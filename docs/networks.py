@@ -487,10 +487,11 @@ stands for on a machine.
 
 In bfloat16 a feature map has 8 bits. The image, its gradient, the loss, all sums, and
 the convolution that reads the image are float32 all the same: were that convolution in
-bfloat16, the cosine of `motif` would be 0.987 instead of 0.995. Nearly all of the difference comes from rounding forwards,
-which decides otherwise at rectifiers and pools where two values are close; rounding
-backwards alone leaves a cosine of 1.0000. So networks with smooth activations are alike
-(ConvNeXt, EfficientNet), and those with many rectifiers are not. It is not noise: it is
+bfloat16, the cosine of `motif` would be 0.987 instead of 0.995. Nearly all of the
+difference comes from rounding forwards, which decides otherwise at rectifiers and pools
+where two values are close; rounding backwards alone leaves a cosine of 1.0000. So
+networks with smooth activations are alike (ConvNeXt, EfficientNet), and those with many
+rectifiers are not. It is not noise: it is
 the gradient of a network with slightly other weights. For comparison: half a grey level
 of noise on the picture changes the gradient of `motif` to a cosine of 0.989, that of
 `squeezenet` to 0.85.
@@ -502,7 +503,8 @@ shipped or published ones, of the others no file was at hand, so that they are *
 layer's activations vanish); both must pass. How alike a network with trained weights is
 may differ from both. **time** is a step's in bfloat16 beside float32's, in processor
 seconds of one thread. The processor was an {cpu}, the GPU an {cuda}.
-Depthwise convolutions are slower in bfloat16 on processors. TF32 (`--precision tf32`, 10 bits) is for GPUs only.
+Depthwise convolutions are slower in bfloat16 on processors. TF32 (`--precision tf32`,
+10 bits) is for GPUs only.
 """
 
 
