@@ -1,12 +1,15 @@
 """Times one gradient step: ours, the published program, and plain Keras.
 
     python benchmarks/step.py [--rounds 15] [--size 400x600] [--threads 2] [--only ours]
+    python benchmarks/step.py --device cuda --only torch
 
 Inception V3 with random weights, the layers and the loss of `book1`. Every contender
 is a process of its own (a process has one Keras backend). After a warm-up each takes
 one step in turn, round after round, so that all of them see the same noise of the
-machine. Printed: medians, ratios of medians, and the bound set by the machine's matrix
-product.
+machine. Printed: medians, ratios of medians, the bound set by the machine's matrix
+product, and which share of our steps on torch the convolutions would take alone: as
+torch itself calls them, forwards and by their input, with the same sizes, layout and
+number format, and nothing between them.
 """
 
 import argparse
@@ -25,6 +28,9 @@ WARM_UP = 3
 
 CONTENDERS = {
     "ours, torch": ("torch", "ours"),
+    "ours, torch bfloat16": ("torch", "ours_bfloat16"),
+    "convolutions, torch": ("torch", "convolutions"),
+    "convolutions, torch bfloat16": ("torch", "convolutions_bfloat16"),
     "ours, jax": ("jax", "ours"),
     "ours, tensorflow": ("tensorflow", "ours"),
     "published, tf.function": ("tensorflow", "published"),
@@ -36,8 +42,13 @@ CONTENDERS = {
 GOALS = (  # a, b, the ratio a / b to reach
     ("ours, torch", "published, tf.function", 0.60),
     ("ours, torch", "published, tf.function + XLA", 0.75),
+    ("ours, torch bfloat16", "published, tf.function", 0.40),
     ("ours, jax", "Keras on jax, jit", 0.75),
     ("ours, tensorflow", "published, tf.function", 1.00),
+)
+SHARES = (  # convolutions, the step that holds them, the share to reach
+    ("convolutions, torch", "ours, torch", 0.75),
+    ("convolutions, torch bfloat16", "ours, torch bfloat16", None),
 )
 SGEMM = 2048  # rows and columns: large enough for the peak, small enough to be quick
 
@@ -77,18 +88,81 @@ def published_loss(feature_maps):
     return total
 
 
-def ours(size, threads):
+def prepared(threads, precision):
+    """Returns a dreamer with the network, and its nodes that are maximised."""
+    import keras_dream as kd
+
+    run = kd.RunSettings(
+        backend=os.environ["KERAS_BACKEND"],
+        device=os.environ["STEP_DEVICE"] or None,
+        precision=precision,
+        threads=threads,
+    )
+    dreamer = kd.Dreamer(model(), preprocessing="tf", run=run)
+    return dreamer, [dreamer.graph.node_of(layer) for layer in LAYERS]
+
+
+def ours(size, threads, precision="float32"):
     import keras_dream as kd
     from keras_dream.graph.passes import optimise
 
-    run = kd.RunSettings(backend=os.environ["KERAS_BACKEND"], threads=threads)
-    dreamer = kd.Dreamer(model(), preprocessing="tf", run=run)
+    dreamer, nodes = prepared(threads, precision)
     recipe = kd.Recipe(layers=LAYERS, loss="l2", border=BORDER)
-    nodes = [dreamer.graph.node_of(layer) for layer in LAYERS]
     graph = optimise(dreamer.graph, nodes, merge=False)
     print(json.dumps({"flop": 2 * graph.flops(*size)}), flush=True)
     image = picture(size)
     return lambda: dreamer.gradient(image, recipe)
+
+
+def ours_bfloat16(size, threads):
+    return ours(size, threads, "bfloat16")
+
+
+def convolutions(size, threads, precision="float32"):
+    """The convolutions of our step and their gradients by the input, alone."""
+    import torch
+
+    from keras_dream.backend import load
+    from keras_dream.graph.passes import optimise
+
+    dreamer, nodes = prepared(threads, precision)
+    run = dreamer.run
+    backend = load.load(
+        run.backend, device=run.device, precision=precision, threads=threads
+    )
+    dtype = getattr(torch, precision)
+    graph = optimise(dreamer.graph, nodes, merge=backend.merges)
+    sizes, channels = graph.plan(*size).sizes, graph.channels()
+    calls = []
+    for op in graph.operations:
+        if op.node.op != "conv2d":
+            continue
+        name = op.node.inputs[0]
+        top, bottom, left, right = op.padding(sizes[name])
+        x = torch.rand(1, *sizes[name], channels[name]).permute(0, 3, 1, 2)
+        x = torch.nn.functional.pad(x, (0, right - left, 0, bottom - top))
+        x = x.to(backend.device, dtype, memory_format=torch.channels_last)
+        bias = op.weight("bias")
+        bias = None if bias is None else backend.array(bias).to(dtype)
+        kernel = backend.kernel(op.array("kernel"))
+        how = (op.stride, (top, left), op.dilation, False, (0, 0), op.attrs["groups"])
+        y = torch.ops.aten.convolution(x, kernel, bias, *how)
+        calls.append((x, kernel, bias, how, torch.rand_like(y)))
+
+    def step():
+        for x, kernel, bias, how, _ in calls:
+            torch.ops.aten.convolution(x, kernel, bias, *how)
+        mask = (True, False, False)
+        for x, kernel, _, how, slope in reversed(calls):
+            torch.ops.aten.convolution_backward(slope, x, kernel, None, *how, mask)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+
+    return step
+
+
+def convolutions_bfloat16(size, threads):
+    return convolutions(size, threads, "bfloat16")
 
 
 def published(size, threads, *, xla=False):
@@ -149,8 +223,9 @@ def sgemm(size, threads):
     import torch
 
     torch.set_num_threads(threads)
-    a, b = torch.rand(SGEMM, SGEMM), torch.rand(SGEMM, SGEMM)
-    return lambda: torch.mm(a, b)
+    device = os.environ["STEP_DEVICE"] or "cpu"
+    a, b = torch.rand(2, SGEMM, SGEMM, device=device)
+    return lambda: float(torch.mm(a, b)[0, 0])
 
 
 def serve(name, size, threads):
@@ -174,6 +249,7 @@ class Worker:
         environment = {
             **os.environ,
             "KERAS_BACKEND": CONTENDERS[name][0],
+            "STEP_DEVICE": arguments.device,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "OMP_NUM_THREADS": str(arguments.threads),
             "TF_NUM_INTRAOP_THREADS": str(arguments.threads),
@@ -208,6 +284,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--size", default="400x600")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="", help="that of torch, such as cuda")
     parser.add_argument("--only", default="", metavar="WORD", help="whose name has")
     parser.add_argument("--worker")
     arguments = parser.parse_args()
@@ -246,6 +323,11 @@ def report(times, workers, arguments):
         if ours_name in medians and other in medians:
             ratio = medians[ours_name] / medians[other]
             print(f"{ours_name} / {other}: {ratio:.2f} (goal: at most {goal:.2f})")
+    for part, whole, goal in SHARES:
+        if part in medians and whole in medians:
+            share = medians[part] / medians[whole]
+            text = "" if goal is None else f" (goal: at least {goal:.2f})"
+            print(f"{part} / {whole}: {share:.2f}{text}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Everything here is the same on every backend, and so is all randomness of a drea
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -290,17 +291,50 @@ def resample(
         size: (height, width) in pixels.
         wrap: Which edges belong together.
     """
-    for axis, wraps in ((0, wrap == "both"), (1, wrap != "none")):
-        if image.shape[axis] == size[axis]:
-            continue
-        cells, weights = taps(image.shape[axis], size[axis], "lanczos3", wrap=wraps)
-        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
-        parts = (
-            image.take(cells[:, tap], axis) * weights[:, tap].reshape(shape)
-            for tap in range(cells.shape[1])
-        )
-        total = next(parts)
-        for part in parts:
-            total += part
-        image = total
-    return np.ascontiguousarray(image)
+    height, width = image.shape[:2]
+    if (height, width) == size:
+        return np.ascontiguousarray(image)
+    rows = taps(height, size[0], "lanczos3", wrap=wrap == "both")
+    columns = taps(width, size[1], "lanczos3", wrap=wrap != "none")
+    result = np.empty((*size, image.shape[2]), image.dtype)
+    for band in bands((size[0], max(width, size[1]), image.shape[2])):
+        part = image[band]
+        if height != size[0]:
+            part = _weighed(image, rows[0][band], rows[1][band], 0)
+        if width != size[1]:
+            part = _weighed(part, *columns, 1)
+        result[band] = part
+    return result
+
+
+def _weighed(
+    image: NDArray[np.float32],
+    cells: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    axis: int,
+) -> NDArray[np.float32]:
+    """Returns an image resampled along an axis."""
+    shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+    parts = (
+        image.take(cells[:, tap], axis) * weights[:, tap].reshape(shape)
+        for tap in range(cells.shape[1])
+    )
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total
+
+
+BAND = 1 << 20
+"""Values of a large picture that are looked at at once: 4 MB as float32."""
+
+
+def bands(shape: Sequence[int]) -> Iterator[slice]:
+    """Yields the rows of an array in bands of at most `BAND` values, or of one row.
+
+    Args:
+        shape: The array's, rows first.
+    """
+    rows = max(1, BAND // max(1, math.prod(shape[1:])))
+    for top in range(0, shape[0], rows):
+        yield slice(top, min(top + rows, shape[0]))

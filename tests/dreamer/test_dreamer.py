@@ -464,17 +464,17 @@ def test_run_settings_reach_the_record_whole():
 
 def test_the_gradient_is_chosen_by_the_run_settings(monkeypatch, motif):
     """What is registered under its name computes every gradient."""
-    from keras_dream.engine.gradients import GRADIENTS, WholeGradient
+    from keras_dream.engine.tiled import GRADIENTS, CellGradient
 
     calls = []
 
-    class Counting(WholeGradient):
+    class Counting(CellGradient):
         def __call__(self, image, size, **seen):
             calls.append(size)
             return super().__call__(image, size, **seen)
 
-    monkeypatch.setitem(GRADIENTS, "whole", Counting)
-    dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="whole"))
+    monkeypatch.setitem(GRADIENTS, "cells", Counting)
+    dreamer = kd.Dreamer("motif", run=kd.RunSettings(gradient="cells 2x2"))
     dreamer.dream(picture(40, 37), kd.Recipe(octaves=1, steps=3))
     assert calls == [(40, 37)] * 3
 

@@ -12,7 +12,11 @@ import pytest
 from reference import picture
 
 from keras_dream.engine.goals import MOST_CELLS, RESOLVERS, Context, resolve
-from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
+from keras_dream.engine.gradients import (
+    ObjectiveGraph,
+    PreparedObjective,
+    WholeGradient,
+)
 from keras_dream.errors import ObjectiveError
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
@@ -86,7 +90,7 @@ def gradient(backend, objective, *, border=0):
     goals = resolve(GRAPH, objective.networks[0])
     graph = ObjectiveGraph(GRAPH, goals, border=border, merge=backend.merges)
     context = Context(backend, L2Mean(), border, Guides())
-    return WholeGradient(graph, goals, context)
+    return WholeGradient(PreparedObjective(graph, goals, context))
 
 
 # -- references -----------------------------------------------------------------------
@@ -264,7 +268,8 @@ def test_a_network_that_is_silent_has_no_gradient(term, backend):
     silent = Graph(nodes=GRAPH.nodes, weights=weights, layers=GRAPH.layers)
     goals = resolve(silent, parse(term).networks[0])
     graph = ObjectiveGraph(silent, goals, border=0, merge=backend.merges)
-    step = WholeGradient(graph, goals, Context(backend, L2Mean(), 0, Guides()))
+    context = Context(backend, L2Mean(), 0, Guides())
+    step = WholeGradient(PreparedObjective(graph, goals, context))
     held = backend.image(IMAGE)
     _, found = step(held, (HEIGHT, WIDTH), view=View((HEIGHT, WIDTH)), original=held)
     assert not backend.to_image(found).any()

@@ -14,7 +14,15 @@ import numpy as np
 from jax import core, lax
 
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, counts
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    counts,
+)
 from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError, short_repr
 
@@ -89,6 +97,16 @@ class JaxBackend(Nhwc):
         # A copy: jax may otherwise share the caller's memory on a processor.
         copy = np.array(image, np.float32, order="C")
         return jax.device_put(copy[None], self._device)
+
+    def image_view(self, image: np.ndarray) -> Array:
+        return jax.device_put(
+            np.ascontiguousarray(image, np.float32)[None], self._device
+        )
+
+    def host_view(self, x: Array) -> np.ndarray:
+        image = np.asarray(x[0], np.float32, order="C")
+        image.setflags(write=False)
+        return image
 
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.array(x, np.float32, order="C")
@@ -234,6 +252,9 @@ class JaxBackend(Nhwc):
         h, w = x.shape[1:3]
         return x[:, top : max(h - bottom, top), left : max(w - right, left)]
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(jnp.concatenate)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return jnp.concatenate(list(xs), 3)
 
@@ -302,6 +323,9 @@ class JaxBackend(Nhwc):
     # -- reductions ---------------------------------------------------------------
     def sum(self, x: Array) -> Array:
         return jnp.sum(x, dtype=jnp.float32)
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(jnp.sum(x, (0, 2, 3), jnp.float32))
 
     def mean(self, x: Array) -> Array:
         return jnp.mean(x, dtype=jnp.float32)

@@ -1,7 +1,7 @@
 """The common part of the backends whose feature maps are (1, h, w, c)."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,28 @@ class Nhwc(abc.ABC):
 
     def from_keras(self, x: Array) -> Array:
         return x
+
+
+class Mosaic:
+    """`backend.protocol.Mosaic` of arrays that cannot be written to.
+
+    Args:
+        concat: Joins a list of arrays along an axis.
+    """
+
+    def __init__(self, concat: Callable[[list[Any], int], Any]):
+        self._concat = concat
+        self._rows: list[list[Any]] = []
+
+    def put(self, x: Any, top: int, left: int) -> None:
+        """Puts a tile behind those that are there."""
+        if left == 0:
+            self._rows.append([])
+        self._rows[-1].append(x)
+
+    def result(self) -> Any:
+        """Returns the map."""
+        return self._concat([self._concat(row, 2) for row in self._rows], 1)
 
 
 def along(axis: int, values: Any) -> Any:

@@ -34,6 +34,24 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 
+class Mosaic(Protocol):
+    """A feature map that is put together of tiles."""
+
+    def put(self, x: Array, top: int, left: int) -> None:
+        """Puts a tile in its place.
+
+        Args:
+            x: The tile, a feature map.
+            top: The row of its first cell.
+            left: The column of its first cell.
+        """
+        ...
+
+    def result(self) -> Array:
+        """Returns the map, after every cell was put there."""
+        ...
+
+
 class Backend(Protocol):
     """The operations that a network run in reverse needs, on one device.
 
@@ -61,6 +79,17 @@ class Backend(Protocol):
 
     def to_image(self, x: Array) -> np.ndarray:
         """Copies a feature map to the host: numpy float32 (h, w, c), contiguous."""
+        ...
+
+    def image_view(self, image: np.ndarray) -> Array:
+        """As `image`, but without a copy where the device can have the host's memory.
+
+        The array must not be written to as long as the feature map is used.
+        """
+        ...
+
+    def host_view(self, x: Array) -> np.ndarray:
+        """As `to_image`, but without a copy where that is possible; read-only."""
         ...
 
     def to_float(self, x: Array) -> float:
@@ -168,6 +197,13 @@ class Backend(Protocol):
 
     def crop(self, x: Array, padding: Padding) -> Array:
         """Cuts cells off the four sides; nothing left is an empty feature map."""
+        ...
+
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        """Begins a feature map of (height, width) that is put together of tiles.
+
+        The tiles are put row by row, from left to right, and have no gradient.
+        """
         ...
 
     def concat(self, xs: Sequence[Array]) -> Array:
@@ -286,6 +322,16 @@ class Backend(Protocol):
 
     def mean(self, x: Array) -> Array:
         """Averages everything to a float32 scalar; NaN for an empty feature map."""
+        ...
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        """Returns the sum of each row of a map over its columns and channels.
+
+        Returns:
+            float32 (height,), on the host. A row's sum does not depend on how many
+            other rows there are, as long as there are two or more: bands of a map have
+            the sums of the whole (torch on a processor; elsewhere but for rounding).
+        """
         ...
 
     def global_mean(self, x: Array) -> Array:

@@ -10,7 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dream.backend.host import memory, split_device
-from keras_dream.backend.nhwc import COLUMNS, ROWS, SPATIAL, Nhwc, along, is_static
+from keras_dream.backend.nhwc import (
+    COLUMNS,
+    ROWS,
+    SPATIAL,
+    Mosaic,
+    Nhwc,
+    along,
+    is_static,
+)
 from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError, short_repr
 
@@ -89,6 +97,14 @@ class TensorFlowBackend(Nhwc):
     def image(self, image: np.ndarray) -> Array:
         _check_eager()
         return tf.constant(np.asarray(image, np.float32)[None])
+
+    def image_view(self, image: np.ndarray) -> Array:
+        return self.image(image)
+
+    def host_view(self, x: Array) -> np.ndarray:
+        image = np.asarray(tf.cast(x[0], tf.float32), np.float32, order="C")
+        image.setflags(write=False)
+        return image
 
     def to_numpy(self, x: Array) -> np.ndarray:
         return np.array(tf.cast(x, tf.float32), order="C")
@@ -233,6 +249,9 @@ class TensorFlowBackend(Nhwc):
         rows = slice(top, tf.maximum(h - bottom, 0))
         return x[:, rows, left : tf.maximum(w - right, 0)]
 
+    def mosaic(self, size: tuple[int, int]) -> Mosaic:
+        return Mosaic(tf.concat)
+
     def concat(self, xs: Sequence[Array]) -> Array:
         return tf.concat(list(xs), 3)
 
@@ -312,6 +331,9 @@ class TensorFlowBackend(Nhwc):
     # -- reductions ---------------------------------------------------------------
     def sum(self, x: Array) -> Array:
         return tf.reduce_sum(tf.cast(x, tf.float32))
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(tf.reduce_sum(tf.cast(x, tf.float32), (0, 2, 3)))
 
     def mean(self, x: Array) -> Array:
         return tf.reduce_mean(tf.cast(x, tf.float32))

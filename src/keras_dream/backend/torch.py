@@ -24,6 +24,9 @@ from keras_dream.backend.protocol import Array, Padding
 from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
+_BAND = 1 << 20
+"""Pixels of a picture that are resampled at once."""
+_FEW = 4  # channels, as colours have them
 
 # glibc returns every large block to the system and faults it in again, page by page:
 # a fifth of a step's time. Instead, blocks up to 32 MiB (the upper limit of
@@ -108,6 +111,21 @@ class TorchBackend:
         # The permuted view of (h, w, c) memory is channels-last already: no copy. The
         # axis of one picture is added before, for torch looks at its stride, too.
         return pixels.unsqueeze(0).permute(0, 3, 1, 2)
+
+    @torch.inference_mode(mode=False)
+    def image_view(self, image: np.ndarray) -> Array:
+        if self._device.type != "cpu":
+            return self.image(image)
+        pixels = np.ascontiguousarray(image, np.float32)
+        if not pixels.flags.writeable:  # of which torch would warn
+            pixels = np.asarray(_Memory(pixels))
+        return torch.from_numpy(pixels).unsqueeze(0).permute(0, 3, 1, 2)
+
+    def host_view(self, x: Array) -> np.ndarray:
+        cells = x.detach()[0].permute(1, 2, 0).to("cpu", torch.float32)
+        image = cells.contiguous().numpy()
+        image.setflags(write=False)
+        return image
 
     def to_image(self, x: Array) -> np.ndarray:
         return self.to_numpy(x[0].permute(1, 2, 0))
@@ -221,6 +239,8 @@ class TorchBackend:
     def matmul(self, x: Array, matrix: Array) -> Array:
         # A canvas multiplies where the caller's autocast is not disabled.
         with torch.autocast(self._device.type, enabled=False):
+            if x.shape[1] <= _FEW:
+                return _product(x, matrix.to(x.dtype))
             return F.conv2d(x, matrix.T.to(x.dtype)[:, :, None, None])
 
     def layer_norm(self, x: Array, scale: Array, shift: Array, epsilon: float) -> Array:
@@ -255,6 +275,9 @@ class TorchBackend:
         top, bottom, left, right = padding
         h, w = x.shape[2:]
         return x[:, :, top : max(h - bottom, top), left : max(w - right, left)]
+
+    def mosaic(self, size: tuple[int, int]) -> "_Mosaic":
+        return _Mosaic(size)
 
     def concat(self, xs: Sequence[Array]) -> Array:
         return torch.cat(list(xs), 1)
@@ -291,14 +314,37 @@ class TorchBackend:
         rows: tuple[np.ndarray, np.ndarray],
         columns: tuple[np.ndarray, np.ndarray],
     ) -> Array:
+        if x.requires_grad:
+            return self._resampled(x, rows, columns)
+        # Band by band of the new rows: what is between takes little memory, and the
+        # same numbers come of it.
+        height, width = len(rows[0]), len(columns[0])
+        size = (x.shape[0], x.shape[1], height, width)
+        y = torch.empty(
+            size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last
+        )
+        band = max(1, _BAND // max(x.shape[3], width))
+        for top in range(0, height, band):
+            part = slice(top, top + band)
+            taps = (rows[0][part], rows[1][part])
+            y[:, :, part] = self._resampled(x, taps, columns)
+        return y
+
+    def _resampled(
+        self,
+        x: Array,
+        rows: tuple[np.ndarray, np.ndarray],
+        columns: tuple[np.ndarray, np.ndarray],
+    ) -> Array:
         for axis, (cells, weights) in zip(_SPATIAL, (rows, columns), strict=True):
             shape = [-1 if a == axis else 1 for a in range(4)]
             factors = torch.tensor(weights, device=self._device)
             indices = torch.tensor(cells, device=self._device)
-            total: Any = 0
+            total: Any = None
             for tap in range(cells.shape[1]):
                 picked = x.index_select(axis, indices[:, tap])
-                total = total + picked * factors[:, tap].reshape(shape)
+                picked *= factors[:, tap].reshape(shape)
+                total = picked.add_(0) if total is None else total.add_(picked)
             x = total
         return x.contiguous(memory_format=torch.channels_last)
 
@@ -357,6 +403,9 @@ class TorchBackend:
     def mean(self, x: Array) -> Array:
         # Not x.mean(): its gradient has another layout and would be copied.
         return x.sum(dtype=torch.float32) / x.numel()
+
+    def row_sums(self, x: Array) -> np.ndarray:
+        return self.to_numpy(x.sum((1, 3), dtype=torch.float32)[0])
 
     def global_mean(self, x: Array) -> Array:
         return x.sum(_SPATIAL, keepdim=True) / (x.shape[2] * x.shape[3])
@@ -447,6 +496,43 @@ class TorchBackend:
         return x.permute(0, 3, 1, 2)
 
 
+class _Memory:
+    """The memory of an array, for numpy, as if it could be written to."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+        place = array.__array_interface__
+        self.__array_interface__ = {**place, "data": (place["data"][0], False)}
+
+
+class _Mosaic:
+    """`Mosaic` on torch: memory for the whole map, which the first tile decides on."""
+
+    def __init__(self, size: tuple[int, int]):
+        self._size = size
+        self._map: Any = None
+
+    @torch.inference_mode(mode=False)
+    @torch.no_grad()
+    def put(self, x: Array, top: int, left: int) -> None:
+        height, width = x.shape[2:]
+        if (height, width) == self._size:
+            self._map = x
+            return
+        if self._map is None:
+            shape = (1, x.shape[1], *self._size)
+            self._map = torch.empty(
+                shape,
+                dtype=x.dtype,
+                device=x.device,
+                memory_format=torch.channels_last,
+            )
+        self._map[:, :, top : top + height, left : left + width] = x
+
+    def result(self) -> Array:
+        return self._map
+
+
 @contextlib.contextmanager
 def _repeatable(device: torch.device) -> Iterator[None]:
     """Lets CUDA add in one order; elsewhere torch does so itself.
@@ -490,6 +576,19 @@ def _neighbours(place: Array, count: int) -> tuple[tuple[Array, Array], ...]:
     first = inside.floor()
     share, cell = inside - first, first.long()
     return (cell, 1 - share), ((cell + 1).clamp_max(count - 1), share)
+
+
+def _product(x: Array, matrix: Array) -> Array:
+    """Returns the product of each cell's few channels with a matrix.
+
+    The order of its sums depends on nothing, so that bands of a map have the bits of
+    the whole; a convolution's depends on the size and the threads, and takes longer.
+    """
+    total: Any = None
+    for channel, row in enumerate(matrix):
+        part = x[:, channel : channel + 1] * row[:, None, None]
+        total = part if total is None else total + part
+    return _channels_last(total)
 
 
 def _normal(x: Any) -> Any:

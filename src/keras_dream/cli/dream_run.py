@@ -519,7 +519,9 @@ def _picture(request: Request) -> "Picture":
         check_work(size(request.photo), request.recipe)
     if is_painted:
         return paint(request.photo, seed=request.recipe.seed)
-    return read_picture(request.photo)
+    picture = read_picture(request.photo)
+    picture.pixels.setflags(write=False)  # ours alone: the dream need not copy it
+    return picture
 
 
 def _start(request: Request) -> "tuple[Checkpoint | np.ndarray | None, Sequence[str]]":

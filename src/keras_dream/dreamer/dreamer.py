@@ -6,7 +6,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -303,7 +303,7 @@ class Dreamer:
         task = self._task(photo, self._completed(recipe, settings), start)
         recipe, places = task.recipe, task.places
         strongest = self._ensemble.strongest(recipe, task.image, places=places)
-        task = replace(task, strongest=strongest)
+        task = replace(task, record=replace(task.record, strongest=strongest))
         return loop.run(
             task.image,
             task.octaves,
@@ -315,7 +315,7 @@ class Dreamer:
             result=functools.partial(self._finished, task, keep_octaves),
             original=task.original,
             resumed=task.resumed,
-            start=loop.Start(task.start_sha256, is_given=task.is_start_given),
+            start=loop.Start(task.record.start_sha256, is_given=task.is_start_given),
             keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
         )
@@ -345,7 +345,7 @@ class Dreamer:
         start: np.ndarray | Dream | Checkpoint | None,
     ) -> "_Task":
         """Reads and checks all that a dream needs before its first step."""
-        source = photo_read = self._source(photo, recipe)
+        source = photo_read = _own(self._source(photo, recipe), photo)
         if recipe.wrap != "none":
             source = replace(source, pixels=seamless(source.pixels, recipe.wrap))
         blended = () if source.pixels is photo_read.pixels else (BLENDED_EDGES,)
@@ -359,8 +359,10 @@ class Dreamer:
         given = start.start if isinstance(start, Checkpoint) else start
         image = _started(picture.pixels, recipe, given)
         octaves, notices = self.octaves(size, recipe)
+        start_sha256 = _start_sha256(image, recipe, start)
+        record = self.record(photo_read, recipe)
         return _Task(
-            read=photo_read,
+            record=replace(record, start_sha256=start_sha256),
             source=source,
             picture=picture,
             image=image,
@@ -370,7 +372,6 @@ class Dreamer:
             notices=(*source.notices, *blended, *notices),
             resumed=resumed,
             is_start_given=given is not None,
-            start_sha256=_start_sha256(image, recipe, start),
         )
 
     def _finished(
@@ -385,11 +386,13 @@ class Dreamer:
         gradients: np.ndarray | None = None,
     ) -> Dream:
         """Returns the dream of a task as its last step left it."""
-        recipe, notices = task.recipe, (*task.notices, *ended)
+        recipe = task.recipe
         record = replace(
-            self._record(task.read, recipe, losses, notices, complete),
-            strongest=task.strongest,
-            start_sha256=task.start_sha256,
+            task.record,
+            steps=sum(map(len, losses.values())),
+            losses=losses,
+            notices=(*task.notices, *ended),
+            complete=complete,
         )
         unfinished = Unfinished(image, octaves)
         finished = finish(
@@ -515,7 +518,31 @@ class Dreamer:
             picture: The picture.
             recipe: Names the networks that will dream; None for all of them.
         """
-        return self._record(picture, recipe or Recipe(), {}, (), False)
+        backend = self._backend
+        first, *more = used = self._ensemble.used(recipe or Recipe())
+        return Record(
+            versions=versions(backend.name, keras=any(n.keras for n in used)),
+            processor=processor(),
+            network=first.name,
+            weights_sha256=first.sha256,
+            also={network.name: network.sha256 for network in more},
+            source=picture.name,
+            source_sha256=picture.sha256,
+            size=(picture.pixels.shape[0], picture.pixels.shape[1]),
+            run={
+                # Going online or not changes no pixel, and so no file; what is made of
+                # the memory and the halo is in the gradient.
+                **self.run.model_dump(mode="json", exclude=_UNRECORDED),
+                "gradient": "whole",
+                "backend": backend.name,
+                "device": backend.device,
+                "precision": backend.precision,
+                "threads": backend.threads,
+            },
+            steps=0,
+            losses={},
+            complete=False,
+        )
 
     def gradient(self, image: np.ndarray, recipe: Recipe) -> tuple[float, np.ndarray]:
         """Returns the loss of an image and its gradient.
@@ -572,48 +599,13 @@ class Dreamer:
             for layer, x in zip(layers, maps, strict=True)
         }
 
-    def _record(
-        self,
-        picture: Picture,
-        recipe: Recipe,
-        losses: Mapping[str, Sequence[float]],
-        notices: tuple[str, ...],
-        complete: bool,
-    ) -> Record:
-        backend = self._backend
-        first, *more = used = self._ensemble.used(recipe)
-        return Record(
-            versions=versions(backend.name, keras=any(n.keras for n in used)),
-            processor=processor(),
-            network=first.name,
-            weights_sha256=first.sha256,
-            also={network.name: network.sha256 for network in more},
-            source=picture.name,
-            source_sha256=picture.sha256,
-            size=(picture.pixels.shape[0], picture.pixels.shape[1]),
-            run={
-                # Going online or not changes no pixel, and so no file; what is made of
-                # the memory and the halo is in the gradient.
-                **self.run.model_dump(mode="json", exclude=_UNRECORDED),
-                "gradient": "whole",
-                "backend": backend.name,
-                "device": backend.device,
-                "precision": backend.precision,
-                "threads": backend.threads,
-            },
-            steps=sum(map(len, losses.values())),
-            losses=losses,
-            notices=notices,
-            complete=complete,
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class _Task:
     """What is known of a dream before its first step.
 
     Attributes:
-        read: The photo as it was read.
+        record: That of the dream before its first step.
         source: The photo, made seamless where the recipe wraps.
         picture: That at the size at which it is dreamed.
         image: The image that the first step changes, which may be the picture's.
@@ -623,11 +615,9 @@ class _Task:
         notices: What a person should know.
         resumed: Where the dream goes on from, or None.
         is_start_given: Whether the image is in the place of what recipe and photo make.
-        start_sha256: As in `Record`.
-        strongest: As in `Record`.
     """
 
-    read: Picture
+    record: Record
     source: Picture
     picture: Picture
     image: np.ndarray
@@ -637,14 +627,19 @@ class _Task:
     notices: tuple[str, ...]
     resumed: Checkpoint | None
     is_start_given: bool
-    start_sha256: str
-    strongest: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
 
     @property
     def original(self) -> np.ndarray | None:
         """The photo's pixels, None where the dream starts from them."""
         photo = self.picture.pixels
         return None if self.image is photo else photo
+
+
+def _own(picture: Picture, photo: "Photo") -> Picture:
+    """Makes a picture read-only that nobody else has, so that nobody copies it."""
+    if picture is not photo:
+        picture.pixels.setflags(write=False)
+    return picture
 
 
 def _check_length(recipe: Recipe) -> None:

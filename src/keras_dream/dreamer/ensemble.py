@@ -13,9 +13,9 @@ from keras_dream.dreamer.responses import Responses, check_strongest
 from keras_dream.dreamer.sources import GuideSources
 from keras_dream.engine.goals import Context, Goal, resolve
 from keras_dream.engine.gradients import (
-    GRADIENTS,
     Gradient,
     ObjectiveGraph,
+    PreparedObjective,
     SummedGradient,
 )
 from keras_dream.engine.regions import (
@@ -27,7 +27,8 @@ from keras_dream.engine.regions import (
     around,
     step_weights,
 )
-from keras_dream.errors import NetworkError, SettingError, naming_network, short_repr
+from keras_dream.engine.tiled import gradient_of
+from keras_dream.errors import NetworkError, naming_network, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Pad
 from keras_dream.recipe.files import Files
@@ -35,6 +36,7 @@ from keras_dream.recipe.masks import Region
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.per_octave import Override
 from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.schemes import Scheme
 from keras_dream.zoo.load import LoadedNetwork, check_opaque, check_own_functions
 
 Strongest = Mapping[str, Mapping[str, Sequence[int]]]
@@ -51,7 +53,7 @@ class Ensemble:
     Args:
         loaded: The networks by name; a recipe's first is the first of them.
         backend: Where they are computed.
-        gradient: How gradients are computed, see `engine.gradients.GRADIENTS`.
+        gradient: How gradients are computed, the text of a scheme.
         files: Finds the files that recipes name.
 
     Raises:
@@ -70,13 +72,7 @@ class Ensemble:
         self._loaded = dict(loaded)
         self._backend = backend
         self._files = files
-        if gradient not in GRADIENTS:
-            raise SettingError(
-                "`gradient` must be one of those that there are",
-                received=gradient,
-                hint=f"try {', '.join(GRADIENTS)}",
-            )
-        self._gradient_of = GRADIENTS[gradient]
+        self._scheme = Scheme.read(gradient)
         self._lock = threading.RLock()  # one dreamer may dream in several threads
         self._graphs: dict[Hashable, ObjectiveGraph] = {}
         self._gradients: dict[Hashable, Gradient] = {}
@@ -291,12 +287,18 @@ class Ensemble:
         return self._kept(
             self._gradients,
             (name, chosen.terms, recipe.loss, recipe.border, recipe.wrap),
-            lambda: self._gradient_of(
-                self._graph(objective, recipe),
-                self._goals(name, chosen),
-                Context(self._backend, recipe.loss, recipe.border, self._sources(name)),
-            ),
+            lambda: gradient_of(self._scheme, self._prepared(name, chosen, recipe)),
             max(KEPT_GRADIENTS, len(recipe.every_network)),
+        )
+
+    def _prepared(
+        self, name: str, objective: NetworkObjective, recipe: Recipe
+    ) -> PreparedObjective:
+        sources = self._sources(name)
+        return PreparedObjective(
+            self._graph(objective, recipe),
+            self._goals(name, objective),
+            Context(self._backend, recipe.loss, recipe.border, sources),
         )
 
     def _goals(self, name: str, objective: NetworkObjective) -> tuple[Goal, ...]:

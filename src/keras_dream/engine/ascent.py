@@ -16,11 +16,13 @@ from keras_dream.geometry import Size
 from keras_dream.parts.canvases import Surface
 from keras_dream.parts.filters import Place
 from keras_dream.parts.normalizers import Normalizer
+from keras_dream.parts.part import Arrays
 from keras_dream.parts.stops import Watched, Watcher
 from keras_dream.parts.transforms import View, draw
 from keras_dream.recipe.recipe import Recipe
 
 _ROUNDING = 1e-5  # more than float32 loses between a canvas's numbers and its image
+_ROWS = 128  # of an image that are looked at at once for a change
 
 
 class Move(NamedTuple):
@@ -113,23 +115,29 @@ class Ascent:
         return parameters, state
 
     def moves(
-        self, image: Array, octave: Octave, original: Array, resumed: Checkpoint | None
+        self,
+        image: Array,
+        octave: Octave,
+        original: Array | None,
+        resumed: Checkpoint | None,
     ) -> Iterator[Move]:
         """Makes the steps of an octave.
 
         Args:
             image: The image that it begins with.
             octave: The octave.
-            original: The photo at the octave's size.
+            original: The photo at the octave's size; None where nothing looks at it.
             resumed: The step after which it goes on: what comes first is its image.
         """
-        recipe, optimizer = self._recipe.at(octave.number), self._recipe.optimizer
+        recipe = self._recipe.at(octave.number)
         gradient_of, weights = self._gradient_of(octave), self._weights(octave.size)
         surface = recipe.canvas.on(self._backend, octave.size, recipe.wrap)
         to_parameters = pull_back(surface, self._backend)
         watchers = self._watchers(octave, original)
         parameters, state = self._begin(surface, image, resumed)
-        image = first = surface.image(parameters)
+        image = surface.image(parameters)
+        # The image that the octave began with, until a step has changed it.
+        unchanged = [] if resumed else [image]
         made = resumed.iteration if resumed else 0
         if resumed:
             held = (surface, parameters, state)
@@ -145,33 +153,66 @@ class Ascent:
             above = recipe.max_loss is not None and loss > recipe.max_loss
             if above and recipe.max_loss_rule == "before":
                 return
-            if recipe.filters:
-                progress = (iteration - 1) / max(recipe.steps - 1, 1)
-                share = _share(views)
-                place = Place(octave.size, progress, weights, recipe.wrap, share)
-                gradient = self._filtered(gradient, place)
-            weighed = self._weighed(gradient, weights)
-            gradients = to_parameters(parameters, weighed)
-            divisor = self._divisor(surface, gradient, gradients, weights, views)
-            self.transparency.add(weighed, divisor)
-            state, updates = optimizer.step(
-                self._backend,
-                state,
-                gradients,
-                divisor=divisor,
-                step_size=recipe.step_size * recipe.strength,
+            progress = (iteration - 1) / max(recipe.steps - 1, 1)
+            place = Place(octave.size, progress, weights, recipe.wrap, _share(views))
+            pictures, gradient = [gradient], None
+            gradients, divisor = self._pulled(
+                pictures, place, parameters, surface, to_parameters
             )
+            state, updates = self._stepped(recipe, state, gradients, divisor)
             parameters = self._moved(surface, parameters, updates, weights)
             image = surface.image(parameters)
             seconds = time.perf_counter() - began
+            if unchanged and self._is_changed(unchanged[0], image):
+                unchanged.clear()
             reason = next(filter(None, (w(loss, image) for w in watchers)), "")
             self._note_early_end(octave, reason, iteration, recipe.steps)
             held = (surface, parameters, state)
             yield Move(iteration, recipe.steps, image, loss, seconds, *held)
             if above or reason:
                 return
-        if recipe.steps and resumed is None:
-            self._check_changed(octave, first, image)
+        if recipe.steps and unchanged:
+            how = "has changed nothing: nothing there responds to the objective"
+            self._end(octave, how)
+
+    def _pulled(
+        self,
+        pictures: list[Array],
+        place: Place,
+        parameters: Arrays,
+        surface: Surface,
+        to_parameters: Callable[[Arrays, Array], Arrays],
+    ) -> tuple[list[Arrays], float]:
+        """Returns the gradients of the parameters, and what they are divided by.
+
+        A large picture is hundreds of megabytes. So those of a step are handed on in
+        lists, out of which whoever needs one last takes it.
+
+        Args:
+            pictures: The image's gradient alone, which is taken out.
+            place: Where in the dream it is.
+            parameters: The canvas' parameters.
+            surface: The canvas.
+            to_parameters: Takes the gradient to them.
+        """
+        for filtered in self._recipe.filters:
+            pictures.append(filtered.apply(self._backend, pictures.pop(), place))
+        gradient = pictures.pop()
+        weighed = self._weighed(gradient, place.weights)
+        gradients = to_parameters(parameters, weighed)
+        divisor = self._divisor(surface, gradient, gradients, place)
+        self.transparency.add(weighed, divisor)
+        return [gradients], divisor
+
+    def _stepped(
+        self, recipe: Recipe, state: Any, gradients: list[Arrays], divisor: float
+    ) -> tuple[Any, list[Array]]:
+        """Returns the optimizer's next state and what is added to the parameters."""
+        step_size = recipe.step_size * recipe.strength
+        state, updates = recipe.optimizer.step(
+            self._backend, state, gradients.pop(), divisor=divisor, step_size=step_size
+        )
+        return state, list(updates)
 
     def _note_early_end(
         self, octave: Octave, reason: str, iteration: int, steps: int
@@ -179,32 +220,35 @@ class Ascent:
         if reason and iteration < steps:
             self._end(octave, f"ended after {iteration} of {steps} steps: {reason}")
 
-    def _check_changed(self, octave: Octave, first: Array, image: Array) -> None:
-        """Notes it where all steps of an octave have had no gradient."""
+    def _is_changed(self, first: Array, image: Array) -> bool:
+        """Tells whether the steps so far have changed the image of an octave.
+
+        It is looked at in bands, of which the first nearly always tells.
+        """
         b = self._backend
-        if self._recipe.clamp:  # resampling may have left [0, 1]
-            first = b.clip(first, 0.0, 1.0)
-        more = b.subtract(b.absolute(b.subtract(image, first)), _ROUNDING)
-        if b.to_float(b.sum(b.activation(more, "relu"))) == 0:
-            how = "has changed nothing: nothing there responds to the objective"
-            self._end(octave, how)
+        height = int(b.size(image)[0])
+        for top in range(0, height, _ROWS):
+            band = (top, max(height - top - _ROWS, 0), 0, 0)
+            before, after = b.crop(first, band), b.crop(image, band)
+            if self._recipe.clamp:  # resampling may have left [0, 1]
+                before = b.clip(before, 0.0, 1.0)
+            more = b.subtract(b.absolute(b.subtract(after, before)), _ROUNDING)
+            if b.to_float(b.sum(b.activation(more, "relu"))) != 0:
+                return True
+        return False
 
     def _moved(
         self,
         surface: Surface,
-        parameters: tuple[Array, ...],
-        updates: Sequence[Array],
+        parameters: Arrays,
+        updates: list[Array],
         weights: Array | None,
-    ) -> tuple[Array, ...]:
+    ) -> Arrays:
+        """Returns the parameters after a step, and takes its updates out."""
         if self._recipe.optimizer.is_scale_free and surface.is_local:
-            updates = [self._weighed(update, weights) for update in updates]
-        moved = tuple(map(self._backend.add, parameters, updates))
+            updates[:] = [self._weighed(update, weights) for update in updates]
+        moved = tuple(self._backend.add(x, updates.pop(0)) for x in parameters)
         return surface.clamp(moved) if self._recipe.clamp else moved
-
-    def _filtered(self, gradient: Array, place: Place) -> Array:
-        for filtered in self._recipe.filters:
-            gradient = filtered.apply(self._backend, gradient, place)
-        return gradient
 
     def _end(self, octave: Octave, how: str) -> None:
         self.ended = (*self.ended, f"Octave {octave.number} {how}.")
@@ -225,7 +269,7 @@ class Ascent:
         above = most is not None and bool(losses) and losses[-1] > most
         return above or any(reasons)
 
-    def _watchers(self, octave: Octave, original: Array) -> list[Watcher]:
+    def _watchers(self, octave: Octave, original: Array | None) -> list[Watcher]:
         """Returns what may end an octave after any of its steps."""
         watched = Watched(octave.number / self._octaves, original)
         return [stop.watch(self._backend, watched) for stop in self._recipe.stop]
@@ -247,7 +291,7 @@ class Ascent:
         image: Array,
         size: Size,
         views: tuple[View, ...],
-        original: Array,
+        original: Array | None,
     ) -> tuple[float, Array]:
         """Returns the means of the loss and the gradient over a step's views."""
         b, (first, *others) = self._backend, views
@@ -264,17 +308,16 @@ class Ascent:
         self,
         surface: Surface,
         image_gradient: Array,
-        gradients: tuple[Array, ...],
-        weights: Array | None,
-        views: tuple[View, ...],
+        gradients: Arrays,
+        place: Place,
     ) -> float:
         """Returns what the gradients are divided by."""
-        share = _share(views) if surface.is_local else 1.0
+        share = place.share if surface.is_local else 1.0
         # Pixels are measured before they are weighed, or weights would count twice.
         movement = image_gradient
         if not surface.is_identity:
             movement = surface.movement(gradients)
-        return self._normalizer.divisor(movement, weights=weights, share=share)
+        return self._normalizer.divisor(movement, weights=place.weights, share=share)
 
     def _weighed(self, gradient: Array, weights: Array | None) -> Array:
         if weights is None:

@@ -5,14 +5,15 @@ colours, mask. Each takes the original and the dream and returns an image; nothi
 it that a recipe does not ask for is computed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from keras_dream.engine.regions import composite, map_of
 from keras_dream.errors import SettingError
-from keras_dream.geometry import Size, fitted, resample
+from keras_dream.geometry import Size, bands, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
 from keras_dream.pictures.picture import Picture, read_picture
@@ -81,8 +82,7 @@ def finish(
     if recipe.full_size and original is not photo:
         size = (photo.pixels.shape[0], photo.pixels.shape[1])
         change = resample(image - original.pixels, size, wrap=recipe.wrap)
-        image = photo.pixels + change
-        original = photo
+        image, original = np.add(photo.pixels, change, out=change), photo
     size = (image.shape[0], image.shape[1])
     share: float | np.ndarray = recipe.blend
     if recipe.blend_mask is not None:
@@ -91,7 +91,7 @@ def finish(
     image = _colored(original.pixels, image, recipe, files, share)
     if recipe.mask is not None:
         mask = map_of(recipe.mask, photo, size, files=files, seed=recipe.seed)
-        image = composite(original.pixels, image, mask)
+        image = by_rows(composite, original.pixels, image, mask)
     return replace(original, pixels=image)
 
 
@@ -157,8 +157,9 @@ def _colored(
     """Returns a dream after the treatments of its detail and colours, and its blend."""
     if recipe.keep_detail:
         change = image - original
-        detail = change - blurred(change, DETAIL_RADIUS)
-        image = image - np.float32(recipe.keep_detail) * detail
+        change -= blurred(change, DETAIL_RADIUS)
+        change *= np.float32(recipe.keep_detail)
+        image = np.subtract(image, change, out=change)
     if recipe.colors:
         image = np.clip(image, 0, 1)
 
@@ -166,13 +167,39 @@ def _colored(
         return read_picture(files.find(file), limits=files.limits).pixels
 
     for color in recipe.colors:
-        image = color(original, image, picture=pixels_of)
+        treat = partial(color, picture=pixels_of)
+        image = (
+            by_rows(treat, original, image)
+            if color.is_local
+            else treat(original, image)
+        )
+    shares = np.broadcast_to(np.asarray(share, np.float32), (*image.shape[:2], 1))
     if np.any(share != 1):
-        image = blended(original, image, share)
+        image = by_rows(blended, original, image, shares)
     if recipe.keep_colors:
-        dreamed = spaces.with_luma(original, spaces.luma(np.clip(image, 0, 1)))
-        image = np.where(np.equal(share, 0), original, dreamed)
+        image = by_rows(_in_colors, original, image, shares)
     return image
+
+
+def by_rows(function: Callable[..., np.ndarray], *images: np.ndarray) -> np.ndarray:
+    """Returns what a function makes of images, band by band of their rows.
+
+    Args:
+        function: Looks at each place by itself, and returns float32 of three channels.
+        *images: Of one height and width.
+    """
+    result = np.empty(images[0].shape, np.float32)
+    for rows in bands(result.shape):
+        result[rows] = function(*(image[rows] for image in images))
+    return result
+
+
+def _in_colors(
+    original: np.ndarray, image: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Returns a dream in its original's colours, where its share is not 0."""
+    dreamed = spaces.with_luma(original, spaces.luma(np.clip(image, 0, 1)))
+    return np.where(share == 0, original, dreamed)
 
 
 def blended(

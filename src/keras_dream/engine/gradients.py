@@ -1,6 +1,6 @@
 """Gradients: how an image becomes a loss and the direction in which it grows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from keras_dream.geometry import Size, Wrap
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.passes import optimise
-from keras_dream.graph.program import Program
+from keras_dream.graph.program import Prepared, Program
 from keras_dream.graph.torus import on_torus
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Chain, View
@@ -96,29 +96,69 @@ class ObjectiveGraph:
         )
 
 
-class WholeGradient:
-    """The gradient of the whole picture at once.
+class PreparedObjective:
+    """What is maximised, on a device: every way to compute its gradient shares it.
 
     Args:
         graph: The network, optimised for the goals' nodes.
         goals: What is maximised.
         context: What the goals are computed with.
 
+    Attributes:
+        graph: As above.
+        goals: As above.
+        backend: Where it is computed.
+        context: As above.
+        prepared: The network's operations with their weights.
+        values: The goals' functions.
+
     Raises:
         DreamError: If a file that a goal names cannot be used.
     """
 
     def __init__(self, graph: ObjectiveGraph, goals: Sequence[Goal], context: Context):
-        self._graph = graph.graph
-        self._nodes = graph.nodes
-        self._backend = context.backend
-        self._program = Program(self._graph, graph.nodes, context.backend)
-        self._goals = [(goal.weight, goal.make(context)) for goal in goals]
+        self.graph = graph
+        self.goals = tuple(goals)
+        self.context = context
+        self.backend = context.backend
+        self.prepared = Prepared(graph.graph, context.backend)
+        self.values = [goal.make(context) for goal in goals]
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it must see sizes as numbers."""
+        own = any(goal.is_static for goal in self.goals)
+        return own or bool(self.graph.graph.opaque)
+
+    def total(self, seen: Seen, numbers: Iterable[int]) -> Array:
+        """Returns the weighted sum of some goals, by their numbers."""
+        b = self.backend
+        values = (
+            b.multiply(self.values[n](seen), self.goals[n].weight) for n in numbers
+        )
+        return reduce(b.add, values)
+
+
+class WholeGradient:
+    """The gradient of the whole picture at once.
+
+    Args:
+        objective: What is maximised.
+    """
+
+    def __init__(self, objective: PreparedObjective):
+        goals = objective.goals
+        self._objective = objective
+        self._backend = objective.backend
+        self._graph = objective.graph.graph
+        self._nodes = objective.graph.nodes
+        self._program = Program(
+            self._graph, self._nodes, self._backend, prepared=objective.prepared
+        )
         self._needs_reference = any(goal.needs_reference for goal in goals)
         self._needs_original = self._needs_reference or any(
             goal.needs_original for goal in goals
         )
-        self._static = bool(self._graph.opaque) or any(g.is_static for g in goals)
         self._steps: dict[Chain, Callable[..., tuple[Array, Array]]] = {}
         self._plans: dict[Size, tuple[int, ...]] = {}
 
@@ -132,13 +172,14 @@ class WholeGradient:
             self._steps[view.chain] = self._step(view.chain)
         constants = view.constants
         if self._needs_original:
-            constants = (*constants, _checked(original))
+            constants = (*constants, checked_original(original))
         step = self._steps[view.chain]
         return step(image, self._plans[view.size], *constants)
 
     def _step(self, chain: Chain) -> Callable[..., tuple[Array, Array]]:
         """Returns the loss of what the network sees, differentiated by the image."""
         backend, count = self._backend, chain.count
+        objective = self._objective
 
         def total(image: Array, plan: tuple[Any, ...], *constants: Any) -> Array:
             moves, original = constants[:count], (*constants[count:], None)[0]
@@ -150,15 +191,17 @@ class WholeGradient:
             # A constant has no gradient, and so its features have none.
             reference = features(original) if self._needs_reference else {}
             seen = Seen(features(image), reference, image, original)
-            values = (
-                backend.multiply(value(seen), weight) for weight, value in self._goals
-            )
-            return reduce(backend.add, values)
+            return objective.total(seen, range(len(objective.goals)))
 
-        return backend.value_and_grad(total, static=self._static)
+        return backend.value_and_grad(total, static=objective.is_static)
 
 
-def _checked(original: Array | None) -> Array:
+def checked_original(original: Array | None) -> Array:
+    """Returns the photo that a goal looks at.
+
+    Raises:
+        ObjectiveError: If there is none.
+    """
     if original is None:
         raise ObjectiveError(
             "A caricature, l1 and l2 must have a photo to be compared with",
@@ -166,10 +209,6 @@ def _checked(original: Array | None) -> Array:
             hint="dream on a photo, or leave them out",
         )
     return original
-
-
-GRADIENTS: Mapping[str, Callable[..., Gradient]] = {"whole": WholeGradient}
-"""Every way to compute a network's gradient, by the name that run settings have."""
 
 
 class SummedGradient:

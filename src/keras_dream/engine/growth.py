@@ -60,18 +60,25 @@ class Growth:
         self._backend = backend
         self._recipe = recipe
         self.size = (image.shape[0], image.shape[1])
+        self._octaves = octaves
         self._sizes = [octave.size for octave in octaves]
-        self._bases = self._originals = self._shrink(backend.image(image))
-        if original is not None:
-            self._originals = self._shrink(backend.image(original))
+        self._start = image
+        self._original = original
+        self._bases: dict[int, Array] = {}
 
     def original(self, place: int) -> Array:
         """Returns the photo at an octave's size."""
-        return self._originals[place]
+        if self._original is None:
+            return self._base(place)
+        return self._shrunk(self._original, place)
 
     def enter(self, place: int, image: Array | None) -> Array:
         """Returns the image that an octave begins with."""
-        return self._move(image, place - 1, place)
+        entered = self._move(image, place - 1, place)
+        # What is behind goes, and the last octave needs none.
+        kept = self._bases if place < len(self._sizes) - 1 else {}
+        self._bases = {n: base for n, base in kept.items() if n == place}
+        return entered
 
     def leave(self, place: int, image: Array) -> Array:
         """Returns the image that an octave ends with."""
@@ -100,37 +107,41 @@ class Growth:
     def _move(self, image: Array | None, start: int, end: int) -> Array:
         """Brings an image from one octave's size to another's."""
         if image is None:
-            return self._bases[end]
+            return self._base(end)
         if self._recipe.detail != "before":
             return self.resized(image, start, end)
-        difference = self._backend.subtract(image, self._bases[start])
-        return self._backend.add(self._bases[end], self.resized(difference, start, end))
+        difference = self._backend.subtract(image, self._base(start))
+        grown = self.resized(difference, start, end)
+        return self._backend.add(self._base(end), grown)
 
     def _regain(self, image: Array, start: int, end: int) -> Array:
         """Puts back, after the steps, what the original lost at the smaller size."""
         if self._recipe.detail != "after":
             return image
-        before = self.resized(self._bases[start], start, end)
-        lost = self._backend.subtract(self._bases[end], before)
+        before = self.resized(self._base(start), start, end)
+        lost = self._backend.subtract(self._base(end), before)
         return self._backend.add(image, lost)
 
-    def _shrink(self, original: Array) -> list[Array]:
-        """Returns the original at every octave's size."""
-        bases = {self.size: original}
-        chain, sides = original, self._recipe.octave_sides
-        chained = self._recipe.octave_sizes == "chained" and not sides
-        own = self._recipe.octaves_for(self.size)
-        previous = self.size
-        for octave in reversed(octaves_of(self.size, self._recipe)):
-            below = octave.number <= own
-            if min(octave.size) < 1 or octave.size in bases:
-                continue
-            if chained and below:
-                chain = self._resample(chain, previous, octave.size)
-                previous, bases[octave.size] = octave.size, chain
-            elif octave.size in self._sizes:
-                bases[octave.size] = self._resample(original, self.size, octave.size)
-        return [bases[size] for size in self._sizes]
+    def _base(self, place: int) -> Array:
+        """Returns the image that the dream starts from at an octave's size."""
+        if place not in self._bases:
+            self._bases[place] = self._shrunk(self._start, place)
+        return self._bases[place]
+
+    def _shrunk(self, picture: np.ndarray, place: int) -> Array:
+        """Returns a picture at an octave's size, made of the host's own.
+
+        So a device holds no octave's picture before its time.
+        """
+        image, size = self._backend.image_view(picture), self.size
+        own, number = self._recipe.octaves_for(size), self._octaves[place].number
+        chained = self._recipe.octave_sizes == "chained"
+        if chained and not self._recipe.octave_sides and number <= own:
+            for octave in reversed(octaves_of(size, self._recipe)[number:own]):
+                if min(octave.size) > 0:
+                    image = self._resample(image, size, octave.size)
+                    size = octave.size
+        return self._resample(image, size, self._sizes[place])
 
     def resized(self, image: Array, start: int, end: int) -> Array:
         """Returns a map of one octave at another one's size."""
@@ -168,6 +179,11 @@ class Additions:
         self._octaves: dict[int, np.ndarray] | None = {**(octaves or {})}
         if not keep:
             self._octaves = None
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether they are kept."""
+        return self._octaves is not None
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -19,8 +19,11 @@ from keras_dream.engine.growth import Additions, Growth, Octave, octaves_of
 from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import InputError
 from keras_dream.geometry import Size
+from keras_dream.parts.penalties import PENALTIES
+from keras_dream.parts.stops import Distance
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.targets import Caricature, Penalty
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +122,7 @@ def run(
 
     Args:
         image: The picture that the dream starts from, float32 (h, w, 3) in [0, 1]. It
-            is its detail that is put back.
+            is its detail that is put back. It is copied unless it is read-only.
         octaves: The octaves to dream at, at least one, small to large.
         recipe: What decides the dream.
         gradient_of: Returns the loss and the gradient of an image, for an octave.
@@ -140,7 +143,10 @@ def run(
         InputError: If the run cannot go on from `resumed`.
         NonFiniteError: While it runs, if a gradient is infinite or not a number.
     """
-    image = image.copy()  # the caller may write to it between two steps
+    # The caller may write to it between two steps.
+    image = image.copy() if image.flags.writeable else image
+    if original is not None and original.flags.writeable:
+        original = original.copy()
     growth = Growth(image, octaves, recipe, backend, original=original)
     count = len(octaves_of(growth.size, recipe))
     ascent = Ascent(recipe, gradient_of, weights, count, backend)
@@ -155,7 +161,7 @@ def run(
     ascent.restore(resumed, growth, octave)
     course.losses += resumed.losses
     steps = _steps(course, octaves, count, additions, resumed)
-    restored = next(ascent.moves(base, octave, growth.original(place), resumed))
+    restored = next(ascent.moves(base, octave, course.original(place), resumed))
     entered = _entered(resumed, backend, base)
     more = additions.at(place, octave, entered, restored.image)
     return Run(steps, course.dream(place, octave, restored, more), recipe)
@@ -213,10 +219,10 @@ def _steps(
             "Octave %d of %d: %d × %d pixels", octave.number, count, width, height
         )
         image = growth.enter(place, image)
-        entered = _entered(began, backend, image)
+        entered = _entered(began, backend, image) if additions.are_kept else None
         if place and began is None:
             ascent.transparency.resize(_bound_resize(growth, place))
-        for move in ascent.moves(image, octave, growth.original(place), began):
+        for move in ascent.moves(image, octave, course.original(place), began):
             image = move.image
             if move.is_restored:
                 continue
@@ -266,6 +272,7 @@ class _Course:
         result: Result,
     ):
         self._recipe = recipe
+        self._needs_original = _needs_original(recipe)
         self._image = image
         self._start = start
         self.growth = growth
@@ -277,6 +284,10 @@ class _Course:
     @cached_property
     def _start_sha256(self) -> str:
         return Picture(self._image).sha256
+
+    def original(self, place: int) -> Array | None:
+        """Returns the photo at an octave's size, if anything is compared with it."""
+        return self.growth.original(place) if self._needs_original else None
 
     def by_octave(self, count: int | None = None) -> dict[str, list[float]]:
         """Returns the first losses by the number of their octave."""
@@ -314,7 +325,7 @@ class _Course:
     ) -> Callable[[], Checkpoint]:
         """Returns what makes the checkpoint after a move."""
         count, ended = len(self.losses), self.ascent.ended
-        total, copy = self.ascent.transparency.total, self.backend.to_image
+        total, copy = self.ascent.transparency.total, self.backend.host_view
 
         def checkpoint() -> Checkpoint:
             return Checkpoint(
@@ -334,6 +345,17 @@ class _Course:
             )
 
         return checkpoint
+
+
+def _needs_original(recipe: Recipe) -> bool:
+    """Tells whether a recipe compares its images with the photo."""
+    targets = [term.target for each in recipe.every_network for term in each.terms]
+    penalties = (PENALTIES[t.name] for t in targets if isinstance(t, Penalty))
+    return (
+        any(isinstance(target, Caricature) for target in targets)
+        or any(penalty.needs_original for penalty in penalties)
+        or any(isinstance(stop, Distance) for stop in recipe.stop)
+    )
 
 
 def _bound(function: Callable[..., Any], *arguments: object) -> Callable[[], Any]:

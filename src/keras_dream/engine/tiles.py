@@ -4,9 +4,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from keras_dream.geometry import Size
-
-Span = tuple[int, int]  # cells from the first to the one behind the last
-Region = tuple[Span, Span]  # down, across
+from keras_dream.graph.ops import Span
+from keras_dream.graph.regions import Region
 
 
 def parts_of(cells: int, count: int) -> list[Span]:

@@ -158,9 +158,7 @@ class _Tiling:
         n = self._plan.sizes[name][axis]
         if self._is_broadcast(op, name, axis):
             return 0, 1
-        start, end = op.needed(span, axis, n, self._padding(op, axis))
-        multiple = self._aligned[name][axis]
-        return start - start % multiple, end
+        return op.needed(span, axis, n, self._padding(op, axis))
 
     def _least(self, wanted: Mapping[str, Region]) -> dict[str, Region]:
         """Returns the least cells with which the wanted ones can be made at all."""

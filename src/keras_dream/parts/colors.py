@@ -7,7 +7,7 @@ names. It returns a new image in [0, 1]. Everything is computed on the host.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast, get_args
 
 from pydantic import Field, model_validator
 
@@ -26,7 +26,17 @@ _Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 _Radius = Annotated[FiniteFloat, Field(ge=0, le=10_000)]
 
 
-class Chroma(Part):
+class Treatment(Part):
+    """What colour treatments have in common.
+
+    Attributes:
+        is_local: Whether a place's colour depends on that place alone.
+    """
+
+    is_local: ClassVar[bool] = False
+
+
+class Chroma(Treatment):
     """Colours made more vivid or paler, evenly to the eye.
 
     The opponent colours of OKLab are multiplied (B. Ottosson, "A perceptual color space
@@ -35,6 +45,7 @@ class Chroma(Part):
     those limits, it comes to 1 - (1 - t)^gain.
     """
 
+    is_local: ClassVar[bool] = True
     name: Literal["chroma"] = "chroma"
     gain: FiniteFloat = Field(
         default=1.5, ge=0, le=10, description="what the chroma is multiplied by"
@@ -57,9 +68,10 @@ class Chroma(Part):
         return spaces.from_oklab(lab)
 
 
-class ChromaLimit(Part):
+class ChromaLimit(Treatment):
     """Colours no more vivid than a limit, approached softly from half of it on."""
 
+    is_local: ClassVar[bool] = True
     name: Literal["chroma_limit"] = "chroma_limit"
     limit: FiniteFloat = Field(
         default=0.12,
@@ -85,7 +97,7 @@ class ChromaLimit(Part):
         return spaces.from_oklab(lab)
 
 
-class Defringe(Part):
+class Defringe(Treatment):
     """The dream's changes of colour, smoothed; its light and shade stay sharp.
 
     It takes away the rainbow fringes along bright edges: the eye sees colours less
@@ -107,7 +119,7 @@ class Defringe(Part):
         return spaces.from_oklab(lab)
 
 
-class ContrastLock(Part):
+class ContrastLock(Treatment):
     """The original's brightness and contrast: mean and deviation of the luma.
 
     Over the whole picture, or around every pixel, which keeps plain parts plain.
@@ -144,7 +156,7 @@ class ContrastLock(Part):
         return mean, np.sqrt(np.maximum(square - np.square(mean), 0))
 
 
-class Histogram(Part):
+class Histogram(Treatment):
     """The original's histograms of red, green and blue.
 
     Source: R. C. Gonzalez, R. E. Woods, Digital Image Processing, "Histogram matching":
@@ -168,7 +180,7 @@ class Histogram(Part):
         return result
 
 
-class Palette(Part):
+class Palette(Treatment):
     """The colours of a guide picture: means and covariances in OKLab become its own.
 
     E. Reinhard et al., "Color transfer between images", 2001, match means and
@@ -212,7 +224,7 @@ class Palette(Part):
         return spaces.from_oklab(lab + np.float32(self.amount) * (moved - lab))
 
 
-class Decorrelate(Part):
+class Decorrelate(Treatment):
     """Red, green and blue stretched until they vary independently: false colours.
 
     Source: A. R. Gillespie, A. B. Kahle, R. E. Walker, "Color enhancement of highly
@@ -246,13 +258,14 @@ class Decorrelate(Part):
         return spaces.around_grey(y, values - y[..., None], hardness=hardness)
 
 
-class SoftClip(Part):
+class SoftClip(Treatment):
     """No clipped lights and shadows but the original's own.
 
     A change is shortened as it nears black or white: by a fifth where it would just
     reach them, hardly at half of the way.
     """
 
+    is_local: ClassVar[bool] = True
     name: Literal["soft_clip"] = "soft_clip"
     hardness: FiniteFloat = Field(
         default=3.0, ge=1, le=20, description="how late the shortening begins"
@@ -295,7 +308,19 @@ def _boxed(values: "Image", half: int, axis: int) -> "Image":
     """Returns the means of windows of 2 · half + 1 cells, cut at the border."""
     import numpy as np
 
-    values = values.swapaxes(0, axis)
+    from keras_dream.geometry import bands
+
+    lines = np.empty(values.shape, np.float32).swapaxes(0, 1 - axis)
+    across = values.swapaxes(0, 1 - axis)
+    for band in bands(lines.shape):  # in float64, which is twice as large
+        lines[band] = _means(across[band].swapaxes(0, 1), half).swapaxes(0, 1)
+    return lines.swapaxes(0, 1 - axis)
+
+
+def _means(values: "Image", half: int) -> "Image":
+    """Returns the means of windows down the first axis."""
+    import numpy as np
+
     count = len(values)
     sums = np.empty((count + 2 * half + 1, *values.shape[1:]))
     sums[: half + 1] = 0
@@ -305,7 +330,7 @@ def _boxed(values: "Image", half: int, axis: int) -> "Image":
     ends, starts = np.minimum(cells + half + 1, count), np.maximum(cells - half, 0)
     means = sums[2 * half + 1 :] - sums[:count]
     means /= (ends - starts).reshape(-1, *[1] * (values.ndim - 1))
-    return means.astype(np.float32).swapaxes(0, axis)
+    return means
 
 
 _LEVELS = 4096  # of a histogram: sixteen to each of the 8-bit values
@@ -356,4 +381,4 @@ Color = (
     | SoftClip
 )
 """Every colour treatment; adding one is its class and its name here."""
-COLORS: tuple[type[Part], ...] = get_args(Color)
+COLORS: tuple[type[Treatment], ...] = get_args(Color)

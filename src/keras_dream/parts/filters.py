@@ -205,6 +205,7 @@ class Chroma(Part):
         grey = backend.array(np.full((3, 3), 1 / 3))
         light = backend.matmul(gradient, grey)
         colors = backend.subtract(gradient, light)
+        del gradient  # which is large, and nobody's any more
         colors = _blurred(backend, colors, place.size, self.sigma, place.wrap)
         mean = Normalizer("mean_abs", 0.0, backend).divisor(
             light, weights=place.weights

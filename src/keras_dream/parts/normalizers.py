@@ -1,7 +1,7 @@
 """What a gradient is divided by before a step."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keras_dream.parts.part import Array
 
@@ -13,30 +13,43 @@ class Sums(NamedTuple):
     """How the values of a map are summed up, each place with its weight.
 
     Attributes:
-        mean: Returns the mean of a map's values, a scalar of the backend.
+        mean: Returns the mean of a map's values.
         sum: Returns the mean times the number of values: with weights, too, so that a
             mask of few places makes no larger steps.
     """
 
-    mean: Callable[[Array], Array]
-    sum: Callable[[Array], Array]
+    mean: Callable[[Array], float]
+    sum: Callable[[Array], float]
+
+
+def total(backend: "Backend", x: Array) -> float:
+    """Returns the sum of a map: of each row on its device, then over the rows.
+
+    So a map has the same sum whether it is summed whole or in bands of rows.
+    """
+    return float(backend.row_sums(x).sum(dtype="float64"))
+
+
+def mean(backend: "Backend", x: Array) -> float:
+    """Returns the mean of a map, summed as by `total`."""
+    return total(backend, x) / backend.count(x)
 
 
 def _mean_abs(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
-    return max(backend.to_float(sums.mean(backend.absolute(gradient))), epsilon)
+    return max(sums.mean(backend.absolute(gradient)), epsilon)
 
 
 def _std(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
     spread = backend.subtract(gradient, sums.mean(gradient))
-    return backend.to_float(sums.mean(backend.square(spread))) ** 0.5 + epsilon
+    return sums.mean(backend.square(spread)) ** 0.5 + epsilon
 
 
 def _rms(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
-    return backend.to_float(sums.mean(backend.square(gradient))) ** 0.5 + epsilon
+    return sums.mean(backend.square(gradient)) ** 0.5 + epsilon
 
 
 def _l2(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
-    return max(backend.to_float(sums.sum(backend.square(gradient))), epsilon) ** 0.5
+    return max(sums.sum(backend.square(gradient)), epsilon) ** 0.5
 
 
 def _none(backend: "Backend", gradient: Array, sums: Sums, epsilon: float) -> float:
@@ -103,18 +116,16 @@ class Normalizer:
 
     def _sums(self, weights: Array | None, share: float) -> Sums:
         b = self._backend
-        if weights is None and share == 1:
-            return Sums(b.mean, b.sum)
-        # A map of zeros has no mean; nothing moves there whatever the divisor is.
-        total: Any = share
+        part = share
         if weights is not None:
-            total = b.multiply(b.maximum(b.mean(weights), 1e-30), share)
+            # A map of zeros has no mean; nothing moves there whatever the divisor is.
+            part *= max(mean(b, weights), 1e-30)
 
-        def mean(x: Array) -> Array:
+        def weighted_mean(x: Array) -> float:
             weighed = x if weights is None else b.multiply(x, weights)
-            return b.divide(b.mean(weighed), total)
+            return mean(b, weighed) / part
 
-        def total_of(x: Array) -> Array:
-            return b.multiply(mean(x), b.count(x))
+        def weighted_sum(x: Array) -> float:
+            return weighted_mean(x) * b.count(x)
 
-        return Sums(mean, total_of)
+        return Sums(weighted_mean, weighted_sum)

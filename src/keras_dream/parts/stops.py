@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from pydantic import Field
 
+from keras_dream.parts.normalizers import mean
 from keras_dream.parts.part import Array, Part
 from keras_dream.recipe.settings import FiniteFloat
 
@@ -21,11 +22,11 @@ class Watched(NamedTuple):
 
     Attributes:
         share: Its number over that of all octaves, above 0 and at most 1.
-        original: The photo at its size.
+        original: The photo at its size; None where no stop looks at it.
     """
 
     share: float
-    original: Array
+    original: Array | None
 
 
 Watcher = Callable[[float, Array], str]
@@ -88,8 +89,7 @@ class Distance(Part):
 
         def reason(loss: float, image: Array) -> str:
             difference = backend.subtract(image, octave.original)
-            square = backend.mean(backend.square(difference))
-            distance = backend.to_float(square) ** 0.5
+            distance = mean(backend, backend.square(difference)) ** 0.5
             if distance < limit:
                 return ""
             return f"it is {distance:.3g} away from the photo"

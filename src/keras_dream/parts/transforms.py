@@ -7,7 +7,7 @@ function that the backend differentiates, so that the gradient comes back throug
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 from pydantic import Field, model_validator
 
@@ -18,8 +18,66 @@ from keras_dream.recipe.settings import FiniteFloat
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from keras_dream.backend.protocol import Backend
+
+
+class Lookup(NamedTuple):
+    """A view whose pixels are pixels of the image: no backend is needed to see them.
+
+    Attributes:
+        rows: The image's row for every row of the view, whole numbers.
+        columns: The same for columns.
+    """
+
+    rows: "NDArray[np.int64]"
+    columns: "NDArray[np.int64]"
+
+    def fold(
+        self, gradient: "NDArray[np.float32]", into: "NDArray[np.float32]", first: int
+    ) -> None:
+        """Adds the gradient by the view onto that by the image, or by rows of it.
+
+        What a pixel gets is added in the same order whatever rows are asked for.
+
+        Args:
+            gradient: float32 (height, width, 3), of the view.
+            into: float32, some rows of the image's.
+            first: The number of the first of these rows.
+        """
+        for place, row, count, step in _runs(self.rows):
+            # Of the run, those within the rows that are asked for.
+            low = row if step > 0 else row - count + 1
+            begin, end = max(low, first), min(low + count, first + len(into))
+            if begin >= end:
+                continue
+            start = place + (begin - low if step > 0 else low + count - end)
+            down = slice(start, start + end - begin)
+            target = into[begin - first : end - first][::step]
+            for across, column, width, sign in _runs(self.columns):
+                left = column if sign > 0 else column - width + 1
+                target[:, left : left + width][:, ::sign] += gradient[
+                    down, across : across + width
+                ]
+
+
+def _runs(indices: "NDArray[np.int64]") -> "Iterator[tuple[int, int, int, int]]":
+    """Yields neighbours that are neighbours of the image, too.
+
+    As (place, the image's number there, count, 1 or -1 for the image's direction).
+    """
+    import numpy as np
+
+    steps = np.diff(indices).tolist()
+    first = 0
+    while first < len(indices):
+        step = steps[first] if first < len(steps) and abs(steps[first]) == 1 else 1
+        end = first + 1
+        while end < len(indices) and steps[end - 1] == step:
+            end += 1
+        yield first, int(indices[first]), end - first, step
+        first = end
 
 
 class Move(Protocol):
@@ -34,6 +92,13 @@ class Move(Protocol):
         """Returns the map that the move makes of one of 3 channels."""
         ...
 
+    def lookup(self, seen: "Lookup", constants: Sequence[Any]) -> "Lookup | None":
+        """Returns which pixels the result has, given those of the map before it.
+
+        None if it computes new ones.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Roll:
@@ -46,6 +111,13 @@ class Roll:
         down, right = constants
         return backend.roll(x, down, right)
 
+    def lookup(self, seen: "Lookup", constants: Sequence[Any]) -> "Lookup":
+        """Returns the pixels shifted."""
+        import numpy as np
+
+        down, right = constants
+        return Lookup(np.roll(seen.rows, down), np.roll(seen.columns, right))
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -56,6 +128,10 @@ class Mirror:
     def apply(self, backend: "Backend", x: Array, constants: Sequence[Any]) -> Array:
         """Returns the mirrored map."""
         return backend.flip(x)
+
+    def lookup(self, seen: "Lookup", constants: Sequence[Any]) -> "Lookup":
+        """Returns the pixels mirrored."""
+        return Lookup(seen.rows, seen.columns[::-1])
 
 
 @dataclass(frozen=True)
@@ -69,6 +145,13 @@ class Reflect:
         """Returns the map with its margin."""
         n = self.size
         return backend.pad(x, (n, n, n, n), mode="reflect")
+
+    def lookup(self, seen: "Lookup", constants: Sequence[Any]) -> "Lookup":
+        """Returns the pixels with their margin."""
+        import numpy as np
+
+        rows, columns = (np.pad(axis, self.size, mode="reflect") for axis in seen)
+        return Lookup(rows, columns)
 
 
 @dataclass(frozen=True)
@@ -91,6 +174,13 @@ class Cut:
         x = backend.roll(x, -top, -left)
         return backend.crop(x, (0, self.bottom, 0, self.right))
 
+    def lookup(self, seen: "Lookup", constants: Sequence[Any]) -> "Lookup":
+        """Returns the pixels of the window."""
+        top, left = constants
+        rows, columns = seen
+        height, width = len(rows) - self.bottom, len(columns) - self.right
+        return Lookup(rows[top : top + height], columns[left : left + width])
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -101,6 +191,9 @@ class Warp:
     def apply(self, backend: "Backend", x: Array, constants: Sequence[Any]) -> Array:
         """Returns the warped map."""
         return backend.warp(x, constants[0])
+
+    def lookup(self, seen: "Lookup", constants: Sequence[Any]) -> None:
+        """Returns None: its pixels are between those of the map."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +223,26 @@ class Chain:
             x = move.apply(backend, x, constants[first : first + move.count])
             first += move.count
         return x
+
+    def lookup(self, size: Size, constants: Sequence[Any]) -> "Lookup | None":
+        """Returns which pixels of an image the network sees.
+
+        Args:
+            size: The image's (height, width) in pixels.
+            constants: The view's numbers, `count` of them.
+
+        Returns:
+            Their numbers; None where it sees pixels that are computed anew.
+        """
+        import numpy as np
+
+        seen: Lookup | None = Lookup(*map(np.arange, size))
+        first = 0
+        for move in self.moves:
+            if seen is not None:
+                seen = move.lookup(seen, constants[first : first + move.count])
+            first += move.count
+        return seen
 
 
 @dataclass(frozen=True)

@@ -319,7 +319,9 @@ def _high_depth_grey(values: np.ndarray, image: Image.Image) -> np.ndarray:
 
 def to_float(values: np.ndarray) -> np.ndarray:
     """Returns 8-bit values as float32 in [0, 1]."""
-    return values.astype(np.float32) / np.float32(255)
+    floats = values.astype(np.float32)
+    floats /= np.float32(255)
+    return floats
 
 
 def check_range(values: np.ndarray, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_dream.errors import InputError, OutputError, short_repr
 from keras_dream.files import check_output, check_suffix, write_atomically
+from keras_dream.geometry import bands
 from keras_dream.pictures.metadata import encode_notes, metadata_options
 from keras_dream.pictures.picture import check_image, to_uint8
 
@@ -93,7 +94,9 @@ def encode_picture(
     text = encode_notes(notes) if notes else ""
     if alpha is not None and suffix in (".jpg", ".jpeg"):
         image, alpha = over_white(image, alpha), None
-    pixels = to_uint8(image if alpha is None else np.dstack([image, alpha]))
+    pixels = to_uint8(image)
+    if alpha is not None:
+        pixels = np.dstack([pixels, to_uint8(alpha)])
     file = io.BytesIO()
     options = {**_OPTIONS[suffix], **metadata_options(suffix, text, exif=exif)}
     Image.fromarray(pixels).save(file, **options)
@@ -107,8 +110,11 @@ def over_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         image: float32 (height, width, 3); clipped to [0, 1].
         alpha: float32 (height, width); clipped to [0, 1].
     """
-    opacity = np.clip(alpha, 0, 1)[..., None]
-    return np.clip(image, 0, 1) * opacity + (1 - opacity)
+    white = np.empty_like(image)
+    for rows in bands(image.shape):
+        opacity = np.clip(alpha[rows], 0, 1)[..., None]
+        white[rows] = np.clip(image[rows], 0, 1) * opacity + (1 - opacity)
+    return white
 
 
 def _check_image(image: np.ndarray, alpha: np.ndarray | None, suffix: str) -> None:

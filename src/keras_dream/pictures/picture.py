@@ -7,7 +7,7 @@ nominally in [0, 1]. `encoding` saves one, `metadata` reads what was saved with 
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from PIL import Image
 
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
-from keras_dream.geometry import Size
+from keras_dream.geometry import Size, bands
 from keras_dream.pictures.decoding import (
     check_range,
     decode,
@@ -74,15 +74,29 @@ class Picture:
         as little-endian `float32`. So equal pixels have equal hashes, from any kind of
         source.
         """
-        values = self.pixels
-        if self.alpha is not None:
-            values = np.dstack([values, self.alpha])
-        whole = to_uint8(values)
-        exact = np.array_equal(to_float(whole), values)
-        shape = "x".join(map(str, values.shape))
+        whole = [to_uint8(values) for values in self._bands()]
+        exact = all(
+            np.array_equal(to_float(own), values)
+            for own, values in zip(whole, self._bands(), strict=True)
+        )
+        shape = f"{'x'.join(map(str, self.pixels.shape[:2]))}x{self._channels}"
         digest = hashlib.sha256(f"{shape} {'uint8' if exact else 'float32'}\n".encode())
-        digest.update((whole if exact else values.astype("<f4")).tobytes())
+        for values in whole if exact else self._bands():
+            own = values if exact else values.astype("<f4", copy=False)
+            digest.update(np.ascontiguousarray(own).data)
         return digest.hexdigest()
+
+    @property
+    def _channels(self) -> int:
+        return 3 if self.alpha is None else 4
+
+    def _bands(self) -> Iterator[np.ndarray]:
+        """Yields the values in bands of rows, alpha being the fourth channel."""
+        for rows in bands(self.pixels.shape):
+            if self.alpha is None:
+                yield self.pixels[rows]
+            else:
+                yield np.dstack([self.pixels[rows], self.alpha[rows]])
 
 
 def read_picture(
@@ -248,13 +262,17 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     Raises:
         InputError: A value is not finite.
     """
-    if not np.isfinite(image).all():
-        raise InputError(
-            "an image must be finite",
-            received="one with infinities or values that are not numbers",
-            hint="dream it again with a smaller step",
-        )
-    return np.rint(np.clip(image, 0, 1) * np.float32(255)).astype(np.uint8)
+    result = np.empty(image.shape, np.uint8)
+    for rows in bands(image.shape):
+        values = np.clip(image[rows], 0, 1)
+        if not np.isfinite(image[rows]).all():
+            raise InputError(
+                "an image must be finite",
+                received="one with infinities or values that are not numbers",
+                hint="dream it again with a smaller step",
+            )
+        result[rows] = np.rint(values * np.float32(255))
+    return result
 
 
 def check_image(image: np.ndarray) -> None:
