@@ -1,6 +1,7 @@
 """Measures every network of the zoo against Keras, and writes networks.md.
 
     python docs/networks.py [--networks NAME…] [--backends torch…] [--size 512] [--page]
+    python docs/networks.py --bfloat16 [--networks NAME…]
 
 One network on one backend is one process, so that its memory is freed, and one line of
 networks.jsonl, so that a run that was stopped goes on where it was: what is there is
@@ -12,6 +13,11 @@ of the gradient of its loss. Times are of one step (loss and gradient) at SIZE �
 ours and the Keras model's, truncated at the same layers and compiled where the backend
 compiles, in turn in one process; medians. They are processor seconds of all threads,
 because wall-clock times mean little on a machine that does other work.
+
+`--bfloat16` measures, on torch, the cosine between the gradient in bfloat16 and that in
+float32, and the times of both, in the same way: one network is one process and one line
+of bfloat16.jsonl. The weights are the shipped or the published ones where they are
+here, otherwise Keras' initial ones, and in any case also the random ones.
 """
 
 import argparse
@@ -27,6 +33,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DATA, PAGE = HERE / "networks.jsonl", HERE / "networks.md"
+COSINES = HERE / "bfloat16.jsonl"
+PHOTOS, SIDE = ("cat", "hopper", "pavilion"), 256  # pixels of their squares
+STEPS = 8  # of an ascent, after which the gradient is compared again
 BACKENDS = ("torch", "jax", "tensorflow")
 ODD = (131, 128)  # pixels: a side that halves without a rest, and one that never does
 CLEAN = 1e-4  # relative error of a gradient without a flipped ReLU or pool
@@ -79,8 +88,8 @@ def keras_step(model, loss, image):
     return step
 
 
-def our_step(graph, goals, image, backend):
-    """Returns a step of the optimised graph, as a dream takes it."""
+def our_gradient(graph, goals, backend):
+    """Returns the optimised graph, and its loss and gradient as a dream takes them."""
     from keras_dream.graph.passes import optimise
     from keras_dream.graph.program import Program
 
@@ -95,18 +104,21 @@ def our_step(graph, goals, image, backend):
             total = backend.add(backend.multiply(square, weight), total)
         return total
 
-    run, tensor = backend.value_and_grad(loss), backend.image(image)
-    plan = fast.plan(*image.shape[:2]).values
+    run = backend.value_and_grad(loss)
 
-    def step():
-        value, gradient = run(tensor, plan)
+    def gradient_of(image):
+        plan = fast.plan(*image.shape[:2]).values
+        value, gradient = run(backend.image(image), plan)
         return backend.to_float(value), backend.to_image(gradient)
 
-    return fast, step
+    return fast, gradient_of
 
 
-def built(name):
-    """Returns the network's Keras model with random weights, its graph and goals."""
+def built(name, *, initial=False):
+    """Returns the network's Keras model without its weights, its graph and goals.
+
+    The weights are Keras' initial ones, or random ones with live activations.
+    """
     from reference import randomise
 
     from keras_dream.lowering.walker import lower
@@ -114,11 +126,15 @@ def built(name):
     from keras_dream.zoo.catalogue import entry
 
     network = entry(name)
-    model = randomise(network.build(False))
+    model = network.build(False)
+    if not initial:
+        randomise(model)
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):  # a Normalization computes with copies
             layer.finalize_state()
-        if type(layer).__name__ == "LayerScale":  # Keras starts it at 1e-6
+        if (
+            type(layer).__name__ == "LayerScale" and not initial
+        ):  # Keras starts it at 1e-6
             layer.gamma.assign([1.0] * layer.projection_dim)
     model.trainable = False
     graph = lower(model, preprocessing=network.preprocessing)
@@ -150,9 +166,9 @@ def compared(network, cut, graph, goals, loss, backend):
         feature_maps = run(backend.image(image), graph.plan(*ODD).values)
         pairs = zip(feature_maps, features(cut, preprocessed), strict=True)
         errors += [off(backend.to_image(x), wanted) for x, wanted in pairs]
-        _, step = our_step(graph, goals, image, backend)
+        _, ours = our_gradient(graph, goals, backend)
         wanted = (keras_step(cut, loss, preprocessed)()[1] * scale)[..., order]
-        gradient_errors.append(off(step()[1], wanted))
+        gradient_errors.append(off(ours(image)[1], wanted))
         if gradient_errors[-1] < CLEAN:
             break
     return float(max(errors)), float(min(gradient_errors))
@@ -193,8 +209,9 @@ def measure(name, size):
 
     features, gradient = compared(network, cut, graph, goals, loss, backend)
     image = picture(size, size)
-    fast, ours = our_step(graph, goals, image, backend)
-    mine, keras_own = timed([ours, keras_step(cut, loss, image)])
+    fast, ours = our_gradient(graph, goals, backend)
+    steps = [lambda: ours(image), keras_step(cut, loss, image)]
+    mine, keras_own = timed(steps)
     return {
         "network": name,
         "backend": backend.name,
@@ -210,15 +227,106 @@ def measure(name, size):
     }
 
 
+# -- bfloat16 on torch, in a process of its own ----------------------------------------
+def weighted(name):
+    """Yields kinds of weights with the network's graph: real ones first."""
+    from keras_dream.errors import DreamError
+    from keras_dream.zoo.catalogue import entry
+    from keras_dream.zoo.network import Network
+
+    try:
+        yield "real", Network(name).load(offline=True).graph
+    except DreamError:  # its weights are not here
+        yield "initial", built(name, initial=True)[2]
+    if entry(name).build:
+        yield "random", built(name)[2]
+
+
+def photos():
+    """Returns the photographs on which gradients are compared, float32 (h, w, 3)."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    paths = [HERE / "photos" / f"{name}.jpg" for name in PHOTOS]
+    pictures = [ImageOps.fit(Image.open(path), (SIDE, SIDE)) for path in paths]
+    return [np.asarray(picture, np.float32) / 255 for picture in pictures]
+
+
+def dreamed(graph, objective, backend):
+    """Returns the gradient of an objective, as a dream by default takes it."""
+    from keras_dream.dreamer.ensemble import Ensemble
+    from keras_dream.parts.transforms import View
+    from keras_dream.recipe.files import Files
+    from keras_dream.recipe.recipe import Recipe
+    from keras_dream.zoo.load import LoadedNetwork
+
+    network = LoadedNetwork("network", graph, "")
+    ensemble = Ensemble({network.name: network}, backend, "whole", Files())
+    recipe = ensemble.complete(Recipe(objective=objective))
+    gradient = ensemble.gradient(recipe, {})
+
+    def run(image):
+        size = image.shape[:2]
+        array = backend.image(image)
+        _, direction = gradient(array, size, view=View(size), original=array)
+        return backend.to_image(direction)
+
+    return run
+
+
+def compare(graph, objective, backends):
+    """Returns the least cosine of two backends' gradients, and medians of seconds.
+
+    It is that of the photographs and of one after an ascent: of what a dream sees.
+    """
+    import numpy as np
+
+    exact, narrow = (dreamed(graph, objective, backend) for backend in backends)
+
+    def cosine(image):
+        a, b = (run(image).astype(np.float64).ravel() for run in (exact, narrow))
+        return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+    def ascended(image):
+        for _ in range(STEPS):
+            gradient = exact(image)
+            image = image + 0.005 * gradient / np.abs(gradient).mean()
+        return image
+
+    first, *others = photos()
+    cosines = [cosine(image) for image in (first, *others, ascended(first))]
+    return min(cosines), timed([lambda: exact(first), lambda: narrow(first)])
+
+
+def measure_bfloat16(name):
+    """Measures a network in both precisions; returns the facts."""
+    from keras_dream.backend import load as backends
+    from keras_dream.zoo.catalogue import entry
+
+    exact = backends.load("torch", device="cpu", threads=2)
+    narrow = backends.load("torch", device="cpu", precision="bfloat16", threads=2)
+    facts = {"network": name, "size": SIDE, "processor": machine()}
+    for kind, graph in weighted(name):
+        objective = graph.objective or entry(name).objective
+        least, seconds = compare(graph, objective, (exact, narrow))
+        facts[kind] = {"cosine": least, "seconds": seconds}
+    return facts
+
+
 # -- all of them -----------------------------------------------------------------------
+def lines_of(data):
+    """Returns what has been measured and kept in a file."""
+    lines = data.read_text("utf-8").splitlines() if data.exists() else []
+    return [json.loads(line) for line in lines if line.strip()]
+
+
 def measured():
     """Returns what has been measured, by network, backend and size."""
-    lines = DATA.read_text("utf-8").splitlines() if DATA.exists() else []
-    facts = [json.loads(line) for line in lines if line.strip()]
+    facts = lines_of(DATA)
     return {(f["network"], f["backend"], f["size"]): f for f in facts}
 
 
-def run(name, backend, size):
+def run(name, backend, size, *, task="--one", data=DATA):
     """Measures a network in a process of its own and keeps the line."""
     folders = (str(HERE.parent / "src"), str(HERE.parent / "tests"))
     environment = {
@@ -226,7 +334,7 @@ def run(name, backend, size):
         "KERAS_BACKEND": backend,
         "PYTHONPATH": os.pathsep.join(folders),
     }
-    command = [sys.executable, __file__, "--one", name, "--size", str(size)]
+    command = [sys.executable, __file__, task, name, "--size", str(size)]
     try:
         done = subprocess.run(
             command,
@@ -241,7 +349,7 @@ def run(name, backend, size):
         write_line(f"{name} on {backend}: {type(error).__name__} {detail}")
         return
     line = done.stdout.strip().splitlines()[-1]
-    with DATA.open("a", encoding="utf-8") as file:
+    with data.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     write_line(line)
 
@@ -384,17 +492,27 @@ def main():
     zoo = [e.name for e in ZOO.values() if e.build]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--networks", nargs="+", choices=zoo, default=zoo, metavar="NAME"
+        "--networks", nargs="+", choices=list(ZOO), default=zoo, metavar="NAME"
     )
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--page", action="store_true", help="only write the page")
+    parser.add_argument("--bfloat16", action="store_true", help="compare precisions")
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--one-bfloat16", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         write_line(json.dumps(measure(arguments.one, arguments.size)))
         return
-    if not arguments.page:
+    if arguments.one_bfloat16:
+        write_line(json.dumps(measure_bfloat16(arguments.one_bfloat16)))
+        return
+    if arguments.bfloat16:
+        there = {fact["network"] for fact in lines_of(COSINES)}
+        for name in dict.fromkeys(("motif", *arguments.networks)):
+            if name not in there:
+                run(name, "torch", SIDE, task="--one-bfloat16", data=COSINES)
+    elif not arguments.page:
         for job in work(arguments.networks, arguments.backends, arguments.size):
             run(*job)
             write_page(arguments.size)

@@ -70,8 +70,8 @@ CLI_HELPERS = (
 )
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 12))
 HEAVY = {
-    "av", "cv2", "fastapi", "h5py", "jax", "keras", "ray", "safetensors", "scipy",
-    "tensorflow", "torch",
+    "OpenEXR", "av", "cv2", "fastapi", "h5py", "jax", "keras", "pyvips", "ray",
+    "safetensors", "scipy", "tensorflow", "torch",
 }  # fmt: skip
 
 

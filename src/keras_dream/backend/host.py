@@ -1,6 +1,7 @@
 """Facts of the host: its memory, and the names of devices."""
 
 import ctypes
+import functools
 import math
 import os
 import platform
@@ -51,6 +52,34 @@ def has_accelerator() -> bool:
     # The devices of NVIDIA's, AMD's and, in Windows' Linux, Microsoft's drivers.
     devices = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
     return any(Path(path).exists() for path in devices)
+
+
+# What oneDNN may be limited to, without bfloat16 (its guide, "CPU Dispatcher Control").
+_NARROW = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE",
+           "AVX512_CORE_VNNI")  # fmt: skip
+
+
+def has_bfloat16() -> bool:
+    """Tells whether the processor multiplies bfloat16 itself, and oneDNN may do so.
+
+    Known are x86 processors under Linux. Arm's and Apple's can, too, but whether it is
+    faster there has not been measured.
+    """
+    limits = (os.environ.get(f"{name}_MAX_CPU_ISA", "") for name in ("ONEDNN", "DNNL"))
+    if any(limit.upper() in _NARROW for limit in limits):
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & processor_flags())
+
+
+@functools.cache
+def processor_flags() -> frozenset[str]:
+    """Returns the names that Linux has for the abilities of an x86 processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+    except OSError:  # another system
+        return frozenset()
+    flags = (line.partition(":")[2] for line in lines if line.startswith("flags"))
+    return frozenset(next(flags, "").split())
 
 
 def memory() -> Mapping[str, int]:

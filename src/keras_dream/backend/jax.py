@@ -23,7 +23,7 @@ from keras_dream.backend.nhwc import (
     along,
     counts,
 )
-from keras_dream.backend.protocol import Array, Padding
+from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _ORDER = ("NHWC", "HWIO", "NHWC")
@@ -92,6 +92,13 @@ class JaxBackend(Nhwc):
         # jax's own default for float32 is TF32 wherever the device has it.
         self._exactness = "tensorfloat32" if precision == "tf32" else "float32"
 
+    def fast_bfloat16(self) -> bool:
+        # XLA widens it on processors: SqueezeNet's step takes twice as long.
+        return False
+
+    def at(self, precision: str) -> "JaxBackend":
+        return JaxBackend(self._device, precision)
+
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
         # A copy: jax may otherwise share the caller's memory on a processor.
@@ -115,7 +122,9 @@ class JaxBackend(Nhwc):
         return jax.device_put(np.array(values, np.float32), self._device)
 
     def kernel(self, values: np.ndarray) -> Array:
-        return self.array(values).astype(self._dtype)
+        return self.array(values).astype(
+            jnp.float32 if reads_image(values) else self._dtype
+        )
 
     def memory(self) -> Mapping[str, int]:
         stats = self._device.memory_stats()
@@ -154,6 +163,7 @@ class JaxBackend(Nhwc):
         y = jnp.concatenate(ys, 3) if parts > 1 else ys[0]
         if bias is not None:
             y = y + bias.astype(y.dtype)
+        y = y.astype(self._dtype)
         return jax.nn.relu(y) if relu else y
 
     def _convolve(self, x: Array, kernel: Array, **how: Any) -> Array:
@@ -190,7 +200,7 @@ class JaxBackend(Nhwc):
         for i, band in enumerate(_windows(x, ROWS, rows, stride[0], dilation[0])):
             cells = _windows(band, COLUMNS, columns, stride[1], dilation[1])
             total = sum((cell * flat[i, j] for j, cell in enumerate(cells)), total)
-        y = total.astype(x.dtype)
+        y = total.astype(self._dtype)
         return y if bias is None else y + bias.astype(y.dtype)
 
     def max_pool(

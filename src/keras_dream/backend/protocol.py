@@ -25,6 +25,7 @@ import numpy as np
 Array = Any  # a tensor of the running backend; opaque above this floor
 Padding = tuple[Any, Any, Any, Any]  # top, bottom, left, right
 NAMES = ("torch", "jax", "tensorflow")
+IMAGE_CHANNELS = 3
 
 # The activations of every backend, by Keras' names.
 ACTIVATIONS = (
@@ -32,6 +33,19 @@ ACTIVATIONS = (
     "leaky_relu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus",
     "softsign", "tanh",
 )  # fmt: skip
+
+
+def reads_image(kernel: np.ndarray) -> bool:
+    """Tells whether a convolution reads the image itself, and so is float32 always.
+
+    In bfloat16 it would round grey levels and edges before the network sees them: that
+    makes most of the difference between `motif`'s gradients in both precisions, while
+    the time saved is hardly any (docs/networks.md).
+
+    Args:
+        kernel: (height, width, in / groups, out).
+    """
+    return kernel.shape[2] <= IMAGE_CHANNELS
 
 
 class Mosaic(Protocol):
@@ -59,7 +73,8 @@ class Backend(Protocol):
         name: "torch", "jax" or "tensorflow".
         device: The device's name, such as "cpu" or "cuda:0".
         precision: "float32", "tf32" or "bfloat16": how convolutions and products are
-            computed. Images and losses are float32 always.
+            computed. Images, losses, and convolutions that read the image are float32
+            always.
         merges: Whether one wide 1 × 1 convolution and a split are faster than several
             narrow convolutions.
         threads: Threads of one operation, or None where the library does not report
@@ -71,6 +86,18 @@ class Backend(Protocol):
     precision: str
     threads: int | None
     merges: bool
+
+    def fast_bfloat16(self) -> bool:
+        """Whether the device computes bfloat16 itself, so that it is the faster one."""
+        ...
+
+    def at(self, precision: str) -> "Backend":
+        """Returns the backend on the same device with another precision.
+
+        Args:
+            precision: "float32" or "bfloat16".
+        """
+        ...
 
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:

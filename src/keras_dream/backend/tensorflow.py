@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from keras_dream.backend.host import memory, split_device
+from keras_dream.backend.host import has_bfloat16, memory, split_device
 from keras_dream.backend.nhwc import (
     COLUMNS,
     ROWS,
@@ -19,7 +20,7 @@ from keras_dream.backend.nhwc import (
     along,
     is_static,
 )
-from keras_dream.backend.protocol import Array, Padding
+from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 
@@ -93,6 +94,13 @@ class TensorFlowBackend(Nhwc):
         self.threads: int | None = threads or None  # 0: tensorflow chooses
         self._dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
 
+    def fast_bfloat16(self) -> bool:
+        uses_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
+        return self.device == "cpu" and uses_onednn and has_bfloat16()
+
+    def at(self, precision: str) -> "TensorFlowBackend":
+        return TensorFlowBackend(self.device, precision)
+
     # -- in and out ---------------------------------------------------------------
     def image(self, image: np.ndarray) -> Array:
         _check_eager()
@@ -114,7 +122,8 @@ class TensorFlowBackend(Nhwc):
 
     def kernel(self, values: np.ndarray) -> Array:
         _check_eager()
-        return tf.cast(self.array(values), self._dtype)
+        exact = reads_image(values)
+        return tf.cast(self.array(values), tf.float32 if exact else self._dtype)
 
     def memory(self) -> Mapping[str, int]:
         if self.device == "cpu":
@@ -143,6 +152,7 @@ class TensorFlowBackend(Nhwc):
         y = tf.nn.conv2d(x, kernel, stride, name, dilations=dilation)
         if bias is not None:
             y = tf.nn.bias_add(y, tf.cast(bias, y.dtype))
+        y = tf.cast(y, self._dtype)
         return tf.nn.relu(y) if relu else y
 
     def _padded(
@@ -187,7 +197,7 @@ class TensorFlowBackend(Nhwc):
         native = down == right and dilation == (1, 1)
         steps = (1, down, right, 1) if native else (1, 1, 1, 1)
         y = tf.nn.depthwise_conv2d(x, kernel, steps, name, dilations=dilation)
-        y = y if native else y[:, ::down, ::right]
+        y = tf.cast(y if native else y[:, ::down, ::right], self._dtype)
         return y if bias is None else tf.nn.bias_add(y, tf.cast(bias, y.dtype))
 
     def max_pool(

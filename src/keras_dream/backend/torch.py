@@ -20,7 +20,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from keras_dream.backend.protocol import Array, Padding
+from keras_dream.backend.host import has_bfloat16
+from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
@@ -101,6 +102,16 @@ class TorchBackend:
         self.threads: int | None = torch.get_num_threads()
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
 
+    def fast_bfloat16(self) -> bool:
+        if self._device.type == "cuda":  # from NVIDIA's Ampere on
+            capability = torch.cuda.get_device_capability(self._device)
+            return torch.version.cuda is not None and capability >= (8, 0)
+        uses_onednn = torch.backends.mkldnn.is_available()
+        return self._device.type == "cpu" and uses_onednn and has_bfloat16()
+
+    def at(self, precision: str) -> "TorchBackend":
+        return TorchBackend(self._device, precision)
+
     # -- in and out ---------------------------------------------------------------
     # A tensor made in the caller's inference mode could never have a gradient.
     @torch.inference_mode(mode=False)
@@ -140,8 +151,12 @@ class TorchBackend:
     def array(self, values: np.ndarray) -> Array:
         return torch.tensor(np.asarray(values, np.float32), device=self._device)
 
-    @torch.inference_mode(mode=False)
     def kernel(self, values: np.ndarray) -> Array:
+        return self._kernel(values, exact=reads_image(values))
+
+    @torch.inference_mode(mode=False)
+    def _kernel(self, values: np.ndarray, *, exact: bool) -> Array:
+        dtype = torch.float32 if exact else self._dtype
         height, width, inputs, outputs = values.shape
         matrix = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))
         # Channels-last memory is (outputs, height, width, inputs): a transposed matrix,
@@ -149,13 +164,13 @@ class TorchBackend:
         # row may not be copied; kernels are never written to.
         transposed = matrix.view(-1, outputs).t().contiguous()
         transposed = transposed.view(outputs, height, width, inputs)
-        return transposed.permute(0, 3, 1, 2).to(self._device, self._dtype)
+        return transposed.permute(0, 3, 1, 2).to(self._device, dtype)
 
     def depthwise_kernel(self, values: np.ndarray) -> Array:
         h, w, channels, multiplier = values.shape
         # Grouped convolution numbers its outputs c·m + k, as Keras does.
         flat = np.asarray(values, np.float32).reshape(h, w, 1, channels * multiplier)
-        return self.kernel(flat)
+        return self._kernel(flat, exact=reads_image(values))
 
     def memory(self) -> Mapping[str, int]:
         if self._device.type == "cuda":
@@ -179,9 +194,10 @@ class TorchBackend:
         groups: int = 1,
         relu: bool = False,
     ) -> Array:
-        x, symmetric = _symmetric(x.to(self._dtype), padding, 0.0)
-        bias = None if bias is None else bias.to(self._dtype)
+        x, symmetric = _symmetric(x.to(kernel.dtype), padding, 0.0)
+        bias = None if bias is None else bias.to(kernel.dtype)
         y = F.conv2d(x, kernel, bias, stride, symmetric, dilation, groups)
+        y = y.to(self._dtype)
         # In place: the convolution's gradient needs its input, not its output.
         return F.relu_(y) if relu else y
 

@@ -410,6 +410,7 @@ class Dreamer:
             recipe,
             record,
             exif=task.source.exif,
+            bits=task.source.bits,
             unfinished=unfinished if keep_octaves else None,
         )
 

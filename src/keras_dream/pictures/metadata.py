@@ -1,7 +1,8 @@
 """Metadata: the notes of a dream (its recipe and its record) inside its picture's file.
 
 They are one JSON object in a PNG's text chunk `keras-dream`, in the EXIF UserComment of
-JPEG and WebP, or in a TIFF's ImageDescription. Beside them a result keeps of its photo
+JPEG and WebP, in a TIFF's ImageDescription, or in the attribute `keras-dream` of an EXR
+file. Beside them a result keeps of its photo
 who took it, when and with which camera, but never where.
 """
 
@@ -9,7 +10,7 @@ import functools
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
-from keras_dream.pictures.decoding import open_image, read_within
+from keras_dream.pictures.decoding import Opened, open_image, read_within
 from keras_dream.pictures.headers import Bounds
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ def decode_notes(
     Returns:
         "notes" in a dictionary, as `read_notes` returns them; and no arrays.
     """
-    with open_image(Path(path), Bounds(**bounds)) as (image, _):
+    with open_image(Path(path), Bounds(**bounds)) as opened:
         try:
-            return {"notes": _parse(_text(image))}, ()
+            return {"notes": _parse(_text(opened))}, ()
         # Damaged metadata may break any of Pillow's parsers.
         except Exception:  # noqa: BLE001
             return {"notes": None}, ()
@@ -124,13 +125,16 @@ def encode_notes(notes: Mapping[str, str]) -> str:
     return text
 
 
-def kept_exif(image: Image.Image) -> bytes:
+def kept_exif(read_exif: Callable[[], Image.Exif]) -> bytes:
     """Returns what a result keeps of its photo's EXIF, encoded; b"" for nothing.
 
     Camera, lens, exposure, date, artist and copyright. Damaged EXIF counts as none.
+
+    Args:
+        read_exif: Returns the photo's EXIF; it may raise anything.
     """
     try:
-        exif = image.getexif()
+        exif = read_exif()
         inner = _kept(exif.get_ifd(_EXIF_IFD), _KEPT_IN_EXIF_IFD)
         kept = Image.Exif()
         kept.update(_latin(_kept(exif, _KEPT)))
@@ -181,7 +185,8 @@ def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, 
     and an ICC profile would bring its creation date into the bytes.
 
     Args:
-        suffix: Of the file: .png, .tif, .tiff, .jpg, .jpeg or .webp.
+        suffix: Of the file: .png, .tif, .tiff, .jpg, .jpeg or .webp; an EXR file has
+            attributes of its own.
         text: Encoded notes, or "" for none.
         exif: What is kept of the photo's, from `kept_exif`.
     """
@@ -212,13 +217,17 @@ def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, 
     return {"exif": kept}
 
 
-def _text(image: Image.Image) -> str | bytes:
+def _text(opened: Opened) -> str | bytes:
     """Returns the text where notes would be; "" where there is none."""
-    if image.format == "PNG":
+    image = opened.image
+    if opened.header.kind == "EXR":
+        return opened.header.notes
+    if image is not None and image.format == "PNG":
         return image.info.get(_KEYWORD, "")
-    if image.format == "TIFF":
-        return str(image.tag_v2.get(_IMAGE_DESCRIPTION, ""))  # pyright: ignore[reportAttributeAccessIssue]
-    comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+    exif = opened.exif()
+    if opened.header.kind == "TIFF":
+        return str(exif.get(_IMAGE_DESCRIPTION, ""))
+    comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
     return comment.removeprefix(_ASCII) if isinstance(comment, bytes) else ""
 
 

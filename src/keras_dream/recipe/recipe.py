@@ -636,4 +636,10 @@ class RunSettings(Settings):
         description="the most memory that the process may take, such as 2GB, 1500MB or "
         "2GiB; none for what is free",
     )
+    depth: Literal["auto", "8", "16", "float"] = Field(
+        default="auto",
+        description="bits of a channel in the result's file: 8; 16 for .png, .tif and "
+        ".exr; float, of 32, for .tif and .exr; auto for as many as the photo has, "
+        "where the format can hold them",
+    )
     offline: bool = Field(default=False, description="never download anything")
