@@ -8,7 +8,7 @@ node that made the map. jax and tensorflow keep the same, about.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keras_dream.geometry import Size
@@ -20,6 +20,7 @@ FLOAT = 4  # bytes of a value of the image and its gradient, and of maps in floa
 INDEX = 8
 """Bytes of the place of a maximum: torch keeps it as int64."""
 
+_CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 _VIEWS = ("split", "part", "crop")
 """Operations whose map is the memory of their input."""
 
@@ -63,62 +64,106 @@ class Liveness:
 
     Args:
         graph: The graph, optimised.
-        outputs: The nodes whose maps are asked for.
         width: Bytes of a value of a feature map.
     """
 
-    def __init__(self, graph: Graph, outputs: Iterable[str], *, width: int = FLOAT):
+    def __init__(self, graph: Graph, *, width: int = FLOAT):
         self._operations = graph.operations
         self._channels = graph.channels()
-        self._outputs = tuple(outputs)
         self._width = width
         self._storage: dict[str, str] = {}
         for op in self._operations:
             node = op.node
             inner = node.inputs[0] if node.op in _VIEWS else ""
             self._storage[node.name] = self._storage.get(inner, node.name)
+        # Pictures are float32 until their first convolution.
+        self._exact = {INPUT}
+        for op in self._operations:
+            if op.node.op not in _CONVOLUTIONS and self._exact.issuperset(
+                op.node.inputs
+            ):
+                self._exact.add(op.node.name)
 
-    def forward(self, sizes: Mapping[str, Size]) -> int:
+    def forward(
+        self,
+        sizes: Mapping[str, Size],
+        outputs: Iterable[str],
+        *,
+        sources: Sequence[str] = (INPUT,),
+    ) -> int:
         """Returns the most bytes of a pass without a gradient.
 
         Args:
-            sizes: (height, width) of the feature maps, by node.
+            sizes: (height, width) of the feature maps that are computed or given, by
+                node.
+            outputs: The nodes whose maps are asked for.
+            sources: Those that are given.
         """
-        held, left = _Held(), self._uses()
-        for op in self._operations:
-            if op.node.name in sizes:
-                self._run(op, sizes, held, left, kept=frozenset())
+        held, nodes = self._given(sizes, sources), self._nodes(sizes, sources)
+        left = self._uses(nodes, outputs)
+        for op in nodes:
+            self._run(op, sizes, held, left, kept={})
         return math.ceil(held.most)
 
-    def gradient(self, sizes: Mapping[str, Size]) -> int:
-        """Returns the most bytes of a pass with its gradient.
-
-        Args:
-            sizes: (height, width) of the feature maps, by node.
-        """
-        nodes = [op for op in self._operations if op.node.name in sizes]
+    def gradient(
+        self,
+        sizes: Mapping[str, Size],
+        outputs: Iterable[str],
+        *,
+        sources: Sequence[str] = (INPUT,),
+    ) -> int:
+        """Returns the most bytes of a pass with its gradient; arguments as above."""
+        outputs, nodes = tuple(outputs), self._nodes(sizes, sources)
         kept = Counter(name for op in nodes for name in self._kept(op))
-        held, left = _Held(), self._uses()
+        held, left = self._given(sizes, sources), self._uses(nodes, outputs)
         for op in nodes:
-            self._run(op, sizes, held, left, kept=frozenset(kept))
+            self._run(op, sizes, held, left, kept)
             for name, size in self._extra(op, sizes).items():
                 held.take(name, size)
         # One output after the other is squared, and the gradients of all come first.
-        held.passing(max(self._bytes(name, sizes) for name in self._outputs))
-        grads = _Held(dict(held.live), held.total, held.most)
-        for name in self._outputs:
-            grads.take(f"{name}/gradient", self._bytes(name, sizes))
+        held.passing(max((self._bytes(name, sizes) for name in outputs), default=0))
+        for name in outputs:
+            held.take(f"{name}/gradient", self._bytes(name, sizes))
+        for name in sources:
+            kept[self._storage[name]] += 1  # whoever gives it holds it
         for op in reversed(nodes):
-            self._back(op, sizes, grads, kept)
-        return math.ceil(grads.most)
+            self._back(op, sizes, held, kept)
+        return math.ceil(held.most)
 
-    def _uses(self) -> Counter[str]:
-        left = Counter(n for op in self._operations for n in op.node.inputs)
-        left.update(self._outputs)
-        return left
+    def values(self, sizes: Mapping[str, Size]) -> int:
+        """Returns how many numbers all feature maps of some sizes have."""
+        return sum(
+            math.prod(size) * self._channels[name] for name, size in sizes.items()
+        )
+
+    def map_bytes(self, names: Iterable[str], sizes: Mapping[str, Size]) -> int:
+        """Returns the bytes of some feature maps."""
+        return math.ceil(sum(self._bytes(name, sizes) for name in names))
+
+    def _nodes(
+        self, sizes: Mapping[str, Size], sources: Sequence[str]
+    ) -> list[Operation]:
+        return [
+            op
+            for op in self._operations
+            if op.node.name in sizes and op.node.name not in sources
+        ]
+
+    def _given(self, sizes: Mapping[str, Size], sources: Sequence[str]) -> _Held:
+        held = _Held()
+        for name in sources:
+            held.take(self._storage[name], self._bytes(name, sizes))
+        return held
+
+    def _uses(
+        self, nodes: Sequence[Operation], outputs: Iterable[str]
+    ) -> Counter[str]:
+        """Returns how often each storage is read."""
+        read = [name for op in nodes for name in op.node.inputs]
+        return Counter(self._storage[name] for name in (*read, *outputs))
 
     def _bytes(self, name: str, sizes: Mapping[str, Size]) -> float:
-        width = FLOAT if name == INPUT else self._width
+        width = FLOAT if name in self._exact else self._width
         return math.prod(sizes[name]) * self._channels[name] * width
 
     def _run(
@@ -127,8 +172,7 @@ class Liveness:
         sizes: Mapping[str, Size],
         held: _Held,
         left: Counter[str],
-        *,
-        kept: frozenset[str],
+        kept: Mapping[str, int],
     ) -> None:
         """Runs a node forwards: its map comes, and inputs that nobody needs go."""
         node = op.node
@@ -137,13 +181,12 @@ class Liveness:
             held.take(storage, self._bytes(storage, sizes))
             if node.op in ("affine", "add", "layer_norm"):  # a map between the two
                 held.passing(self._bytes(storage, sizes))
+            if node.op in _CONVOLUTIONS and node.inputs[0] in self._exact:
+                held.passing(self._bytes(storage, sizes) * (FLOAT / self._width - 1))
         for name in node.inputs:
-            left[name] -= 1
             inner = self._storage[name]
-            alive = any(
-                left[other] for other, at in self._storage.items() if at == inner
-            )
-            if not alive and inner not in kept:
+            left[inner] -= 1
+            if not left[inner] and inner not in kept:
                 held.free(inner)
 
     def _kept(self, op: Operation) -> set[str]:
@@ -164,14 +207,13 @@ class Liveness:
         if node.op in ("max_pool", "global_max"):
             cells = math.prod(sizes[node.name]) * self._channels[node.name]
             extra[f"{node.name}/places"] = INDEX * cells
-        if node.op in ("conv2d", "depthwise_conv2d", "max_pool"):
+        if node.op in (*_CONVOLUTIONS, "max_pool"):
             inner = node.inputs[0]
             top, bottom, left, right = op.padding(sizes[inner])
-            is_cast = inner == INPUT and self._width != FLOAT
-            if is_cast or (top, left) != (bottom, right):  # a copy, which is padded
+            if (top, left) != (bottom, right):  # a copy, which is padded
                 h, w = sizes[inner]
-                cells = (h + top + bottom) * (w + left + right) * self._channels[inner]
-                extra[f"{node.name}/padded"] = self._width * cells
+                share = (h + top + bottom) * (w + left + right) / max(h * w, 1)
+                extra[f"{node.name}/padded"] = share * self._bytes(inner, sizes)
         if node.op == "maximum":
             extra[f"{node.name}/mask"] = self._bytes(node.name, sizes) / self._width
         return extra
