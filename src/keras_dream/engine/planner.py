@@ -143,13 +143,9 @@ class Predictor:
             predictions += [self.predict(scheme, size) for scheme in grids[-1:]]
         return min(predictions, key=lambda p: p.bytes)
 
-    def sizes_of(self, scheme: Scheme, size: Size) -> int:
-        """Returns how many tiles a scheme has for a view."""
-        if scheme.kind == "whole":
-            return 1
-        names = self._tiled(scheme)
-        counts = self._counts(scheme, self._graph.plan(*size).sizes, names)
-        return math.prod(counts)
+    def fits(self, size: Size) -> bool:
+        """Tells whether the network can be run at a size at all."""
+        return self._graph.misfit(size) is None
 
     # -- candidates --------------------------------------------------------------------
     def _families(self) -> Iterator[Scheme]:
@@ -356,13 +352,21 @@ class Plan:
     """By which schemes a run computes its gradients; what changes is noted.
 
     Args:
-        entries: The scheme of each octave and each of its networks. What is not named
-            is computed whole.
+        entries: The scheme of each octave and each of its networks.
+        default: That of what is not named.
+        notices: What the user should know of it.
     """
 
-    def __init__(self, entries: Iterable[Entry] = ()):
+    def __init__(
+        self,
+        entries: Iterable[Entry] = (),
+        *,
+        default: Scheme = WHOLE,
+        notices: Iterable[str] = (),
+    ):
+        self._default = default
         self._entries = {entry[:3]: entry for entry in entries}
-        self._notices: list[str] = []
+        self._notices = list(notices)
 
     def scheme(self, octave: int, network: int, step: int) -> Scheme:
         """Returns the scheme of a step of an octave, for one of its networks."""
@@ -371,7 +375,7 @@ class Plan:
             for entry in self._entries.values()
             if entry[:2] == (octave, network) and entry.step <= step
         ]
-        return max(own, key=lambda entry: entry.step).scheme if own else WHOLE
+        return max(own, key=lambda entry: entry.step).scheme if own else self._default
 
     def change(self, entry: Entry) -> None:
         """Goes on with another scheme, because memory was out."""
@@ -402,7 +406,7 @@ class Plan:
         return entries_text(entries)
 
     def take_notices(self) -> list[str]:
-        """Returns what has changed since it was asked last."""
+        """Returns what the user should know, since it was asked last."""
         notices, self._notices = self._notices, []
         return notices
 

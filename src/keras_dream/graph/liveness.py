@@ -155,9 +155,7 @@ class Liveness:
             held.take(self._storage[name], self._bytes(name, sizes))
         return held
 
-    def _uses(
-        self, nodes: Sequence[Operation], outputs: Iterable[str]
-    ) -> Counter[str]:
+    def _uses(self, nodes: Sequence[Operation], outputs: Iterable[str]) -> Counter[str]:
         """Returns how often each storage is read."""
         read = [name for op in nodes for name in op.node.inputs]
         return Counter(self._storage[name] for name in (*read, *outputs))

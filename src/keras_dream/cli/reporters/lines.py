@@ -16,6 +16,7 @@ from keras_dream.events import (
     Download,
     Event,
     Fetching,
+    GradientPlan,
     ItemDone,
     ItemProgress,
     Loading,
@@ -25,6 +26,7 @@ from keras_dream.events import (
     Saved,
     Started,
 )
+from keras_dream.recipe.byte_sizes import size_text
 
 if TYPE_CHECKING:
     from keras_dream.engine.loop import Step
@@ -112,6 +114,8 @@ class Lines(Reporter):
                 return f"Notice: {plain(event.text)}"
             case Planned():
                 return _cost(event)
+            case GradientPlan():
+                return _plan(event)
             case Step():
                 height, width = event.size
                 return (
@@ -198,6 +202,25 @@ def _cost(planned: Planned) -> str:
     ready = f", {planned.ready} of them on the disk already" if planned.ready else ""
     what = "the others take" if planned.ready else "they take"
     return f"{cells}{ready}; {what} about {in_words(planned.seconds)} on this machine."
+
+
+def _plan(event: GradientPlan) -> str:
+    memory, tiled = size_text(event.bytes), event.tiled
+    if not tiled:
+        return f"The gradient is computed whole, in up to {memory} of memory."
+    parts = [
+        f"octave {each.octave} of {each.size[1]} × {each.size[0]} pixels as "
+        f"{plain(' and '.join(dict.fromkeys(each.schemes)))}"
+        for each in tiled
+    ]
+    rest = ", the others whole" if len(tiled) < len(event.octaves) else ""
+    halo = ""
+    if event.halo_error is not None:
+        halo = f" Bounded tiles make the gradient {event.halo_error:.2%} wrong."
+    return (
+        f"The gradient is computed in tiles: {', '.join(parts)}{rest}; in up to "
+        f"{memory} of memory and about {in_words(event.seconds)}.{halo}"
+    )
 
 
 def _comparison(event: Compared) -> str:
