@@ -30,6 +30,7 @@ from keras_dream.files import (
 )
 from keras_dream.geometry import fitted, resample
 from keras_dream.names import inside, plain_name
+from keras_dream.pictures import deepzoom
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
 from keras_dream.pictures.picture import read_picture
@@ -75,7 +76,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         SettingError: If there is no such file, or the recipe is invalid.
         PictureError: If a picture cannot be read or holds no recipe.
     """
-    if Path(path).suffix.lower() in SUFFIXES:
+    if Path(path).suffix.lower() in (*SUFFIXES, *deepzoom.SUFFIXES):
         return Recipe.read(_notes(Path(path))["recipe"])
     text = read_bounded(path, MAX_RECIPE_BYTES, what="A recipe", error=SettingError)
     return Recipe.read(text)

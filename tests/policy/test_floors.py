@@ -50,6 +50,7 @@ FLOORS = {
     "cli.reporters": 13,
     # How dreams and sheets run from the shell: shared by commands, one file a command.
     "cli.dream_run": 14,
+    "cli.huge_run": 15,
     "cli.sheet_run": 15,
     "cli.choices_run": 16,
     "cli.batch_run": 16,

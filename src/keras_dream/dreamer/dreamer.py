@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from keras_dream.backend import load as backends
+from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.features import feature_maps
 from keras_dream.dreamer.fit import check_fits, octaves_that_fit
@@ -28,7 +29,7 @@ from keras_dream.engine.finish import (
     check_strengths,
     finish,
 )
-from keras_dream.engine.gradients import ObjectiveGraph
+from keras_dream.engine.gradients import ObjectiveGraph, PreparedObjective
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import (
@@ -305,7 +306,8 @@ class Dreamer:
         recipe, places = task.recipe, task.places
         strongest = self._ensemble.strongest(recipe, task.image, places=places)
         planner = Planner(self._ensemble, self._backend, self.run)
-        planned = planner.plan(recipe, task.octaves, resumed=task.resumed)
+        size = (task.image.shape[0], task.image.shape[1])
+        planned = planner.plan(size, recipe, task.octaves, resumed=task.resumed)
         record = replace(task.record, strongest=strongest)
         task = replace(task, record=record, planned=planned)
         run = loop.run(
@@ -331,6 +333,19 @@ class Dreamer:
             recipe, task.image, lambda own: self._ensemble.schemes(own, strongest)
         )
         return run
+
+    @property
+    def backend(self) -> Backend:
+        """Where it computes."""
+        return self._backend
+
+    def objective(self, recipe: Recipe) -> PreparedObjective:
+        """Returns what a recipe of one network maximises, on the device.
+
+        Args:
+            recipe: A complete recipe, without `strongest(n)`.
+        """
+        return self._ensemble.objective(recipe)
 
     def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
         """Returns the masks of a complete recipe as maps of a size."""
@@ -567,7 +582,7 @@ class Dreamer:
         strongest = self._ensemble.strongest(recipe, image, places=places)
         octave = Octave(1, size)
         planner = Planner(self._ensemble, self._backend, self.run)
-        turn = planner.plan(recipe, (octave,)).turn(octave, None)
+        turn = planner.plan(size, recipe, (octave,)).turn(octave, None)
         gradient = self._ensemble.gradient(recipe, strongest, places=places, turn=turn)
         held = self._backend.image(image)
         loss, image_gradient = gradient(held, size, view=View(size), original=held)

@@ -287,6 +287,15 @@ class Ensemble:
         normalizer = Normalizer(recipe.normalizer, recipe.epsilon, self._backend)
         return RegionGradient(gradients, shares, normalizer, self._backend)
 
+    def objective(self, recipe: Recipe) -> PreparedObjective:
+        """Returns what the only network of a complete recipe maximises, on the device.
+
+        Args:
+            recipe: The recipe, without `strongest(n)`.
+        """
+        (network,) = recipe.networks
+        return self._prepared(str(network.network), network, recipe)
+
     def _summed(
         self, asked: "_Asked", recipe: Recipe, weights: Weights, turn: Turn
     ) -> Gradient:

@@ -12,9 +12,9 @@ from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.engine import cost
 from keras_dream.engine.checkpoint import Checkpoint
+from keras_dream.engine.footprint import PIXEL, footprint
 from keras_dream.engine.growth import Octave
 from keras_dream.engine.planner import (
-    PICTURE,
     Plan,
     Prediction,
     Predictor,
@@ -26,16 +26,12 @@ from keras_dream.errors import SettingError
 from keras_dream.events import GradientPlan, OctavePlan
 from keras_dream.geometry import Size, resample
 from keras_dream.graph.regions import Region
-from keras_dream.parts.optimizers import Adam, Lbfgs, Momentum
+from keras_dream.parts.starts import Photo
 from keras_dream.parts.transforms import View, view_size, views_in_step
 from keras_dream.recipe.byte_sizes import size_text
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.scheme_plans import AUTO, WHOLE, Entry, read_entries
 from keras_dream.recipe.schemes import Scheme
-
-PICTURES = 7
-"""Pictures of an octave's size that a step holds besides its gradient's own: the photo,
-the image, its gradient, the move, what comes of them, and two that are made of them."""
 
 RESERVE = 0.1
 """Of the free memory, which is left to others where no limit is set."""
@@ -88,6 +84,7 @@ class Planner:
 
     def plan(
         self,
+        size: Size,
         recipe: Recipe,
         octaves: Sequence[Octave],
         *,
@@ -96,6 +93,7 @@ class Planner:
         """Returns the plan of a recipe's octaves, and what they take.
 
         Args:
+            size: (height, width) in pixels of the picture, which is in memory.
             recipe: A complete recipe.
             octaves: The octaves that will run.
             resumed: Where the run goes on from: what is computed so far is kept.
@@ -106,24 +104,30 @@ class Planner:
         """
         wanted = _Wanted(self._gradient, resumed)
         entries: list[Entry] = []
+        present = PIXEL * math.prod(size)
+        if not isinstance(recipe.start, Photo):
+            present *= 2
         planned: list[PlannedOctave] = []
         notices: list[str] = []
         for octave in octaves:
             own = recipe.at(octave.number)
             view = view_size(own.transforms, octave.size)
-            pictures = picture_bytes(own, octave.size)
+            pictures = footprint(size, octave, own)
+            held = pictures.held - present
             chosen: list[Prediction] = []
             for number, predictor in enumerate(self._ensemble.predictors(own), 1):
                 if not predictor.fits(view):
                     continue  # the octave runs without this network
                 asked = wanted.entries(octave.number, number)
-                budget = self._memory.left - pictures
+                budget = self._memory.left - held
                 prediction, kept = _chosen(predictor, view, budget, asked)
                 if asked and not kept:
                     notices.append(_replaced(octave, asked[0], prediction))
                 entries += kept or [Entry(octave.number, number, 1, prediction.scheme)]
                 chosen.append(prediction)
-            planned.append(PlannedOctave(octave, own, view, pictures, tuple(chosen)))
+            most = max((p.bytes for p in chosen), default=0)
+            most = max(held + most, pictures.most - present)
+            planned.append(PlannedOctave(octave, own, view, most, tuple(chosen)))
         self._check(planned)
         plan = Plan(entries, notices=notices)
         return PlannedRun(plan, tuple(planned), self._memory, self._backend)
@@ -151,20 +155,15 @@ class PlannedOctave:
         octave: The octave.
         recipe: Its recipe.
         view: (height, width) in pixels of what its networks see.
-        pictures: Bytes of pictures in a step.
+        bytes: The most that a step holds above what the process held before.
         chosen: A prediction for each of its networks.
     """
 
     octave: Octave
     recipe: Recipe
     view: Size
-    pictures: int
+    bytes: int
     chosen: tuple[Prediction, ...]
-
-    @property
-    def bytes(self) -> int:
-        """The most that a step holds above what the process held before."""
-        return self.pictures + max((p.bytes for p in self.chosen), default=0)
 
     def event(self, seconds: float) -> OctavePlan:
         """Returns the octave as an event has it.
@@ -230,20 +229,6 @@ def _replaced(octave: Octave, entry: Entry, found: Prediction) -> str:
         f"Octave {octave.number} is computed as {found.scheme.text}, for there is too "
         f"little memory for {entry.scheme.text}."
     )
-
-
-def picture_bytes(recipe: Recipe, size: Size) -> int:
-    """Returns the bytes of the pictures that a step of an octave holds.
-
-    Args:
-        recipe: The octave's recipe.
-        size: (height, width) in pixels.
-    """
-    rule = recipe.optimizer
-    state = {Momentum: 1, Adam: 2}.get(type(rule), 0)
-    if isinstance(rule, Lbfgs):  # a move and the change of its gradient, each
-        state = 2 * rule.memory
-    return (PICTURES + state) * PICTURE * math.prod(size)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ whatever a damaged file makes Pillow raise becomes one sentence.
 import contextlib
 import io
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -94,7 +95,11 @@ class Opened(NamedTuple):
         exif = Image.Exif()
         if self.header.kind == "TIFF":
             self.file.seek(0)
-            exif.load_from_fp(self.file)
+            head = self.file.read(16)
+            exif.endian = "<" if head[:2] == b"II" else ">"
+            exif.bigtiff = 43 in head[2:4]
+            form = "8xQ" if exif.bigtiff else "4xI8x"
+            exif.load_from_fp(self.file, *struct.unpack(exif.endian + form, head))
         return exif
 
 

@@ -41,10 +41,12 @@ _DEPTHS: dict[str, tuple[Depth, ...]] = {
     ".tif": ("8", "16", "float"),
     ".tiff": ("8", "16", "float"),
     ".exr": ("16", "float"),
+    ".dzi": ("8", "16"),
+    ".szi": ("8", "16"),
 }
 """Those of the formats that have a choice; all others have 8."""
 
-_LONGEST_SIDE = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}
+LONGEST_SIDE = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}
 """Pixels: the 16 bits of a JPEG frame header and the 14 of a WebP one."""
 
 
@@ -147,13 +149,13 @@ def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
     Raises:
         OutputError: If the format does not have what is asked for.
     """
-    depths = _DEPTHS.get(suffix.lower(), ("8",))
+    depths: tuple[Depth, ...] = _DEPTHS.get(suffix.lower(), ("8",))
     if depth == "auto":
         fit = [d for d in depths if (32 if d == "float" else int(d)) <= bits]
         return fit[-1] if fit else depths[0]
     if depth in depths:
         return cast("Depth", depth)
-    able = [s for s, values in _DEPTHS.items() if depth in values and s != ".tiff"]
+    able = [s for s in SUFFIXES if depth in _DEPTHS.get(s, ()) and s != ".tiff"]
     raise OutputError(
         f"A result of depth {depth} must be a {' or '.join(able)} file",
         received=f"one with the suffix {suffix}",
@@ -202,7 +204,7 @@ def _check_image(image: np.ndarray, alpha: np.ndarray | None, suffix: str) -> No
             received=short_repr(alpha.shape),
             hint="resize it first",
         )
-    longest = _LONGEST_SIDE.get(suffix)
+    longest = LONGEST_SIDE.get(suffix)
     if longest and max(image.shape) > longest:
         raise OutputError(
             f"a {suffix} file must have sides of at most {longest:,} pixels",

@@ -73,13 +73,13 @@ class Header(NamedTuple):
 
     Attributes:
         frames: Frames or pages; 1 where the header does not tell.
-        kind: "PNG", "TIFF" or "EXR"; "" for all others, which have 8 bits or are
-            read with 8.
+        kind: "PNG", "TIFF", "EXR", "JPEG" or "WEBP"; "" for all others.
         bits: Of a channel.
         is_float: Whether they are floats.
         channels: Of a pixel; 0 where it is not known.
         height: In pixels; 0 where it is not known.
         width: The same.
+        tile_pixels: Of a tile of a TIFF; 0 where it has none.
         notes: The text in which notes would be, of an EXR file.
     """
 
@@ -90,6 +90,7 @@ class Header(NamedTuple):
     channels: int = 0
     height: int = 0
     width: int = 0
+    tile_pixels: int = 0
     notes: str = ""
 
     @property
@@ -248,6 +249,7 @@ def _jpeg(scan: _Scan) -> None:
         if marker in _FRAMES:
             height, width = struct.unpack(">xHH", scan.read(5))
             pixels, length = height * width, length - 5
+            scan.header = Header(kind="JPEG", height=height, width=width)
         scan.skip(max(length - 2, 0))
 
 
@@ -336,6 +338,7 @@ def _blocks(scan: _Scan) -> Iterator[int]:
 
 def _webp(scan: _Scan) -> None:
     """Goes over the chunks of RFC 9649."""
+    scan.header = Header(kind="WEBP")
     scan.skip(12)
     while True:
         kind, length = struct.unpack("<4sI", scan.read(8))
@@ -415,10 +418,10 @@ def _check_tags(
         channels=values.get(_CHANNELS, 1),
         height=values.get(_HEIGHT, 0),
         width=values.get(_WIDTH, 0),
+        tile_pixels=values.get(_TILE_WIDTH, 0) * values.get(_TILE_LENGTH, 0),
     )
-    tile = values.get(_TILE_WIDTH, 0) * values.get(_TILE_LENGTH, 0)
-    pixels = values.get(_WIDTH, 0) * values.get(_HEIGHT, 0)
-    if tile > max(pixels, MAX_TILE_PIXELS):
+    tile = scan.header.tile_pixels
+    if tile > max(scan.header.pixels, MAX_TILE_PIXELS):
         raise scan.refusal("tiles that are no larger than itself", f"{tile:,} pixels")
 
 

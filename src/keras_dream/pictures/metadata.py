@@ -1,11 +1,12 @@
 """Metadata: the notes of a dream (its recipe and its record) inside its picture's file.
 
 They are one JSON object in a PNG's text chunk `keras-dream`, in the EXIF UserComment of
-JPEG and WebP, in a TIFF's ImageDescription, or in the attribute `keras-dream` of an EXR
-file. Beside them a result keeps of its photo
-who took it, when and with which camera, but never where.
+JPEG and WebP, in a TIFF's ImageDescription, in the attribute `keras-dream` of an EXR
+file, or in the comment of a deep-zoom file. Beside them a result keeps of its photo who
+took it, when and with which camera, but never where.
 """
 
+import contextlib
 import functools
 import json
 import math
@@ -19,6 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
+from keras_dream.pictures import deepzoom
 from keras_dream.pictures.decoding import Opened, open_image, read_within
 from keras_dream.pictures.headers import Bounds
 
@@ -58,7 +60,7 @@ def read_notes(
     They are untrusted: any JSON, of at most `MAX_NOTES_BYTES`.
 
     Args:
-        path: A picture, with any number of pixels.
+        path: A picture of any size.
         limits: As for `read_picture`.
 
     Returns:
@@ -70,7 +72,8 @@ def read_notes(
             limits.
     """
     path = check_file(path, "a picture", error=PictureError)
-    head, _ = read_within(decode_notes, path, limits, pixels=None)
+    # Neither the pixels nor the file are read as a whole.
+    head, _ = read_within(decode_notes, path, limits, pixels=None, file_bytes=1 << 62)
     notes = head.get("notes")
     if not isinstance(notes, dict):
         return None
@@ -90,9 +93,15 @@ def decode_notes(
     Returns:
         "notes" in a dictionary, as `read_notes` returns them; and no arrays.
     """
-    with open_image(Path(path), Bounds(**bounds)) as opened:
+    with contextlib.ExitStack() as stack:
+        file = Path(path)
+        if file.suffix.lower() in deepzoom.SUFFIXES:
+            read = functools.partial(deepzoom.read_text, file)
+        else:
+            opened = stack.enter_context(open_image(file, Bounds(**bounds)))
+            read = functools.partial(_text, opened)
         try:
-            return {"notes": _parse(_text(opened))}, ()
+            return {"notes": _parse(read())}, ()
         # Damaged metadata may break any of Pillow's parsers.
         except Exception:  # noqa: BLE001
             return {"notes": None}, ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_dream.errors import PictureError, short_repr
+from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.pictures.headers import Header
 
 if TYPE_CHECKING:
@@ -45,6 +45,20 @@ def load() -> Any:
 
     pyvips.cache_set_max(0)  # files may change, and pixels take memory
     return pyvips
+
+
+def require() -> None:
+    """Checks that pyvips is installed.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not is_installed():
+        raise InputError(
+            "pyvips must be installed for pictures that are larger than memory",
+            received="a Python without it",
+            hint=INSTALL,
+        )
 
 
 def read_deep(path: Path, header: Header) -> tuple[np.ndarray, np.ndarray | None]:
