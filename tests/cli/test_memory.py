@@ -9,8 +9,8 @@ import pytest
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved
 
-# Behind the first step the process may take 150 MiB more: too little for a step of the
-# built-in network at 1000 × 800 pixels, and enough to save a picture of this size.
+# Behind the first step the process may take 320 MiB more: too little for a step of the
+# built-in network at 1000 × 800 pixels at once, and enough in tiles.
 LIMITED = """
 import os, resource, sys
 from keras_dream.cli import main
@@ -19,7 +19,7 @@ inner = Lines.report
 def report(self, event):
     if type(event).__name__ == "Step" and event.octave == 1:
         pages = int(open("/proc/self/statm").read().split()[0])
-        size = pages * resource.getpagesize() + 150 * 2**20
+        size = pages * resource.getpagesize() + 320 * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
     inner(self, event)
 Lines.report = report

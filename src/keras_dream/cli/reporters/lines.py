@@ -112,16 +112,12 @@ class Lines(Reporter):
 
         left = f", {self.left}" if self.left else ""
         match event:
-            case Loading() | Fetching() | NextPhoto():
+            case Loading() | Fetching() | NextPhoto() | Planned() | GradientPlan():
                 return _beginning(event)
             case Download():
                 return f"Downloading the weights: {self.amount(event)}{left}."
             case Notice():
                 return f"Notice: {plain(event.text)}"
-            case Planned():
-                return _cost(event)
-            case GradientPlan():
-                return _plan(event)
             case Step():
                 height, width = event.size
                 return (
@@ -200,7 +196,13 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _beginning(event: Loading | Fetching | NextPhoto) -> str:
+def _beginning(
+    event: Loading | Fetching | NextPhoto | Planned | GradientPlan,
+) -> str:
+    if isinstance(event, Planned):
+        return _cost(event)
+    if isinstance(event, GradientPlan):
+        return _plan(event)
     if isinstance(event, NextPhoto):
         return f"Photo {event.number} of {event.photos}, {plain(event.photo)}."
     what = "Loading" if isinstance(event, Loading) else "Downloading the weights of"
