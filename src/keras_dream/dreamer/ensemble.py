@@ -72,6 +72,7 @@ class Ensemble:
         scheme: How gradients are computed where no plan says otherwise.
         halo: How far tiles see at most.
         files: Finds the files that recipes name.
+        measures: Where responses are measured; None for the same backend.
 
     Raises:
         SettingError: If one has layers that only Keras can run, on another backend.
@@ -85,11 +86,13 @@ class Ensemble:
         *,
         scheme: Scheme = WHOLE_SCHEME,
         halo: Halo = "exact",
+        measures: Backend | None = None,
     ):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
         self._backend = backend
+        self._measures = measures or backend
         self._files = files
         self._unplanned = Turn(Plan(default=scheme), octave=1)
         self._halo: Halo = halo
@@ -194,7 +197,7 @@ class Ensemble:
         return self._kept(
             self._responses,
             name,
-            lambda: Responses(self.loaded(name).graph, self._backend),
+            lambda: Responses(self.loaded(name).graph, self._measures),
             len(self._loaded),
         )
 
