@@ -25,7 +25,7 @@ from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
-_BAND = 1 << 20
+_BAND = 1 << 18
 """Pixels of a picture that are resampled at once."""
 _FEW = 4  # channels, as colours have them
 
