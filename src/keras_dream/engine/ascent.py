@@ -303,7 +303,7 @@ class Ascent:
             value = b.divide(value, len(views))
             total = b.divide(total, len(views))
         loss = b.to_float(value)
-        check_finite(b, loss, total, size, self._recipe)
+        check_finite(loss, b.is_finite(total), size, self._recipe)
         return loss, total
 
     def _divisor(
@@ -327,15 +327,12 @@ class Ascent:
         return self._backend.multiply(gradient, weights)
 
 
-def check_finite(
-    backend: Backend, loss: float, gradient: Array, size: Size, recipe: Recipe
-) -> None:
+def check_finite(loss: float, is_finite: bool, size: Size, recipe: Recipe) -> None:
     """Refuses a loss or a gradient that is not finite.
 
     Args:
-        backend: Where the gradient is.
         loss: The loss.
-        gradient: The gradient.
+        is_finite: Whether all of the gradient is.
         size: The image's (height, width) in pixels.
         recipe: The recipe.
 
@@ -350,7 +347,7 @@ def check_finite(
         raise NonFiniteError(
             "A loss must be finite", received=f"{loss:g} {place}", hint=hint
         )
-    if not backend.is_finite(gradient):
+    if not is_finite:
         raise NonFiniteError(
             "A gradient must be finite",
             received=f"infinities or not-a-numbers {place}",

@@ -32,7 +32,8 @@ class Map:
     Args:
         shape: (height, width, channels).
         rows: Returns the rows of these numbers as a map of the real backend.
-        cost: Bytes that one of its rows takes with all that it is computed of.
+        cost: Bytes that are taken at most, for each of its rows, while some of them
+            are computed.
         store: What it is read from, if it is read.
     """
 
@@ -48,6 +49,11 @@ class Map:
         self.rows = rows
         self.cost = cost
         self.store = store
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return 4 * self.shape[1] * self.shape[2]
 
     def become(self, other: "Map") -> None:
         """Is computed from now on as another map of the same values."""
@@ -73,7 +79,12 @@ def _pointwise(name: str) -> Callable[..., Any]:
 
         height, width = maps[0].shape[:2]
         channels = max(x.shape[2] for x in maps)
-        cost = 4 * width * channels + sum(x.cost for x in maps)
+        # One operand after the other is computed, and those before it are there.
+        held, cost = 0.0, 0.0
+        for x in maps:
+            cost = max(cost, held + x.cost)
+            held += x.row_bytes
+        cost = max(cost, held + 2 * 4 * width * channels)
         return Map((height, width, channels), rows, cost)
 
     return method
@@ -124,7 +135,7 @@ class Bands:
         if isinstance(store, Map):
             return store
         view, take = self.backend.image_view, store.take
-        cost = 2 * 4 * store.shape[1] * store.shape[2]
+        cost = 4 * store.shape[1] * store.shape[2]
         return Map(store.shape, lambda n: view(take(n)), cost, store=store)
 
     image_view = image
@@ -153,10 +164,10 @@ class Bands:
             own = (places.reshape(len(numbers), -1), weights[numbers])
             return self.backend.resample(x.rows(needed), own, columns)
 
-        # While it is resampled down, columns still are those of before.
-        own = 4 * x.shape[2] * (2 * x.shape[1] + 2 * width)
-        cost = own + x.cost * max(x.shape[0] / height, 1)
-        return Map((height, width, x.shape[2]), of_rows, cost)
+        # Rows of before, and a sum and two terms of it; first the columns of before.
+        ratio = max(x.shape[0] / height, 1)
+        own = x.row_bytes * ratio + 4 * x.shape[2] * 3 * max(x.shape[1], width)
+        return Map((height, width, x.shape[2]), of_rows, max(x.cost * ratio, own))
 
     def row_sums(self, x: Map) -> np.ndarray:
         """Returns the sum of each row, float32 (height,)."""
@@ -167,10 +178,6 @@ class Bands:
     def count(self, x: Map) -> int:
         """Returns the number of values."""
         return math.prod(x.shape)
-
-    def is_finite(self, x: Map) -> bool:
-        """Returns whether every value is finite."""
-        return all(self.backend.is_finite(band) for _, band in self.computed(x))
 
     def exceeds(self, x: Map, limit: float) -> bool:
         """Returns whether a value is larger than a limit, or less than minus that."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from keras_dream.errors import InputError, JobsError, short_repr
 from keras_dream.huge.bands import Bands, Map
-from keras_dream.huge.stores import Store
+from keras_dream.huge.stores import Store, sync_folder
 from keras_dream.jobs.journal import Item, Journal, NewItem, read_journal
 
 KIND = "huge"
@@ -179,15 +179,32 @@ class Folder:
         """Writes the image of a step: once it has its name, the step is done."""
         store = self._bands.written(image, self.path / f"image-{state.at}.npy")
         store = store.commit(asdict(state))
-        self._remove_but(state.at)
+        self._remove(but=state.at)
         return store
+
+    def named(self, state: State, image: Store) -> Store | None:
+        """Gives the image of the last step the name of the finished dream.
+
+        Args:
+            state: The dream at its end.
+            image: What may be that image, with all that is to be noted.
+
+        Returns:
+            It; None if it is not.
+        """
+        noted = json.loads(json.dumps(asdict(state)))
+        if not image.path.name.startswith("image-") or dict(image.notes) != noted:
+            return None
+        image.close()
+        image.path.replace(self.result_path())
+        sync_folder(self.path)
+        self._remove()
+        return Store.open(self.result_path())
 
     def finish(self, state: State, store: Store) -> Store:
         """Gives the finished dream its name, and removes all that it was made of."""
         store = store.commit(asdict(state))
-        for path in self._own():
-            with contextlib.suppress(OSError):  # Windows keeps what is open
-                path.unlink(missing_ok=True)
+        self._remove()
         return store
 
     def result_path(self) -> Path:
@@ -198,10 +215,11 @@ class Folder:
         """Returns what a dream has made on its way."""
         return [p for p in self.path.glob("*.npy*") if p.name.startswith(_OWN)]
 
-    def _remove_but(self, at: str) -> None:
+    def _remove(self, *, but: str | None = None) -> None:
+        """Removes all, or else all images and states but those of a step."""
         for path in self._own():
             match = _STEP.fullmatch(path.name)
-            if match and f"{match[1]}-{match[2]}" != at:
+            if but is None or (match and f"{match[1]}-{match[2]}" != but):
                 with contextlib.suppress(OSError):  # Windows keeps what is open
                     path.unlink(missing_ok=True)
 

@@ -105,6 +105,10 @@ class DiskGradient:
         tiles: The gradient by tiles.
         bands: Where it is computed.
         folder: Where its stores are.
+
+    Attributes:
+        loss: The loss of the step that was made last.
+        is_finite: Whether its gradient is; where it is not, it ends.
     """
 
     def __init__(self, tiles: Tiles, bands: Bands, folder: Path):
@@ -114,6 +118,7 @@ class DiskGradient:
         self._carry = folder / "carry.npy"
         self._store: Store | None = None
         self.loss = 0.0
+        self.is_finite = True
 
     def make(
         self, step: str, image: Store, lookup: Lookup, original: Store | None
@@ -146,6 +151,8 @@ class DiskGradient:
             for _ in tiles:
                 done += 1
                 yield Progress(done, count)
+            if not self.is_finite:
+                return  # and what is not kept is not gone on with
             carried.rows = number + 1
             self._keep(step, carried)
         # As the engine has it from a backend, which computes in float32.
@@ -169,7 +176,8 @@ class DiskGradient:
             lookup.fold(seen, folded, first)  # pyright: ignore[reportArgumentType]
             return backend.image(folded[numbers - first])
 
-        return Map((*size, 3), rows, 4 * 12 * size[1])
+        # The rows, those of the network's view, and a copy.
+        return Map((*size, 3), rows, 3 * 12 * size[1])
 
     def remove(self) -> None:
         """Removes the stores."""
@@ -232,6 +240,7 @@ class DiskGradient:
             total[top - first : bottom - first, left:right] += part.gradient
             yield
         final = row.final - first
+        self.is_finite = self.is_finite and bool(np.isfinite(total[:final]).all())
         self._store.write(first, total[:final])
         self._store.sync()
         # A copy, so that the rest is freed.

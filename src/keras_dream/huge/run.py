@@ -44,7 +44,7 @@ from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.stops import Distance, Watched
 from keras_dream.parts.transforms import View, draw
 from keras_dream.pictures.picture import Picture
-from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.recipe import FINISHING, Recipe
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,24 @@ def dream_huge(
     complete = dreamer.complete(chosen).for_size(size)
     check_recipe(complete)
     return HugeRun(_Work(dreamer, source, Path(folder), complete, name))
+
+
+def check_huge(dreamer: Dreamer, size: Size, recipe: Recipe) -> None:
+    """Checks, before a photo is read, that a recipe can be dreamed in tiles.
+
+    Args:
+        dreamer: As for `dream_huge`.
+        size: The photo's (height, width) in pixels.
+        recipe: The recipe.
+
+    Raises:
+        SettingError, PictureError: As for `dream_huge`.
+    """
+    complete = dreamer.complete(recipe).for_size(size)
+    check_recipe(complete)
+    each = (complete.at(o.number) for o in dreamer.octaves(size, complete)[0])
+    for objective in {(r.objective, r.loss, r.border): r for r in each}.values():
+        _check_tiles(dreamer.objective(objective))
 
 
 class _Work:
@@ -288,8 +306,8 @@ class _Work:
             for at in gradient.make(step, image, lookup, original):
                 self._folder.note(at.done, at.of)
                 yield self._tile(octave, recipe, state, at.done, at.of)
+            check_finite(gradient.loss, gradient.is_finite, octave.size, recipe)
             found = gradient.gradient(lookup, octave.size)
-            check_finite(self._backend, gradient.loss, found, octave.size, recipe)
             if recipe.max_loss_rule == "before" and _is_above(recipe, gradient.loss):
                 break
             with self._bands.scratch():
@@ -385,6 +403,11 @@ class _Work:
     def _finished(self, state: State, left: Map) -> Store:
         """Writes the dream after what is done behind its last step."""
         recipe, files = self.recipe, self._dreamer.files
+        plain = all(getattr(recipe, n) == _FIELDS[n].default for n in FINISHING)
+        if plain and left.store is not None and left.shape[:2] == self._size:
+            named = self._folder.named(state, left.store)
+            if named is not None:
+                return named
         store = Store.create(self._folder.result_path(), (*self._size, 3))
         with self._bands.scratch():
             dreamed = self._growth.whole_map(len(self._octaves) - 1, left)
@@ -453,6 +476,7 @@ class _Work:
 
 
 _DECIDING = ("backend", "device", "precision")
+_FIELDS = Recipe.model_fields
 
 
 @dataclass(frozen=True, eq=False)

@@ -605,9 +605,11 @@ class RunSettings(Settings):
     device: str | None = Field(
         default=None, description="such as cpu or cuda; none for the fastest there is"
     )
-    precision: Literal["float32", "tf32", "bfloat16"] = Field(
-        default="float32",
-        description="how the network computes; images are float32 always",
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        default="auto",
+        description="how the network computes; images are float32 always. auto takes "
+        "bfloat16 where the device computes it itself and the network is known to "
+        "dream alike in it, and float32 elsewhere",
     )
     threads: int | None = Field(
         default=None,
