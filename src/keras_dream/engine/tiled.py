@@ -202,7 +202,7 @@ class TiledGradient(ABC):
         if lookup is None:
             gradient = self._through_view(image, view, total)
         else:
-            gradient = b.image(_folded(lookup, total, size))
+            gradient = b.image_view(_folded(lookup, total, size))
         value = b.array(np.array(loss))
         if self._of_image:
             constants = () if original is None else (original,)
@@ -218,7 +218,7 @@ class TiledGradient(ABC):
             seen = b.function(lambda x, _, *numbers: [chain.apply(b, x, numbers)])
             image = seen(image, (), *view.constants)[0]
             lookup = Lookup(*map(np.arange, view.size))
-        pixels, (rows, columns) = b.to_image(image), lookup
+        pixels, (rows, columns) = b.host_view(image), lookup
 
         def read(region: Region) -> NDArray[np.float32]:
             (top, bottom), (left, right) = region
