@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_dream.backend.host import give_back_memory
 from keras_dream.backend.protocol import Array
 from keras_dream.engine.goals import Place, Seen
 from keras_dream.engine.gradients import (
@@ -177,8 +178,9 @@ class TiledGradient(ABC):
         (top, bottom), (left, right) = job.tile.sources[INPUT]
         (first, _), (start, _) = exact.tile.sources[INPUT]
         length = float(np.linalg.norm(expected))
-        expected[top - first : bottom - first, left - start : right - start] -= found
-        return float(np.linalg.norm(expected)) / length if length else 0.0
+        error = expected.copy()
+        error[top - first : bottom - first, left - start : right - start] -= found
+        return float(np.linalg.norm(error)) / length if length else 0.0
 
     def __call__(
         self, image: Array, size: Size, *, view: View, original: Array | None
@@ -200,7 +202,7 @@ class TiledGradient(ABC):
         if lookup is None:
             gradient = self._through_view(image, view, total)
         else:
-            gradient = b.image(_folded(lookup, total, size))
+            gradient = b.image_view(_folded(lookup, total, size))
         value = b.array(np.array(loss))
         if self._of_image:
             constants = () if original is None else (original,)
@@ -216,7 +218,7 @@ class TiledGradient(ABC):
             seen = b.function(lambda x, _, *numbers: [chain.apply(b, x, numbers)])
             image = seen(image, (), *view.constants)[0]
             lookup = Lookup(*map(np.arange, view.size))
-        pixels, (rows, columns) = b.to_image(image), lookup
+        pixels, (rows, columns) = b.host_view(image), lookup
 
         def read(region: Region) -> NDArray[np.float32]:
             (top, bottom), (left, right) = region
@@ -235,7 +237,7 @@ class TiledGradient(ABC):
             return b.sum(b.multiply(chain.apply(b, x, numbers), factor))
 
         step = b.value_and_grad(product)
-        return step(image, (), *view.constants, b.image(gradient))[1]
+        return step(image, (), *view.constants, b.image_view(gradient))[1]
 
     def _image_total(self, image: Array, _: Any, *originals: Array) -> Array:
         seen = Seen({}, {}, image, (*originals, None)[0])
@@ -282,7 +284,7 @@ class TiledGradient(ABC):
         return self._backend.image(read(job.tile.sources[INPUT]))
 
     def _added(self, job: Job, loss: float, gradient: Array) -> TileGradient:
-        pixels = self._backend.to_image(gradient)
+        pixels = self._backend.host_view(gradient)
         return TileGradient(job.tile.sources[INPUT], loss, pixels)
 
 
@@ -493,8 +495,9 @@ class StemGradient(TiledGradient):
         """Yields what every tile adds; arguments as for `TiledGradient`."""
         plan = self._graph.plan(*size)
         loss, gradients = self._behind(plan, size, read, read_original)
+        give_back_memory()
         if INPUT in gradients:  # layers behind the stem see the picture, too
-            pixels = self._backend.to_image(gradients[INPUT])
+            pixels = self._backend.host_view(gradients[INPUT])
             yield TileGradient(whole_region(size), loss, pixels)
             loss = 0.0
         for job in self.jobs(size):
@@ -529,6 +532,8 @@ class StemGradient(TiledGradient):
             for node, x in zip(self._cut, cells, strict=True):
                 (top, _), (left, _) = job.wanted[node]
                 mosaics[node].put(x, top, left)
+        # The layers behind have maps of other sizes, for which other memory is taken.
+        give_back_memory()
         return tuple(
             b.image(read(whole_region(size)))
             if node == INPUT
@@ -632,6 +637,8 @@ def _area(region: Region) -> int:
 def _folded(
     lookup: Lookup, gradient: NDArray[np.float32], size: Size
 ) -> NDArray[np.float32]:
+    if all(np.array_equal(a, np.arange(n)) for a, n in zip(lookup, size, strict=True)):
+        return gradient
     folded = np.zeros((*size, 3), np.float32)
     lookup.fold(gradient, folded, 0)
     return folded
