@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from keras_dream.backend.host import give_back_memory
 from keras_dream.backend.protocol import Array
-from keras_dream.engine.goals import Place, Seen
+from keras_dream.engine.goals import Goal, Place, Seen
 from keras_dream.engine.gradients import (
     Gradient,
     PreparedObjective,
@@ -98,7 +98,8 @@ class TiledGradient(ABC):
 
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         self._objective = objective
-        self._scheme = scheme
+        self._halo = scheme.halo
+        self._grid = (scheme.rows, scheme.columns)
         self._backend = objective.backend
         self._graph = objective.graph.graph
         goals = enumerate(objective.goals)
@@ -144,7 +145,7 @@ class TiledGradient(ABC):
             size: (height, width) in pixels of what the network sees.
         """
         if size not in self._jobs:
-            self._jobs[size] = self._make_jobs(size, self._scheme.halo)
+            self._jobs[size] = self._make_jobs(size, self._halo)
         return self._jobs[size]
 
     def _make_jobs(self, size: Size, reach: int | None) -> tuple[Job, ...]:
@@ -318,15 +319,30 @@ class CellGradient(TiledGradient):
         in_grid = [n for n in self._of_nodes if goals[n].cell is None]
         nodes = dict.fromkeys(node for n in in_grid for node in goals[n].nodes)
         sizes = {node: plan.sizes[node] for node in nodes}
-        if sizes:
-            for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield wanted, in_grid
+        grid = grid_of(sizes, *self._grid) if sizes else ()
+        for wanted in grid:
+            # A tile within the border of a layer has nothing of its loss.
+            own = [n for n in in_grid if self._has_share(goals[n], wanted, plan)]
+            nodes = dict.fromkeys(node for n in own for node in goals[n].nodes)
+            if own:
+                yield {node: wanted[node] for node in nodes}, own
         for number in self._of_nodes:
             goal = goals[number]
             if goal.cell is not None:  # a tile of its own
                 (node,) = goal.nodes
                 row, column = goal.cell(plan.sizes[node])
                 yield {node: ((row, row + 1), (column, column + 1))}, [number]
+
+    def _has_share(self, goal: Goal, wanted: Mapping[str, Region], plan: Plan) -> bool:
+        """Tells whether a tile has cells inside the border, if there are any at all."""
+        border = self._objective.context.border if goal.bordered else 0
+        (node,) = goal.nodes
+        axes = zip(wanted[node], plan.sizes[node], strict=True)
+        spans = [
+            (max(start, border), min(end, n - border), n) for (start, end), n in axes
+        ]
+        exists = all(n > 2 * border for _, _, n in spans)
+        return not exists or all(start < end for start, end, _ in spans)
 
     def _sample(
         self, job: Job, size: Size, read: Read, read_original: Read | None
@@ -477,9 +493,8 @@ class StemGradient(TiledGradient):
 
     def _tiles(self, plan: Plan) -> Iterator[tuple[dict[str, Region], list[int]]]:
         sizes = {node: plan.sizes[node] for node in self._cut}
-        if sizes:
-            for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield wanted, []
+        for wanted in grid_of(sizes, *self._grid) if sizes else ():
+            yield wanted, []
 
     def _sample(
         self, job: Job, size: Size, read: Read, read_original: Read | None
