@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from keras_dream.backend import torch_reverse as reverse
 from keras_dream.backend.host import has_bfloat16
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
@@ -101,6 +102,9 @@ class TorchBackend:
         self.precision = precision
         self.threads: int | None = torch.get_num_threads()
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        # On a GPU Python would be slower than what it saves.
+        self._own = device.type == "cpu"
+        self._has_onednn = self._own and reverse.has_onednn(self._dtype)
 
     def fast_bfloat16(self) -> bool:
         if self._device.type == "cuda":  # from NVIDIA's Ampere on
@@ -164,7 +168,8 @@ class TorchBackend:
         # row may not be copied; kernels are never written to.
         transposed = matrix.view(-1, outputs).t().contiguous()
         transposed = transposed.view(outputs, height, width, inputs)
-        return transposed.permute(0, 3, 1, 2).to(self._device, dtype)
+        weight = transposed.permute(0, 3, 1, 2).to(self._device, dtype)
+        return reverse.Kernel(weight, fast=self._has_onednn)
 
     def depthwise_kernel(self, values: np.ndarray) -> Array:
         h, w, channels, multiplier = values.shape
@@ -196,10 +201,13 @@ class TorchBackend:
     ) -> Array:
         x, symmetric = _symmetric(x.to(kernel.dtype), padding, 0.0)
         bias = None if bias is None else bias.to(kernel.dtype)
-        y = F.conv2d(x, kernel, bias, stride, symmetric, dilation, groups)
-        y = y.to(self._dtype)
-        # In place: the convolution's gradient needs its input, not its output.
-        return F.relu_(y) if relu else y
+        how = (symmetric, stride, dilation, groups)
+        fused = relu and kernel.dtype == self._dtype
+        if self._own and x.requires_grad and torch.is_grad_enabled():
+            y = reverse.Convolution.apply(x, kernel, bias, how, fused)
+        else:
+            y = reverse.convolution(x, kernel, bias, how, relu=fused)
+        return F.relu_(y.to(self._dtype)) if relu and not fused else y.to(self._dtype)
 
     def depthwise_conv2d(
         self,
@@ -230,6 +238,8 @@ class TorchBackend:
         padding: Padding,
     ) -> Array:
         x, symmetric = _symmetric(x, padding, -math.inf)
+        if self._own:
+            return reverse.MaxPool.apply(x, size, stride, symmetric)
         return F.max_pool2d(x, size, stride, symmetric)
 
     def average_pool(
@@ -290,7 +300,10 @@ class TorchBackend:
     def crop(self, x: Array, padding: Padding) -> Array:
         top, bottom, left, right = padding
         h, w = x.shape[2:]
-        return x[:, :, top : max(h - bottom, top), left : max(w - right, left)]
+        rows, columns = slice(top, max(h - bottom, top)), slice(left, max(w - right, left))
+        if self._own:
+            return reverse.Crop.apply(x, rows, columns)
+        return x[:, :, rows, columns]
 
     def mosaic(self, size: tuple[int, int]) -> "_Mosaic":
         return _Mosaic(size)
@@ -397,7 +410,7 @@ class TorchBackend:
         return torch.where(y > x, y, x)
 
     def square(self, x: Array) -> Array:
-        return x.square()
+        return reverse.Square.apply(x) if self._own else x.square()
 
     def absolute(self, x: Array) -> Array:
         return x.abs()
@@ -410,6 +423,8 @@ class TorchBackend:
             return F.leaky_relu(x, negative_slope)
         if name == "elu":
             return F.elu(x, negative_slope)
+        if name == "relu" and self._own:
+            return reverse.Relu.apply(x)
         return _ACTIVATIONS[name](x)
 
     # -- reductions ---------------------------------------------------------------
@@ -469,12 +484,10 @@ class TorchBackend:
                 whole = leaves if isinstance(x, tuple) else leaves[0]
                 value = function(whole, plan, *map(_normal, constants))
                 if value.requires_grad:
-                    gradient = torch.autograd.grad(
-                        value, leaves, materialize_grads=True
-                    )
+                    values, value = [value], value.detach()
+                    gradient = reverse.gradients(values, leaves)
                 else:  # no leaf reaches the value
                     gradient = tuple(map(torch.zeros_like, leaves))
-                value = value.detach()
             # Sums are rounded by the order of memory: a map that was saved and read
             # again must have the same.
             gradient = tuple(map(_channels_last, gradient))
