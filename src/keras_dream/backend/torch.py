@@ -202,12 +202,10 @@ class TorchBackend:
         x, symmetric = _symmetric(x.to(kernel.dtype), padding, 0.0)
         bias = None if bias is None else bias.to(kernel.dtype)
         how = (symmetric, stride, dilation, groups)
-        fused = relu and kernel.dtype == self._dtype
         if self._own and x.requires_grad and torch.is_grad_enabled():
-            y = reverse.Convolution.apply(x, kernel, bias, how, fused)
-        else:
-            y = reverse.convolution(x, kernel, bias, how, relu=fused)
-        return F.relu_(y.to(self._dtype)) if relu and not fused else y.to(self._dtype)
+            settings = (how, relu, self._dtype)
+            return reverse.Convolution.apply(x, kernel, bias, *settings)
+        return reverse.convolution(x, kernel, bias, how, relu=relu).to(self._dtype)
 
     def depthwise_conv2d(
         self,
@@ -250,14 +248,14 @@ class TorchBackend:
         stride: tuple[int, int],
         padding: Padding,
     ) -> Array:
+        is_symmetric = padding[0] == padding[1] and padding[2] == padding[3]
+        if self._own and is_symmetric:
+            symmetric = (padding[0], padding[2])
+            return reverse.AveragePool.apply(x, size, stride, symmetric)
         if not any(padding):
             return F.avg_pool2d(x, size, stride)
         # On CUDA the gradient of torch's own padding is wrong in channels-last memory,
         # without an error (pytorch/pytorch#188344, mended after 2.13).
-        is_symmetric = padding[0] == padding[1] and padding[2] == padding[3]
-        if self._device.type == "cpu" and is_symmetric:
-            symmetric = (padding[0], padding[2])
-            return F.avg_pool2d(x, size, stride, symmetric, count_include_pad=False)
         sums = F.avg_pool2d(F.pad(x, _order(padding)), size, stride)
         inside = F.pad(torch.ones_like(x[:, :1]), _order(padding))
         return sums / F.avg_pool2d(inside, size, stride)
@@ -300,7 +298,10 @@ class TorchBackend:
     def crop(self, x: Array, padding: Padding) -> Array:
         top, bottom, left, right = padding
         h, w = x.shape[2:]
-        rows, columns = slice(top, max(h - bottom, top)), slice(left, max(w - right, left))
+        rows, columns = (
+            slice(top, max(h - bottom, top)),
+            slice(left, max(w - right, left)),
+        )
         if self._own:
             return reverse.Crop.apply(x, rows, columns)
         return x[:, :, rows, columns]
@@ -483,6 +484,10 @@ class TorchBackend:
                 leaves = tuple(_normal(a).detach().requires_grad_() for a in arrays)
                 whole = leaves if isinstance(x, tuple) else leaves[0]
                 value = function(whole, plan, *map(_normal, constants))
+                if self._has_onednn:
+                    # Its rectifier makes 0 of what is not a number, but a loss of such
+                    # a picture is none.
+                    value = value + 0 * sum(leaf.detach().sum() for leaf in leaves)
                 if value.requires_grad:
                     values, value = [value], value.detach()
                     gradient = reverse.gradients(values, leaves)

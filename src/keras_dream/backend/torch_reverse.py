@@ -9,14 +9,13 @@ of torch's engine, too, and keep no map that they do not need: a convolution not
 its rectified result, a max-pool only where its maxima were.
 """
 
+import math
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-
-from keras_dream.backend.protocol import Array
 
 # A kernel that is turned around for the gradient, and both in oneDNN's own layout, is
 # held twice. They save the time of a layout for each call, which a larger kernel would
@@ -51,7 +50,7 @@ def has_onednn(dtype: torch.dtype) -> bool:
         torch.backends.mkldnn.is_available()
         and platform.machine().lower() in ("x86_64", "amd64")
         and hasattr(own, "_convolution_pointwise")
-        and (dtype == torch.float32 or own._is_mkldnn_bf16_supported())  # noqa: SLF001
+        and (dtype == torch.float32 or own._is_mkldnn_bf16_supported())
     )
 
 
@@ -78,8 +77,10 @@ class Kernel:
         plain = self._plain
         return self._forward.to_dense() if plain is None else plain  # type: ignore[union-attr]
 
-    def fits(self, x: torch.Tensor, how: How) -> bool:
+    def fits(self, x: torch.Tensor, how: How, bias: torch.Tensor | None = None) -> bool:
         """Returns whether oneDNN's own operations can be used for a feature map."""
+        if self._fast and self._forward is None and bias is not None:
+            self._fast = bool(bias.isfinite().all())
         return self._fast and how[3] == 1 and x.numel() > 0
 
     def forward(self, x: torch.Tensor, how: How) -> torch.Tensor:
@@ -102,7 +103,7 @@ class Kernel:
 
 def _packed(weight: torch.Tensor, how: How, x: torch.Tensor) -> torch.Tensor:
     padding, stride, dilation, groups = how
-    return torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
+    return torch.ops.mkldnn._reorder_convolution_weight(
         weight, padding, stride, dilation, groups, list(x.shape)
     )
 
@@ -117,10 +118,11 @@ class Convolution(torch.autograd.Function):
         kernel: Kernel,
         bias: torch.Tensor | None,
         how: How,
-        relu: bool,  # noqa: FBT001
+        relu: bool,
+        dtype: torch.dtype,
     ) -> torch.Tensor:
         """Returns the feature map; `how` is padding, stride, dilation and groups."""
-        y = convolution(x, kernel, bias, how, relu=relu)
+        y = convolution(x, kernel, bias, how, relu=relu).to(dtype)
         ctx.kernel, ctx.how, ctx.shape = kernel, how, x.shape
         if relu:
             ctx.save_for_backward(y)
@@ -129,7 +131,7 @@ class Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         """Returns the gradient of the feature map that was read."""
-        return Convolution.into(ctx, gradient, owned=False, total=None), *[None] * 4
+        return Convolution.into(ctx, gradient, owned=False, total=None), *[None] * 5
 
     @staticmethod
     def into(
@@ -146,6 +148,7 @@ class Convolution(torch.autograd.Function):
         if ctx.saved_tensors:
             gradient = _masked(gradient, ctx.saved_tensors[0], owned=owned)
         kernel: Kernel = ctx.kernel
+        gradient = gradient.to(kernel.dtype)
         padding, stride, dilation, groups = ctx.how
         axes = zip(kernel.cells, dilation, padding, strict=True)
         around = [(k - 1) * d - p for k, d, p in axes]
@@ -156,13 +159,13 @@ class Convolution(torch.autograd.Function):
             return torch.ops.aten.convolution_backward(
                 gradient, x, kernel.plain, None, *how, (True, False, False)
             )[0]
-        gradient = gradient.contiguous(memory_format=_LAST)
+        gradient = _channels_adjacent(gradient)
         turned = kernel.backward(gradient, more)
         if total is not None and total.is_contiguous(memory_format=_LAST):
-            return torch.ops.mkldnn._convolution_pointwise_.binary(  # noqa: SLF001
+            return torch.ops.mkldnn._convolution_pointwise_.binary(
                 total, gradient, turned, None, *more, "add", 1.0, None, [], None
             )
-        y = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+        y = torch.ops.mkldnn._convolution_pointwise(
             gradient, turned, None, *more, "none", [], ""
         )
         return y.contiguous(memory_format=_LAST)
@@ -177,13 +180,13 @@ def convolution(
     relu: bool,
 ) -> torch.Tensor:
     """Returns the feature map of a convolution; arguments as for `Convolution`."""
-    if not kernel.fits(x, how):
+    if not kernel.fits(x, how, bias):
         padding, stride, dilation, groups = how
         y = F.conv2d(x, kernel.plain, bias, stride, padding, dilation, groups)
         return F.relu_(y) if relu else y
-    x = x.contiguous(memory_format=_LAST)
+    x = _channels_adjacent(x)
     name = "relu" if relu else "none"
-    y = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+    y = torch.ops.mkldnn._convolution_pointwise(
         x, kernel.forward(x, how), bias, *how, name, [], ""
     )
     return y.contiguous(memory_format=_LAST)
@@ -244,6 +247,55 @@ class MaxPool(torch.autograd.Function):
         return MaxPool.backward(ctx, gradient)[0]
 
 
+class AveragePool(torch.autograd.Function):
+    """An average-pool over the cells inside a feature map, which keeps none of them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+    ) -> torch.Tensor:
+        """Returns the mean of each window."""
+        ctx.window, ctx.shape = (size, stride, padding), x.shape
+        return F.avg_pool2d(x, size, stride, padding, count_include_pad=False)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        """Returns the gradient of the feature map that was read."""
+        into = AveragePool.into
+        return into(ctx, gradient, owned=False, total=None), *[None] * 3
+
+    @staticmethod
+    def into(
+        ctx: Any, gradient: torch.Tensor, *, owned: bool, total: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Returns the gradient; arguments as for `Convolution`."""
+        size, stride, padding = ctx.window
+        axes = tuple(zip((2, 3), size, padding, strict=True))
+        apart = tuple(size) == tuple(stride) and not any(padding)
+        cells = tuple(n * k for n, k in zip(gradient.shape[2:], size, strict=True))
+        if apart and cells == tuple(ctx.shape[2:]) and {*size} <= {1, 2, 4}:
+            shares = gradient * (1 / math.prod(size))
+            return torch.ops.aten.upsample_nearest2d(shares, cells)
+        if max(stride) > 1 or any(k != 2 * p + 1 for _, k, p in axes):
+            x = _unread(gradient, ctx.shape)
+            how = (size, stride, padding, False, False, None)
+            return torch.ops.aten.avg_pool2d_backward(gradient, x, *how)
+        # Windows that see each other: the pool itself, of shares that are larger near
+        # an edge. torch's own gradient is one thread's, and for bfloat16 slow.
+        if not owned:
+            gradient = gradient.clone(memory_format=_LAST)
+        for axis, k, p in axes:
+            n = gradient.shape[axis]
+            for i in {*range(min(p, n)), *range(max(n - p, 0), n)}:
+                inside = min(i + p, n - 1) - max(i - p, 0) + 1
+                gradient.select(axis, i).mul_(k / inside)
+        return F.avg_pool2d(gradient, size, stride, padding)
+
+
 class Crop(torch.autograd.Function):
     """The inner cells of a feature map."""
 
@@ -263,11 +315,13 @@ class Crop(torch.autograd.Function):
         ctx: Any, gradient: torch.Tensor, *, owned: bool, total: torch.Tensor | None
     ) -> torch.Tensor:
         """Returns the gradient; arguments as for `Convolution`."""
-        if total is None:
-            total = _unread(gradient, ctx.shape).zero_()
-            total[ctx.cells] = gradient
-        else:
+        if total is not None:
             total[ctx.cells].add_(gradient)
+            return total
+        total, (_, rows, columns) = _unread(gradient, ctx.shape), ctx.cells
+        total[..., : rows.start, :] = total[..., rows.stop :, :] = 0
+        total[..., : columns.start] = total[..., columns.stop :] = 0
+        total[ctx.cells] = gradient
         return total
 
 
@@ -296,7 +350,14 @@ class Square(torch.autograd.Function):
         return x * gradient * 2
 
 
-OWN: tuple[Any, ...] = (Convolution, Relu, MaxPool, Crop, Square)
+OWN: tuple[Any, ...] = (
+    Convolution,
+    Relu,
+    MaxPool,
+    AveragePool,
+    Crop,
+    Square,
+)
 """The operations that can add to a gradient, or write to one that nobody else holds."""
 
 
@@ -304,6 +365,11 @@ def _unread(like: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     """Returns a map of a shape, in channels-last memory, whose values are of no use."""
     how = {"dtype": like.dtype, "device": like.device}
     return torch.empty(tuple(shape), memory_format=_LAST, **how)
+
+
+def _channels_adjacent(x: torch.Tensor) -> torch.Tensor:
+    """Returns a map, or a part of a map, in channels-last memory."""
+    return x if x.stride(1) == 1 else x.contiguous(memory_format=_LAST)
 
 
 def _masked(gradient: torch.Tensor, y: torch.Tensor, *, owned: bool) -> torch.Tensor:
@@ -366,7 +432,7 @@ def _in_order(root: Any) -> list[Any]:
                 seen.add(node)
                 left.append(node)
     inner = [n for n in seen if n and n.name() != "torch::autograd::AccumulateGrad"]
-    return sorted(inner, key=lambda node: node._sequence_nr())  # noqa: SLF001
+    return sorted(inner, key=lambda node: node._sequence_nr())
 
 
 def _pass_back(node: Any, totals: _Totals) -> None:
@@ -384,13 +450,16 @@ def _pass_back(node: Any, totals: _Totals) -> None:
         if result is not total or not free:
             _add(there, index, result, owned=True)
         return
-    count = len(node._input_metadata)  # noqa: SLF001
+    count = len(node._input_metadata)
     results = node(*(held[n][0] if n in held else None for n in range(count)))
     results = results if isinstance(results, tuple) else (results,)
-    is_fresh = node.name() in _FRESH
+    # The parts of a concatenation do not share memory.
+    is_fresh = node.name() in _FRESH or (
+        node.name() == "CatBackward0" and all(ours for _, ours in held.values())
+    )
     for (target, index), result in zip(node.next_functions, results, strict=False):
         if target is not None and result is not None:
-            fitted = _fitted(result, target._input_metadata[index])  # noqa: SLF001
+            fitted = _fitted(result, target._input_metadata[index])
             there = totals.setdefault(target, {})
             _add(there, index, fitted, owned=is_fresh)
 
