@@ -1,7 +1,7 @@
 """Measures every network of the zoo against Keras, and writes networks.md.
 
     python docs/networks.py [--networks NAME…] [--backends torch…] [--size 512] [--page]
-    python docs/networks.py --bfloat16 [--networks NAME…]
+    python docs/networks.py --bfloat16 [--networks NAME…] [--device cuda] [--jobs 1]
 
 One network on one backend is one process, so that its memory is freed, and one line of
 networks.jsonl, so that a run that was stopped goes on where it was: what is there is
@@ -29,13 +29,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
 DATA, PAGE = HERE / "networks.jsonl", HERE / "networks.md"
 COSINES = HERE / "bfloat16.jsonl"
 PHOTOS, SIDE = ("cat", "hopper", "pavilion"), 256  # pixels of their squares
-STEPS = 8  # of an ascent, after which the gradient is compared again
+STEPS = 4  # of an ascent, after which the gradient is compared again
 BACKENDS = ("torch", "jax", "tensorflow")
 ODD = (131, 128)  # pixels: a side that halves without a rest, and one that never does
 CLEAN = 1e-4  # relative error of a gradient without a flipped ReLU or pool
@@ -174,19 +175,19 @@ def compared(network, cut, graph, goals, loss, backend):
     return float(max(errors)), float(min(gradient_errors))
 
 
-def timed(steps):
+def timed(steps, *, clock=time.process_time, rounds=ROUNDS):
     """Returns medians of processor seconds, in turn, after a first run of each."""
     for step in steps:
         step()
     times = [[] for _ in steps]
     began = time.perf_counter()
-    while len(times[0]) < ROUNDS and (
+    while len(times[0]) < rounds and (
         len(times[0]) < 3 or time.perf_counter() - began < SECONDS
     ):
         for step, taken in zip(steps, times, strict=True):
-            start = time.process_time()
+            start = clock()
             step()
-            taken.append(time.process_time() - start)
+            taken.append(clock() - start)
     return [statistics.median(taken) for taken in times]
 
 
@@ -274,43 +275,62 @@ def dreamed(graph, objective, backend):
     return run
 
 
-def compare(graph, objective, backends):
-    """Returns the least cosine of two backends' gradients, and medians of seconds.
+def compare(graph, objective, device, threads):
+    """Returns the least cosines of gradients with float32's, and medians of seconds.
 
-    It is that of the photographs and of one after an ascent: of what a dream sees.
+    They are those of the photographs and of one after an ascent: of what a dream sees.
     """
     import numpy as np
 
-    exact, narrow = (dreamed(graph, objective, backend) for backend in backends)
+    from keras_dream.backend import load as backends
 
-    def cosine(image):
-        a, b = (run(image).astype(np.float64).ravel() for run in (exact, narrow))
-        return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+    def backend(precision):  # loaded anew, because TF32 is a switch of the process
+        return backends.load(
+            "torch", device=device, precision=precision, threads=threads
+        )
+
+    names = ["float32", "bfloat16", *(["tf32"] if device == "cuda" else [])]
+    runs = {name: dreamed(graph, objective, backend(name)) for name in names}
+
+    def gradient(name, image):
+        backend(name)
+        return runs[name](image).astype(np.float64)
 
     def ascended(image):
         for _ in range(STEPS):
-            gradient = exact(image)
-            image = image + 0.005 * gradient / np.abs(gradient).mean()
-        return image
+            direction = gradient("float32", image)
+            image = image + 0.005 * direction / np.abs(direction).mean()
+        return image.astype(np.float32)
+
+    def cosine(name, image):
+        a, b = (gradient(n, image).ravel() for n in ("float32", name))
+        return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
     first, *others = photos()
-    cosines = [cosine(image) for image in (first, *others, ascended(first))]
-    return min(cosines), timed([lambda: exact(first), lambda: narrow(first)])
+    images = (first, *others, ascended(first))
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    steps = [lambda name=name: gradient(name, first) for name in names]
+    seconds = dict(zip(names, timed(steps, clock=clock, rounds=3), strict=True))
+    cosines = {n: min(cosine(n, image) for image in images) for n in names[1:]}
+    return {**cosines, "seconds": seconds}
 
 
-def measure_bfloat16(name):
-    """Measures a network in both precisions; returns the facts."""
-    from keras_dream.backend import load as backends
+def measure_bfloat16(name, device, threads):
+    """Measures a network in every precision; returns the facts."""
     from keras_dream.zoo.catalogue import entry
 
-    exact = backends.load("torch", device="cpu", threads=2)
-    narrow = backends.load("torch", device="cpu", precision="bfloat16", threads=2)
-    facts = {"network": name, "size": SIDE, "processor": machine()}
+    facts = {"network": name, "device": device, "on": device_name(device)}
     for kind, graph in weighted(name):
         objective = graph.objective or entry(name).objective
-        least, seconds = compare(graph, objective, (exact, narrow))
-        facts[kind] = {"cosine": least, "seconds": seconds}
+        facts[kind] = compare(graph, objective, device, threads)
     return facts
+
+
+def device_name(device):
+    """Returns the name of the processor or the GPU."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else machine()
 
 
 # -- all of them -----------------------------------------------------------------------
@@ -326,7 +346,7 @@ def measured():
     return {(f["network"], f["backend"], f["size"]): f for f in facts}
 
 
-def run(name, backend, size, *, task="--one", data=DATA):
+def run(name, backend, *options, task="--one", data=DATA):
     """Measures a network in a process of its own and keeps the line."""
     folders = (str(HERE.parent / "src"), str(HERE.parent / "tests"))
     environment = {
@@ -334,7 +354,7 @@ def run(name, backend, size, *, task="--one", data=DATA):
         "KERAS_BACKEND": backend,
         "PYTHONPATH": os.pathsep.join(folders),
     }
-    command = [sys.executable, __file__, task, name, "--size", str(size)]
+    command = [sys.executable, __file__, task, name, *map(str, options)]
     try:
         done = subprocess.run(
             command,
@@ -451,6 +471,71 @@ def rows(facts, size):
             yield f"| `{name}` | {backend} | " + " | ".join(cells) + " |"
 
 
+PRECISIONS = """
+## In bfloat16
+
+`--precision auto`, which is the default, is bfloat16 where the device computes bfloat16
+itself (x86 processors with AVX512-BF16 or AMX, on torch and TensorFlow; NVIDIA's GPUs
+from Ampere on, on torch), the cosine between the network's gradients in bfloat16 and in
+float32 is at least {least}, and a step takes at most {time:.0%} of the time. Several
+networks in one dream must all be so. Everything else is float32: other networks, models
+and weights of your own, jax (slower in bfloat16), the responses, features and strongest
+channels that are measured instead of dreamed. The published presets are float32, as
+their networks are. `--precision bfloat16` is there for every network; the record has
+the precision that was used, and a replay uses it again. `dream doctor` says what auto
+stands for on a machine.
+
+In bfloat16 a feature map has 8 bits. The image, its gradient, the loss, all sums, and
+the convolution that reads the image are float32 all the same: were that convolution in
+bfloat16, the cosine of `motif` would be 0.987 instead of 0.995. Nearly all of the
+difference comes from rounding forwards, which decides otherwise at rectifiers and pools
+where two values are close; rounding backwards alone leaves a cosine of 1.0000. So
+networks with smooth activations are alike (ConvNeXt, EfficientNet), and those with many
+rectifiers are not. It is not noise: it is
+the gradient of a network with slightly other weights. For comparison: half a grey level
+of noise on the picture changes the gradient of `motif` to a cosine of 0.989, that of
+`squeezenet` to 0.85.
+
+The cosine is the least of three photographs and of one after four steps of ascent, at
+{side} × {side} pixels, for the network's default objective. Weights: *real* are the
+shipped or published ones, of the others no file was at hand, so that they are *initial*
+(Keras' initializers, BatchNorm statistics as they are) and *random* (drawn so that no
+layer's activations vanish); both must pass. How alike a network with trained weights is
+may differ from both. **time** is a step's in bfloat16 beside float32's, in processor
+seconds of one thread. The processor was an {cpu}, the GPU an {cuda}.
+Depthwise convolutions are slower in bfloat16 on processors. TF32 (`--precision tf32`,
+10 bits) is for GPUs only.
+"""
+
+
+def bfloat16_rows():
+    """Yields the lines of the table of precisions."""
+    from keras_dream.zoo.bfloat16 import BFLOAT16
+    from keras_dream.zoo.catalogue import ZOO
+
+    facts = {(f["network"], f["device"]): f for f in lines_of(COSINES)}
+    yield "| network | weights | bfloat16 | on a GPU | TF32 | time | auto |"
+    yield "|---|---|---|---|---|---|---|"
+    for name in ZOO:
+        cpu, gpu = (facts.get((name, device), {}) for device in ("cpu", "cuda"))
+        auto = "bfloat16" if BFLOAT16[name].is_better else "float32"
+        for kind in ("real", "initial", "random"):
+            if kind in cpu:
+                seconds = cpu[kind]["seconds"]
+                cells = [f"{cpu[kind]['bfloat16']:.4f}"]
+                cells += [f"{gpu[kind][p]:.4f}" for p in ("bfloat16", "tf32")]
+                cells += [f"{seconds['bfloat16'] / seconds['float32']:.2f}", auto]
+                yield f"| `{name}` | {kind} | " + " | ".join(cells) + " |"
+
+
+def bfloat16_text():
+    """Returns the section on precision, with the rules that the library has."""
+    from keras_dream.zoo.bfloat16 import MIN_COSINE, MOST_TIME
+
+    on = {fact["device"]: fact["on"] for fact in lines_of(COSINES)}
+    return PRECISIONS.format(least=MIN_COSINE, time=MOST_TIME, side=SIDE, **on)
+
+
 def papers():
     """Yields the lines of the table of papers and licences."""
     from keras_dream.zoo.catalogue import ZOO
@@ -478,6 +563,8 @@ def write_page(size):
     parts = [
         HEAD.format(size=size, machine=machine()),
         "\n".join(rows(measured(), size)),
+        bfloat16_text(),
+        "\n".join(bfloat16_rows()),
         "\n## Papers and licences\n",
         "\n".join(papers()),
     ]
@@ -498,23 +585,32 @@ def main():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--page", action="store_true", help="only write the page")
     parser.add_argument("--bfloat16", action="store_true", help="compare precisions")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, of --bfloat16")
+    parser.add_argument("--threads", type=int, default=2, help="of --bfloat16")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of --bfloat16")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--one-bfloat16", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         write_line(json.dumps(measure(arguments.one, arguments.size)))
         return
+    how = "--device", arguments.device, "--threads", arguments.threads
     if arguments.one_bfloat16:
-        write_line(json.dumps(measure_bfloat16(arguments.one_bfloat16)))
+        facts = measure_bfloat16(arguments.one_bfloat16, how[1], how[3])
+        write_line(json.dumps(facts))
         return
     if arguments.bfloat16:
-        there = {fact["network"] for fact in lines_of(COSINES)}
-        for name in dict.fromkeys(("motif", *arguments.networks)):
-            if name not in there:
-                run(name, "torch", SIDE, task="--one-bfloat16", data=COSINES)
+        there = {(f["network"], f["device"]) for f in lines_of(COSINES)}
+        names = dict.fromkeys(("motif", *arguments.networks))
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            for name in names:
+                if (name, arguments.device) not in there:
+                    task = {"task": "--one-bfloat16", "data": COSINES}
+                    pool.submit(run, name, "torch", *how, **task)
     elif not arguments.page:
         for job in work(arguments.networks, arguments.backends, arguments.size):
-            run(*job)
+            name, backend, size = job
+            run(name, backend, "--size", size)
             write_page(arguments.size)
     write_page(arguments.size)
 

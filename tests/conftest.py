@@ -13,6 +13,10 @@ from typing import Any
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+# What a test computes must not depend on the processor: limited so, oneDNN has no
+# bfloat16 of its own, and the run setting `precision=auto` is float32 everywhere.
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE"
+
 # Nothing of the suite goes into the user's own cache and list of jobs.
 if "KERAS_DREAM_HOME" not in os.environ:
     os.environ["KERAS_DREAM_HOME"] = tempfile.mkdtemp(prefix="dream-tests-")

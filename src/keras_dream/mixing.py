@@ -119,6 +119,7 @@ class Mixer:
             recipe,
             self.saved.record,
             exif=self._photo.exif,
+            bits=self._photo.bits,
         )
 
 

@@ -7,6 +7,7 @@ looked for by its plain name beside it, and nowhere else.
 import math
 import os
 import shlex
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,10 @@ from keras_dream.files import (
 )
 from keras_dream.geometry import fitted, resample
 from keras_dream.names import inside, plain_name
+from keras_dream.pictures import deepzoom
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
-from keras_dream.pictures.picture import Picture, as_picture, read_picture
+from keras_dream.pictures.picture import read_picture
 from keras_dream.pictures.sources import is_source
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -74,7 +76,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         SettingError: If there is no such file, or the recipe is invalid.
         PictureError: If a picture cannot be read or holds no recipe.
     """
-    if Path(path).suffix.lower() in SUFFIXES:
+    if Path(path).suffix.lower() in (*SUFFIXES, *deepzoom.SUFFIXES):
         return Recipe.read(_notes(Path(path))["recipe"])
     text = read_bounded(path, MAX_RECIPE_BYTES, what="A recipe", error=SettingError)
     return Recipe.read(text)
@@ -311,18 +313,14 @@ def is_equal(dream: Dream, saved: Saved) -> bool:
     """
     suffix = saved.path.suffix.lower()
     data = dream.encode(suffix=suffix, strip=saved.record.stripped)
+    if data == saved.path.read_bytes():
+        return True
     if suffix == ".png":
-        return data == saved.path.read_bytes()
-    return _decoded(data).sha256 == read_picture(saved.path).sha256
-
-
-def _decoded(data: bytes) -> Picture:
-    import io
-
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return as_picture(image)
+        return False
+    with tempfile.TemporaryDirectory(prefix="dream-") as folder:
+        again = Path(folder, f"again{suffix}")
+        again.write_bytes(data)
+        return read_picture(again).sha256 == read_picture(saved.path).sha256
 
 
 def _notes(path: Path) -> dict[str, str]:

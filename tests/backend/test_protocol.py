@@ -1105,6 +1105,29 @@ def test_bfloat16_stays_inside_the_network(backend):
 
 
 @on_every_backend
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_what_reads_the_image_is_float32(backend, depthwise):
+    """bfloat16 has 8 bits: it would lose what the kernel is the difference of."""
+    half = load(backend.name, precision="bfloat16")
+
+    def difference(channels):
+        x = np.ones((4, 4, channels), np.float32)
+        x[:2] += 2**-10
+        kernel = np.zeros((3, 1, channels, 1), np.float32)
+        kernel[0, :, 0], kernel[2, :, 0] = 1, -1
+        if depthwise:
+            made = half.depthwise_kernel(kernel)
+            y = half.depthwise_conv2d(half.image(x), made, None)
+        else:
+            y = half.conv2d(half.image(x), half.kernel(kernel), None)
+        assert "bfloat16" in str(y.dtype)
+        return half.to_image(y)[0, 0, 0]
+
+    assert difference(3) == 2**-10
+    assert difference(4) == 0
+
+
+@on_every_backend
 def test_sums_of_bfloat16_are_float32(backend):
     half = load(backend.name, precision="bfloat16")
     identity = half.kernel(np.ones((1, 1, 1, 1), np.float32))

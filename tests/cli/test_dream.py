@@ -406,6 +406,8 @@ def test_show(dream: Dream, photo: Path) -> None:
 def test_doctor(
     dream: Dream, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from keras_dream.backend.torch import TorchBackend
+
     # The other backends take seconds to load.
     monkeypatch.setattr("keras_dream.backend.load.NAMES", ("torch",))
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "cache"))
@@ -414,7 +416,10 @@ def test_doctor(
     for what in ("backend torch", "network motif", "weights cache", "this folder"):
         assert any(line.startswith(what) for line in out.splitlines())
     assert not (tmp_path / "cache").exists()
+    assert "precision auto is float32" in out
+    monkeypatch.setattr(TorchBackend, "fast_bfloat16", lambda _: True)
     findings = json.loads(dream("doctor", "--json")[1])
+    assert "precision auto is bfloat16 with motif and " in str(findings)
     assert {"what": "backend torch", "state": "ok"}.items() <= next(
         finding.items() for finding in findings if finding["what"] == "backend torch"
     )

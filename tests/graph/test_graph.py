@@ -120,6 +120,28 @@ def test_optimise_on_inception_folds_every_batch_norm(inception):
     assert len(fast.nodes) < len(passes.truncate(graph, frozenset(["mixed5"])).nodes)
 
 
+def test_a_mean_over_all_positions_needs_no_global_layer(backend):
+    """What is a mean at the end need not be one before the linear layers."""
+    x = inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(40, 3, activation="relu", name="deep")(x)
+    x = layers.Conv2D(40, 3, activation="relu", name="last")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="classes")(x))
+    graph = lower(model, preprocessing="tf")
+    node, image = graph.layers["classes"], picture(19, 22)
+    found = passes.drop_mean(graph, node)
+    assert found.receptive_fields()[node].size == 5
+    (whole,), (cells,) = (maps(g, [node], image, backend) for g in (graph, found))
+    assert whole.shape[:2] == (1, 1)
+    assert cells.shape[:2] == (15, 18)
+    assert off(cells.mean((0, 1)), whole[0, 0]) < 1e-5
+    # Not where a layer between is not linear, or where it would take long.
+    assert passes.drop_mean(graph, graph.layers["last"]) is graph
+    model = keras.Model(inputs, layers.Dense(900, name="classes")(x))
+    wide = lower(model, preprocessing="tf")
+    assert passes.drop_mean(wide, wide.layers["classes"]) is wide
+
+
 def test_max_pool_before_its_rectifier():
     graph = lowered(small_models.pools)
     found = {n.name: n for n in passes.exchange_max_pool(graph, frozenset()).nodes}

@@ -109,7 +109,7 @@ def test_no_memory_is_not_the_pictures_fault(
         raise kind(text)
 
     path = put(tmp_path, gif(1))
-    monkeypatch.setattr(pictures, "decode", fail)
+    monkeypatch.setattr(decoding, "decode", fail)
     with pytest.raises(RunError, match=r"enough memory to read a picture; .*'a.png'"):
         read_picture(path)
     code, _, error = dream(path)

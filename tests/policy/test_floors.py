@@ -50,6 +50,7 @@ FLOORS = {
     "cli.reporters": 13,
     # How dreams and sheets run from the shell: shared by commands, one file a command.
     "cli.dream_run": 14,
+    "cli.huge_run": 15,
     "cli.sheet_run": 15,
     "cli.choices_run": 16,
     "cli.batch_run": 16,
@@ -70,8 +71,8 @@ CLI_HELPERS = (
 )
 FLOORS.update(dict.fromkeys(CLI_HELPERS, 12))
 HEAVY = {
-    "av", "cv2", "fastapi", "h5py", "jax", "keras", "ray", "safetensors", "scipy",
-    "tensorflow", "torch",
+    "OpenEXR", "av", "cv2", "fastapi", "h5py", "jax", "keras", "pyvips", "ray",
+    "safetensors", "scipy", "tensorflow", "torch",
 }  # fmt: skip
 
 

@@ -54,6 +54,8 @@ def has_accelerator() -> bool:
     return any(Path(path).exists() for path in devices)
 
 
+CPU_INFO = Path("/proc/cpuinfo")
+
 # What oneDNN may be limited to, without bfloat16 (its guide, "CPU Dispatcher Control").
 _NARROW = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE",
            "AVX512_CORE_VNNI")  # fmt: skip
@@ -75,7 +77,7 @@ def has_bfloat16() -> bool:
 def processor_flags() -> frozenset[str]:
     """Returns the names that Linux has for the abilities of an x86 processor."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+        lines = CPU_INFO.read_text("utf-8", errors="replace").splitlines()
     except OSError:  # another system
         return frozenset()
     flags = (line.partition(":")[2] for line in lines if line.startswith("flags"))

@@ -621,7 +621,7 @@ def _product(x: Array, matrix: Array) -> Array:
     total: Any = None
     for channel, row in enumerate(matrix):
         part = x[:, channel : channel + 1] * row[:, None, None]
-        total = part if total is None else total + part
+        total = part if total is None else total.add_(part)
     return _channels_last(total)
 
 

@@ -21,10 +21,10 @@ from keras_dream.recipe.recipe import Recipe
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
-    | {".gif", ".bmp", ".heic", ".heif"}
+    | {".gif", ".bmp", ".heic", ".heif", ".exr"}
 )
-"""Of the pictures of a folder: what Pillow opens, and HEIC, for which the reader says
-what is missing."""
+"""Of the pictures of a folder: what Pillow opens, and HEIC and EXR, for which the
+reader says what is missing."""
 
 _OURS = re.compile(
     r"(.+-(dream|mix|grid|atlas|looks|seen|variations)|contact-sheet)(-\d+)?\.\w+"

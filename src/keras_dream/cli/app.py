@@ -12,6 +12,7 @@ from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
 from keras_dream.cli.commands.grid import grid
+from keras_dream.cli.commands.huge import huge
 from keras_dream.cli.commands.jobs import jobs
 from keras_dream.cli.commands.layers import layers
 from keras_dream.cli.commands.looks import looks
@@ -49,6 +50,7 @@ _EXAMPLES = """Examples:
   dream cite sky-dream.png
   dream atlas motif -o atlas.html
   dream jobs resume dreams
+  dream huge mural.tif -o mural-dream.tif --memory 4GB
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
 If a photo has the name of a command, write its folder, too: ./networks."""
@@ -89,6 +91,7 @@ for _command in (
     cite,
     replay,
     mix,
+    huge,
     doctor,
 ):
     app.command(_command, usage=None, help_epilogue="")

@@ -67,8 +67,8 @@ each pixel."""
 
 
 BYTES = 2
-"""Of a pixel of a .png or .tif file, about: dreams are full of detail and have 2.2 to
-2.8. What is left of the disk must suffice for it before a dream begins."""
+"""Of a pixel of a .png or .tif file of 8 bits, about: dreams are full of detail and
+have 2.2 to 2.8. The disk must have room for it before a dream begins."""
 
 SMALL_BYTES = 0.5
 """The same of a .jpg or .webp file."""
@@ -393,7 +393,7 @@ def _checked(request: Request) -> Path:
         check_output,
         default_output,
     )
-    from keras_dream.pictures.encoding import SUFFIXES
+    from keras_dream.pictures.encoding import SUFFIXES, check_depth
     from keras_dream.pictures.sources import file_stem, is_source, size_of
     from keras_dream.zoo.network import network_of
 
@@ -413,15 +413,19 @@ def _checked(request: Request) -> Path:
             received="- for standard output",
             hint="name a file with -o, or leave out --save-octaves",
         )
+    depth = request.run.depth
     if request.out == STANDARD:
+        check_depth(".png", depth)
         return Path(STANDARD)
     if request.out is None:
         beside = request.beside or photo
         suffix = ".png" if request.beside is None else beside.suffix
         folder = request.folder or beside.parent
         path = default_output(folder / beside.name, suffix=suffix)
+        check_depth(path.suffix, depth)
         return check_output(path, SUFFIXES)
     path = check_output(request.out, SUFFIXES)
+    check_depth(path.suffix, depth)
     check_not_same(path, photo, what="A result", instead="its own photo")
     # Not `exists`, which raises for a name that is too long for a checkpoint's.
     every = (path, *_beside(request, path))
@@ -484,7 +488,7 @@ def _dream(job: _Job) -> Outcome:
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         dreamer = job.loader.load(request, reporter, download)
         octaves, notices = dreamer.octaves(size, request.recipe)
-        _check_room(job, size, len(octaves))
+        _check_room(job, size, len(octaves), picture.bits)
         start, said = _start(request)
         if not request.yes:
             check_seconds(dreamer.seconds(size, request.recipe))
@@ -533,16 +537,19 @@ def _start(request: Request) -> "tuple[Checkpoint | np.ndarray | None, Sequence[
     return start_of(request.start, request.recipe) if request.start else (None, ())
 
 
-def _check_room(job: _Job, size: tuple[int, int], octaves: int) -> None:
+def _check_room(job: _Job, size: tuple[int, int], octaves: int, bits: int) -> None:
     """Checks that the disk has room for the result, about."""
     from keras_dream.engine.finish import result_size
     from keras_dream.files import check_room
+    from keras_dream.pictures.encoding import LOSSLESS, depth_of
 
     if job.request.out == STANDARD:
         return
-    lossless = job.path.suffix.lower() in (".png", ".tif", ".tiff")
+    suffix = job.path.suffix.lower()
+    depth = depth_of(suffix, job.request.run.depth, bits=bits)
+    times = {"8": 1, "16": 2, "float": 4}[depth]
     result = math.prod(result_size(size, job.request.recipe))
-    room = result * (BYTES if lossless else SMALL_BYTES)
+    room = result * (BYTES * times if suffix in LOSSLESS else SMALL_BYTES)
     if job.request.keep_octaves:  # float32 and float16, hardly compressible
         room += math.prod(size) * 3 * (4 + 2 * octaves) / 2
     check_room(job.path, int(room))
@@ -645,7 +652,7 @@ def check_alpha(recipe: Recipe, out: str | None) -> None:
     suffix = Path(out or "").suffix.lower()
     if recipe.transparency and suffix in (".jpg", ".jpeg"):
         raise OutputError(
-            "A transparent result must be a .png, .webp or .tif file",
+            "A transparent result must be a .png, .webp, .tif or .exr file",
             received=short_repr(out),
             hint="try .png, or leave --transparency out",
         )

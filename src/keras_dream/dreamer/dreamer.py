@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from keras_dream.backend import load as backends
+from keras_dream.backend.protocol import Backend
 from keras_dream.dreamer.ensemble import Ensemble
 from keras_dream.dreamer.features import feature_maps
 from keras_dream.dreamer.fit import check_fits, octaves_that_fit
+from keras_dream.dreamer.precision import fitting
 from keras_dream.dreamer.responses import Responses
 from keras_dream.dreamer.variations import pushed_from
 from keras_dream.engine import cost, loop
@@ -27,7 +29,7 @@ from keras_dream.engine.finish import (
     check_strengths,
     finish,
 )
-from keras_dream.engine.gradients import ObjectiveGraph
+from keras_dream.engine.gradients import ObjectiveGraph, PreparedObjective
 from keras_dream.engine.loop import Octave, Run
 from keras_dream.engine.regions import Places, places_of, step_weights
 from keras_dream.engine.result import (
@@ -140,10 +142,12 @@ class Dreamer:
         # One dreamer's own backend is not every later one's, unless Keras must run.
         if self.run.backend is None:
             backends.set_default_keras_backend(chosen)
-        self._backend = backends.load(
+        is_auto = self.run.precision == AUTO
+        # What is measured instead of dreamed is exact, unless the user says otherwise.
+        self._measures = backends.load(
             chosen,
             device=self.run.device,
-            precision=self.run.precision,
+            precision="float32" if is_auto else self.run.precision,
             threads=self.run.threads,
         )
         loaded = [
@@ -155,11 +159,16 @@ class Dreamer:
             )
             for network in networks
         ]
+        self._backend = self._measures
+        if is_auto:
+            self._backend = self._measures.at(fitting(self._measures, loaded))
         by_name = {network.name: network for network in loaded}
         self.files = files if isinstance(files, Files) else Files(named=files)
         self.files.limits = limits or self.files.limits
         gradient = "whole" if self.run.gradient == AUTO else self.run.gradient
-        self._ensemble = Ensemble(by_name, self._backend, gradient, self.files)
+        self._ensemble = Ensemble(
+            by_name, self._backend, gradient, self.files, measures=self._measures
+        )
 
     @classmethod
     def of(
@@ -320,6 +329,19 @@ class Dreamer:
             weights=step_weights(recipe, places, self._backend),
         )
 
+    @property
+    def backend(self) -> Backend:
+        """Where it computes."""
+        return self._backend
+
+    def objective(self, recipe: Recipe) -> PreparedObjective:
+        """Returns what a recipe of one network maximises, on the device.
+
+        Args:
+            recipe: A complete recipe, without `strongest(n)`.
+        """
+        return self._ensemble.objective(recipe)
+
     def _places(self, recipe: Recipe, photo: Picture, size: Size) -> Places:
         """Returns the masks of a complete recipe as maps of a size."""
         return places_of(recipe, photo, size, files=self.files)
@@ -410,6 +432,7 @@ class Dreamer:
             recipe,
             record,
             exif=task.source.exif,
+            bits=task.source.bits,
             unfinished=unfinished if keep_octaves else None,
         )
 
@@ -593,9 +616,9 @@ class Dreamer:
         check_image(image)
         nodes = [self.graph.node_of(layer) for layer in layers]
         graph = truncate(self.graph, frozenset(nodes))
-        maps = feature_maps(graph, nodes, image, self._backend)
+        maps = feature_maps(graph, nodes, image, self._measures)
         return {
-            layer: self._backend.to_image(x)
+            layer: self._measures.to_image(x)
             for layer, x in zip(layers, maps, strict=True)
         }
 

@@ -55,6 +55,7 @@ class Ensemble:
         backend: Where they are computed.
         gradient: How gradients are computed, the text of a scheme.
         files: Finds the files that recipes name.
+        measures: Where responses are measured; None for the same backend.
 
     Raises:
         SettingError: If one has layers that only Keras can run, on another backend.
@@ -66,11 +67,14 @@ class Ensemble:
         backend: Backend,
         gradient: str,
         files: Files,
+        *,
+        measures: Backend | None = None,
     ):
         for network in loaded.values():
             check_opaque(network.graph, backend)
         self._loaded = dict(loaded)
         self._backend = backend
+        self._measures = measures or backend
         self._files = files
         self._scheme = Scheme.read(gradient)
         self._lock = threading.RLock()  # one dreamer may dream in several threads
@@ -173,7 +177,7 @@ class Ensemble:
         return self._kept(
             self._responses,
             name,
-            lambda: Responses(self.loaded(name).graph, self._backend),
+            lambda: Responses(self.loaded(name).graph, self._measures),
             len(self._loaded),
         )
 
@@ -244,6 +248,15 @@ class Ensemble:
         ]
         normalizer = Normalizer(recipe.normalizer, recipe.epsilon, self._backend)
         return RegionGradient(gradients, shares, normalizer, self._backend)
+
+    def objective(self, recipe: Recipe) -> PreparedObjective:
+        """Returns what the only network of a complete recipe maximises, on the device.
+
+        Args:
+            recipe: The recipe, without `strongest(n)`.
+        """
+        (network,) = recipe.networks
+        return self._prepared(str(network.network), network, recipe)
 
     def _summed(
         self,

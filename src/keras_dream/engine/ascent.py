@@ -21,7 +21,7 @@ from keras_dream.parts.stops import Watched, Watcher
 from keras_dream.parts.transforms import View, draw
 from keras_dream.recipe.recipe import Recipe
 
-_ROUNDING = 1e-5  # more than float32 loses between a canvas's numbers and its image
+ROUNDING = 1e-5  # more than float32 loses between a canvas's numbers and its image
 _ROWS = 128  # of an image that are looked at at once for a change
 
 
@@ -232,7 +232,7 @@ class Ascent:
             before, after = b.crop(first, band), b.crop(image, band)
             if self._recipe.clamp:  # resampling may have left [0, 1]
                 before = b.clip(before, 0.0, 1.0)
-            more = b.subtract(b.absolute(b.subtract(after, before)), _ROUNDING)
+            more = b.subtract(b.absolute(b.subtract(after, before)), ROUNDING)
             if b.to_float(b.sum(b.activation(more, "relu"))) != 0:
                 return True
         return False
@@ -302,7 +302,9 @@ class Ascent:
         if others:
             value = b.divide(value, len(views))
             total = b.divide(total, len(views))
-        return self._checked(value, total, size), total
+        loss = b.to_float(value)
+        check_finite(loss, b.is_finite(total), size, self._recipe)
+        return loss, total
 
     def _divisor(
         self,
@@ -324,24 +326,33 @@ class Ascent:
             return gradient
         return self._backend.multiply(gradient, weights)
 
-    def _checked(self, value: Array, gradient: Array, size: Size) -> float:
-        """Returns the loss; one that is not finite is refused, as is its gradient."""
-        loss = self._backend.to_float(value)
-        # As published, a layer of which the border leaves nothing has no mean.
-        is_of_nothing = math.isnan(loss) and self._recipe.small_octaves == "run"
-        if not math.isfinite(loss) and not is_of_nothing:
-            raise NonFiniteError(
-                "A loss must be finite",
-                received=f"{loss:g} at {size[1]} × {size[0]} pixels",
-                hint="try a smaller step_size, clamp, or precision float32",
-            )
-        if not self._backend.is_finite(gradient):
-            raise NonFiniteError(
-                "A gradient must be finite",
-                received=f"infinities or not-a-numbers at {size[1]} × {size[0]} pixels",
-                hint="try a smaller step_size, clamp, or precision float32",
-            )
-        return loss
+
+def check_finite(loss: float, is_finite: bool, size: Size, recipe: Recipe) -> None:
+    """Refuses a loss or a gradient that is not finite.
+
+    Args:
+        loss: The loss.
+        is_finite: Whether all of the gradient is.
+        size: The image's (height, width) in pixels.
+        recipe: The recipe.
+
+    Raises:
+        NonFiniteError: If one is not.
+    """
+    # As published, a layer of which the border leaves nothing has no mean.
+    is_of_nothing = math.isnan(loss) and recipe.small_octaves == "run"
+    place = f"at {size[1]} × {size[0]} pixels"
+    hint = "try a smaller step_size, clamp, or precision float32"
+    if not math.isfinite(loss) and not is_of_nothing:
+        raise NonFiniteError(
+            "A loss must be finite", received=f"{loss:g} {place}", hint=hint
+        )
+    if not is_finite:
+        raise NonFiniteError(
+            "A gradient must be finite",
+            received=f"infinities or not-a-numbers {place}",
+            hint=hint,
+        )
 
 
 def _share(views: Sequence[View]) -> float:

@@ -138,6 +138,7 @@ class Goal:
         needs_original: Whether it looks at the photo.
         needs_reference: Whether it looks at the features of the photo.
         is_static: Whether it must see sizes as numbers, as functions of one's own may.
+        averaged: Whether only the mean over all positions of its node counts.
         is_local: Tells whether it is, with the recipe's loss.
         cell: Returns the only cell (row, column) that it looks at in a map of a size;
             None where it looks at all.
@@ -152,6 +153,7 @@ class Goal:
     needs_original: bool = False
     needs_reference: bool = False
     is_static: bool = False
+    averaged: bool = False
     is_local: Callable[[Loss], bool] = field(default=lambda _: False, compare=False)
     cell: Callable[[Size], Size] | None = field(default=None, compare=False)
     make_first: Callable[[Context], Value | None] = field(
@@ -192,7 +194,7 @@ def _class(graph: Graph, weight: float, target: Class) -> Goal:
     number, node = graph.class_number(target.name), str(graph.classifier)
     # A class score has no border: the mean over all positions is its definition.
     make = partial(class_score, node, number)
-    return Goal(weight, make, (node,), is_local=_always)
+    return Goal(weight, make, (node,), averaged=True, is_local=_always)
 
 
 def _neuron(graph: Graph, weight: float, target: Neuron) -> Goal:

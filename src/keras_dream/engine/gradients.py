@@ -10,7 +10,7 @@ from keras_dream.errors import ObjectiveError
 from keras_dream.geometry import Size, Wrap
 from keras_dream.graph.graph import Graph, Misfit
 from keras_dream.graph.ops import INPUT
-from keras_dream.graph.passes import optimise
+from keras_dream.graph.passes import drop_mean, optimise, truncate
 from keras_dream.graph.program import Prepared, Program
 from keras_dream.graph.torus import on_torus
 from keras_dream.parts.normalizers import Normalizer
@@ -61,6 +61,10 @@ class ObjectiveGraph:
     ):
         self.nodes = tuple(dict.fromkeys(node for g in goals for node in g.nodes))
         self.border = border
+        graph = truncate(graph, frozenset(self.nodes or (INPUT,)))
+        for name in self.nodes:
+            if all(goal.averaged for goal in goals if name in goal.nodes):
+                graph = drop_mean(graph, name)
         optimised = optimise(graph, self.nodes or (INPUT,), merge=merge)
         self.graph = on_torus(optimised, wrap)
         self._layers = [n for goal in goals if goal.bordered for n in goal.nodes]

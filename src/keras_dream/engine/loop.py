@@ -272,7 +272,7 @@ class _Course:
         result: Result,
     ):
         self._recipe = recipe
-        self._needs_original = _needs_original(recipe)
+        self._needs_original = needs_original(recipe)
         self._image = image
         self._start = start
         self.growth = growth
@@ -347,7 +347,7 @@ class _Course:
         return checkpoint
 
 
-def _needs_original(recipe: Recipe) -> bool:
+def needs_original(recipe: Recipe) -> bool:
     """Tells whether a recipe compares its images with the photo."""
     targets = [term.target for each in recipe.every_network for term in each.terms]
     penalties = (PENALTIES[t.name] for t in targets if isinstance(t, Penalty))

@@ -16,7 +16,7 @@ from keras_dream.engine.octaves import save_octaves
 from keras_dream.errors import RunError
 from keras_dream.events import Event
 from keras_dream.geometry import Size
-from keras_dream.pictures.encoding import encode_picture, save_picture
+from keras_dream.pictures.encoding import depth_of, encode_picture, save_picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
 
 # The notes of a picture stay under 64 KiB (design §4); a loss takes about 12 bytes.
@@ -109,6 +109,7 @@ class Dream:
         recipe: What decided it, with the network and objective that were used.
         record: What happened.
         exif: What is kept of the photo's EXIF: camera, date and copyright.
+        bits: Of a channel of the photo: 8, 16, or 32 for floats.
         unfinished: The dream as its last step left it, with what each octave added,
             where that was asked for.
     """
@@ -118,6 +119,7 @@ class Dream:
     recipe: Recipe
     record: Record
     exif: bytes = b""
+    bits: int = 8
     unfinished: Unfinished | None = None
 
     def __repr__(self) -> str:
@@ -135,16 +137,20 @@ class Dream:
         *,
         notes: bool = True,
         strip: bool = False,
+        depth: str | None = None,
     ) -> Path:
         """Writes the picture, whole or not at all.
 
         What each octave added, where the dream has kept it, is written beside it.
 
         Args:
-            path: A .png, .jpg, .webp or .tif file.
+            path: A .png, .jpg, .webp, .tif or .exr file.
             notes: Whether recipe and record are stored in the file's metadata.
             strip: Whether camera, date and copyright of the photo are left out; where
                 it was taken always is.
+            depth: Bits of a channel, in the place of the run setting: "8", "16",
+                "float", or "auto" for as many as the photo has, where the format can
+                hold them.
 
         Returns:
             The path.
@@ -154,13 +160,19 @@ class Dream:
             SaveError: If the disk refuses.
         """
         path = Path(path)
-        save_picture(path, self.image, **self._saved(notes=notes, strip=strip))
+        saved = self._saved(path.suffix, notes=notes, strip=strip, depth=depth)
+        save_picture(path, self.image, **saved)
         if self.unfinished is not None:
             save_octaves(self.unfinished, path)
         return path
 
     def encode(
-        self, *, suffix: str = ".png", notes: bool = True, strip: bool = False
+        self,
+        *,
+        suffix: str = ".png",
+        notes: bool = True,
+        strip: bool = False,
+        depth: str | None = None,
     ) -> bytes:
         """Returns the bytes of the file that `save` would write.
 
@@ -168,16 +180,23 @@ class Dream:
             suffix: Of the format, as for `save`.
             notes: As for `save`.
             strip: As for `save`.
+            depth: As for `save`.
 
         Raises:
             OutputError: If the suffix is unknown or the format too small.
         """
-        saved = self._saved(notes=notes, strip=strip)
+        saved = self._saved(suffix, notes=notes, strip=strip, depth=depth)
         return encode_picture(self.image, suffix, **saved)
 
-    def _saved(self, *, notes: bool, strip: bool) -> dict[str, Any]:
+    def _saved(
+        self, suffix: str, *, notes: bool, strip: bool, depth: str | None
+    ) -> dict[str, Any]:
         """Returns what is saved with the image."""
-        record = replace(self.record, stripped=strip)
+        run = self.record.run
+        if depth is None:
+            depth = str(run.get("depth", "auto"))
+        run = {**run, "depth": depth}
+        record = replace(self.record, stripped=strip, run=run)
         stored = {
             "recipe": self.recipe.json_text(),
             "record": canonical_json(record.data()),
@@ -186,6 +205,7 @@ class Dream:
             "alpha": self.alpha,
             "notes": stored if notes else None,
             "exif": b"" if strip else self.exif,
+            "depth": depth_of(suffix, depth, bits=self.bits),
         }
 
 

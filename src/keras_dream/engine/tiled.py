@@ -340,6 +340,11 @@ class CellGradient(TiledGradient):
         for job in self.jobs(size):
             yield self.part(job, read, read_original, sums)
 
+    @property
+    def needs_sums(self) -> bool:
+        """Whether a loss needs something of all cells before the gradient."""
+        return bool(self._firsts)
+
     def sums(self, size: Size, read: Read) -> dict[int, float]:
         """Returns what some losses need of all cells, by the numbers of the goals.
 
@@ -349,13 +354,23 @@ class CellGradient(TiledGradient):
         """
         sums = dict.fromkeys(self._firsts, 0.0)
         for job in self.jobs(size):
-            numbers = [n for n in job.goals if n in sums]
-            if numbers:
-                step = self._step(("sums", job.nodes, job.goals), job, self._sums_of)
-                values = step(self._pixels(job, read), job.plan)
-                for number, value in zip(numbers, values, strict=True):
-                    sums[number] += self._backend.to_float(value)
+            for number, value in self.firsts(job, read).items():
+                sums[number] += value
         return sums
+
+    def firsts(self, job: Job, read: Read) -> dict[int, float]:
+        """Returns what a tile adds to `sums`.
+
+        Args:
+            job: The tile.
+            read: Reads pixels of what the network sees.
+        """
+        numbers = [n for n in job.goals if n in self._firsts]
+        if not numbers:
+            return {}
+        step = self._step(("sums", job.nodes, job.goals), job, self._sums_of)
+        values = step(self._pixels(job, read), job.plan)
+        return dict(zip(numbers, map(self._backend.to_float, values), strict=True))
 
     def part(
         self,

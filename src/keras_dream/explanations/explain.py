@@ -212,7 +212,7 @@ class Explanation:
         """Writes the page atomically.
 
         Args:
-            path: A .png, .jpg, .webp or .tif file.
+            path: A .png, .jpg, .webp, .tif or .exr file.
 
         Returns:
             The path.

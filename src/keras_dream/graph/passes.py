@@ -50,6 +50,37 @@ def truncate(graph: Graph, outputs: Outputs) -> Graph:
     return _rebuilt(graph, nodes, dict(graph.weights))
 
 
+def drop_mean(graph: Graph, name: str) -> Graph:
+    """Drops the global mean that a node's pointwise convolutions begin with.
+
+    Both are linear, so that the mean over all positions of what the node computes then
+    is what it computed before; and each position of it sees a part of the picture. It
+    is done where it costs nearly nothing.
+
+    Args:
+        graph: An exact graph.
+        name: A node of which only the mean over all positions is asked for.
+
+    Returns:
+        The graph, unchanged where the node has no such mean.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    linear = nodes[name]
+    while _is_pointwise(linear, graph) and not linear.attrs.get("relu"):
+        before = nodes[linear.inputs[0]]
+        if before.op == "global_mean":
+            nodes[linear.name] = replace(linear, inputs=before.inputs)
+            local = replace(graph, nodes=tuple(nodes.values()))
+            costs = (g.flops(*_USUAL) for g in (local, graph))
+            return local if next(costs) <= _NEARLY * next(costs) else graph
+        linear = before
+    return graph
+
+
+_USUAL = (512, 512)  # pixels; what is compared hardly depends on the size
+_NEARLY = 1.01
+
+
 def fold_affine(graph: Graph, outputs: Outputs) -> Graph:
     """Folds a BatchNorm's scale and shift into the convolution before it.
 

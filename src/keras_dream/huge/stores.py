@@ -157,23 +157,26 @@ class Store:
 
     def rows(self, first: int, end: int) -> NDArray[np.float32]:
         """Returns the rows from the first to the one before the end."""
-        return self._read(first, end - first, 0, self.shape[1])
+        return self._read(first, end, 0, self.shape[1])
 
     def take(
-        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
         """Returns the values at some rows and columns, float32 (rows, columns, c).
 
         Args:
-            rows: Their numbers, in any order.
-            columns: The same; neighbours are read at once.
+            rows: Their numbers; neighbours should follow each other, up or down.
+            columns: The same; None for all.
         """
-        values = np.empty((len(rows), len(columns), self.shape[2]), np.float32)
-        for place, first, end in _runs(rows):
-            for across, left, right in _runs(columns):
-                block = self._read(first, end - first, left, right - left)
-                down = slice(place, place + end - first)
-                values[down, across : across + right - left] = block
+        across = np.arange(self.shape[1]) if columns is None else columns
+        values = np.empty((len(rows), len(across), self.shape[2]), np.float32)
+        for down in _pieces(rows):
+            first, end = rows[down].min(), rows[down].max() + 1
+            for along in _pieces(across):
+                left, right = across[along].min(), across[along].max() + 1
+                block = self._read(int(first), int(end), int(left), int(right))
+                places = np.ix_(rows[down] - first, across[along] - left)
+                values[down, along] = block if _is_plain(*places) else block[places]
         return values
 
     def write(self, first: int, rows: NDArray[np.float32]) -> None:
@@ -182,7 +185,7 @@ class Store:
         Raises:
             SaveError: If the disk refuses.
         """
-        data = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B")
+        data = _bytes_of(np.ascontiguousarray(rows, "<f4"))
         with _saving(self.path, len(data)):
             self._file.seek(self._offset + first * self._row)
             while data:
@@ -219,10 +222,11 @@ class Store:
         self._file.close()
 
     def remove(self) -> None:
-        """Closes and removes the file."""
+        """Closes and removes the file, whether it is committed or not."""
         self.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        for path in (self.path, _part(self.path)):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def __del__(self) -> None:
         self.close()
@@ -238,25 +242,26 @@ class Store:
     ) -> None:
         self.close()
 
-    def _read(
-        self, first: int, count: int, left: int, width: int
-    ) -> NDArray[np.float32]:
+    def _read(self, first: int, end: int, left: int, right: int) -> NDArray[np.float32]:
         """Returns a window of contiguous rows and columns."""
-        channels = self.shape[2]
-        values = np.empty((count, width, channels), "<f4")
-        whole = width == self.shape[1]
-        pieces = [values] if whole else list(values)
-        for number, piece in enumerate(pieces):
-            self._file.seek(
-                self._offset + (first + number) * self._row + left * channels * 4
-            )
-            view = memoryview(piece).cast("B") if piece.size else memoryview(b"")
+        pixel = self.shape[2] * 4
+        values = np.empty((end - first, right - left, self.shape[2]), "<f4")
+        whole = right - left == self.shape[1]
+        for number, piece in enumerate([values] if whole else values):
+            start = (first + number) * self._row + left * pixel
+            self._file.seek(self._offset + start)
+            view = _bytes_of(piece)
             while view:
                 read = self._file.readinto(view)
                 if not read:
                     raise OSError(f"{self.path} ends too early")
                 view = view[read:]
         return values
+
+
+def _bytes_of(values: NDArray[np.float32]) -> memoryview:
+    """Returns the memory of contiguous values; there may be none."""
+    return memoryview(values.data).cast("B") if values.size else memoryview(b"")
 
 
 def _header(file: io.FileIO) -> tuple[tuple[int, int, int], int]:
@@ -269,14 +274,17 @@ def _header(file: io.FileIO) -> tuple[tuple[int, int, int], int]:
     return (shape[0], shape[1], shape[2]), file.tell()
 
 
-def _runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
-    """Yields the runs of ascending neighbours as (place, first number, end)."""
-    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
-    edges = [0, *breaks.tolist(), len(numbers)]
-    for start, end in itertools.pairwise(edges):
+def _pieces(numbers: NDArray[np.int64]) -> Iterator[slice]:
+    """Yields the pieces in which each number is a neighbour of the one before it."""
+    breaks = np.flatnonzero(np.abs(np.diff(numbers)) > 1) + 1
+    for start, end in itertools.pairwise((0, *breaks.tolist(), len(numbers))):
         if end > start:
-            first = int(numbers[start])
-            yield start, first, first + end - start
+            yield slice(start, end)
+
+
+def _is_plain(*places: NDArray[np.int64]) -> bool:
+    """Tells whether places are 0, 1, 2 … along each axis."""
+    return all(np.array_equal(p.ravel(), np.arange(p.size)) for p in places)
 
 
 def _part(path: Path) -> Path:

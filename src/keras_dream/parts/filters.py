@@ -103,6 +103,7 @@ class Laplacian(Part):
     def apply(self, backend: "Backend", gradient: Array, place: Place) -> Array:
         """Returns the gradient with equal bands."""
         b, low, size = backend, gradient, place.size
+        del gradient  # which is large, and nobody's any more
         bands: list[tuple[Array, Size, Size]] = []
         while len(bands) < self.levels and min(size) > 1:
             half = _halved(size)
@@ -111,7 +112,8 @@ class Laplacian(Part):
             bands.append((band, half, size))
             low, size = coarse, half
         low = _at_one(b, low)
-        for band, half, size in reversed(bands):
+        while bands:
+            band, half, size = bands.pop()
             low = b.add(_resampled(b, low, half, size, place.wrap), _at_one(b, band))
         return low
 

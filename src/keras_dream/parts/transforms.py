@@ -4,6 +4,7 @@ A view is drawn for every step on the host. It is applied to the image inside of
 function that the backend differentiates, so that the gradient comes back through it.
 """
 
+import bisect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,15 +70,16 @@ def _runs(indices: "NDArray[np.int64]") -> "Iterator[tuple[int, int, int, int]]"
     """
     import numpy as np
 
-    steps = np.diff(indices).tolist()
+    steps = np.diff(indices)
+    # The ends of equal steps: all but a few of an image's are 1 or -1.
+    ends = [*(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
     first = 0
     while first < len(indices):
-        step = steps[first] if first < len(steps) and abs(steps[first]) == 1 else 1
-        end = first + 1
-        while end < len(indices) and steps[end - 1] == step:
-            end += 1
-        yield first, int(indices[first]), end - first, step
-        first = end
+        step, end = 1, first
+        if first < len(steps) and abs(steps[first]) == 1:
+            step, end = int(steps[first]), ends[bisect.bisect_right(ends, first)]
+        yield first, int(indices[first]), end - first + 1, step
+        first = end + 1
 
 
 class Move(Protocol):

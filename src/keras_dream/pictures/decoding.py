@@ -7,25 +7,31 @@ whatever a damaged file makes Pillow raise becomes one sentence.
 import contextlib
 import io
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from keras_dream import isolation
 from keras_dream.errors import DreamError, PictureError, RunError, short_repr
-from keras_dream.pictures.headers import Bounds, check_header, check_opened
+from keras_dream.pictures.headers import (
+    Bounds,
+    Header,
+    check_header,
+    check_opened,
+)
 
 if TYPE_CHECKING:
     from keras_dream.pictures.limits import Limits
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
-"""The formats that are read, beside HEIC. Pillow reads forty more, among them EPS, for
-which it runs Ghostscript: see "Security" in Pillow's handbook."""
+"""The formats that are read with Pillow, beside HEIC. It reads forty more, among them
+EPS, for which it runs Ghostscript: see "Security" in Pillow's handbook."""
 
 _SIGNATURES = {
     b"%PDF": "a PDF",
@@ -59,37 +65,89 @@ def pillow_limits(max_pixels: int | None) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-@contextlib.contextmanager
-def open_image(path: Path, bounds: Bounds) -> Iterator[tuple[Image.Image, int]]:
-    """Opens a file within its bounds and reads its header; `load` decodes pixels.
+class Opened(NamedTuple):
+    """A picture's file within its bounds, of which the header is read.
 
-    Yields:
-        The image, and how many frames or pages it has.
+    Attributes:
+        path: The file.
+        file: It, open.
+        header: What its header says; the number of frames is that of the decoder.
+        image: It as Pillow sees it; None for what Pillow does not know: EXR, and TIFF
+            with floats of several channels and the like.
     """
+
+    path: Path
+    file: IO[bytes]
+    header: Header
+    image: Image.Image | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels, before it is turned upright."""
+        if self.image is None:
+            return self.header.height, self.header.width
+        return self.image.height, self.image.width
+
+    def exif(self) -> Image.Exif:
+        """Returns the EXIF, or the tags of a TIFF; damage may raise anything."""
+        if self.image is not None:
+            return self.image.getexif()
+        exif = Image.Exif()
+        if self.header.kind == "TIFF":
+            self.file.seek(0)
+            head = self.file.read(16)
+            exif.endian = "<" if head[:2] == b"II" else ">"
+            exif.bigtiff = 43 in head[2:4]
+            form = "8xQ" if exif.bigtiff else "4xI8x"
+            exif.load_from_fp(self.file, *struct.unpack(exif.endian + form, head))
+        return exif
+
+
+@contextlib.contextmanager
+def open_image(path: Path, bounds: Bounds) -> Iterator[Opened]:
+    """Opens a file within its bounds and reads its header; `load` decodes pixels."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(pillow_limits(bounds.pixels))
         file = stack.enter_context(path.open("rb"))
-        frames = check_header(file, path.name, bounds)
-        with decoding_errors(path.name):
-            try:
-                image = _opened(file, path)
-            except UnidentifiedImageError:
-                raise PictureError(
-                    "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file",
-                    received=f"{short_repr(path.name)}, which is {_signature(path)}",
-                    hint="convert it with an image editor first",
-                ) from None
-            except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-                raise PictureError(
-                    f"a picture must have at most {bounds.pixels:,} pixels",
-                    received=f"{short_repr(path.name)}, which has more",
-                    hint="make it smaller first, or allow more with --max-pixels",
-                ) from None
+        header = check_header(file, path.name, bounds)
+        image = None if header.kind == "EXR" else _image(file, path, header, bounds)
+        if image is None:
+            if bounds.pixels is not None and header.pixels > bounds.pixels:
+                raise _too_many(path, bounds)
+            yield Opened(path, file, header, None)
+            return
         stack.enter_context(image)
         if image.format in ("AVIF", "HEIF"):  # whose header only the decoder reads
-            frames = int(getattr(image, "n_frames", 1))
-            check_opened(image.info, frames, path.name, bounds)
-        yield image, frames
+            header = header._replace(frames=int(getattr(image, "n_frames", 1)))
+            check_opened(image.info, header.frames, path.name, bounds)
+        yield Opened(path, file, header, image)
+
+
+def _image(
+    file: IO[bytes], path: Path, header: Header, bounds: Bounds
+) -> Image.Image | None:
+    """Opens a file with Pillow; None for a TIFF of a kind that it does not know."""
+    with decoding_errors(path.name):
+        try:
+            return _opened(file, path)
+        except UnidentifiedImageError:
+            if header.is_deep:
+                return None
+            raise PictureError(
+                "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file",
+                received=f"{short_repr(path.name)}, which is {_signature(path)}",
+                hint="convert it with an image editor first",
+            ) from None
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise _too_many(path, bounds) from None
+
+
+def _too_many(path: Path, bounds: Bounds) -> PictureError:
+    return PictureError(
+        f"a picture must have at most {bounds.pixels:,} pixels",
+        received=f"{short_repr(path.name)}, which has more",
+        hint="make it smaller first, or allow more with --max-pixels",
+    )
 
 
 @contextlib.contextmanager
@@ -216,22 +274,62 @@ def _opened(file: IO[bytes], path: Path) -> Image.Image:
     return Image.open(file, formats=("HEIF",))
 
 
-def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns the pixels and the alpha of an opened image, sRGB-encoded.
+class Decoded(NamedTuple):
+    """The pixels of a picture, sRGB-encoded and upright.
 
-    Returns:
-        Pixels (height, width, 3), and alpha (height, width) or None: uint8, or float32
-        in [0, 1] where the file has more than 8 bits.
+    Attributes:
+        pixels: (height, width, 3): uint8, uint16, or float32 in [0, 1].
+        alpha: (height, width), of the same kind or uint8, or None.
+        bits: Of a channel as it was read: 8, 16, or 32 for floats.
+        is_reduced: Whether the file has more, which only another library reads.
+        is_clipped: Whether lights outside of [0, 1] were clipped.
     """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    bits: int = 8
+    is_reduced: bool = False
+    is_clipped: bool = False
+
+
+def decode_opened(opened: Opened) -> Decoded:
+    """Decodes an opened file: what Pillow reads in part, with another library.
+
+    Raises:
+        PictureError: If that is not installed and Pillow reads nothing of it.
+    """
+    from keras_dream.pictures import vips
+
+    path, _, header, image = opened
+    if header.kind == "EXR":
+        from keras_dream.pictures.exr import read_exr
+
+        pixels, alpha, is_clipped = read_exr(path)
+        return Decoded(pixels, alpha, header.bits, is_clipped=is_clipped)
+    if header.is_deep and vips.is_installed():
+        pixels, alpha = vips.read_deep(path, header)
+        return Decoded(pixels, alpha, 8 * pixels.dtype.itemsize)
+    if image is None:
+        raise PictureError(
+            "a TIFF of 16 bits or floats must have pyvips to be read",
+            received=f"{short_repr(path.name)}, and pyvips is not installed",
+            hint=f"{vips.INSTALL}, or save it with 8 bits a channel",
+        )
+    return decode(image)._replace(is_reduced=header.is_deep)
+
+
+def decode(image: Image.Image) -> Decoded:
+    """Decodes an image that Pillow has opened."""
     image.load()
     if 0 in image.size:
         raise PictureError("a picture must have pixels", received="one without")
     image = _upright(image)
     if image.mode.startswith("I;16"):
-        return _high_depth_grey(np.asarray(image) / np.float32(65_535), image), None
+        values = np.asarray(image) / np.float32(65_535)
+        return Decoded(_high_depth_grey(values, image), None, 16)
     if image.mode == "F":
         values = check_range(np.asarray(image), "a float picture")
-        return _high_depth_grey(values, image), None
+        return Decoded(_high_depth_grey(values, image), None, 32)
     if image.mode == "I":
         raise PictureError(
             "a picture must have 8 or 16 bits a channel, or floats",
@@ -241,7 +339,7 @@ def decode(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     alpha = None
     if image.has_transparency_data:
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
-    return np.asarray(_to_srgb(image)), alpha
+    return Decoded(np.asarray(_to_srgb(image)), alpha)
 
 
 _TURNS = {
@@ -318,9 +416,9 @@ def _high_depth_grey(values: np.ndarray, image: Image.Image) -> np.ndarray:
 
 
 def to_float(values: np.ndarray) -> np.ndarray:
-    """Returns 8-bit values as float32 in [0, 1]."""
+    """Returns values of 8 or 16 bits as float32 in [0, 1]."""
     floats = values.astype(np.float32)
-    floats /= np.float32(255)
+    floats /= np.float32(np.iinfo(values.dtype).max)
     return floats
 
 

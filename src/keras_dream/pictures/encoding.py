@@ -1,9 +1,9 @@
-"""Saving images as PNG, JPEG, WebP and TIFF files, metadata included."""
+"""Saving images as PNG, JPEG, WebP, TIFF and EXR files, metadata included."""
 
 import io
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -11,8 +11,9 @@ from PIL import Image
 from keras_dream.errors import InputError, OutputError, short_repr
 from keras_dream.files import check_output, check_suffix, write_atomically
 from keras_dream.geometry import bands
+from keras_dream.pictures.deep import encode_png16, encode_tiff
 from keras_dream.pictures.metadata import encode_notes, metadata_options
-from keras_dream.pictures.picture import check_image, to_uint8
+from keras_dream.pictures.picture import check_image, to_depth
 
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _TIFF = {"format": "TIFF", "compression": "tiff_adobe_deflate"}
@@ -26,10 +27,26 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ".tiff": _TIFF,
 }
 
-SUFFIXES = tuple(_OPTIONS)
+SUFFIXES = (*_OPTIONS, ".exr")
 """The suffixes of the formats that are written."""
 
-_LONGEST_SIDE = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}
+LOSSLESS = (".png", ".tif", ".tiff", ".exr")
+"""Those of the formats that keep every bit."""
+
+Depth = Literal["8", "16", "float"]
+"""Bits of a channel; floats have 32."""
+
+_DEPTHS: dict[str, tuple[Depth, ...]] = {
+    ".png": ("8", "16"),
+    ".tif": ("8", "16", "float"),
+    ".tiff": ("8", "16", "float"),
+    ".exr": ("16", "float"),
+    ".dzi": ("8", "16"),
+    ".szi": ("8", "16"),
+}
+"""Those of the formats that have a choice; all others have 8."""
+
+LONGEST_SIDE = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}
 """Pixels: the 16 bits of a JPEG frame header and the 14 of a WebP one."""
 
 
@@ -40,13 +57,15 @@ def save_picture(
     alpha: np.ndarray | None = None,
     notes: Mapping[str, str] | None = None,
     exif: bytes = b"",
+    depth: str = "auto",
 ) -> None:
-    """Saves an image as 8-bit PNG, JPEG, WebP or TIFF, by the suffix of the path.
+    """Saves an image as PNG, JPEG, WebP, TIFF or EXR, by the suffix of the path.
 
-    PNG and TIFF are lossless. JPEG has quality 95 and full colour resolution, and is
-    composited over white where the image is transparent; WebP has quality 95. Values
-    are clipped and rounded by `to_uint8`. The same arguments and the same Pillow give
-    the same bytes. An existing file is replaced atomically.
+    PNG, TIFF and EXR are lossless. JPEG has quality 95 and full colour resolution, and
+    is composited over white where the image is transparent; WebP has quality 95. Values
+    are clipped to [0, 1] and rounded. Those of an EXR file are linear light, and half
+    floats with 16 bits; all others are sRGB-encoded, floats, too. The same arguments
+    and the same libraries give the same bytes. An existing file is replaced atomically.
 
     Args:
         path: Where to save it.
@@ -56,6 +75,7 @@ def save_picture(
         notes: JSON texts by name, such as "recipe" and "record", for
             `keras_dream.pictures.metadata.read_notes`.
         exif: What is kept of the photo's EXIF: `Picture.exif`.
+        depth: Bits of a channel: "8", "16", "float" or "auto", as for `depth_of`.
 
     Raises:
         InputError: The image has another shape or is not finite, or the notes
@@ -64,7 +84,9 @@ def save_picture(
         SaveError: Writing failed.
     """
     path = check_output(path, SUFFIXES)
-    data = encode_picture(image, path.suffix, alpha=alpha, notes=notes, exif=exif)
+    data = encode_picture(
+        image, path.suffix, alpha=alpha, notes=notes, exif=exif, depth=depth
+    )
     write_atomically(path, data)
 
 
@@ -75,6 +97,7 @@ def encode_picture(
     alpha: np.ndarray | None = None,
     notes: Mapping[str, str] | None = None,
     exif: bytes = b"",
+    depth: str = "auto",
 ) -> bytes:
     """Returns the bytes of the file that `save_picture` would write.
 
@@ -84,6 +107,7 @@ def encode_picture(
         alpha: As for `save_picture`.
         notes: As for `save_picture`.
         exif: As for `save_picture`.
+        depth: As for `save_picture`.
 
     Raises:
         InputError: As for `save_picture`.
@@ -92,15 +116,69 @@ def encode_picture(
     suffix = check_suffix(f"picture{suffix}", SUFFIXES)
     _check_image(image, alpha, suffix)
     text = encode_notes(notes) if notes else ""
+    depth = depth_of(suffix, depth)
     if alpha is not None and suffix in (".jpg", ".jpeg"):
         image, alpha = over_white(image, alpha), None
-    pixels = to_uint8(image)
+    if suffix == ".exr":
+        from keras_dream.pictures.exr import encode_exr
+
+        values = to_depth(image, "float")
+        return encode_exr(values, alpha, half=depth == "16", text=text, exif=exif)
+    metadata = metadata_options(suffix, text, exif=exif)
+    pixels = to_depth(image, depth)
     if alpha is not None:
-        pixels = np.dstack([pixels, to_uint8(alpha)])
-    file = io.BytesIO()
-    options = {**_OPTIONS[suffix], **metadata_options(suffix, text, exif=exif)}
-    Image.fromarray(pixels).save(file, **options)
-    return file.getvalue()
+        pixels = np.dstack([pixels, to_depth(alpha, depth)])
+    if depth == "8":
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, **_OPTIONS[suffix], **metadata)
+        return file.getvalue()
+    if suffix == ".png":
+        return encode_png16(pixels, metadata)
+    return encode_tiff(pixels, metadata["tiffinfo"])
+
+
+def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
+    """Returns how many bits a channel of a file has.
+
+    Args:
+        suffix: Of the file, which decides the format.
+        depth: What is asked for: "8", "16", "float", or "auto" for as many as the photo
+            has, if the format can hold them, and at least those of the format.
+        bits: Of a channel of the photo; 32 for floats.
+
+    Raises:
+        OutputError: If the format does not have what is asked for.
+    """
+    depths: tuple[Depth, ...] = _DEPTHS.get(suffix.lower(), ("8",))
+    if depth == "auto":
+        fit = [d for d in depths if (32 if d == "float" else int(d)) <= bits]
+        return fit[-1] if fit else depths[0]
+    if depth in depths:
+        return cast("Depth", depth)
+    able = [s for s in SUFFIXES if depth in _DEPTHS.get(s, ()) and s != ".tiff"]
+    raise OutputError(
+        f"A result of depth {depth} must be a {' or '.join(able)} file",
+        received=f"one with the suffix {suffix}",
+        hint=f"try {able[0]}, or leave the depth out",
+    )
+
+
+def check_depth(suffix: str, depth: str) -> None:
+    """Checks, before there is an image, that a file of a depth can be written.
+
+    Args:
+        suffix: Of the file.
+        depth: As for `depth_of`.
+
+    Raises:
+        OutputError: If the format has no such depth, or the library that writes it is
+            not installed.
+    """
+    depth_of(suffix, depth)
+    if suffix.lower() == ".exr":
+        from keras_dream.pictures.exr import library
+
+        library(OutputError, f"a result with the suffix {suffix}")
 
 
 def over_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -126,7 +204,7 @@ def _check_image(image: np.ndarray, alpha: np.ndarray | None, suffix: str) -> No
             received=short_repr(alpha.shape),
             hint="resize it first",
         )
-    longest = _LONGEST_SIDE.get(suffix)
+    longest = LONGEST_SIDE.get(suffix)
     if longest and max(image.shape) > longest:
         raise OutputError(
             f"a {suffix} file must have sides of at most {longest:,} pixels",

@@ -45,6 +45,10 @@ MAX_JUNK = 1 << 16
 MAX_RLE_BYTES = 1 << 24
 """Of a BMP with run-length encoding, which Pillow decodes in Python: some seconds."""
 
+MAX_EXR_CHANNELS = 8
+"""Of an EXR file, for each pixel that a picture may have: renderers write many layers,
+all of which are decoded."""
+
 _BLOCK = 1 << 20
 
 
@@ -64,11 +68,49 @@ class Bounds(NamedTuple):
     metadata_bytes: int
 
 
+class Header(NamedTuple):
+    """What a file's header says of its first picture.
+
+    Attributes:
+        frames: Frames or pages; 1 where the header does not tell.
+        kind: "PNG", "TIFF", "EXR", "JPEG" or "WEBP"; "" for all others.
+        bits: Of a channel.
+        is_float: Whether they are floats.
+        channels: Of a pixel; 0 where it is not known.
+        height: In pixels; 0 where it is not known.
+        width: The same.
+        tile_pixels: Of a tile of a TIFF; 0 where it has none.
+        notes: The text in which notes would be, of an EXR file.
+    """
+
+    frames: int = 1
+    kind: str = ""
+    bits: int = 8
+    is_float: bool = False
+    channels: int = 0
+    height: int = 0
+    width: int = 0
+    tile_pixels: int = 0
+    notes: str = ""
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more bits than Pillow reads: grey of 16 or floats at most."""
+        if self.channels == 1 and self.kind != "EXR":
+            return self.is_float and self.bits != 32
+        return self.bits > 8
+
+
 class _End(Exception):
     """The file ends or is damaged: the decoder will say so."""
 
 
-def check_header(file: IO[bytes], name: str, bounds: Bounds) -> int:
+def check_header(file: IO[bytes], name: str, bounds: Bounds) -> Header:
     """Checks a file's header; the file is at its start before and after.
 
     Args:
@@ -77,7 +119,7 @@ def check_header(file: IO[bytes], name: str, bounds: Bounds) -> int:
         bounds: What it may have.
 
     Returns:
-        The number of frames or pages, 1 where it is damaged or only a decoder knows.
+        What it says, as far as it is whole and no decoder is needed.
 
     Raises:
         PictureError: It has more than the bounds.
@@ -101,7 +143,7 @@ def check_header(file: IO[bytes], name: str, bounds: Bounds) -> int:
         pass
     finally:
         file.seek(0)
-    return max(1, scan.frames)
+    return scan.header._replace(frames=max(1, scan.frames))
 
 
 def check_opened(
@@ -130,6 +172,7 @@ class _Scan:
     def __init__(self, file: IO[bytes], name: str, bounds: Bounds):
         self.file, self.name, self.bounds = file, name, bounds
         self.frames = self.parts = self.data_parts = self.metadata = self.junk = 0
+        self.header = Header()
 
     def refusal(self, must: str, received: str, flag: str = "") -> PictureError:
         """Returns the error for what is more than its bound."""
@@ -206,6 +249,7 @@ def _jpeg(scan: _Scan) -> None:
         if marker in _FRAMES:
             height, width = struct.unpack(">xHH", scan.read(5))
             pixels, length = height * width, length - 5
+            scan.header = Header(kind="JPEG", height=height, width=width)
         scan.skip(max(length - 2, 0))
 
 
@@ -232,11 +276,18 @@ def _next_marker(scan: _Scan, *, in_scan: bool) -> int:
 # Chunks that belong to the picture itself: PNG, third edition, 11.2 and 11.3.
 _PNG_DATA = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fcTL", b"fdAT"})
 
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type: PNG, 11.2.1
+
 
 def _png(scan: _Scan) -> None:
     scan.skip(8)
     while True:
         length, kind = struct.unpack(">I4s", scan.read(8))
+        if kind == b"IHDR":
+            width, height, bits, color = struct.unpack(">IIBB", scan.read(10))
+            channels = _PNG_CHANNELS.get(color, 0)
+            scan.header = Header(1, "PNG", bits, False, channels, height, width)
+            length -= 10
         if kind in _PNG_DATA:
             scan.count_data()
         else:
@@ -287,6 +338,7 @@ def _blocks(scan: _Scan) -> Iterator[int]:
 
 def _webp(scan: _Scan) -> None:
     """Goes over the chunks of RFC 9649."""
+    scan.header = Header(kind="WEBP")
     scan.skip(12)
     while True:
         kind, length = struct.unpack("<4sI", scan.read(8))
@@ -308,6 +360,7 @@ _TIFF_POSITIONS = frozenset(
 )  # of strips and tiles, and their sizes
 _PHOTOSHOP_LAYERS = 37724  # ImageSourceData: as large as the picture, and skipped
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323
+_BITS, _CHANNELS, _SAMPLE_FORMAT, _FLOAT = 258, 277, 339, 3  # IEEE, of 339
 
 
 def _tiff(scan: _Scan) -> None:
@@ -346,18 +399,98 @@ def _check_tags(
         if tag in values:
             continue
         form = {1: "B", 3: "H", 4: "I", 16: "Q" if big else "I"}.get(kind, "B")
-        (values[tag],) = struct.unpack_from(order + form, data)
         length = count * _TIFF_SIZES.get(kind, 0)
+        first = data
+        if tag in (_BITS, _SAMPLE_FORMAT) and length > inline:  # one for each channel
+            scan.file.seek(struct.unpack(order + ("Q" if big else "I"), data)[0])
+            first = scan.file.read(inline).ljust(inline, b"\0")
+        (values[tag],) = struct.unpack_from(order + form, first)
         if tag in _TIFF_POSITIONS:
             if count > MAX_STRIPS:
                 raise scan.refusal(f"at most {MAX_STRIPS:,} strips or tiles", "more")
         elif length > inline and tag != _PHOTOSHOP_LAYERS:
             scan.metadata += length
     scan.count_metadata(0)
-    tile = values.get(_TILE_WIDTH, 0) * values.get(_TILE_LENGTH, 0)
-    pixels = values.get(_WIDTH, 0) * values.get(_HEIGHT, 0)
-    if tile > max(pixels, MAX_TILE_PIXELS):
+    scan.header = Header(
+        kind="TIFF",
+        bits=values.get(_BITS, 1),
+        is_float=values.get(_SAMPLE_FORMAT) == _FLOAT,
+        channels=values.get(_CHANNELS, 1),
+        height=values.get(_HEIGHT, 0),
+        width=values.get(_WIDTH, 0),
+        tile_pixels=values.get(_TILE_WIDTH, 0) * values.get(_TILE_LENGTH, 0),
+    )
+    tile = scan.header.tile_pixels
+    if tile > max(scan.header.pixels, MAX_TILE_PIXELS):
         raise scan.refusal("tiles that are no larger than itself", f"{tile:,} pixels")
+
+
+_EXR_NOTES = b"keras-dream"
+_EXR_PARTS, _EXR_DEEP = 1 << 12, 1 << 11  # bits of the version field
+_EXR_BITS = (32, 16, 32)  # of a channel by its type: unsigned, half, float
+# Its name, a zero, its type, and twelve bytes more.
+_EXR_CHANNEL = re.compile(rb"[^\0]+\0([\0-\2])\0{3}.{12}", re.DOTALL)
+
+
+def _exr(scan: _Scan) -> None:
+    """Goes over the attributes of "OpenEXR File Layout", part by part.
+
+    What a decoder holds at once, all channels of all parts, is limited as well.
+    """
+    flags = int.from_bytes(scan.read(8)[4:], "little")
+    if flags & _EXR_DEEP:
+        raise scan.refusal("one value for each channel of a pixel", "deep pixels")
+    values, headers = 0, list[Header]()
+    while header := _exr_part(scan):
+        headers.append(header)
+        scan.count_frames()
+        values += header.height * header.width * header.channels
+        if not flags & _EXR_PARTS:
+            break
+    if not headers:
+        raise _End
+    scan.header = headers[0]
+    most = scan.bounds.pixels
+    if most is not None and values > MAX_EXR_CHANNELS * most:
+        limit = f"at most {MAX_EXR_CHANNELS * most:,} values in all channels"
+        raise scan.refusal(limit, f"{values:,}", "--max-pixels")
+
+
+def _exr_part(scan: _Scan) -> Header | None:
+    """Reads one header of an EXR file; None at the end of all."""
+    attributes: dict[bytes, bytes] = {}
+    while name := _exr_text(scan):
+        kind, size = _exr_text(scan), int.from_bytes(scan.read(4), "little")
+        scan.count_metadata(size)
+        if kind in (b"box2i", b"chlist") or name == _EXR_NOTES:
+            attributes[name] = scan.read(size)
+        else:
+            scan.skip(size)
+    if not attributes:
+        return None
+    if not {b"dataWindow", b"channels"} <= set(attributes):
+        raise _End
+    left, top, right, bottom = struct.unpack("<4i", attributes[b"dataWindow"])
+    channels = _EXR_CHANNEL.findall(attributes[b"channels"])
+    return Header(
+        kind="EXR",
+        bits=max((_EXR_BITS[kind[0]] for kind in channels), default=16),
+        is_float=True,
+        channels=len(channels),
+        height=max(bottom - top + 1, 0),
+        width=max(right - left + 1, 0),
+        notes=attributes.get(_EXR_NOTES, b"").decode("latin-1"),
+    )
+
+
+def _exr_text(scan: _Scan) -> bytes:
+    """Reads a name of at most 255 bytes and its zero."""
+    text = b""
+    while (byte := scan.read(1)) != b"\0":
+        text += byte
+        if len(text) > 255:
+            raise _End
+    return text
 
 
 def _bmp(scan: _Scan) -> None:
@@ -376,5 +509,6 @@ _READERS: tuple[tuple[re.Pattern[bytes], Callable[[_Scan], None]], ...] = (
     (re.compile(rb"GIF8[79]a"), _gif),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
     (re.compile(rb"II[*+]\0|MM\0[*+]"), _tiff),
+    (re.compile(rb"v/1\x01"), _exr),
     (re.compile(rb"BM"), _bmp),
 )

@@ -1,15 +1,17 @@
 """Metadata: the notes of a dream (its recipe and its record) inside its picture's file.
 
 They are one JSON object in a PNG's text chunk `keras-dream`, in the EXIF UserComment of
-JPEG and WebP, or in a TIFF's ImageDescription. Beside them a result keeps of its photo
-who took it, when and with which camera, but never where.
+JPEG and WebP, in a TIFF's ImageDescription, in the attribute `keras-dream` of an EXR
+file, or in the comment of a deep-zoom file. Beside them a result keeps of its photo who
+took it, when and with which camera, but never where.
 """
 
+import contextlib
 import functools
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +20,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
-from keras_dream.pictures.decoding import open_image, read_within
+from keras_dream.pictures import deepzoom
+from keras_dream.pictures.decoding import Opened, open_image, read_within
 from keras_dream.pictures.headers import Bounds
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ def read_notes(
     They are untrusted: any JSON, of at most `MAX_NOTES_BYTES`.
 
     Args:
-        path: A picture, with any number of pixels.
+        path: A picture of any size.
         limits: As for `read_picture`.
 
     Returns:
@@ -69,7 +72,8 @@ def read_notes(
             limits.
     """
     path = check_file(path, "a picture", error=PictureError)
-    head, _ = read_within(decode_notes, path, limits, pixels=None)
+    # Neither the pixels nor the file are read as a whole.
+    head, _ = read_within(decode_notes, path, limits, pixels=None, file_bytes=1 << 62)
     notes = head.get("notes")
     if not isinstance(notes, dict):
         return None
@@ -89,9 +93,15 @@ def decode_notes(
     Returns:
         "notes" in a dictionary, as `read_notes` returns them; and no arrays.
     """
-    with open_image(Path(path), Bounds(**bounds)) as (image, _):
+    with contextlib.ExitStack() as stack:
+        file = Path(path)
+        if file.suffix.lower() in deepzoom.SUFFIXES:
+            read = functools.partial(deepzoom.read_text, file)
+        else:
+            opened = stack.enter_context(open_image(file, Bounds(**bounds)))
+            read = functools.partial(_text, opened)
         try:
-            return {"notes": _parse(_text(image))}, ()
+            return {"notes": _parse(read())}, ()
         # Damaged metadata may break any of Pillow's parsers.
         except Exception:  # noqa: BLE001
             return {"notes": None}, ()
@@ -124,13 +134,16 @@ def encode_notes(notes: Mapping[str, str]) -> str:
     return text
 
 
-def kept_exif(image: Image.Image) -> bytes:
+def kept_exif(read_exif: Callable[[], Image.Exif]) -> bytes:
     """Returns what a result keeps of its photo's EXIF, encoded; b"" for nothing.
 
     Camera, lens, exposure, date, artist and copyright. Damaged EXIF counts as none.
+
+    Args:
+        read_exif: Returns the photo's EXIF; it may raise anything.
     """
     try:
-        exif = image.getexif()
+        exif = read_exif()
         inner = _kept(exif.get_ifd(_EXIF_IFD), _KEPT_IN_EXIF_IFD)
         kept = Image.Exif()
         kept.update(_latin(_kept(exif, _KEPT)))
@@ -181,7 +194,8 @@ def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, 
     and an ICC profile would bring its creation date into the bytes.
 
     Args:
-        suffix: Of the file: .png, .tif, .tiff, .jpg, .jpeg or .webp.
+        suffix: Of the file: .png, .tif, .tiff, .jpg, .jpeg or .webp; an EXR file has
+            attributes of its own.
         text: Encoded notes, or "" for none.
         exif: What is kept of the photo's, from `kept_exif`.
     """
@@ -212,13 +226,17 @@ def metadata_options(suffix: str, text: str, *, exif: bytes = b"") -> dict[str, 
     return {"exif": kept}
 
 
-def _text(image: Image.Image) -> str | bytes:
+def _text(opened: Opened) -> str | bytes:
     """Returns the text where notes would be; "" where there is none."""
-    if image.format == "PNG":
+    image = opened.image
+    if opened.header.kind == "EXR":
+        return opened.header.notes
+    if image is not None and image.format == "PNG":
         return image.info.get(_KEYWORD, "")
-    if image.format == "TIFF":
-        return str(image.tag_v2.get(_IMAGE_DESCRIPTION, ""))  # pyright: ignore[reportAttributeAccessIssue]
-    comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+    exif = opened.exif()
+    if opened.header.kind == "TIFF":
+        return str(exif.get(_IMAGE_DESCRIPTION, ""))
+    comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
     return comment.removeprefix(_ASCII) if isinstance(comment, bytes) else ""
 
 

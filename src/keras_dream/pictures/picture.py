@@ -19,8 +19,10 @@ from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
 from keras_dream.geometry import Size, bands
 from keras_dream.pictures.decoding import (
+    Decoded,
     check_range,
     decode,
+    decode_opened,
     decoding_errors,
     frames_of,
     memory_errors,
@@ -49,6 +51,9 @@ class Picture:
         name: The name of the file without its folders; "" for arrays.
         exif: What a result keeps of the photo's EXIF: camera, date and copyright.
         frames: How many frames or pages the file has; this is the first.
+        bits: Of a channel, as it was read: 8, 16, or 32 for floats.
+        is_reduced: Whether the file has more bits, which only pyvips reads.
+        is_clipped: Whether lights outside of [0, 1] were clipped.
     """
 
     pixels: np.ndarray
@@ -56,13 +61,22 @@ class Picture:
     name: str = ""
     exif: bytes = b""
     frames: int = 1
+    bits: int = 8
+    is_reduced: bool = False
+    is_clipped: bool = False
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should know about how it was read."""
-        if self.frames == 1:
-            return ()
-        return (f"Only the first of {self.frames} frames or pages is dreamed.",)
+        notices = {
+            f"Only the first of {self.frames} frames or pages is dreamed.": self.frames
+            > 1,
+            "The photo has more than 8 bits a channel, of which only 8 are read; "
+            "`pip install 'keras-dream[huge]'` keeps them.": self.is_reduced,
+            "The photo's lights below 0 and above 1 are clipped; change its exposure "
+            "first to keep them.": self.is_clipped,
+        }
+        return tuple(text for text, holds in notices.items() if holds)
 
     @property
     def sha256(self) -> str:
@@ -102,11 +116,12 @@ class Picture:
 def read_picture(
     source: str | os.PathLike[str], *, limits: "Limits | None" = None
 ) -> Picture:
-    """Reads a picture from a PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP file.
+    """Reads a picture from a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file.
 
     The picture is turned upright by its EXIF orientation and converted to sRGB by its
     embedded colour profile; a broken profile is ignored. Only the first frame is read.
-    16-bit grey keeps its precision; of 16-bit RGB Pillow reads only the upper 8 bits.
+    More than 8 bits are kept where pyvips is installed; without it, of 16-bit grey
+    only. An EXR file's light is converted to sRGB values.
 
     Args:
         source: The file.
@@ -140,7 +155,7 @@ def decode_file(
         **bounds: Those of `Bounds`.
 
     Returns:
-        Frames, and whether there is transparency; then pixels, alpha, and what is kept
+        Frames, bits and the like; then pixels, alpha if there is one, and what is kept
         of the EXIF as bytes.
 
     Raises:
@@ -148,8 +163,9 @@ def decode_file(
     """
     file = Path(path)
     opened = open_image(file, Bounds(**bounds))
-    with opened as (image, frames), decoding_errors(file.name):
-        return _parts_of(image, frames)
+    with opened as image, decoding_errors(file.name):
+        decoded = decode_opened(image)
+        return _parts_of(decoded, kept_exif(image.exif), image.header.frames)
 
 
 def read_size(
@@ -179,17 +195,22 @@ def decode_size(
         path: The file.
         **bounds: Those of `Bounds`.
     """
-    with open_image(Path(path), Bounds(**bounds)) as (image, _):
-        return {"height": image.height, "width": image.width}, ()
+    with open_image(Path(path), Bounds(**bounds)) as image:
+        return dict(zip(("height", "width"), image.size, strict=True)), ()
 
 
 def _parts_of(
-    image: Image.Image, frames: int
+    decoded: Decoded, exif: bytes, frames: int
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    exif = np.frombuffer(kept_exif(image), np.uint8)
-    pixels, alpha = decode(image)
-    arrays = [pixels, exif] if alpha is None else [pixels, alpha, exif]
-    return {"frames": frames}, arrays
+    pixels, alpha, bits, is_reduced, is_clipped = decoded
+    head = {
+        "frames": frames,
+        "bits": bits,
+        "is_reduced": is_reduced,
+        "is_clipped": is_clipped,
+    }
+    arrays = [pixels] if alpha is None else [pixels, alpha]
+    return head, [*arrays, np.frombuffer(exif, np.uint8)]
 
 
 def _of_parts(
@@ -201,12 +222,20 @@ def _of_parts(
     if shapes not in ([(3,)], [(3,), pixels.shape[:2]]) or not pixels.size:
         raise ValueError(f"arrays of {shapes}")
     alpha = _as_floats(alphas[0]) if alphas else None
-    frames = int(head["frames"])
-    return Picture(_as_floats(pixels), alpha, name, exif.tobytes(), frames)
+    return Picture(
+        _as_floats(pixels),
+        alpha,
+        name,
+        exif.tobytes(),
+        frames=int(head["frames"]),
+        bits=int(head["bits"]),
+        is_reduced=bool(head["is_reduced"]),
+        is_clipped=bool(head["is_clipped"]),
+    )
 
 
 def _as_floats(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.uint8:
+    if values.dtype in (np.uint8, np.uint16):
         return to_float(values)
     return check_range(values.astype(np.float32, copy=False), "a picture")
 
@@ -240,7 +269,8 @@ def as_picture(
         pixels = (limits or default_limits()).max_pixels
         name = "a Pillow image"
         with pillow_limits(pixels), memory_errors(name), decoding_errors(name):
-            return _of_parts("", *_parts_of(source, frames_of(source)))
+            exif, frames = kept_exif(source.getexif), frames_of(source)
+            return _of_parts("", *_parts_of(decode(source), exif, frames))
     if isinstance(source, np.ndarray):
         return _from_array(source)
     raise PictureError(
@@ -262,7 +292,24 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     Raises:
         InputError: A value is not finite.
     """
-    result = np.empty(image.shape, np.uint8)
+    return to_depth(image, "8")
+
+
+def to_depth(image: np.ndarray, depth: str) -> np.ndarray:
+    """Returns an image in 8 or 16 bits, or in floats: clipped to [0, 1], and rounded.
+
+    Args:
+        image: Floats of any shape; finite.
+        depth: "8", "16" or "float".
+
+    Returns:
+        uint8, uint16 or float32 of the same shape.
+
+    Raises:
+        InputError: A value is not finite.
+    """
+    kind = {"8": np.uint8, "16": np.uint16, "float": np.float32}[depth]
+    result = np.empty(image.shape, kind)
     for rows in bands(image.shape):
         values = np.clip(image[rows], 0, 1)
         if not np.isfinite(image[rows]).all():
@@ -271,7 +318,9 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
                 received="one with infinities or values that are not numbers",
                 hint="dream it again with a smaller step",
             )
-        result[rows] = np.rint(values * np.float32(255))
+        if depth != "float":
+            values = np.rint(values * np.float32(np.iinfo(kind).max))
+        result[rows] = values
     return result
 
 

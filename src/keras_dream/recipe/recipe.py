@@ -605,9 +605,11 @@ class RunSettings(Settings):
     device: str | None = Field(
         default=None, description="such as cpu or cuda; none for the fastest there is"
     )
-    precision: Literal["float32", "tf32", "bfloat16"] = Field(
-        default="float32",
-        description="how the network computes; images are float32 always",
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        default="auto",
+        description="how the network computes; images are float32 always. auto takes "
+        "bfloat16 where the device computes it itself and the network is known to "
+        "dream alike in it, and float32 elsewhere",
     )
     threads: int | None = Field(
         default=None,
@@ -635,5 +637,11 @@ class RunSettings(Settings):
         default=None,
         description="the most memory that the process may take, such as 2GB, 1500MB or "
         "2GiB; none for what is free",
+    )
+    depth: Literal["auto", "8", "16", "float"] = Field(
+        default="auto",
+        description="bits of a channel in the result's file: 8; 16 for .png, .tif and "
+        ".exr; float, of 32, for .tif and .exr; auto for as many as the photo has, "
+        "where the format can hold them",
     )
     offline: bool = Field(default=False, description="never download anything")

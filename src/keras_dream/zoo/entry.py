@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_dream.graph.graph import Graph
 from keras_dream.weights.source import Source
+from keras_dream.zoo.bfloat16 import BFLOAT16
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Entry:
     application: str | None = None
     classes: Callable[[], tuple[str, ...]] | None = None
     dreams: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_better_in_bfloat16(self) -> bool:
+        """Whether it is known to dream about the same in bfloat16, and faster."""
+        return self.name in BFLOAT16 and BFLOAT16[self.name].is_better
 
     def with_classes(self, graph: Graph) -> Graph:
         """Returns a graph of the network with the names of its classes.

@@ -36,6 +36,7 @@ class LoadedNetwork:
         keras: Whether Keras made the graph, now or when its lowered copy was cached,
             so that its numbers depend on the version of Keras.
         preprocessing: What the user stated of a model of their own, or None.
+        is_better_in_bfloat16: As of its `Entry`; not known of weights of the user's.
     """
 
     name: str
@@ -43,6 +44,7 @@ class LoadedNetwork:
     sha256: str
     keras: bool = True
     preprocessing: str | None = None
+    is_better_in_bfloat16: bool = False
 
 
 def load_entry(
@@ -76,7 +78,10 @@ def load_entry(
         with unchanged(path) as sha256:
             _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
             graph = file.load(path)
-        return LoadedNetwork(entry.name, graph, sha256, keras=False)
+        is_better = weights is None and entry.is_better_in_bfloat16
+        return LoadedNetwork(
+            entry.name, graph, sha256, keras=False, is_better_in_bfloat16=is_better
+        )
     if weights is not None:
         with unchanged(weights) as sha256:
             _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
@@ -100,7 +105,12 @@ def load_entry(
                 entry, entry.build, local.path, published=_is_published(local)
             )
         lowered_cache.write(copy, graph)
-    return LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
+    return LoadedNetwork(
+        entry.name,
+        entry.with_classes(graph),
+        local.sha256,
+        is_better_in_bfloat16=entry.is_better_in_bfloat16,
+    )
 
 
 def shipped_path(entry: Entry) -> Path:

@@ -4,10 +4,13 @@ import json as json_text
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keras_dream.cli.options import Switch
 from keras_dream.cli.output import plain, table, write_stdout
+
+if TYPE_CHECKING:
+    from keras_dream.backend.protocol import Backend
 
 
 class Finding(NamedTuple):
@@ -83,8 +86,20 @@ def _backends() -> Iterator[Finding]:
         memory = loaded.memory()
         free = f", {memory['free'] / 1e9:.1f} GB free" if "free" in memory else ""
         whole = f" of {memory['total'] / 1e9:.1f}" if "total" in memory else ""
-        more = f"on {loaded.device}{threads}{free}{whole}{default}"
+        auto = f", precision auto is {_precision(loaded)}"
+        more = f"on {loaded.device}{threads}{free}{whole}{auto}{default}"
         yield Finding(f"backend {name}", "ok", more)
+
+
+def _precision(backend: "Backend") -> str:
+    """Says what the run setting `precision=auto` stands for."""
+    from keras_dream.zoo.catalogue import ZOO
+
+    if not backend.fast_bfloat16():
+        return "float32"
+    first, *more = (e.name for e in ZOO.values() if e.is_better_in_bfloat16)
+    others = f" and {len(more)} others, see docs/networks.md" if more else ""
+    return f"bfloat16 with {first}{others}"
 
 
 def _networks() -> Iterator[Finding]:

@@ -86,8 +86,8 @@ class FileFlags:
     out: Annotated[
         Out,
         Parameter(
-            help="the result, .png, .jpg, .webp or .tif; a folder for several photos; "
-            "- for standard output [default: PHOTO-dream.png]"
+            help="the result, .png, .jpg, .webp, .tif or .exr; a folder for several "
+            "photos; - for standard output [default: PHOTO-dream.png]"
         ),
     ] = None
     weights: Annotated[

@@ -103,7 +103,7 @@ def grid(
     Args:
         photo: a picture, as for `dream PHOTO`
         grid_of: the axes and the sizes
-        out: the sheet, .png, .jpg, .webp or .tif [default: PHOTO-grid.png]
+        out: the sheet, .png, .jpg, .webp, .tif or .exr [default: PHOTO-grid.png]
         weights: a weights file for the network; with several networks NETWORK=FILE
         file: a file that the recipe names, such as a guide, if it is not beside it
         more: the options of every sheet

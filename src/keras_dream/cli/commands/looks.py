@@ -34,7 +34,7 @@ def looks(
 
     Args:
         photo: a picture, as for `dream PHOTO`
-        out: the sheet, .png, .jpg, .webp or .tif [default: PHOTO-looks.png]
+        out: the sheet, .png, .jpg, .webp, .tif or .exr [default: PHOTO-looks.png]
         weights: a weights file for the network
         side: the longer side at which the photo is dreamed [default: 320]
         more: the options of every sheet

@@ -37,7 +37,7 @@ def mix(
 
     Args:
         picture: a dream that was saved with --save-octaves
-        out: the result, .png, .jpg, .webp or .tif [default: PICTURE-mix.png]
+        out: the result, .png, .jpg, .webp, .tif or .exr [default: PICTURE-mix.png]
         source: the photo that was dreamed [default: by its name, beside PICTURE]
         octaves: what each octave added [default: PICTURE.octaves.npz, beside PICTURE]
         file: a file that the recipe names, such as a palette [default: beside PICTURE]

@@ -19,6 +19,7 @@ from keras_dream.events import (
     Planned,
     Saved,
     Started,
+    TileDone,
 )
 
 
@@ -119,6 +120,12 @@ class Bar(Lines):
                 return f"Cell {event.number}/{cells}"
             case BatchPlanned() | ItemDone() | ItemProgress() | ItemStarted():
                 return f"{self.batch.done} of {self.batch.waiting} done"
+            case TileDone():
+                return (
+                    f"Octave {event.octave}/{event.octaves}  "
+                    f"step {event.iteration}/{event.iterations}  "
+                    f"tile {event.tile}/{event.tiles}"
+                )
             case Step():
                 return (
                     f"Octave {event.octave}/{event.octaves}  "

@@ -15,6 +15,7 @@ from keras_dream.events import (
     ItemFailed,
     ItemProgress,
     Saved,
+    TileDone,
 )
 
 _RESULTS = (Saved, Fetched, ItemDone, ItemFailed, BatchFinished)
@@ -36,10 +37,10 @@ class JsonLines(Reporter):
         self._last: dict[str, float] = {}
 
     def report(self, event: Event) -> None:
-        """Writes an event; of downloads and cells' steps at most one a second."""
+        """Writes an event; of downloads, steps and tiles at most one a second."""
         if self._quiet and not isinstance(event, _RESULTS):
             return
-        if isinstance(event, Download | CellProgress | ItemProgress):
+        if isinstance(event, Download | CellProgress | ItemProgress | TileDone):
             now = time.monotonic()
             is_last = isinstance(event, Download) and event.bytes == event.total
             before = self._last.get(event.kind, -math.inf)

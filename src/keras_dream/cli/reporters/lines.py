@@ -24,6 +24,7 @@ from keras_dream.events import (
     Planned,
     Saved,
     Started,
+    TileDone,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Lines(Reporter):
         self._started: Started | None = None
         self._planned: Planned | None = None
         self._steps = 0
+        self._tiled = False
         self._last_line = -math.inf
         self._last_part: object = None
 
@@ -90,9 +92,13 @@ class Lines(Reporter):
                 self._eta = Eta(predicted=event.seconds, clock=self._clock)
                 self._began, self._planned = self._clock(), event
                 self._progress(0.0, 1.0)
+            case TileDone():
+                self._tiled = True
+                self._progress(event.share, 1.0)
             case Step():
                 self._steps += 1
-                self._progress(self._share(event), 1.0)
+                if not self._tiled:
+                    self._progress(self._share(event), 1.0)
             case CellProgress() | CellDone():
                 self._progress(event.done, 1.0)
             case _:
@@ -118,6 +124,12 @@ class Lines(Reporter):
                     f"Octave {event.octave} of {event.octaves}, {width} × {height} "
                     f"pixels: step {event.iteration} of {event.iterations}, "
                     f"loss {event.loss:.4g}{left}."
+                )
+            case TileDone():
+                return (
+                    f"Octave {event.octave} of {event.octaves}, step "
+                    f"{event.iteration} of {event.iterations}: tile {event.tile} of "
+                    f"{event.tiles}{left}."
                 )
             case CellProgress(number, name, _):
                 cells = self._planned.cells if self._planned else number
@@ -165,7 +177,7 @@ class Lines(Reporter):
         from keras_dream.engine.loop import Step
 
         part = None
-        if isinstance(event, Step):
+        if isinstance(event, Step | TileDone):
             part = event.octave
         elif isinstance(event, Download | CellProgress):
             part = "download" if isinstance(event, Download) else "cells"
