@@ -4,13 +4,17 @@ import contextlib
 import ctypes
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 # A network is hundreds of short operations, and GNU OpenMP's threads spin between
 # them for 300,000 rounds: on a busy machine a step then takes ten times as long. With
 # 1,000 rounds a step on an idle machine is as fast (benchmarks/README.md). Without
-# effect if torch was imported before.
+# effect if torch was imported before, as by `import keras`.
+_SPINS = "torch" in sys.modules and not (
+    {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+)
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # Without it cuBLAS may compute a product twice with another last bit (CUDA's guide of
 # cuBLAS, "Results Reproducibility"). Without effect once CUDA has begun.
@@ -20,13 +24,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from keras_dream.backend import openmp
 from keras_dream.backend import torch_reverse as reverse
 from keras_dream.backend.host import has_bfloat16
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
 _SPATIAL = (2, 3)
-_BAND = 1 << 20
+_BAND = 1 << 18
 """Pixels of a picture that are resampled at once."""
 _FEW = 4  # channels, as colours have them
 
@@ -55,6 +60,8 @@ def make(
     chosen = _device(device)
     if chosen.type == "cpu":
         _keep_freed_memory()
+        if _SPINS:
+            openmp.sleep_early(torch._C.__file__, torch.get_num_threads())
     # TF32 is a process-wide switch of torch; float32 must mean float32.
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -185,6 +192,12 @@ class TorchBackend:
         from keras_dream.backend.host import memory
 
         return memory()
+
+    def give_back_memory(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        with contextlib.suppress(AttributeError, OSError, TypeError):  # not glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
     # -- linear and pooling -------------------------------------------------------
     def conv2d(
