@@ -24,8 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from keras_dream.backend import openmp
-from keras_dream.backend import torch_reverse as reverse
+from keras_dream.backend import openmp, torch_reverse as reverse
 from keras_dream.backend.host import has_bfloat16
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
