@@ -188,6 +188,12 @@ class TorchBackend:
 
         return memory()
 
+    def give_back_memory(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        with contextlib.suppress(AttributeError, OSError, TypeError):  # not glibc
+            ctypes.CDLL(None).malloc_trim(0)
+
     # -- linear and pooling -------------------------------------------------------
     def conv2d(
         self,
