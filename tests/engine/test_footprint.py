@@ -19,7 +19,7 @@ import numpy as np
 import keras_dream as kd
 from keras_dream.dreamer.ensemble import Ensemble
 
-def gradient(self, recipe, strongest, places=None):
+def gradient(self, recipe, strongest, **more):
     b = self._backend
     return lambda image, size, view, original: (
         b.sum(b.array(np.zeros(1))), b.subtract(image, 0.5))
