@@ -20,10 +20,18 @@ from keras_dream.recipe.recipe import Recipe, RunSettings
 PLAIN = {"objective": "mixed1 + 0.5*mixed0:3", "steps": 2, "octaves": 2, "jitter": 5}
 
 
+GRIDS = ("cells 2x3", "cells 1x1", "cells 5x2")
+
+
 @pytest.fixture(scope="module")
-def dreamer():
-    run = RunSettings(backend="torch", device="cpu", threads=2, gradient="cells 2x3")
-    return Dreamer("motif", run=run)
+def dreamers():
+    settings = {"backend": "torch", "device": "cpu", "threads": 2}
+    return [Dreamer("motif", run=RunSettings(**settings, gradient=g)) for g in GRIDS]
+
+
+@pytest.fixture(scope="module")
+def dreamer(dreamers):
+    return dreamers[0]
 
 
 @pytest.fixture(autouse=True)
@@ -70,13 +78,15 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("changes", CASES, ids=str)
-def test_the_pixels_are_those_of_the_dream_in_memory(dreamer, tmp_path, changes):
-    values = photo()
-    recipe = Recipe(**{**PLAIN, **changes})
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: str(CASES[n]))
+def test_the_pixels_are_those_of_the_dream_in_memory(dreamers, tmp_path, number):
+    """In each case with another size and other tiles."""
+    values = photo(*((61, 47), (44, 90), (73, 50), (52, 52))[number % 4])
+    dreamer = dreamers[number % 3]
+    recipe = Recipe(**{**PLAIN, **CASES[number]})
     _, found = huge(dreamer, tmp_path / "work", values, recipe)
     expected = dreamer.dream(values, recipe)
-    assert np.array_equal(found.image.rows(0, 61), expected.image)
+    assert np.array_equal(found.image.rows(0, len(values)), expected.image)
     assert found.record.losses == expected.record.losses
     assert found.record.source_sha256 == expected.record.source_sha256
     assert found.record.notices == expected.record.notices

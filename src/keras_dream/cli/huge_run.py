@@ -1,5 +1,6 @@
 """Huge dreams from the shell: read into a store, dreamed in tiles, saved in bands."""
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -83,12 +84,17 @@ def run_huge(request: Request, reporter: Reporter) -> int:
             _dream(job)
         except KeyboardInterrupt:
             interrupts.ignore()
-            folder = job.folder
         else:
             reporter.report(Saved(str(path), complete=True))
             return 0
-    kept = f"what is done is kept in {short_repr(str(folder))}"
-    write_stderr(f"dream: Stopped; {kept}, and the same command goes on from there.")
+        finally:
+            with contextlib.suppress(OSError):  # that it is not empty, above all
+                job.folder.rmdir()
+    if job.folder.exists():
+        kept = f"what is done is kept in {short_repr(str(job.folder))}, and"
+        write_stderr(f"dream: Stopped; {kept} the same command goes on from there.")
+    else:
+        write_stderr("dream: Stopped before the photo was read; nothing is kept.")
     return STOPPED
 
 
@@ -122,12 +128,13 @@ def _checked(request: Request, photo: "Photo") -> Path:
 def _dream(job: _Job) -> None:
     """Reads, dreams and saves; each goes on where it was."""
     from keras_dream.huge.photo import read_photo
-    from keras_dream.huge.run import dream_huge
+    from keras_dream.huge.run import check_huge, dream_huge
 
     request, photo, reporter = job.request, job.photo, job.reporter
     dreamer = Loader().load(request, reporter, reporter.download)
     if not request.yes:
         check_seconds(dreamer.seconds(photo.size, request.recipe))
+    check_huge(dreamer, photo.size, request.recipe)
     octaves, _ = dreamer.octaves(photo.size, request.recipe)
     _check_room(job)
     job.folder.mkdir(exist_ok=True)

@@ -23,6 +23,7 @@ from keras_dream.backend.protocol import Array
 from keras_dream.engine.goals import Goal, Place, Seen
 from keras_dream.engine.gradients import (
     Gradient,
+    ObjectiveGraph,
     PreparedObjective,
     WholeGradient,
     checked_original,
@@ -34,6 +35,7 @@ from keras_dream.graph.graph import Plan
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.program import Program
 from keras_dream.graph.regions import Region, Tile, whole_region
+from keras_dream.parts.losses import Loss
 from keras_dream.parts.transforms import Lookup, View
 from keras_dream.recipe.schemes import Scheme
 
@@ -302,7 +304,7 @@ class CellGradient(TiledGradient):
 
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         super().__init__(objective, scheme)
-        check_local(objective)
+        check_local(objective.goals, objective.context.loss)
         self._program = Program(
             self._graph,
             objective.graph.nodes,
@@ -466,7 +468,7 @@ class StemGradient(TiledGradient):
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         super().__init__(objective, scheme)
         graph, nodes = self._graph, objective.graph.nodes
-        stem = stem_of(objective, scheme.cut)
+        stem = stem_of(objective.graph, scheme.cut)
         # What is read behind the stem, by layers or by goals.
         read = {
             name for n in graph.nodes if n.name not in stem for name in n.inputs
@@ -597,14 +599,17 @@ GRADIENTS: Mapping[str, Callable[[PreparedObjective, Scheme], Gradient]] = {
 """Every way to compute a network's gradient, by the kind of its scheme."""
 
 
-def check_local(objective: PreparedObjective) -> None:
+def check_local(goals: Sequence[Goal], loss: Loss) -> None:
     """Makes sure that an objective is a sum over cells, as tiles of cells need it.
+
+    Args:
+        goals: What is maximised.
+        loss: How a feature map becomes a number.
 
     Raises:
         SettingError: If it is not.
     """
-    loss = objective.context.loss
-    for goal in objective.goals:
+    for goal in goals:
         if goal.nodes and not goal.is_local(loss):
             raise SettingError(
                 "An objective in tiles of cells must be a sum over cells",
@@ -613,24 +618,24 @@ def check_local(objective: PreparedObjective) -> None:
             )
 
 
-def stem_of(objective: PreparedObjective, cut: str) -> frozenset[str]:
+def stem_of(objective: ObjectiveGraph, cut: str) -> frozenset[str]:
     """Returns the nodes of the stem that ends in a node.
 
     Args:
-        objective: What is maximised.
+        objective: The network's graph, optimised for what is maximised.
         cut: The node's name, or that of its layer.
 
     Raises:
         SettingError: If the network has no such node among those that are computed.
     """
-    graph = objective.graph.graph
+    graph = objective.graph
     inputs = {node.name: node.inputs for node in graph.nodes}
     name = cut if cut in inputs else graph.layers.get(cut, "")
     if name not in inputs:
         raise SettingError(
             "A stem must end in a layer that the objective needs",
             received=cut,
-            hint=f"try {objective.graph.nodes[0]}" if objective.graph.nodes else "",
+            hint=f"try {objective.nodes[0]}" if objective.nodes else "",
         )
     stem = {name}
     for node in reversed(graph.nodes):

@@ -149,6 +149,24 @@ def dream_huge(
     return HugeRun(_Work(dreamer, source, Path(folder), complete, name))
 
 
+def check_huge(dreamer: Dreamer, size: Size, recipe: Recipe) -> None:
+    """Checks, before a photo is read, that a recipe can be dreamed in tiles.
+
+    Args:
+        dreamer: As for `dream_huge`.
+        size: The photo's (height, width) in pixels.
+        recipe: The recipe.
+
+    Raises:
+        SettingError, PictureError: As for `dream_huge`.
+    """
+    complete = dreamer.complete(recipe).for_size(size)
+    check_recipe(complete)
+    each = (complete.at(o.number) for o in dreamer.octaves(size, complete)[0])
+    for objective in {(r.objective, r.loss, r.border): r for r in each}.values():
+        _check_tiles(dreamer.objective(objective))
+
+
 class _Work:
     """The work on a huge dream; arguments as for `dream_huge`."""
 

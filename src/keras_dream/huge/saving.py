@@ -79,7 +79,7 @@ def save_huge(
         notes: Recipe and record as JSON texts, or None.
         depth: Bits of a channel: "8", "16" or "float".
         exif: What is kept of the photo's; PNG and JPEG files hold it.
-        folder: On the same disk, where it is written first; emptied before.
+        folder: On the same disk, where it is written first; removed in the end.
 
     Raises:
         InputError: If the picture is not finite.
@@ -90,18 +90,21 @@ def save_huge(
     suffix = path.suffix.lower()
     text = encode_notes(notes) if notes else ""
     shutil.rmtree(folder, ignore_errors=True)
-    with _saving(path):
-        folder.mkdir()
-        part = folder / path.name
-        strips = _Strips(image, depth)
-        with _encoding(strips, path):
-            strips.pull(_write, part, suffix, depth, text=text, exif=exif)
-        if text and suffix == ".dzi":
-            part.write_text(comment(part.read_text("utf-8"), text), "utf-8")
-        elif text and suffix == ".szi":
-            with zipfile.ZipFile(part, "a") as archive:
-                archive.comment = text.encode()
-        _put(part, path)
+    try:
+        with _saving(path):
+            folder.mkdir()
+            part = folder / path.name
+            strips = _Strips(image, depth)
+            with _encoding(strips, path):
+                strips.pull(_write, part, suffix, depth, text=text, exif=exif)
+            if text and suffix == ".dzi":
+                part.write_text(comment(part.read_text("utf-8"), text), "utf-8")
+            elif text and suffix == ".szi":
+                with zipfile.ZipFile(part, "a") as archive:
+                    archive.comment = text.encode()
+            _put(part, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_size(shape: tuple[int, int, int], suffix: str) -> None:
@@ -190,14 +193,18 @@ def _encoding(strips: "_Strips", path: Path) -> Iterator[None]:
 
 
 def _save_error(path: Path, reason: str) -> SaveError:
-    reason = " ".join(reason.split()).lower()
-    is_full = _FULL.search(reason) or shutil.disk_usage(path.parent).free < BAND
+    where, reason = short_repr(str(path)), " ".join(reason.split()).lower()
+    free = shutil.disk_usage(path.parent).free
+    # libvips says no more than that a write has failed.
+    is_full = _FULL.search(reason) or free < BAND
     return SaveError(
-        "the disk must have room for the result"
+        f"the disk must {'have room for' if is_full else 'take'} the result",
+        received=f"{free:,} bytes left for {where}"
         if is_full
-        else "the disk must take the result",
-        received=f"{short_repr(reason[-100:])} for {short_repr(str(path))}",
-        hint="free some space and run the same command: it saves the finished dream",
+        else f"{short_repr(reason)} for {where}",
+        hint="free some space and run the same command: it saves the finished dream"
+        if is_full
+        else "check the disk and run the same command: it saves the finished dream",
     )
 
 

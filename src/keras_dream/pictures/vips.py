@@ -4,6 +4,7 @@ Pillow has no such colours: it reads the upper 8 bits of a 16-bit RGB file.
 """
 
 import importlib.util
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 INSTALL = "install it with `pip install 'keras-dream[huge]'`"
 
+_SILENT = logging.NullHandler()
 _ORIENTATION = "orientation"
 _TURNS = {
     2: lambda a: a[:, ::-1],
@@ -44,6 +46,8 @@ def load() -> Any:
     import pyvips
 
     pyvips.cache_set_max(0)  # files may change, and pixels take memory
+    # What it says of a damaged file becomes our sentence, and no line before it.
+    logging.getLogger("pyvips").addHandler(_SILENT)
     return pyvips
 
 
