@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from keras_dream import isolation
@@ -84,6 +84,21 @@ def processor_flags() -> frozenset[str]:
         return frozenset()
     flags = (line.partition(":")[2] for line in lines if line.startswith("flags"))
     return frozenset(next(flags, "").split())
+
+
+def give_back_memory() -> None:
+    """Gives memory that was freed back to the system, where glibc keeps it."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None  # not glibc
 
 
 def memory() -> Mapping[str, int]:

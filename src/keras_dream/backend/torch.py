@@ -24,7 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from keras_dream.backend import openmp
+from keras_dream.backend import openmp, torch_reverse as reverse
 from keras_dream.backend.host import has_bfloat16
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
@@ -108,6 +108,9 @@ class TorchBackend:
         self.precision = precision
         self.threads: int | None = torch.get_num_threads()
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        # On a GPU Python would be slower than what it saves.
+        self._own = device.type == "cpu"
+        self._has_onednn = self._own and reverse.has_onednn(self._dtype)
 
     def fast_bfloat16(self) -> bool:
         if self._device.type == "cuda":  # from NVIDIA's Ampere on
@@ -171,7 +174,8 @@ class TorchBackend:
         # row may not be copied; kernels are never written to.
         transposed = matrix.view(-1, outputs).t().contiguous()
         transposed = transposed.view(outputs, height, width, inputs)
-        return transposed.permute(0, 3, 1, 2).to(self._device, dtype)
+        weight = transposed.permute(0, 3, 1, 2).to(self._device, dtype)
+        return reverse.Kernel(weight, fast=self._has_onednn)
 
     def depthwise_kernel(self, values: np.ndarray) -> Array:
         h, w, channels, multiplier = values.shape
@@ -209,10 +213,11 @@ class TorchBackend:
     ) -> Array:
         x, symmetric = _symmetric(x.to(kernel.dtype), padding, 0.0)
         bias = None if bias is None else bias.to(kernel.dtype)
-        y = F.conv2d(x, kernel, bias, stride, symmetric, dilation, groups)
-        y = y.to(self._dtype)
-        # In place: the convolution's gradient needs its input, not its output.
-        return F.relu_(y) if relu else y
+        how = (symmetric, stride, dilation, groups)
+        if self._own and x.requires_grad and torch.is_grad_enabled():
+            settings = (how, relu, self._dtype)
+            return reverse.Convolution.apply(x, kernel, bias, *settings)
+        return reverse.convolution(x, kernel, bias, how, relu=relu).to(self._dtype)
 
     def depthwise_conv2d(
         self,
@@ -243,6 +248,8 @@ class TorchBackend:
         padding: Padding,
     ) -> Array:
         x, symmetric = _symmetric(x, padding, -math.inf)
+        if self._own:
+            return reverse.MaxPool.apply(x, size, stride, symmetric)
         return F.max_pool2d(x, size, stride, symmetric)
 
     def average_pool(
@@ -253,14 +260,14 @@ class TorchBackend:
         stride: tuple[int, int],
         padding: Padding,
     ) -> Array:
+        is_symmetric = padding[0] == padding[1] and padding[2] == padding[3]
+        if self._own and is_symmetric:
+            symmetric = (padding[0], padding[2])
+            return reverse.AveragePool.apply(x, size, stride, symmetric)
         if not any(padding):
             return F.avg_pool2d(x, size, stride)
         # On CUDA the gradient of torch's own padding is wrong in channels-last memory,
         # without an error (pytorch/pytorch#188344, mended after 2.13).
-        is_symmetric = padding[0] == padding[1] and padding[2] == padding[3]
-        if self._device.type == "cpu" and is_symmetric:
-            symmetric = (padding[0], padding[2])
-            return F.avg_pool2d(x, size, stride, symmetric, count_include_pad=False)
         sums = F.avg_pool2d(F.pad(x, _order(padding)), size, stride)
         inside = F.pad(torch.ones_like(x[:, :1]), _order(padding))
         return sums / F.avg_pool2d(inside, size, stride)
@@ -303,7 +310,13 @@ class TorchBackend:
     def crop(self, x: Array, padding: Padding) -> Array:
         top, bottom, left, right = padding
         h, w = x.shape[2:]
-        return x[:, :, top : max(h - bottom, top), left : max(w - right, left)]
+        rows, columns = (
+            slice(top, max(h - bottom, top)),
+            slice(left, max(w - right, left)),
+        )
+        if self._own:
+            return reverse.Crop.apply(x, rows, columns)
+        return x[:, :, rows, columns]
 
     def mosaic(self, size: tuple[int, int]) -> "_Mosaic":
         return _Mosaic(size)
@@ -410,7 +423,7 @@ class TorchBackend:
         return torch.where(y > x, y, x)
 
     def square(self, x: Array) -> Array:
-        return x.square()
+        return reverse.Square.apply(x) if self._own else x.square()
 
     def absolute(self, x: Array) -> Array:
         return x.abs()
@@ -423,6 +436,8 @@ class TorchBackend:
             return F.leaky_relu(x, negative_slope)
         if name == "elu":
             return F.elu(x, negative_slope)
+        if name == "relu" and self._own:
+            return reverse.Relu.apply(x)
         return _ACTIVATIONS[name](x)
 
     # -- reductions ---------------------------------------------------------------
@@ -481,13 +496,15 @@ class TorchBackend:
                 leaves = tuple(_normal(a).detach().requires_grad_() for a in arrays)
                 whole = leaves if isinstance(x, tuple) else leaves[0]
                 value = function(whole, plan, *map(_normal, constants))
+                if self._has_onednn:
+                    # Its rectifier makes 0 of what is not a number, but a loss of such
+                    # a picture is none.
+                    value = value + 0 * sum(leaf.detach().sum() for leaf in leaves)
                 if value.requires_grad:
-                    gradient = torch.autograd.grad(
-                        value, leaves, materialize_grads=True
-                    )
+                    values, value = [value], value.detach()
+                    gradient = reverse.gradients(values, leaves)
                 else:  # no leaf reaches the value
                     gradient = tuple(map(torch.zeros_like, leaves))
-                value = value.detach()
             # Sums are rounded by the order of memory: a map that was saved and read
             # again must have the same.
             gradient = tuple(map(_channels_last, gradient))
