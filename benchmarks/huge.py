@@ -9,8 +9,9 @@ counted. Printed for each size: the tiles; seconds in all and for a megapixel; t
 the tiles and those of what follows (filters, divisor, the next image); those of the
 processor, which depend less on what else runs; and the peak of resident memory.
 `--limit` puts the process under `ulimit -v`. `--tile-rows N` stops after N rows of
-tiles and says what all of them would take; without it the step is made to its end. A
-picture takes 12 bytes a pixel on the disk, and a step three and a half of them.
+tiles and says what all of them would take, alone; without it the step is made to its
+end. `--width` makes a strip of the picture. A picture takes 12 bytes a pixel on the
+disk, and a step three and a half pictures.
 """
 
 import argparse
@@ -29,15 +30,15 @@ import numpy as np
 OBJECTIVE = "mixed3"
 
 
-def photo(path: Path, side: int) -> Any:
+def photo(path: Path, height: int, width: int) -> Any:
     """Writes waves with some noise, band by band."""
     from keras_dream.huge.stores import Store, bands
 
-    store = Store.create(path, (side, side, 3))
+    store = Store.create(path, (height, width, 3))
     rng = np.random.default_rng(0)
-    across = np.arange(side, dtype=np.float32)
-    noise = rng.random((256, side, 3), dtype=np.float32)
-    for first, end in bands(side, side * 12):
+    across = np.arange(width, dtype=np.float32)
+    noise = rng.random((256, width, 3), dtype=np.float32)
+    for first, end in bands(height, width * 12):
         down = np.arange(first, end, dtype=np.float32)
         waves = np.sin(down / 37)[:, None, None] * np.sin(across / 53)[None, :, None]
         rows = noise[np.arange(first, end) % 256]
@@ -62,7 +63,9 @@ def child(options: argparse.Namespace) -> None:
     (megapixels,) = options.megapixels
     folder = Path(tempfile.mkdtemp(prefix="huge-", dir=options.folder))
     try:
-        store = photo(folder / "photo.npy", math.isqrt(round(megapixels * 1e6)))
+        width = options.width or math.isqrt(round(megapixels * 1e6))
+        height = round(megapixels * 1e6 / width)
+        store = photo(folder / "photo.npy", height, width)
         run = RunSettings.of(
             {
                 "backend": "torch",
@@ -93,11 +96,11 @@ def child(options: argparse.Namespace) -> None:
                     if options.tile_rows and event.tile > options.tile_rows * columns:
                         break
             seconds = time.perf_counter() - began
+        cpu = time.process_time() - cpu
+        of_tiles = times[-1] - began - set_up
         if len(times) < tiles:
             of_tiles = (times[-1] - times[0]) / (len(times) - 1) * tiles
-            seconds = math.nan
-        else:
-            of_tiles = times[-1] - began - set_up
+            seconds, cpu = math.nan, cpu / len(times) * tiles
         print(
             json.dumps(
                 {
@@ -105,7 +108,7 @@ def child(options: argparse.Namespace) -> None:
                     "tiles": of_tiles,
                     "set_up": set_up,
                     "seconds": seconds,
-                    "cpu": time.process_time() - cpu,
+                    "cpu": cpu,
                     "peak": peak(),
                 }
             )
@@ -142,6 +145,7 @@ def main() -> None:
     parser.add_argument("--memory", default="4GiB")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--folder", default=None, help="where the pictures are kept")
+    parser.add_argument("--width", type=int, default=0, help="pixels; 0 for a square")
     parser.add_argument("--tile-rows", type=int, default=0)
     parser.add_argument("--limit", action="store_true")
     parser.add_argument("--child", action="store_true")

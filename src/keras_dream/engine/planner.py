@@ -197,10 +197,16 @@ class Predictor:
             elif rows < most[0] and tall > LEAST_SIDE:
                 rows += 1
             else:
-                return self._with_halo(schemes or [family], size)
+                return self.with_halo(schemes or [family], size)
             schemes.append(replace(family, rows=rows, columns=columns))
 
-    def _with_halo(self, schemes: list[Scheme], size: Size) -> list[Scheme]:
+    def with_halo(self, schemes: list[Scheme], size: Size) -> list[Scheme]:
+        """Returns a kind's schemes, ever more tiles, with the halo that is asked for.
+
+        Args:
+            schemes: They have exact ones.
+            size: (height, width) of the view in pixels.
+        """
         if self._halo == "exact":
             return schemes
         halo = self._halo

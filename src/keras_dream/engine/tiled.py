@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_dream.backend.host import give_back_memory
 from keras_dream.backend.protocol import Array
 from keras_dream.engine.goals import Goal, Place, Seen
 from keras_dream.engine.gradients import (
@@ -99,7 +100,8 @@ class TiledGradient(ABC):
 
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         self._objective = objective
-        self._scheme = scheme
+        self._halo = scheme.halo
+        self._grid = (scheme.rows, scheme.columns)
         self._backend = objective.backend
         self._graph = objective.graph.graph
         goals = enumerate(objective.goals)
@@ -145,7 +147,7 @@ class TiledGradient(ABC):
             size: (height, width) in pixels of what the network sees.
         """
         if size not in self._jobs:
-            self._jobs[size] = self._make_jobs(size, self._scheme.halo)
+            self._jobs[size] = self._make_jobs(size, self._halo)
         return self._jobs[size]
 
     def _make_jobs(self, size: Size, reach: int | None) -> tuple[Job, ...]:
@@ -179,8 +181,9 @@ class TiledGradient(ABC):
         (top, bottom), (left, right) = job.tile.sources[INPUT]
         (first, _), (start, _) = exact.tile.sources[INPUT]
         length = float(np.linalg.norm(expected))
-        expected[top - first : bottom - first, left - start : right - start] -= found
-        return float(np.linalg.norm(expected)) / length if length else 0.0
+        error = expected.copy()
+        error[top - first : bottom - first, left - start : right - start] -= found
+        return float(np.linalg.norm(error)) / length if length else 0.0
 
     def __call__(
         self, image: Array, size: Size, *, view: View, original: Array | None
@@ -237,7 +240,7 @@ class TiledGradient(ABC):
             return b.sum(b.multiply(chain.apply(b, x, numbers), factor))
 
         step = b.value_and_grad(product)
-        return step(image, (), *view.constants, b.image(gradient))[1]
+        return step(image, (), *view.constants, b.image_view(gradient))[1]
 
     def _image_total(self, image: Array, _: Any, *originals: Array) -> Array:
         seen = Seen({}, {}, image, (*originals, None)[0])
@@ -284,7 +287,7 @@ class TiledGradient(ABC):
         return self._backend.image(read(job.tile.sources[INPUT]))
 
     def _added(self, job: Job, loss: float, gradient: Array) -> TileGradient:
-        pixels = self._backend.to_image(gradient)
+        pixels = self._backend.host_view(gradient)
         return TileGradient(job.tile.sources[INPUT], loss, pixels)
 
 
@@ -318,15 +321,30 @@ class CellGradient(TiledGradient):
         in_grid = [n for n in self._of_nodes if goals[n].cell is None]
         nodes = dict.fromkeys(node for n in in_grid for node in goals[n].nodes)
         sizes = {node: plan.sizes[node] for node in nodes}
-        if sizes:
-            for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield wanted, in_grid
+        grid = grid_of(sizes, *self._grid) if sizes else ()
+        for wanted in grid:
+            # A tile within the border of a layer has nothing of its loss.
+            own = [n for n in in_grid if self._has_share(goals[n], wanted, plan)]
+            nodes = dict.fromkeys(node for n in own for node in goals[n].nodes)
+            if own:
+                yield {node: wanted[node] for node in nodes}, own
         for number in self._of_nodes:
             goal = goals[number]
             if goal.cell is not None:  # a tile of its own
                 (node,) = goal.nodes
                 row, column = goal.cell(plan.sizes[node])
                 yield {node: ((row, row + 1), (column, column + 1))}, [number]
+
+    def _has_share(self, goal: Goal, wanted: Mapping[str, Region], plan: Plan) -> bool:
+        """Tells whether a tile has cells inside the border, if there are any at all."""
+        border = self._objective.context.border if goal.bordered else 0
+        (node,) = goal.nodes
+        axes = zip(wanted[node], plan.sizes[node], strict=True)
+        spans = [
+            (max(start, border), min(end, n - border), n) for (start, end), n in axes
+        ]
+        exists = all(n > 2 * border for _, _, n in spans)
+        return not exists or all(start < end for start, end, _ in spans)
 
     def _sample(
         self, job: Job, size: Size, read: Read, read_original: Read | None
@@ -477,9 +495,8 @@ class StemGradient(TiledGradient):
 
     def _tiles(self, plan: Plan) -> Iterator[tuple[dict[str, Region], list[int]]]:
         sizes = {node: plan.sizes[node] for node in self._cut}
-        if sizes:
-            for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield wanted, []
+        for wanted in grid_of(sizes, *self._grid) if sizes else ():
+            yield wanted, []
 
     def _sample(
         self, job: Job, size: Size, read: Read, read_original: Read | None
@@ -495,8 +512,9 @@ class StemGradient(TiledGradient):
         """Yields what every tile adds; arguments as for `TiledGradient`."""
         plan = self._graph.plan(*size)
         loss, gradients = self._behind(plan, size, read, read_original)
+        give_back_memory()
         if INPUT in gradients:  # layers behind the stem see the picture, too
-            pixels = self._backend.to_image(gradients[INPUT])
+            pixels = self._backend.host_view(gradients[INPUT])
             yield TileGradient(whole_region(size), loss, pixels)
             loss = 0.0
         for job in self.jobs(size):
@@ -531,6 +549,8 @@ class StemGradient(TiledGradient):
             for node, x in zip(self._cut, cells, strict=True):
                 (top, _), (left, _) = job.wanted[node]
                 mosaics[node].put(x, top, left)
+        # The layers behind have maps of other sizes, for which other memory is taken.
+        give_back_memory()
         return tuple(
             b.image(read(whole_region(size)))
             if node == INPUT
@@ -637,6 +657,8 @@ def _area(region: Region) -> int:
 def _folded(
     lookup: Lookup, gradient: NDArray[np.float32], size: Size
 ) -> NDArray[np.float32]:
+    if all(np.array_equal(a, np.arange(n)) for a, n in zip(lookup, size, strict=True)):
+        return gradient
     folded = np.zeros((*size, 3), np.float32)
     lookup.fold(gradient, folded, 0)
     return folded
