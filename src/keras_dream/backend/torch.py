@@ -363,17 +363,22 @@ class TorchBackend:
         rows: tuple[np.ndarray, np.ndarray],
         columns: tuple[np.ndarray, np.ndarray],
     ) -> Array:
-        for axis, (cells, weights) in zip(_SPATIAL, (rows, columns), strict=True):
-            shape = [-1 if a == axis else 1 for a in range(4)]
-            factors = torch.tensor(weights, device=self._device)
-            indices = torch.tensor(cells, device=self._device)
-            total: Any = None
-            for tap in range(cells.shape[1]):
-                picked = x.index_select(axis, indices[:, tap])
-                picked *= factors[:, tap].reshape(shape)
-                total = picked.add_(0) if total is None else total.add_(picked)
-            x = total
-        return x.contiguous(memory_format=torch.channels_last)
+        # Each axis as the first one in memory, of which whole rows are picked: three
+        # times as fast as single cells.
+        cells = self._mixed(x.permute(2, 3, 0, 1).contiguous(), rows)
+        cells = self._mixed(cells.transpose(0, 1).contiguous(), columns)
+        y = cells.permute(2, 3, 1, 0)
+        return y.contiguous(memory_format=torch.channels_last)
+
+    def _mixed(self, x: Array, taps: tuple[np.ndarray, np.ndarray]) -> Array:
+        """Returns weighted sums of an array's rows."""
+        indices, factors = (torch.tensor(t, device=self._device) for t in taps)
+        total: Any = None
+        for tap in range(indices.shape[1]):
+            picked = x.index_select(0, indices[:, tap])
+            picked *= factors[:, tap].reshape(-1, 1, 1, 1)
+            total = picked.add_(0) if total is None else total.add_(picked)
+        return total
 
     def count(self, x: Array) -> Any:
         return x.numel()
@@ -456,7 +461,12 @@ class TorchBackend:
         return cells.T @ cells / len(cells)
 
     def is_finite(self, x: Array) -> bool:
-        return bool(torch.isfinite(x).all())
+        if not x.numel():
+            return True
+        # The extremes are not numbers where one value is none; one pass, no map of
+        # truths.
+        extremes = torch.aminmax(x.permute(0, 2, 3, 1) if x.dim() == 4 else x)
+        return all(bool(torch.isfinite(extreme)) for extreme in extremes)
 
     # -- spectra ------------------------------------------------------------------
     def fft(self, x: Array) -> tuple[Array, Array]:
