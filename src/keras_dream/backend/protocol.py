@@ -77,6 +77,8 @@ class Backend(Protocol):
             always.
         merges: Whether one wide 1 × 1 convolution and a split are faster than several
             narrow convolutions.
+        keeps_little: Whether a gradient keeps nothing of a feature map that it does not
+            need, see `graph.liveness`.
         threads: Threads of one operation, or None where the library does not report
             them.
     """
@@ -86,6 +88,7 @@ class Backend(Protocol):
     precision: str
     threads: int | None
     merges: bool
+    keeps_little: bool
 
     def fast_bfloat16(self) -> bool:
         """Whether the device computes bfloat16 itself, so that it is the faster one."""
@@ -149,8 +152,12 @@ class Backend(Protocol):
         """Returns bytes: `total`, `free`, `peak`, those that the device reports."""
         ...
 
-    def give_back_memory(self) -> None:
-        """Gives memory back to the system that is kept for the next arrays."""
+    def keep_freed_memory(self, *, keep: bool) -> None:
+        """Sets whether freed memory is kept for the next arrays.
+
+        Args:
+            keep: True is the faster; with False it is given back, now and from now on.
+        """
         ...
 
     # -- linear, norms and pooling ------------------------------------------------

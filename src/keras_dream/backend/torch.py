@@ -39,6 +39,7 @@ _FEW = 4  # channels, as colours have them
 # mallopt(3)) and up to 512 MiB of free memory are kept.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _KEPT_BLOCK, _KEPT_TOTAL = 32 << 20, 512 << 20
+_TIGHT = 4 << 20  # of both, where memory is scarce
 
 
 def make(
@@ -67,13 +68,16 @@ def make(
     return TorchBackend(chosen, precision)
 
 
-def _keep_freed_memory() -> None:
+def _keep_freed_memory(*, keep: bool = True) -> None:
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        libc = ctypes.CDLL(None)
+        mallopt, trim = libc.mallopt, libc.malloc_trim
     except (AttributeError, OSError, TypeError):
         return  # not glibc
-    mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT_TOTAL)
+    mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK if keep else _TIGHT)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_TOTAL if keep else _TIGHT)
+    if not keep:
+        trim(0)
 
 
 def _device(name: str | None) -> torch.device:
@@ -109,7 +113,7 @@ class TorchBackend:
         self.threads: int | None = torch.get_num_threads()
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         # On a GPU Python would be slower than what it saves.
-        self._own = device.type == "cpu"
+        self._own = self.keeps_little = device.type == "cpu"
         self._has_onednn = self._own and reverse.has_onednn(self._dtype)
 
     def fast_bfloat16(self) -> bool:
@@ -192,11 +196,11 @@ class TorchBackend:
 
         return memory()
 
-    def give_back_memory(self) -> None:
-        if self._device.type == "cuda":
+    def keep_freed_memory(self, *, keep: bool) -> None:
+        if self._device.type == "cuda" and not keep:
             torch.cuda.empty_cache()
-        with contextlib.suppress(AttributeError, OSError, TypeError):  # not glibc
-            ctypes.CDLL(None).malloc_trim(0)
+        elif self._device.type == "cpu":
+            _keep_freed_memory(keep=keep)
 
     # -- linear and pooling -------------------------------------------------------
     def conv2d(

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.footprint import PIXEL, footprint
 from keras_dream.engine.growth import Octave
 from keras_dream.engine.planner import (
+    KEPT,
     Plan,
     Prediction,
     Predictor,
@@ -36,12 +38,14 @@ from keras_dream.recipe.schemes import Scheme
 RESERVE = 0.1
 """Of the free memory, which is left to others where no limit is set."""
 
+LIMITED = 0.95
+"""Of the memory that is set, for which a run is planned."""
+
 PROBED = 1 << 18
 """Pixels at most of the view on which the machine's pace is measured."""
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """The memory that a run may take.
 
     Attributes:
@@ -63,7 +67,7 @@ def memory_of(backend: Backend, run: RunSettings) -> Memory:
     if run.memory is not None:
         # Of a graphics card's memory nothing is held before.
         on_host = backend.device.startswith("cpu")
-        left = min(left, run.memory - (held if on_host else 0))
+        left = min(left, LIMITED * run.memory - (held if on_host else 0))
     return Memory(left, held, run.memory)
 
 
@@ -103,6 +107,25 @@ class Planner:
                 small for the smallest tiles.
         """
         wanted = _Wanted(self._gradient, resumed)
+        args = (size, recipe, octaves, wanted)
+        planned = self._planned(*args, tight=False)
+        most = max((o.bytes for o in planned.octaves), default=0)
+        tight = most + KEPT > self._memory.left
+        if tight:
+            planned = self._planned(*args, tight=True)
+        self._backend.keep_freed_memory(keep=not tight)
+        self._check(planned.octaves)
+        return planned
+
+    def _planned(
+        self,
+        size: Size,
+        recipe: Recipe,
+        octaves: Sequence[Octave],
+        wanted: "_Wanted",
+        *,
+        tight: bool,
+    ) -> "PlannedRun":
         entries: list[Entry] = []
         present = PIXEL * math.prod(size)
         if not isinstance(recipe.start, Photo):
@@ -115,7 +138,8 @@ class Planner:
             pictures = footprint(size, octave, own)
             held = pictures.held - present
             chosen: list[Prediction] = []
-            for number, predictor in enumerate(self._ensemble.predictors(own), 1):
+            predictors = self._ensemble.predictors(own, tight=tight)
+            for number, predictor in enumerate(predictors, 1):
                 if not predictor.fits(view):
                     continue  # the octave runs without this network
                 asked = wanted.entries(octave.number, number)
@@ -128,7 +152,6 @@ class Planner:
             most = max((p.bytes for p in chosen), default=0)
             most = max(held + most, pictures.most - present)
             planned.append(PlannedOctave(octave, own, view, most, tuple(chosen)))
-        self._check(planned)
         plan = Plan(entries, notices=notices)
         return PlannedRun(plan, tuple(planned), self._memory, self._backend)
 
@@ -136,9 +159,9 @@ class Planner:
         """Refuses a limit that is too small for the smallest tiles there are."""
         memory = self._memory
         needed = memory.held + max((o.bytes for o in planned), default=0)
-        if memory.limit is None or needed <= memory.limit:
+        if memory.limit is None or needed <= LIMITED * memory.limit:
             return
-        rounded = math.ceil(needed / 1e8) / 10
+        rounded = math.ceil(needed / LIMITED / 1e8) / 10
         raise SettingError(
             "`memory` must be enough for the smallest tiles of the largest octave",
             received=f"{size_text(memory.limit)}, where they take "

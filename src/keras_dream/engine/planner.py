@@ -42,10 +42,15 @@ receptive field weighs little (Luo et al. 2016, "Understanding the Effective Rec
 Field"): docs/memory.md has the error."""
 
 SCRATCH, SCRATCH_SHARE = 150_000_000, 1.3
-"""Bytes beside feature maps, in all and for each of theirs at most: what oneDNN
-computes in, and what the allocator loses between two blocks. Measured on torch 2.13 in
-float32 and bfloat16 with `motif`, SqueezeNet and Inception V3, whole and in tiles: 90
-to 190 MB."""
+"""Bytes beside feature maps, and of small ones a share of theirs: what oneDNN computes
+in, and what the allocator loses between blocks. Measured on torch 2.13 with `motif`,
+SqueezeNet and Inception V3 at 1024 pixels, whole and in tiles: 50 to 200 MB."""
+
+TIGHT_SCRATCH = 60_000_000
+"""The same where freed memory is given back at once: 10 to 80 MB."""
+
+KEPT = 512_000_000
+"""Bytes of freed memory that torch's backend keeps where it is not scarce."""
 
 VALUE = 4.5e-9
 """Seconds of a number of a feature map, forwards and backwards, beside convolutions:
@@ -85,8 +90,9 @@ class Predictor:
         goals: What is maximised.
         loss: How a feature map becomes a number.
         width: Bytes of a number of a feature map.
+        lean: Whether the backend keeps only what a gradient needs.
         halo: How far a tile sees at most.
-        scratch: Bytes at most that are counted beside feature maps.
+        tight: Whether freed memory is given back at once, so that less is held.
     """
 
     def __init__(
@@ -96,16 +102,17 @@ class Predictor:
         loss: Loss,
         *,
         width: int,
+        lean: bool = False,
         halo: Halo = "exact",
-        scratch: int = SCRATCH,
+        tight: bool = False,
     ):
         self._objective = objective
         self._graph = objective.graph
         self._goals = tuple(goals)
         self._loss = loss
         self._halo = halo
-        self._scratch = scratch
-        self._live = Liveness(objective.graph, width=width)
+        self._scratch = TIGHT_SCRATCH if tight else SCRATCH
+        self._live = Liveness(objective.graph, width=width, lean=lean)
         self._ops = {op.node.name: op for op in objective.graph.operations}
         self._is_local = all(goal.is_local(loss) for goal in goals if goal.nodes)
         self._memo: dict[tuple[Size, Scheme], Prediction] = {}
@@ -228,7 +235,7 @@ class Predictor:
         sizes = self._graph.plan(*size).sizes
         maps = self._live.gradient(sizes, self._objective.nodes)
         # What the network sees is a copy, and so is its gradient.
-        held = self._taken(maps) + PICTURE * math.prod(size)
+        held = self._taken(maps, tiled=False) + PICTURE * math.prod(size)
         return Prediction(scheme, held, PASS + self._seconds(sizes, self._ops))
 
     def _cells(self, scheme: Scheme, size: Size) -> Prediction:
@@ -263,8 +270,9 @@ class Predictor:
         most = max(ran + maps, whole, back + maps + picture)
         return Prediction(scheme, picture + self._taken(most), seconds)
 
-    def _taken(self, maps: float) -> int:
-        return math.ceil(maps + min(self._scratch, SCRATCH_SHARE * maps))
+    def _taken(self, maps: float, *, tiled: bool = True) -> int:
+        share = math.inf if tiled else SCRATCH_SHARE
+        return math.ceil(maps + min(self._scratch, share * maps))
 
     def _work(self, sizes: Mapping[str, Size], names: Iterable[str]) -> tuple[int, int]:
         """Returns the multiplications and the numbers of maps of some nodes."""
@@ -499,7 +507,7 @@ class PlannedGradient:
     def _smaller(self, scheme: Scheme, size: Size) -> Scheme | None:
         """Returns a way that takes at most half as much and fits, or the smallest."""
         predictor, backend = self._schemes.predictor, self._schemes.backend
-        backend.give_back_memory()
+        backend.keep_freed_memory(keep=False)
         before = predictor.predict(scheme, size).bytes
         free = SHARE * backend.memory().get("free", math.inf)
         budget = min(before / 2, free)
