@@ -33,6 +33,8 @@ LIBRARIES = (
     "torch",
     "jax",
     "tensorflow",
+    "pyvips",
+    "OpenEXR",
 )
 """Whose versions count."""
 

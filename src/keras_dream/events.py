@@ -185,6 +185,21 @@ class TileDone(Event, kind="tile"):
 
 
 @dataclass(frozen=True)
+class FileProgress(Event, kind="file"):
+    """A part of a file of a picture larger than memory is read or written.
+
+    Attributes:
+        path: The photo, or the result.
+        writing: Whether it is written.
+        share: How much of it is done, from 0 to 1.
+    """
+
+    path: str
+    writing: bool
+    share: float
+
+
+@dataclass(frozen=True)
 class NextPhoto(Event, kind="photo"):
     """The next of several photos is about to be dreamed.
 

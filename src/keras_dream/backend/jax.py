@@ -134,7 +134,7 @@ class JaxBackend(Nhwc):
         peak = stats.get("peak_bytes_in_use", used)
         return {"total": total, "free": total - used, "peak": peak}
 
-    def keep_freed_memory(self, *, keep: bool) -> None:
+    def give_back_memory(self) -> None:
         return  # it knows no way
 
     # -- linear and pooling -------------------------------------------------------

@@ -152,12 +152,8 @@ class Backend(Protocol):
         """Returns bytes: `total`, `free`, `peak`, those that the device reports."""
         ...
 
-    def keep_freed_memory(self, *, keep: bool) -> None:
-        """Sets whether freed memory is kept for the next arrays.
-
-        Args:
-            keep: True is the faster; with False it is given back, now and from now on.
-        """
+    def give_back_memory(self) -> None:
+        """Gives memory back to the system that is kept for the next arrays."""
         ...
 
     # -- linear, norms and pooling ------------------------------------------------

@@ -131,7 +131,7 @@ class TensorFlowBackend(Nhwc):
         # The only visible GPU is number 0; tensorflow does not report its size.
         return {"peak": tf.config.experimental.get_memory_info("GPU:0")["peak"]}
 
-    def keep_freed_memory(self, *, keep: bool) -> None:
+    def give_back_memory(self) -> None:
         return  # it knows no way
 
     # -- linear and pooling -------------------------------------------------------

@@ -1,7 +1,6 @@
 """The torch backend: eager, channels-last memory under NCHW shapes, any size."""
 
 import contextlib
-import ctypes
 import math
 import os
 import sys
@@ -24,8 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from keras_dream.backend import openmp, torch_reverse as reverse
-from keras_dream.backend.host import has_bfloat16
+from keras_dream.backend import host, openmp, torch_reverse as reverse
 from keras_dream.backend.protocol import Array, Padding, reads_image
 from keras_dream.errors import SettingError, short_repr
 
@@ -37,9 +35,7 @@ _FEW = 4  # channels, as colours have them
 # glibc returns every large block to the system and faults it in again, page by page:
 # a fifth of a step's time. Instead, blocks up to 32 MiB (the upper limit of
 # mallopt(3)) and up to 512 MiB of free memory are kept.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _KEPT_BLOCK, _KEPT_TOTAL = 32 << 20, 512 << 20
-_TIGHT = 4 << 20  # of both, where memory is scarce
 
 
 def make(
@@ -59,25 +55,13 @@ def make(
         torch.set_num_threads(threads)
     chosen = _device(device)
     if chosen.type == "cpu":
-        _keep_freed_memory()
+        host.keep_freed(_KEPT_TOTAL, block=_KEPT_BLOCK)
         if _SPINS:
             openmp.sleep_early(torch._C.__file__, torch.get_num_threads())
     # TF32 is a process-wide switch of torch; float32 must mean float32.
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     return TorchBackend(chosen, precision)
-
-
-def _keep_freed_memory(*, keep: bool = True) -> None:
-    try:
-        libc = ctypes.CDLL(None)
-        mallopt, trim = libc.mallopt, libc.malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return  # not glibc
-    mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK if keep else _TIGHT)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT_TOTAL if keep else _TIGHT)
-    if not keep:
-        trim(0)
 
 
 def _device(name: str | None) -> torch.device:
@@ -121,7 +105,7 @@ class TorchBackend:
             capability = torch.cuda.get_device_capability(self._device)
             return torch.version.cuda is not None and capability >= (8, 0)
         uses_onednn = torch.backends.mkldnn.is_available()
-        return self._device.type == "cpu" and uses_onednn and has_bfloat16()
+        return self._device.type == "cpu" and uses_onednn and host.has_bfloat16()
 
     def at(self, precision: str) -> "TorchBackend":
         return TorchBackend(self._device, precision)
@@ -192,15 +176,12 @@ class TorchBackend:
             free, total = torch.cuda.mem_get_info(self._device)
             peak = torch.cuda.max_memory_allocated(self._device)
             return {"total": total, "free": free, "peak": peak}
-        from keras_dream.backend.host import memory
+        return host.memory()
 
-        return memory()
-
-    def keep_freed_memory(self, *, keep: bool) -> None:
-        if self._device.type == "cuda" and not keep:
+    def give_back_memory(self) -> None:
+        if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        elif self._device.type == "cpu":
-            _keep_freed_memory(keep=keep)
+        host.give_back_memory()
 
     # -- linear and pooling -------------------------------------------------------
     def conv2d(
@@ -382,17 +363,22 @@ class TorchBackend:
         rows: tuple[np.ndarray, np.ndarray],
         columns: tuple[np.ndarray, np.ndarray],
     ) -> Array:
-        for axis, (cells, weights) in zip(_SPATIAL, (rows, columns), strict=True):
-            shape = [-1 if a == axis else 1 for a in range(4)]
-            factors = torch.tensor(weights, device=self._device)
-            indices = torch.tensor(cells, device=self._device)
-            total: Any = None
-            for tap in range(cells.shape[1]):
-                picked = x.index_select(axis, indices[:, tap])
-                picked *= factors[:, tap].reshape(shape)
-                total = picked.add_(0) if total is None else total.add_(picked)
-            x = total
-        return x.contiguous(memory_format=torch.channels_last)
+        # Each axis as the first one in memory, of which whole rows are picked: three
+        # times as fast as single cells.
+        cells = self._mixed(x.permute(2, 3, 0, 1).contiguous(), rows)
+        cells = self._mixed(cells.transpose(0, 1).contiguous(), columns)
+        y = cells.permute(2, 3, 1, 0)
+        return y.contiguous(memory_format=torch.channels_last)
+
+    def _mixed(self, x: Array, taps: tuple[np.ndarray, np.ndarray]) -> Array:
+        """Returns weighted sums of an array's rows."""
+        indices, factors = (torch.tensor(t, device=self._device) for t in taps)
+        total: Any = None
+        for tap in range(indices.shape[1]):
+            picked = x.index_select(0, indices[:, tap])
+            picked *= factors[:, tap].reshape(-1, 1, 1, 1)
+            total = picked.add_(0) if total is None else total.add_(picked)
+        return total
 
     def count(self, x: Array) -> Any:
         return x.numel()
@@ -475,7 +461,12 @@ class TorchBackend:
         return cells.T @ cells / len(cells)
 
     def is_finite(self, x: Array) -> bool:
-        return bool(torch.isfinite(x).all())
+        if not x.numel():
+            return True
+        # The extremes are not numbers where one value is none; one pass, no map of
+        # truths.
+        extremes = torch.aminmax(x.permute(0, 2, 3, 1) if x.dim() == 4 else x)
+        return all(bool(torch.isfinite(extreme)) for extreme in extremes)
 
     # -- spectra ------------------------------------------------------------------
     def fft(self, x: Array) -> tuple[Array, Array]:

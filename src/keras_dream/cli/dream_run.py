@@ -344,6 +344,7 @@ def save_new(
     *,
     notes: bool = True,
     strip: bool,
+    depth: str | None = None,
     replaces: bool = False,
 ) -> Path:
     """Saves a dream under a claimed name.
@@ -354,6 +355,7 @@ def save_new(
             number is added.
         notes: As for `Dream.save`.
         strip: As for `Dream.save`.
+        depth: As for `Dream.save`.
         replaces: Whether it replaces a file of that name instead.
 
     Returns:
@@ -362,9 +364,9 @@ def save_new(
     from keras_dream.claims import claim
 
     if replaces or not os.path.lexists(path):
-        return dream.save(path, notes=notes, strip=strip)
+        return dream.save(path, notes=notes, strip=strip, depth=depth)
     with claim(path) as other:
-        return dream.save(other.path, notes=notes, strip=strip)
+        return dream.save(other.path, notes=notes, strip=strip, depth=depth)
 
 
 def _claimed(request: Request) -> "Claim":

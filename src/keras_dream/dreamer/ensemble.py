@@ -249,7 +249,7 @@ class Ensemble:
 
         Args:
             recipe: A complete recipe, of one octave.
-            tight: Whether freed memory is given back at once.
+            tight: Whether hardly any freed memory is kept, as under a limit.
         """
         return tuple(
             self._predictor(network, recipe, tight=tight)

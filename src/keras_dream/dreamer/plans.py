@@ -16,7 +16,6 @@ from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.footprint import PIXEL, footprint
 from keras_dream.engine.growth import Octave
 from keras_dream.engine.planner import (
-    KEPT,
     Plan,
     Prediction,
     Predictor,
@@ -107,25 +106,6 @@ class Planner:
                 small for the smallest tiles.
         """
         wanted = _Wanted(self._gradient, resumed)
-        args = (size, recipe, octaves, wanted)
-        planned = self._planned(*args, tight=False)
-        most = max((o.bytes for o in planned.octaves), default=0)
-        tight = most + KEPT > self._memory.left
-        if tight:
-            planned = self._planned(*args, tight=True)
-        self._backend.keep_freed_memory(keep=not tight)
-        self._check(planned.octaves)
-        return planned
-
-    def _planned(
-        self,
-        size: Size,
-        recipe: Recipe,
-        octaves: Sequence[Octave],
-        wanted: "_Wanted",
-        *,
-        tight: bool,
-    ) -> "PlannedRun":
         entries: list[Entry] = []
         present = PIXEL * math.prod(size)
         if not isinstance(recipe.start, Photo):
@@ -138,6 +118,7 @@ class Planner:
             pictures = footprint(size, octave, own)
             held = pictures.held - present
             chosen: list[Prediction] = []
+            tight = self._memory.limit is not None
             predictors = self._ensemble.predictors(own, tight=tight)
             for number, predictor in enumerate(predictors, 1):
                 if not predictor.fits(view):
@@ -153,6 +134,7 @@ class Planner:
             most = max(held + most, pictures.most - present)
             planned.append(PlannedOctave(octave, own, view, most, tuple(chosen)))
         plan = Plan(entries, notices=notices)
+        self._check(planned)
         return PlannedRun(plan, tuple(planned), self._memory, self._backend)
 
     def _check(self, planned: Sequence["PlannedOctave"]) -> None:

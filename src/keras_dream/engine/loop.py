@@ -5,6 +5,7 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
 """
 
 import logging
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
@@ -28,6 +29,10 @@ from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.targets import Caricature, Penalty
 
 _log = logging.getLogger(__name__)
+
+_LARGE = 1_000_000
+"""Pixels of an octave behind which free memory goes back to the system: the blocks of
+the next one are larger."""
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
 # of what each octave added, as `octaves`, where that is kept; and of sentences on why
@@ -259,6 +264,8 @@ def _steps(
             )
         additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
+        if math.prod(octave.size) > _LARGE:
+            backend.give_back_memory()
     last = len(octaves) - 1
     options = {**additions.options, **ascent.options, **course.gradients(last)}
     return course.result(growth.whole(last, image), course.by_octave(), True, **options)

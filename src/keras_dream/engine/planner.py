@@ -41,16 +41,13 @@ FAST = 0.25
 receptive field weighs little (Luo et al. 2016, "Understanding the Effective Receptive
 Field"): docs/memory.md has the error."""
 
-SCRATCH, SCRATCH_SHARE = 150_000_000, 1.3
+SCRATCH, SCRATCH_SHARE = 150_000_000, 3.0
 """Bytes beside feature maps, and of small ones a share of theirs: what oneDNN computes
 in, and what the allocator loses between blocks. Measured on torch 2.13 with `motif`,
 SqueezeNet and Inception V3 at 1024 pixels, whole and in tiles: 50 to 200 MB."""
 
 TIGHT_SCRATCH = 60_000_000
-"""The same where freed memory is given back at once: 10 to 80 MB."""
-
-KEPT = 512_000_000
-"""Bytes of freed memory that torch's backend keeps where it is not scarce."""
+"""The same where hardly any freed memory is kept: 10 to 80 MB."""
 
 VALUE = 4.5e-9
 """Seconds of a number of a feature map, forwards and backwards, beside convolutions:
@@ -92,7 +89,7 @@ class Predictor:
         width: Bytes of a number of a feature map.
         lean: Whether the backend keeps only what a gradient needs.
         halo: How far a tile sees at most.
-        tight: Whether freed memory is given back at once, so that less is held.
+        tight: Whether hardly any freed memory is kept, as under a limit.
     """
 
     def __init__(
@@ -204,10 +201,16 @@ class Predictor:
             elif rows < most[0] and tall > LEAST_SIDE:
                 rows += 1
             else:
-                return self._with_halo(schemes or [family], size)
+                return self.with_halo(schemes or [family], size)
             schemes.append(replace(family, rows=rows, columns=columns))
 
-    def _with_halo(self, schemes: list[Scheme], size: Size) -> list[Scheme]:
+    def with_halo(self, schemes: list[Scheme], size: Size) -> list[Scheme]:
+        """Returns a kind's schemes, ever more tiles, with the halo that is asked for.
+
+        Args:
+            schemes: They have exact ones.
+            size: (height, width) of the view in pixels.
+        """
         if self._halo == "exact":
             return schemes
         halo = self._halo
@@ -235,7 +238,7 @@ class Predictor:
         sizes = self._graph.plan(*size).sizes
         maps = self._live.gradient(sizes, self._objective.nodes)
         # What the network sees is a copy, and so is its gradient.
-        held = self._taken(maps, tiled=False) + PICTURE * math.prod(size)
+        held = self._taken(maps) + PICTURE * math.prod(size)
         return Prediction(scheme, held, PASS + self._seconds(sizes, self._ops))
 
     def _cells(self, scheme: Scheme, size: Size) -> Prediction:
@@ -270,9 +273,8 @@ class Predictor:
         most = max(ran + maps, whole, back + maps + picture)
         return Prediction(scheme, picture + self._taken(most), seconds)
 
-    def _taken(self, maps: float, *, tiled: bool = True) -> int:
-        share = math.inf if tiled else SCRATCH_SHARE
-        return math.ceil(maps + min(self._scratch, share * maps))
+    def _taken(self, maps: float) -> int:
+        return math.ceil(maps + min(self._scratch, SCRATCH_SHARE * maps))
 
     def _work(self, sizes: Mapping[str, Size], names: Iterable[str]) -> tuple[int, int]:
         """Returns the multiplications and the numbers of maps of some nodes."""
@@ -318,7 +320,7 @@ class Predictor:
         if not names:
             return []
         sizes = self._graph.plan(*size).sizes
-        rows, columns = self._counts(scheme, sizes, names)
+        rows, columns = counts = self._counts(scheme, sizes, names)
         corners = min(rows, 2) * min(columns, 2)
         inside = max(rows - 2, 0) * max(columns - 2, 0)
         sides = rows * columns - corners - inside
@@ -327,7 +329,7 @@ class Predictor:
             kinds.append((inside + sides // 2, rows // 2, columns // 2))
         steps = self._steps(names)
         return [
-            (count, self._tile(size, sizes, names, steps, (rows, columns), (i, j)))
+            (count, self._tile(size, sizes, names, steps, counts, (i, j), scheme.halo))
             for count, i, j in kinds
         ]
 
@@ -346,6 +348,7 @@ class Predictor:
         steps: Sequence[str],
         counts: Size,
         place: tuple[int, int],
+        reach: int | None,
     ) -> Tile:
         wanted: dict[str, Region] = {}
         for name in names:
@@ -354,7 +357,8 @@ class Predictor:
                 for axis in (0, 1)
             )
             wanted[name] = (down, across)
-        return tile(self._graph, size, wanted, steps=steps, sources=(INPUT,))
+        how = {"steps": steps, "sources": (INPUT,)}
+        return tile(self._graph, size, wanted, **how, reach=reach)
 
 
 class Plan:
@@ -507,7 +511,7 @@ class PlannedGradient:
     def _smaller(self, scheme: Scheme, size: Size) -> Scheme | None:
         """Returns a way that takes at most half as much and fits, or the smallest."""
         predictor, backend = self._schemes.predictor, self._schemes.backend
-        backend.keep_freed_memory(keep=False)
+        backend.give_back_memory()
         before = predictor.predict(scheme, size).bytes
         free = SHARE * backend.memory().get("free", math.inf)
         budget = min(before / 2, free)

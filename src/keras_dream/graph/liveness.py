@@ -119,6 +119,8 @@ class Liveness:
         """Returns the most bytes of a pass with its gradient; arguments as above."""
         outputs, nodes = tuple(outputs), self._nodes(sizes, sources)
         kept = Counter(name for op in nodes for name in self._kept(op))
+        # Feature maps are held by whoever gives them; a picture is a view's copy.
+        kept.update(self._storage[name] for name in sources if name != INPUT)
         held, left = self._given(sizes, sources), self._uses(nodes, outputs)
         for op in nodes:
             self._run(op, sizes, held, left, kept)
@@ -128,8 +130,6 @@ class Liveness:
         held.passing(max((self._bytes(name, sizes) for name in outputs), default=0))
         for name in outputs:
             held.take(f"{name}/gradient", self._bytes(name, sizes))
-        for name in sources:
-            kept[self._storage[name]] += 1  # whoever gives it holds it
         for op in reversed(nodes):
             self._back(op, sizes, held, kept)
         return math.ceil(held.most)

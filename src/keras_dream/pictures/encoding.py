@@ -176,9 +176,9 @@ def check_depth(suffix: str, depth: str) -> None:
     """
     depth_of(suffix, depth)
     if suffix.lower() == ".exr":
-        from keras_dream.pictures.exr import library
+        from keras_dream.pictures.exr import require
 
-        library(OutputError, f"a result with the suffix {suffix}")
+        require(OutputError, f"a result with the suffix {suffix}")
 
 
 def over_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from keras_dream.events import (
     Download,
     Event,
     Fetching,
+    FileProgress,
     GradientPlan,
     ItemDone,
     ItemProgress,
@@ -94,6 +95,8 @@ class Lines(Reporter):
                 self._eta = Eta(predicted=event.seconds, clock=self._clock)
                 self._began, self._planned = self._clock(), event
                 self._progress(0.0, 1.0)
+            case FileProgress():
+                self._progress(event.share, 1.0)
             case TileDone():
                 self._tiled = True
                 self._progress(event.share, 1.0)
@@ -125,6 +128,9 @@ class Lines(Reporter):
                     f"pixels: step {event.iteration} of {event.iterations}, "
                     f"loss {event.loss:.4g}{left}."
                 )
+            case FileProgress():
+                what = "Saving" if event.writing else "Reading"
+                return f"{what} {plain(event.path)}: {event.share:.0%}{left}."
             case TileDone():
                 return (
                     f"Octave {event.octave} of {event.octaves}, step "
@@ -179,8 +185,8 @@ class Lines(Reporter):
         part = None
         if isinstance(event, Step | TileDone):
             part = event.octave
-        elif isinstance(event, Download | CellProgress):
-            part = "download" if isinstance(event, Download) else "cells"
+        elif isinstance(event, Download | CellProgress | FileProgress):
+            part = event.kind
         elif isinstance(event, ItemProgress | ItemDone):
             part = "items"
         now = self._clock()
