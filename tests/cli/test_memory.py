@@ -55,7 +55,7 @@ def test_a_limit_of_the_system(tmp_path):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("keras_dream.pictures.encoding", "to_uint8"),  # when it is saved
+        ("keras_dream.pictures.encoding", "to_depth"),  # when it is saved
         ("keras_dream.dreamer.dreamer", "finish"),  # when it is finished
     ],
 )
