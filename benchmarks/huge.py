@@ -7,7 +7,8 @@ One octave, one step, with the built-in network to a middle layer and with the f
 its presets. Every size is a process of its own. The photo is made first, which is not
 counted. Printed for each size: the tiles; seconds in all and for a megapixel; those of
 the tiles and those of what follows (filters, divisor, the next image); those of the
-processor, which depend less on what else runs; and the peak of resident memory.
+processor, which depend less on what else runs; and the peak of resident memory, and
+the predicted one.
 `--limit` puts the process under `ulimit -v`. `--tile-rows N` stops after N rows of
 tiles and says what all of them would take, alone; without it the step is made to its
 end. `--width` makes a strip of the picture. A picture takes 12 bytes a pixel on the
@@ -56,7 +57,7 @@ def peak() -> int:
 def child(options: argparse.Namespace) -> None:
     """Makes one step of one size, and prints what it took as JSON."""
     from keras_dream import Dreamer
-    from keras_dream.events import TileDone
+    from keras_dream.events import GradientPlan, TileDone
     from keras_dream.huge.run import dream_huge
     from keras_dream.recipe.recipe import Recipe, RunSettings
 
@@ -83,12 +84,14 @@ def child(options: argparse.Namespace) -> None:
             steps=1,
             filters=options.filters,
         )
-        began, times, tiles = time.perf_counter(), [], 0
+        began, times, tiles, predicted = time.perf_counter(), [], 0, 0
         with dream_huge(dreamer, store, folder, recipe) as work:
             set_up, cpu = time.perf_counter() - began, time.process_time()
             scheme = work.gradient
             _, columns = (int(n) for n in scheme.split()[-1].split("x"))
             for event in work:
+                if isinstance(event, GradientPlan):
+                    predicted = event.bytes
                 if isinstance(event, TileDone):
                     times.append(time.perf_counter())
                     tiles = event.tiles
@@ -110,6 +113,7 @@ def child(options: argparse.Namespace) -> None:
                     "seconds": seconds,
                     "cpu": cpu,
                     "peak": peak(),
+                    "predicted": predicted,
                 }
             )
         )
@@ -153,8 +157,8 @@ def main() -> None:
     if options.child:
         child(options)
         return
-    print("| Mpx | tiles | s | s/Mpx | tiles s/Mpx | rest s/Mpx | CPU s/Mpx | MiB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| Mpx | tiles | s | s/Mpx | tiles | rest | CPU | MiB | predicted |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for megapixels in options.megapixels:
         found = measured(options, megapixels)
         work = found["seconds"] - found["set_up"]
@@ -163,7 +167,7 @@ def main() -> None:
             f"| {megapixels:g} | {found['scheme']} | {work:.1f} "
             f"| {work / megapixels:.2f} | {found['tiles'] / megapixels:.2f} "
             f"| {rest / megapixels:.2f} | {found['cpu'] / megapixels:.2f} "
-            f"| {found['peak'] / 2**20:,.0f} |",
+            f"| {found['peak'] / 2**20:,.0f} | {found['predicted'] / 2**20:,.0f} |",
             flush=True,
         )
 

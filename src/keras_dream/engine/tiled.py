@@ -34,7 +34,7 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Plan
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.program import Program
-from keras_dream.graph.regions import Region, Tile, whole_region
+from keras_dream.graph.regions import Region, whole_region
 from keras_dream.parts.losses import Loss
 from keras_dream.parts.transforms import Lookup, View
 from keras_dream.recipe.schemes import Scheme
@@ -78,14 +78,14 @@ class Job(NamedTuple):
     Attributes:
         nodes: Whose cells it makes, in the order of the plan.
         goals: The numbers of the goals that it is for.
-        tile: What it computes.
+        region: The pixels that it reads.
         wanted: Its own cells, by node.
         plan: What its function is called with.
     """
 
     nodes: tuple[str, ...]
     goals: tuple[int, ...]
-    tile: Tile
+    region: Region
     wanted: Mapping[str, Region]
     plan: tuple[int, ...]
 
@@ -111,6 +111,7 @@ class TiledGradient(ABC):
         self._references = any(goal.needs_reference for goal in objective.goals)
         self._program: Program
         self._jobs: dict[Size, tuple[Job, ...]] = {}
+        self._plans: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._image_step = self._backend.value_and_grad(
             self._image_total, static=objective.is_static
         )
@@ -172,14 +173,14 @@ class TiledGradient(ABC):
             and with the exact one, relative, by the L2 norm; 0 for an exact halo.
         """
         pairs = zip(self.jobs(size), self._make_jobs(size, None), strict=True)
-        job, exact = max(pairs, key=lambda pair: _area(pair[1].tile.sources[INPUT]))
-        if job.tile == exact.tile:
+        job, exact = max(pairs, key=lambda pair: _area(pair[1].region))
+        if job == exact:
             return 0.0
         found, expected = (
             self._sample(one, size, read, read_original) for one in (job, exact)
         )
-        (top, bottom), (left, right) = job.tile.sources[INPUT]
-        (first, _), (start, _) = exact.tile.sources[INPUT]
+        (top, bottom), (left, right) = job.region
+        (first, _), (start, _) = exact.region
         length = float(np.linalg.norm(expected))
         error = expected.copy()
         error[top - first : bottom - first, left - start : right - start] -= found
@@ -265,7 +266,10 @@ class TiledGradient(ABC):
             # are computed by the same compiled function.
             numbers += [*tile.outputs[node], *(min(side, border) for side in sides)]
             numbers += [height, width]
-        return Job(tuple(wanted), tuple(goals), tile, wanted, tuple(numbers))
+        # Most tiles of a large picture have the same plan, which is kept once.
+        same = self._plans.setdefault(tuple(numbers), tuple(numbers))
+        region = tile.sources[INPUT]
+        return Job(tuple(wanted), tuple(goals), region, wanted, same)
 
     def _own_cells(
         self, nodes: Sequence[str], x: Array, plan: Sequence[Any]
@@ -284,11 +288,11 @@ class TiledGradient(ABC):
         return maps, places
 
     def _pixels(self, job: Job, read: Read) -> Array:
-        return self._backend.image(read(job.tile.sources[INPUT]))
+        return self._backend.image(read(job.region))
 
     def _added(self, job: Job, loss: float, gradient: Array) -> TileGradient:
         pixels = self._backend.host_view(gradient)
-        return TileGradient(job.tile.sources[INPUT], loss, pixels)
+        return TileGradient(job.region, loss, pixels)
 
 
 class CellGradient(TiledGradient):

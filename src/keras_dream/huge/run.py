@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -426,7 +426,7 @@ class _Work:
                     Unfinished(image), recipe, photo=rows, original=rows, files=files
                 )
                 store.write(first, finished.pixels)
-        return self._folder.finish(state, store)
+        return store.commit(asdict(state))
 
     def _dream(self, state: State, image: Store) -> HugeDream:
         losses: dict[str, list[float]] = {}
