@@ -171,7 +171,8 @@ def ours(size: int, settings: dict[str, object]) -> Callable[[int], object]:
 
     import keras_dream as kd
 
-    dreamer = kd.Dreamer("motif", run=kd.RunSettings(threads=1, backend="torch"))
+    run_settings = kd.RunSettings(threads=1, backend="torch", precision="float32")
+    dreamer = kd.Dreamer("motif", run=run_settings)
     recipe = kd.Recipe(
         objective=f"{LAYER}:{CHANNEL}", loss="mean", octaves=1, jitter=0, **settings
     )
@@ -282,7 +283,8 @@ def judge() -> Callable[[Path], float]:
 
     import keras_dream as kd
 
-    dreamer = kd.Dreamer("motif", run=kd.RunSettings(threads=1, backend="torch"))
+    run_settings = kd.RunSettings(threads=1, backend="torch", precision="float32")
+    dreamer = kd.Dreamer("motif", run=run_settings)
 
     def score(path: Path) -> float:
         image = np.clip(np.load(path), 0, 1)

@@ -7,10 +7,12 @@ One octave, one step, with the built-in network to a middle layer and with the f
 its presets. Every size is a process of its own. The photo is made first, which is not
 counted. Printed for each size: the tiles; seconds in all and for a megapixel; those of
 the tiles and those of what follows (filters, divisor, the next image); those of the
-processor, which depend less on what else runs; and the peak of resident memory.
+processor, which depend less on what else runs; and the peak of resident memory, and
+the predicted one.
 `--limit` puts the process under `ulimit -v`. `--tile-rows N` stops after N rows of
-tiles and says what all of them would take; without it the step is made to its end. A
-picture takes 12 bytes a pixel on the disk, and a step three and a half of them.
+tiles and says what all of them would take, alone; without it the step is made to its
+end. `--width` makes a strip of the picture. A picture takes 12 bytes a pixel on the
+disk, and a step three and a half pictures.
 """
 
 import argparse
@@ -29,15 +31,15 @@ import numpy as np
 OBJECTIVE = "mixed3"
 
 
-def photo(path: Path, side: int) -> Any:
+def photo(path: Path, height: int, width: int) -> Any:
     """Writes waves with some noise, band by band."""
     from keras_dream.huge.stores import Store, bands
 
-    store = Store.create(path, (side, side, 3))
+    store = Store.create(path, (height, width, 3))
     rng = np.random.default_rng(0)
-    across = np.arange(side, dtype=np.float32)
-    noise = rng.random((256, side, 3), dtype=np.float32)
-    for first, end in bands(side, side * 12):
+    across = np.arange(width, dtype=np.float32)
+    noise = rng.random((256, width, 3), dtype=np.float32)
+    for first, end in bands(height, width * 12):
         down = np.arange(first, end, dtype=np.float32)
         waves = np.sin(down / 37)[:, None, None] * np.sin(across / 53)[None, :, None]
         rows = noise[np.arange(first, end) % 256]
@@ -55,14 +57,16 @@ def peak() -> int:
 def child(options: argparse.Namespace) -> None:
     """Makes one step of one size, and prints what it took as JSON."""
     from keras_dream import Dreamer
-    from keras_dream.events import TileDone
+    from keras_dream.events import GradientPlan, TileDone
     from keras_dream.huge.run import dream_huge
     from keras_dream.recipe.recipe import Recipe, RunSettings
 
     (megapixels,) = options.megapixels
     folder = Path(tempfile.mkdtemp(prefix="huge-", dir=options.folder))
     try:
-        store = photo(folder / "photo.npy", math.isqrt(round(megapixels * 1e6)))
+        width = options.width or math.isqrt(round(megapixels * 1e6))
+        height = round(megapixels * 1e6 / width)
+        store = photo(folder / "photo.npy", height, width)
         run = RunSettings.of(
             {
                 "backend": "torch",
@@ -80,12 +84,14 @@ def child(options: argparse.Namespace) -> None:
             steps=1,
             filters=options.filters,
         )
-        began, times, tiles = time.perf_counter(), [], 0
+        began, times, tiles, predicted = time.perf_counter(), [], 0, 0
         with dream_huge(dreamer, store, folder, recipe) as work:
             set_up, cpu = time.perf_counter() - began, time.process_time()
             scheme = work.gradient
             _, columns = (int(n) for n in scheme.split()[-1].split("x"))
             for event in work:
+                if isinstance(event, GradientPlan):
+                    predicted = event.bytes
                 if isinstance(event, TileDone):
                     times.append(time.perf_counter())
                     tiles = event.tiles
@@ -93,11 +99,11 @@ def child(options: argparse.Namespace) -> None:
                     if options.tile_rows and event.tile > options.tile_rows * columns:
                         break
             seconds = time.perf_counter() - began
+        cpu = time.process_time() - cpu
+        of_tiles = times[-1] - began - set_up
         if len(times) < tiles:
             of_tiles = (times[-1] - times[0]) / (len(times) - 1) * tiles
-            seconds = math.nan
-        else:
-            of_tiles = times[-1] - began - set_up
+            seconds, cpu = math.nan, cpu / len(times) * tiles
         print(
             json.dumps(
                 {
@@ -105,8 +111,9 @@ def child(options: argparse.Namespace) -> None:
                     "tiles": of_tiles,
                     "set_up": set_up,
                     "seconds": seconds,
-                    "cpu": time.process_time() - cpu,
+                    "cpu": cpu,
                     "peak": peak(),
+                    "predicted": predicted,
                 }
             )
         )
@@ -142,6 +149,7 @@ def main() -> None:
     parser.add_argument("--memory", default="4GiB")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--folder", default=None, help="where the pictures are kept")
+    parser.add_argument("--width", type=int, default=0, help="pixels; 0 for a square")
     parser.add_argument("--tile-rows", type=int, default=0)
     parser.add_argument("--limit", action="store_true")
     parser.add_argument("--child", action="store_true")
@@ -149,8 +157,8 @@ def main() -> None:
     if options.child:
         child(options)
         return
-    print("| Mpx | tiles | s | s/Mpx | tiles s/Mpx | rest s/Mpx | CPU s/Mpx | MiB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| Mpx | tiles | s | s/Mpx | tiles | rest | CPU | MiB | predicted |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for megapixels in options.megapixels:
         found = measured(options, megapixels)
         work = found["seconds"] - found["set_up"]
@@ -159,7 +167,7 @@ def main() -> None:
             f"| {megapixels:g} | {found['scheme']} | {work:.1f} "
             f"| {work / megapixels:.2f} | {found['tiles'] / megapixels:.2f} "
             f"| {rest / megapixels:.2f} | {found['cpu'] / megapixels:.2f} "
-            f"| {found['peak'] / 2**20:,.0f} |",
+            f"| {found['peak'] / 2**20:,.0f} | {found['predicted'] / 2**20:,.0f} |",
             flush=True,
         )
 

@@ -60,7 +60,8 @@ def main():
     idle = resident()
     part = max(arguments.steps // 10, 1)
     seconds, memory = [], []
-    for step in itertools.islice(dreamer.steps(photo, recipe), arguments.steps):
+    run = dreamer.steps(photo, recipe)
+    for step in itertools.islice(run, arguments.steps):
         seconds.append(step.seconds)
         if step.iteration % part == 0:
             memory.append(resident())
@@ -70,10 +71,10 @@ def main():
         times = seconds[tenth * part : (tenth + 1) * part]
         span = f"{tenth * part + 1}–{(tenth + 1) * part}"
         print(f"{span:>12}{statistics.median(times):10.4f}{used / MIB:8.0f}")
-    features = dreamer.memory((height, width), recipe)[0] / MIB
+    planned = (run.planned.bytes - idle) / MIB
     weights = sum(array.nbytes for array in dreamer.graph.weights.values()) / MIB
     print(f"\nidle {idle / MIB:.0f} MiB, peak {(peak() - idle) / MIB:.0f} MiB above it")
-    print(f"feature maps {features:.0f} MiB, all weights {weights:.0f} MiB")
+    print(f"predicted {planned:.0f} MiB, all weights {weights:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -145,6 +145,7 @@ def convolutions(size, threads, precision="float32"):
         bias = op.weight("bias")
         bias = None if bias is None else backend.array(bias).to(dtype)
         kernel = backend.kernel(op.array("kernel"))
+        kernel = getattr(kernel, "plain", kernel)
         how = (op.stride, (top, left), op.dilation, False, (0, 0), op.attrs["groups"])
         y = torch.ops.aten.convolution(x, kernel, bias, *how)
         calls.append((x, kernel, bias, how, torch.rand_like(y)))

@@ -111,8 +111,8 @@ def test_the_report_of_a_dream(dream, private, monkeypatch):
     assert (recipe["seed"], recipe["octaves"], recipe["network"]) == (7, 2, "motif")
     assert recipe["objective"] == "guide('(hidden)', far)"
     assert "lover" not in text
-    assert json.loads(rows["run settings"])["precision"] == "float32"
-    assert re.search(r"^backend: \w+ on ", text, re.MULTILINE)
+    assert json.loads(rows["run settings"])["precision"] == "auto"
+    assert re.search(r"^backend: \w+ on \w+, float32, ", text, re.MULTILINE)
 
 
 def test_a_guide_with_blanks_in_its_name(dream, private, monkeypatch):

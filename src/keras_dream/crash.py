@@ -33,6 +33,8 @@ LIBRARIES = (
     "torch",
     "jax",
     "tensorflow",
+    "pyvips",
+    "OpenEXR",
 )
 """Whose versions count."""
 
@@ -223,8 +225,8 @@ def _state(failure: Exception) -> dict[str, str]:
         elif isinstance(value, RunSettings):
             state.setdefault("run settings", value.json_text())
         else:
-            text = f"{value.name} on {value.device}, {value.threads} threads"
-            state.setdefault("backend", text)
+            where = f"{value.name} on {value.device}, {value.precision}"
+            state.setdefault("backend", f"{where}, {value.threads} threads")
     return state
 
 
@@ -264,7 +266,7 @@ def _is_ours(value: object) -> bool:
 
 def _counts(value: object) -> bool:
     is_backend = type(value).__module__.startswith("keras_dream.backend.") and all(
-        hasattr(value, name) for name in ("name", "device", "threads")
+        hasattr(value, name) for name in ("name", "device", "precision", "threads")
     )
     return is_backend or isinstance(value, Recipe | RunSettings)
 

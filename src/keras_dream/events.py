@@ -119,6 +119,49 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class OctavePlan:
+    """How an octave's gradient is computed.
+
+    Attributes:
+        octave: Its number among the recipe's octaves, from 1, small to large.
+        size: (height, width) in pixels.
+        schemes: The scheme of each of its networks, as text.
+        bytes: The most that a step is predicted to take, above what the process holds
+            before the dream.
+        seconds: The predicted time of all of its steps.
+    """
+
+    octave: int
+    size: tuple[int, int]
+    schemes: tuple[str, ...]
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GradientPlan(Event, kind="plan"):
+    """How a dream's gradients are computed, before its first step.
+
+    Attributes:
+        octaves: The octaves that will run, small to large.
+        bytes: The most memory that the process is predicted to hold.
+        seconds: The predicted time of the dream.
+        halo_error: How wrong the gradient of a tile is because its halo is bounded,
+            measured on the largest octave, relative; None for an exact halo.
+    """
+
+    octaves: tuple[OctavePlan, ...]
+    bytes: int
+    seconds: float
+    halo_error: float | None = None
+
+    @property
+    def tiled(self) -> tuple[OctavePlan, ...]:
+        """The octaves that are not computed whole."""
+        return tuple(o for o in self.octaves if {*o.schemes} != {"whole"})
+
+
+@dataclass(frozen=True)
 class TileDone(Event, kind="tile"):
     """A tile of one step of a picture larger than memory is done.
 
@@ -138,6 +181,21 @@ class TileDone(Event, kind="tile"):
     iterations: int
     tile: int
     tiles: int
+    share: float
+
+
+@dataclass(frozen=True)
+class FileProgress(Event, kind="file"):
+    """A part of a file of a picture larger than memory is read or written.
+
+    Attributes:
+        path: The photo, or the result.
+        writing: Whether it is written.
+        share: How much of it is done, from 0 to 1.
+    """
+
+    path: str
+    writing: bool
     share: float
 
 

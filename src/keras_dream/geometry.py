@@ -325,8 +325,8 @@ def _weighed(
     return total
 
 
-BAND = 1 << 20
-"""Values of a large picture that are looked at at once: 4 MB as float32."""
+BAND = 1 << 18
+"""Values of a large picture that are looked at at once: 1 MB as float32."""
 
 
 def bands(shape: Sequence[int]) -> Iterator[slice]:

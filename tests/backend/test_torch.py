@@ -16,7 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import keras_dream as kd
 from keras_dream.backend.torch import TorchBackend
 from keras_dream.engine.goals import Context, resolve
-from keras_dream.engine.gradients import ObjectiveGraph, WholeGradient
+from keras_dream.engine.gradients import (
+    ObjectiveGraph,
+    PreparedObjective,
+    WholeGradient,
+)
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Node
 from keras_dream.parts.losses import L2Mean
@@ -74,7 +78,8 @@ class Watch(TorchDispatchMode):
 def gradient(backend):
     goals = resolve(block(), parse("mean + whole").networks[0])
     graph = ObjectiveGraph(block(), goals, border=0, merge=backend.merges)
-    return WholeGradient(graph, goals, Context(backend, L2Mean(), border=0))
+    context = Context(backend, L2Mean(), border=0)
+    return WholeGradient(PreparedObjective(graph, goals, context))
 
 
 def test_a_step_keeps_channels_last_from_end_to_end(backend, gradient):

@@ -118,7 +118,7 @@ def test_json_prints_events(dream: Dream, photo: Path) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     kinds = [line["event"] for line in lines]
-    assert kinds == ["loading", "notice", "started"] + ["step"] * 6 + ["saved"]
+    assert kinds == ["loading", "notice", "started", "plan", *["step"] * 6, "saved"]
     size = {"width": 60, "height": 40}
     assert lines[2]["octaves"][-1] == {"octave": 9, "size": size, "steps": 1}
     assert lines[-2]["size"] == size

@@ -37,7 +37,9 @@ def names() -> list[str]:
 def test_the_result_is_that_of_dream(dream: Dream, deep: Path):
     code, out, error = dream("huge", deep, *QUICK, "--threads", 2)
     assert (code, out) == (0, "deep-dream.tif\n"), error
+    assert "Reading deep.tif: 100%." in error
     assert "tile 1 of 4" in error
+    assert "Saving deep-dream.tif: 100%." in error
     assert "is kept in '.deep-dream.tif.huge'" in error
     assert names() == ["deep-dream.tif", "deep.tif"]
     assert dream(deep, *QUICK, "-o", "memory.tif", "--threads", 2)[0] == 0
@@ -53,7 +55,7 @@ def test_the_result_is_that_of_dream(dream: Dream, deep: Path):
     code, out, error = dream(*again, "--gradient", "cells 2x2", "--json")
     assert code == 0, error
     kinds = [json.loads(line)["event"] for line in out.splitlines()]
-    assert {"started", "step", "tile", "saved"} <= set(kinds)
+    assert {"started", "step", "tile", "file", "saved"} <= set(kinds)
     assert dream("show", "a.dzi")[0] == 0
 
 
@@ -67,9 +69,10 @@ def test_the_same_command_goes_on(
     def stopped(run: HugeRun) -> Any:
         nonlocal tiles
         event = follow(run)
-        tiles += isinstance(event, TileDone)
-        if tiles == 6:
-            raise KeyboardInterrupt
+        if isinstance(event, TileDone):
+            tiles += 1
+            if tiles == 6:
+                raise KeyboardInterrupt
         return event
 
     monkeypatch.setattr(HugeRun, "__next__", stopped)

@@ -1,6 +1,9 @@
 """Tiles of a gradient: their grids, and that all together are the whole."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +21,11 @@ from keras_dream.engine.gradients import (
 )
 from keras_dream.engine.tiled import gradient_of
 from keras_dream.engine.tiles import grid_of
-from keras_dream.parts.transforms import draw
+from keras_dream.errors import SettingError
+from keras_dream.graph.graph import Graph
+from keras_dream.graph.ops import Node
+from keras_dream.parts.part import read_chain
+from keras_dream.parts.transforms import TRANSFORMS, draw
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.schemes import Scheme
@@ -127,3 +134,173 @@ def test_a_random_network_in_tiles(
     schemes = [f"cells {rows}x{columns}"]
     schemes += [f"stem {cut} {rows}x{columns}"] * (cut in names)
     check_tiled(objective, schemes, size, jitter=jitter)
+
+
+def network():
+    """Two convolutions with a stride and a pool between them, and class scores."""
+    random = np.random.default_rng(8)
+    conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+    pool = {"size": [3, 3], "stride": [2, 2], "padding": "same"}
+    strided = {**conv, "stride": [2, 2], "relu": True}
+    kernels = {"early": (3, 3, 3, 6), "late": (3, 5, 6, 8), "scores": (1, 1, 8, 4)}
+    return Graph(
+        nodes=(
+            Node("input", "input", (), {"channels": 3}),
+            Node("early", "conv2d", ("input",), strided),
+            Node("pool", "max_pool", ("early",), pool),
+            Node("late", "conv2d", ("pool",), {**conv, "relu": True}),
+            Node("scores", "conv2d", ("late",), conv),
+        ),
+        weights={
+            f"{name}/kernel": random.normal(size=shape).astype(np.float32) / 4
+            for name, shape in kernels.items()
+        },
+        layers={name: name for name in ("early", "pool", "late", "scores")},
+        classifier="scores",
+        classes=("a", "b", "c", "d"),
+    )
+
+
+NETWORK, SIZE = network(), (37, 46)
+TARGETS = [
+    "late + 0.3*early:1,4",
+    "class:b",
+    "neuron(late, 3, 0.9, 0.2) + late:2",
+    "neuron(early, 3)",
+    "direction(late, late.npy)",
+    "caricature(late) + early",
+    "guide(a.png, late)",
+    "late - 2*tv - blur + l2",
+    "tv - l1",
+]
+STEM_ONLY = ["guide(a.png, late, gram)", "late + 0.5*guide(a.png, early, gram)"]
+
+
+@pytest.mark.parametrize("target", TARGETS[1:])
+def test_every_target_in_tiles(target):
+    objective = prepared(NETWORK, target, border=1)
+    schemes = ["cells 2x3", "cells 50x1"]
+    if objective.graph.nodes:
+        last = objective.graph.nodes[0]
+        schemes += [f"stem {last} 3x1", "stem early 2x2"]
+    check_tiled(objective, schemes, SIZE, jitter=20)
+
+
+@pytest.mark.backends
+def test_tiles_on_every_backend():
+    objective = prepared(NETWORK, TARGETS[0], loss="even", border=1)
+    check_tiled(objective, ["cells 1x2", "stem pool 1x2"], SIZE, jitter=20)
+
+
+@pytest.mark.parametrize("target", STEM_ONLY)
+def test_what_compares_all_cells_has_a_stem_in_tiles(target):
+    objective = prepared(NETWORK, target, border=1)
+    check_tiled(objective, ["stem early 2x2", "stem late 2x2"], SIZE, jitter=9)
+    with pytest.raises(SettingError, match=r"a sum over cells; .*'stem \w+ 2x2'"):
+        gradient_of(Scheme.read("cells 2x2"), objective)
+
+
+def test_a_loss_that_compares_all_cells_has_a_stem_in_tiles():
+    objective = prepared(NETWORK, "late", loss="softmax_mean")
+    check_tiled(objective, ["stem late 2x2"], SIZE)
+    with pytest.raises(SettingError, match="compares all cells of late"):
+        gradient_of(Scheme.read("cells 2x2"), objective)
+
+
+def test_a_stem_ends_in_a_layer_that_is_computed():
+    with pytest.raises(SettingError, match="received scores; try late"):
+        gradient_of(Scheme.read("stem scores 2x2"), prepared(NETWORK, "late"))
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    ["flip(1)", "pad(9)", "crop(20)", "scale(0.8, 1.2)", "rotate(20)",
+     "flip(1) + pad(7) + crop(24)", "pad(5) + rotate(9) + crop(30)"],
+)  # fmt: skip
+def test_tiles_of_every_view(transforms):
+    view = read_chain(transforms, TRANSFORMS, "transforms")
+    objective = prepared(NETWORK, TARGETS[0])
+    for step in range(2):
+        options = {"transforms": view, "step": step, "jitter": 30}
+        check_tiled(objective, ["cells 2x2", "stem pool 2x1"], SIZE, **options)
+
+
+def test_a_rolled_picture_has_the_rolled_gradient_in_tiles():
+    """On a torus: to the tiles, the place where they meet is any other."""
+    objective = prepared(NETWORK, "late", wrap="both")
+    image = picture(40, 48)
+    rolled = np.roll(image, (12, -8), (0, 1))  # multiples of the strides
+    for scheme in ("cells 2x3", "stem pool 3x2"):
+        gradient = gradient_of(Scheme.read(scheme), objective)
+        loss, one = slope(gradient, (40, 48), image=image)
+        moved, other = slope(gradient, (40, 48), image=rolled)
+        assert moved == pytest.approx(loss, rel=1e-5)
+        assert off(np.roll(one, (12, -8), (0, 1)), other) < 1e-5
+
+
+def test_a_bounded_halo():
+    """Its error is measured on a tile, and about that of the whole gradient."""
+    objective = prepared(NETWORK, "late", border=1)
+    _, expected = slope(WholeGradient(objective), (64, 64))
+    image = picture(64, 64)
+
+    def read(region):
+        return image[slice(*region[0]), slice(*region[1])]
+
+    for form in ("cells 3x3", "stem late 3x3"):
+        errors, measured = [], []
+        for halo in (0, 4, 8, 50):
+            gradient = gradient_of(Scheme.read(f"{form} halo {halo}"), objective)
+            errors.append(off(slope(gradient, (64, 64))[1], expected))
+            measured.append(gradient.halo_error((64, 64), read))
+        assert errors[0] > errors[1] > errors[2] > 1e-4
+        assert errors[3] < 1e-5
+        assert measured[3] == 0 < measured[2] < measured[1] < measured[0]
+        for error, estimate in zip(errors[:3], measured[:3], strict=True):
+            assert estimate / 3 < error < estimate * 3
+
+
+def test_a_gradient_in_tiles_is_right_whatever_surrounds_the_call():
+    torch = pytest.importorskip("torch")
+    objective = prepared(NETWORK, TARGETS[5], loss="even", border=1)
+    for scheme in ("cells 2x2", "stem pool 2x2"):
+        gradient = gradient_of(Scheme.read(scheme), objective)
+        expected = slope(gradient, SIZE)
+        modes = [torch.no_grad, torch.inference_mode]
+        modes.append(lambda: torch.autocast("cpu", torch.bfloat16))
+        for mode in modes:
+            with mode():
+                found = slope(gradient, SIZE)
+            assert found[0] == expected[0]
+            assert np.array_equal(found[1], expected[1])
+        with ThreadPoolExecutor(3) as pool:
+            for found in pool.map(partial(slope, gradient), [SIZE] * 6):
+                assert np.array_equal(found[1], expected[1])
+
+
+@given(
+    st.lists(st.sampled_from(["flip(1)", "pad(4)", "pad(1)", "crop(8)"]), max_size=3),
+    st.tuples(st.integers(8, 14), st.integers(8, 14)),
+    st.integers(0, 9),
+    st.lists(st.integers(1, 11), max_size=3),
+)
+def test_a_view_as_whole_numbers(transforms, size, jitter, ends):
+    """What the network sees, and its gradient by the image, whole and in bands."""
+    chain = read_chain(" + ".join(transforms), TRANSFORMS, "transforms")
+    drawn = draw(size, chain, seed=1, octave=0, steps=1, jitter=jitter, backend=BACKEND)
+    ((view, *_),) = drawn
+    image, lookup = picture(*size), view.chain.lookup(size, view.constants)
+    x = view.chain.apply(BACKEND, BACKEND.image(image), view.constants)
+    seen = image[np.ix_(lookup.rows, lookup.columns)]
+    assert np.array_equal(BACKEND.to_image(x), seen)
+    weights = np.random.default_rng(2).random((*view.size, 3), np.float32)
+    folded = np.zeros((*size, 3), np.float32)
+    lookup.fold(weights, folded, 0)
+    expected = np.zeros((*size, 3))
+    np.add.at(expected, np.ix_(lookup.rows, lookup.columns), weights)
+    assert folded == pytest.approx(expected, rel=1e-5)
+    rows = [0, *sorted({min(end, size[0]) for end in ends}), size[0]]
+    bands = [np.zeros((b - a, size[1], 3), np.float32) for a, b in pairwise(rows)]
+    for band, first in zip(bands, rows, strict=False):
+        lookup.fold(weights, band, first)
+    assert np.array_equal(np.concatenate(bands), folded)

@@ -11,7 +11,7 @@ import pytest
 
 from keras_dream import Dreamer, files
 from keras_dream.errors import JobsError, SaveError, SettingError
-from keras_dream.events import TileDone
+from keras_dream.events import GradientPlan, TileDone
 from keras_dream.huge import bands as bands_module, plan
 from keras_dream.huge.run import dream_huge
 from keras_dream.huge.stores import Store
@@ -134,7 +134,7 @@ def test_a_finished_dream_is_there_again(dreamer, tmp_path):
         "photo.npy",
     ]
     events, again = huge(dreamer, folder, values, Recipe(**PLAIN))
-    assert events == []
+    assert [type(event) for event in events] == [GradientPlan]
     assert again.record == first.record
     assert np.array_equal(again.image.rows(0, 61), first.image.rows(0, 61))
 
@@ -189,24 +189,39 @@ def test_a_small_disk_is_told_before_the_dream(dreamer, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("image*"))
 
 
-def test_the_tiles_of_a_dream_are_those_it_was_begun_with(tmp_path):
+def test_the_tiles_of_a_dream_are_those_it_was_begun_with(tmp_path, monkeypatch):
     """Also where there is more memory when it goes on."""
     values, recipe = photo(96, 80), Recipe(**PLAIN)
     store = stored(tmp_path, values)
     settings = {"backend": "torch", "device": "cpu", "threads": 2}
-    small = plan._LEAST
-    plan._LEAST = plan.LARGEST = 2_000_000
-    try:
-        dreamer = Dreamer("motif", run=RunSettings(**settings))
+    dreamer = Dreamer("motif", run=RunSettings(**settings))
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "LARGEST", 2_000_000)
         with dream_huge(dreamer, store, tmp_path, recipe) as run:
             next(run)
-    finally:
-        plan._LEAST, plan.LARGEST = small, 1 << 30
     run = dream_huge(dreamer, store, tmp_path, recipe)
     tiles = [e.tiles for e in run if isinstance(e, TileDone)]
     run.close()
     assert max(tiles) > 1
-    assert run.result.record.run["gradient"].startswith("1: cells ")
+    record = run.result.record
+    assert record.run["gradient"].startswith("1: cells ")
+    # And what the record says makes the same pixels in memory.
+    again = Dreamer(
+        "motif", run=RunSettings(**settings, gradient=record.run["gradient"])
+    )
+    dream = again.dream(values, run.result.recipe)
+    assert np.array_equal(run.result.image.rows(0, 96), dream.image)
+    assert dream.record == record
+
+
+def test_too_little_memory_is_told_before_the_dream(tmp_path):
+    store = stored(tmp_path, photo())
+    run = RunSettings(backend="torch", device="cpu", memory="100MB")
+    with pytest.raises(
+        SettingError, match=r"smallest tiles.*received 100 MB.*try --mem"
+    ):
+        dream_huge(Dreamer("motif", run=run), store, tmp_path, Recipe(**PLAIN))
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.npy"]
 
 
 @pytest.fixture

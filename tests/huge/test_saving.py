@@ -48,9 +48,12 @@ def image(height: int = 300, width: int = 270) -> np.ndarray:
 
 
 def save(values: np.ndarray, path: Path, depth: str, **options: Any) -> None:
-    rows = Rows(values, options.pop("failing", None))
+    rows, shares = Rows(values, options.pop("failing", None)), list[float]()
+    options["progress"] = shares.append
     options = {"notes": NOTES, "exif": b"", **options}
     save_huge(rows, path, depth=depth, folder=path.parent / "work", **options)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 @pytest.mark.parametrize(("name", "depth"), KINDS)

@@ -2,7 +2,6 @@
 
 import contextlib
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picture_files import NOTES, png, put
+from picture_files import NOTES, png, put, smooth
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from keras_dream.errors import OutputError, PictureError
 from keras_dream.parts.colorspaces import to_linear
-from keras_dream.pictures import vips
+from keras_dream.pictures import exr, vips
 from keras_dream.pictures.encoding import depth_of, save_picture
 from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.metadata import read_notes
@@ -165,6 +164,7 @@ def exr_file(path: Path, channels: dict[str, np.ndarray]) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_odd_exr_files(tmp_path: Path):
     path = tmp_path / "a.exr"
     grey = np.full((4, 5), 0.25, np.float32)
@@ -187,6 +187,7 @@ def test_odd_exr_files(tmp_path: Path):
         read_picture(exr_file(path, {"Y": grey}), limits=Limits(max_pixels=19))
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(("suffix", "depth"), DEEP)
 def test_truncated_and_damaged_files_are_refused(
     tmp_path: Path, suffix: str, depth: str
@@ -233,9 +234,16 @@ def test_a_dream_is_as_deep_as_its_photo(dream: Callable[..., Any], photo: Path)
         assert dream("replay", name, "--quiet", "-o", f"again-{name}")[0] == 0
     again = Path("again-deep-dream.exr").read_bytes()
     assert again == Path("deep-dream.exr").read_bytes()
-    wrong = dream(photo, "-o", "a.jpg", "--depth", "16")
-    assert wrong[0] == 2
-    assert "must be a .png or .tif or .exr file" in wrong[2]
+    # A mix has no such setting: it takes the dream's where its format has it.
+    wishes = ("--depth", "float", "--save-octaves", "--steps", 1, "--octaves", 1)
+    assert dream("deep.png", *wishes, "-o", "d.tif")[0] == 0
+    for name, bits in (("m.tif", 32), ("m.png", 16), ("m.jpg", 8)):
+        assert dream("mix", "d.tif", "-o", name)[0] == 0
+        assert read_picture(name).bits == bits
+    for wrong in (("-o", "a.jpg"), ("batch", "-o", "out", "--format", "jpg")):
+        code, _, error = dream(*wrong[:-2], photo, *wrong[-2:], "--depth", "16")
+        assert code == 2
+        assert "must be a .png or .tif or .exr file" in error
 
 
 def test_without_the_libraries(
@@ -245,7 +253,7 @@ def test_without_the_libraries(
     monkeypatch.chdir(tmp_path)
     exr_file(Path("a.exr"), {"Y": np.zeros((4, 5), np.float32)})
     monkeypatch.setattr(vips, "is_installed", lambda: False)
-    monkeypatch.setitem(sys.modules, "OpenEXR", None)
+    monkeypatch.setattr(exr, "is_installed", lambda: False)
     line = r"pip install 'keras-dream\[huge\]'"
     picture = read_picture(put(tmp_path, png16(deep())))
     assert picture.bits == 8
@@ -258,3 +266,16 @@ def test_without_the_libraries(
     code, _, error = dream("a.png", "-o", "b.exr")
     assert code == 2
     assert "OpenEXR must be installed" in error
+
+
+def test_damaged_exr_files_say_nothing_but_the_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """Their library writes to standard output, where a program reads JSON."""
+    path = tmp_path / "a.exr"
+    save_picture(path, smooth(90, 90) / np.float32(255), depth="16")
+    data = path.read_bytes()
+    path.write_bytes(data[:-200] + bytes(100) + data[-100:])
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        read_picture(path)
+    assert capfd.readouterr() == ("", "")

@@ -139,7 +139,7 @@ def test_imports_point_down(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_heavy_libraries_are_imported_inside_what_uses_them(module):
-    if module in ("backend.torch", "backend.jax", "backend.tensorflow"):
+    if module.startswith(("backend.torch", "backend.jax", "backend.tensorflow")):
         return
     names = {name.split(".")[0] for name, _ in imports(MODULES[module], lazy=False)}
     assert not names & HEAVY

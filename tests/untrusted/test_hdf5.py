@@ -80,9 +80,10 @@ def test_a_child_hands_over_what_a_file_holds(tmp_path):
         file["brain"].attrs["dtype"] = "bfloat16"
         file["text"] = ["a"]
         file.attrs.update(number=3, text="b", table=np.ones((2, 2)))
+        file.attrs["nothing"] = np.array([])  # of a layer without weights
         file["long"] = np.ones(2, np.longdouble)
     root = opened(path)
-    assert root.attrs == {"number": 3, "text": "b", "table": None}
+    assert root.attrs == {"number": 3, "text": "b", "table": None, "nothing": []}
     assert root.array_attrs["brain"] == {"dtype": "bfloat16"}
     for name, array in arrays.items():
         assert root[name].tobytes() == array.tobytes()

@@ -7,8 +7,10 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from keras_dream import isolation
 
 
 def split_device(name: str) -> tuple[str, int]:
@@ -84,6 +86,21 @@ def processor_flags() -> frozenset[str]:
     return frozenset(next(flags, "").split())
 
 
+def give_back_memory() -> None:
+    """Gives memory that was freed back to the system, where glibc keeps it."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None  # not glibc
+
+
 def memory() -> Mapping[str, int]:
     """Returns the host's memory and this process's peak, in bytes.
 
@@ -101,6 +118,48 @@ def memory() -> Mapping[str, int]:
     return sizes
 
 
+def held_bytes() -> int:
+    """Returns the memory that this process holds, in bytes; 0 where it is unknown."""
+    try:  # Linux: pages that are resident, behind those of its address space
+        pages = Path("/proc/self/statm").read_text("ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return isolation.resident_bytes(os.getpid())
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+
+
+def keep_freed(total: int, *, block: int) -> None:
+    """Says how much memory the process keeps when it is freed, where that can be said.
+
+    What it keeps needs no new pages when it is used again, which is faster; what lies
+    between blocks that are still used is kept as well.
+
+    Args:
+        total: Bytes at most at the end of what it has.
+        block: Bytes of the largest block that is kept; at most 32 MiB (mallopt(3)).
+    """
+    if _trim() is not None:  # glibc
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, block)
+        library.mallopt(_M_TRIM_THRESHOLD, total)
+
+
+def _address_space() -> int | None:
+    """Returns how many bytes a limit of the process leaves; None without one."""
+    import resource  # not on Windows
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = Path("/proc/self/statm").read_text("ascii").split()[0]
+        return max(limit - int(pages) * os.sysconf("SC_PAGE_SIZE"), 0)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def _unix() -> dict[str, int]:
     import resource  # not on Windows
 
@@ -115,6 +174,9 @@ def _unix() -> dict[str, int]:
         sizes["free"] = int(entries["MemAvailable"].split()[0]) * 1024
     except (OSError, ValueError, KeyError):
         pass  # macOS has no /proc
+    left = _address_space()
+    if left is not None:
+        sizes["free"] = min(sizes.get("free", left), left)
     return sizes
 
 

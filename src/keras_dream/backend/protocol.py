@@ -149,6 +149,10 @@ class Backend(Protocol):
         """Returns bytes: `total`, `free`, `peak`, those that the device reports."""
         ...
 
+    def give_back_memory(self) -> None:
+        """Gives memory back to the system that is kept for the next arrays."""
+        ...
+
     # -- linear, norms and pooling ------------------------------------------------
     def conv2d(
         self,

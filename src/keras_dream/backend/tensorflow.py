@@ -131,6 +131,9 @@ class TensorFlowBackend(Nhwc):
         # The only visible GPU is number 0; tensorflow does not report its size.
         return {"peak": tf.config.experimental.get_memory_info("GPU:0")["peak"]}
 
+    def give_back_memory(self) -> None:
+        return  # it knows no way
+
     # -- linear and pooling -------------------------------------------------------
     def conv2d(
         self,

@@ -63,6 +63,7 @@ from keras_dream.files import Staged
 from keras_dream.geometry import Size, fitted
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State, look_of
+from keras_dream.pictures.encoding import check_depth
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import read_size
 from keras_dream.pictures.sources import is_source, size_of
@@ -217,6 +218,8 @@ class BatchRun(Iterator[Event]):
         self._alike: list[_Entry] = []
         planned, run = self._checked(tasks), run or RunSettings()
         tasks = [task for task, _ in planned]
+        for suffix in {task.path.suffix for task in tasks}:
+            check_depth(suffix, run.depth)
         setup = self._setup = Setup(
             folder=os.fspath(folder),
             run=run.but(backend=choose(run.backend)),

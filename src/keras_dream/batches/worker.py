@@ -150,12 +150,20 @@ class Worker:
             kept.keep(run, seconds=_WORTH_KEEPING)
             raise
         dream, seconds = run.dream, time.perf_counter() - began
+        notices = (*dream.record.notices, *run.plan.take_notices())
         yield from self.finish()
-        future = self._threads.submit(self._write, order, dream, read.sha256, seconds)
+        future = self._threads.submit(
+            self._write, order, dream, read.sha256, seconds, notices
+        )
         self._written = order.key, future
 
     def _write(
-        self, order: Order, dream: "Dream", input_sha256: str, seconds: float
+        self,
+        order: Order,
+        dream: "Dream",
+        input_sha256: str,
+        seconds: float,
+        notices: tuple[str, ...],
     ) -> Made:
         path, setup = Path(order.path), self._setup
         data = dream.encode(suffix=path.suffix, notes=setup.notes, strip=setup.strip)
@@ -172,7 +180,7 @@ class Worker:
             sha256=staged.sha256,
             input_sha256=input_sha256,
             seconds=seconds,
-            notices=dream.record.notices,
+            notices=notices,
         )
 
 

@@ -60,12 +60,6 @@ MOST_SECONDS = 3600.0
 """What a dream may take without `--yes`, as `engine.cost` predicts it: the default
 recipe on a photo of 48 megapixels takes 50 minutes."""
 
-MOST_PIXELS = 64_000_000
-"""The largest octave that runs without `--yes`: more than the camera of any phone has.
-A gradient holds the feature maps of every layer at once, hundreds of bytes or more for
-each pixel."""
-
-
 BYTES = 2
 """Of a pixel of a .png or .tif file of 8 bits, about: dreams are full of detail and
 have 2.2 to 2.8. The disk must have room for it before a dream begins."""
@@ -350,6 +344,7 @@ def save_new(
     *,
     notes: bool = True,
     strip: bool,
+    depth: str | None = None,
     replaces: bool = False,
 ) -> Path:
     """Saves a dream under a claimed name.
@@ -360,6 +355,7 @@ def save_new(
             number is added.
         notes: As for `Dream.save`.
         strip: As for `Dream.save`.
+        depth: As for `Dream.save`.
         replaces: Whether it replaces a file of that name instead.
 
     Returns:
@@ -368,9 +364,9 @@ def save_new(
     from keras_dream.claims import claim
 
     if replaces or not os.path.lexists(path):
-        return dream.save(path, notes=notes, strip=strip)
+        return dream.save(path, notes=notes, strip=strip, depth=depth)
     with claim(path) as other:
-        return dream.save(other.path, notes=notes, strip=strip)
+        return dream.save(other.path, notes=notes, strip=strip, depth=depth)
 
 
 def _claimed(request: Request) -> "Claim":
@@ -492,8 +488,12 @@ def _dream(job: _Job) -> Outcome:
         start, said = _start(request)
         if not request.yes:
             check_seconds(dreamer.seconds(size, request.recipe))
-            check_memory(*dreamer.memory(size, request.recipe))
+        run = dreamer.steps(
+            picture, request.recipe, start=start, keep_octaves=request.keep_octaves
+        )
         record = dreamer.record(picture)
+        gradient = run.plan.text()
+        record = replace(record, run={**record.run, "gradient": gradient})
         more = request.notices(record) if request.notices else ()
         job.notice(*picture.notices, *notices, *said, *more)
         each = tuple(
@@ -502,9 +502,9 @@ def _dream(job: _Job) -> Outcome:
         )
         names = _names(request.recipe)
         reporter.report(Started(request.photo, str(job.path), names, size, each))
-        run = dreamer.steps(
-            picture, request.recipe, start=start, keep_octaves=request.keep_octaves
-        )
+        job.notice(*run.plan.take_notices())
+        if run.planned is not None:
+            reporter.report(run.planned)
     except KeyboardInterrupt:
         job.interrupts.ignore()
         return Outcome(None, job.path, stopped=True, fetching=fetching)
@@ -590,6 +590,7 @@ def _steps(
         interrupts.check()
         for step in run:
             count += 1
+            job.notice(*run.plan.take_notices())
             job.reporter.report(step)
             interrupts.check()
             if request.most_steps is not None and count >= request.most_steps:
@@ -659,18 +660,9 @@ def check_alpha(recipe: Recipe, out: str | None) -> None:
 
 
 def check_work(size: tuple[int, int], recipe: Recipe) -> None:
-    """Asks for `--yes` where a dream would take very long or very much memory."""
+    """Asks for `--yes` where a dream would take very long."""
     from keras_dream.engine.cost import seconds
-    from keras_dream.engine.growth import octaves_of
 
-    pixels = max(h * w for h, w in (octave.size for octave in octaves_of(size, recipe)))
-    if pixels > MOST_PIXELS:
-        raise InputError(
-            f"An octave of more than {MOST_PIXELS:,} pixels must be agreed to with "
-            "--yes",
-            received=f"a recipe whose largest has {pixels:,} pixels",
-            hint="try fewer octaves_above, a smaller picture, or --yes",
-        )
     check_seconds(seconds(size, recipe))
 
 
@@ -682,15 +674,4 @@ def check_seconds(predicted: float) -> None:
             "with --yes",
             received=f"a recipe of about {min(predicted / 3600, 1e9):,.1f} hours",
             hint="try fewer steps, a smaller picture, fewer terms, or --yes",
-        )
-
-
-def check_memory(needed: int, total: int | None) -> None:
-    """Asks for `--yes` where the system would kill the process rather than fail."""
-    if total is not None and needed > total:
-        raise InputError(
-            f"A dream that needs more memory than the {total / 1e9:.1f} GB of this "
-            "device must be agreed to with --yes",
-            received=f"one of about {needed / 1e9:.1f} GB",
-            hint="try a smaller picture, an earlier layer, or a smaller network",
         )

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.output import write_stderr
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.errors import OutputError, short_repr
-from keras_dream.events import Notice, OctaveSize, Saved, Started
+from keras_dream.events import FileProgress, Notice, OctaveSize, Saved, Started
 
 if TYPE_CHECKING:
     from keras_dream.huge.photo import Photo
@@ -140,7 +141,9 @@ def _dream(job: _Job) -> None:
     job.folder.mkdir(exist_ok=True)
     for text in (*photo.notices, _where(job)):
         reporter.report(Notice(text))
-    with read_photo(photo, job.folder / "photo.npy") as source:
+    reading = partial(_progress, job, str(photo.path), writing=False)
+    store = job.folder / "photo.npy"
+    with read_photo(photo, store, progress=reading) as source:
         names = " + ".join(dict.fromkeys(map(str, dreamer.networks)))
         each = tuple(
             OctaveSize(number, size, request.recipe.at(number).steps)
@@ -155,6 +158,11 @@ def _dream(job: _Job) -> None:
             with run.result.image:
                 _save(job, run.result)
     shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _progress(job: _Job, path: str, share: float, *, writing: bool) -> None:
+    """Reports how much of a file is read or written."""
+    job.reporter.report(FileProgress(path, writing=writing, share=share))
 
 
 def _where(job: _Job) -> str:
@@ -195,4 +203,5 @@ def _save(job: _Job, dream: "HugeDream") -> None:
         depth=job.depth,
         exif=b"" if request.strip else job.photo.exif,
         folder=job.folder / "result",
+        progress=partial(_progress, job, str(job.path), writing=True),
     )

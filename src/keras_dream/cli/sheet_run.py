@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from keras_dream.cli.command_line import remember
-from keras_dream.cli.dream_run import MOST_SECONDS, check_memory, check_work
+from keras_dream.cli.dream_run import MOST_SECONDS, check_work
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.options import FILES, Json, Quiet, Switch, Trust, Yes
 from keras_dream.cli.output import write_stderr
@@ -147,8 +147,6 @@ def _cost(run: "SheetRun | VariationsRun", places: Places, *, agreed: bool) -> P
     hint = "try fewer cells, fewer steps, smaller ones, or --yes"
     if not agreed:
         _check_seconds(run.work, run, hint)  # before some steps are timed
-    if not agreed:
-        check_memory(*run.memory())
     cost = Planned(
         cells=len(run.plan.cells),
         ready=run.ready,
@@ -181,7 +179,7 @@ def _stopped(run: "SheetRun | VariationsRun | None", done: int, places: Places) 
 
 
 def check_cells(plan: "Plan") -> None:
-    """Asks for `--yes` where a single cell would take very long or very much memory.
+    """Asks for `--yes` where a single cell would take very long.
 
     Raises:
         InputError: If one would.

@@ -4,7 +4,7 @@ import shlex
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,14 @@ from keras_dream.engine.gradients import (
     PreparedObjective,
     SummedGradient,
 )
+from keras_dream.engine.planner import (
+    Halo,
+    Plan,
+    PlannedGradient,
+    Predictor,
+    Schemes,
+    Turn,
+)
 from keras_dream.engine.regions import (
     WHOLE,
     Places,
@@ -27,7 +35,6 @@ from keras_dream.engine.regions import (
     around,
     step_weights,
 )
-from keras_dream.engine.tiled import gradient_of
 from keras_dream.errors import NetworkError, naming_network, short_repr
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.transforms import Pad
@@ -36,6 +43,7 @@ from keras_dream.recipe.masks import Region
 from keras_dream.recipe.objectives import NetworkObjective, Objective, parse
 from keras_dream.recipe.per_octave import Override
 from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.scheme_plans import WHOLE as WHOLE_SCHEME
 from keras_dream.recipe.schemes import Scheme
 from keras_dream.zoo.load import LoadedNetwork, check_opaque, check_own_functions
 
@@ -47,13 +55,22 @@ KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dre
 Value = TypeVar("Value")
 
 
+class _Asked(NamedTuple):
+    """What is asked of some networks, of which the first has a number in the plan."""
+
+    networks: Sequence[NetworkObjective]
+    strongest: Strongest
+    first: int
+
+
 class Ensemble:
     """One network or several on a backend.
 
     Args:
         loaded: The networks by name; a recipe's first is the first of them.
         backend: Where they are computed.
-        gradient: How gradients are computed, the text of a scheme.
+        scheme: How gradients are computed where no plan says otherwise.
+        halo: How far tiles see at most.
         files: Finds the files that recipes name.
         measures: Where responses are measured; None for the same backend.
 
@@ -65,9 +82,10 @@ class Ensemble:
         self,
         loaded: Mapping[str, LoadedNetwork],
         backend: Backend,
-        gradient: str,
         files: Files,
         *,
+        scheme: Scheme = WHOLE_SCHEME,
+        halo: Halo = "exact",
         measures: Backend | None = None,
     ):
         for network in loaded.values():
@@ -76,10 +94,12 @@ class Ensemble:
         self._backend = backend
         self._measures = measures or backend
         self._files = files
-        self._scheme = Scheme.read(gradient)
+        self._unplanned = Turn(Plan(default=scheme), octave=1)
+        self._halo: Halo = halo
         self._lock = threading.RLock()  # one dreamer may dream in several threads
         self._graphs: dict[Hashable, ObjectiveGraph] = {}
-        self._gradients: dict[Hashable, Gradient] = {}
+        self._schemes: dict[Hashable, Schemes] = {}
+        self._predictors: dict[Hashable, Predictor] = {}
         self._responses: dict[Hashable, Responses] = {}
         self._guides: dict[Hashable, GuideSources] = {}
 
@@ -222,29 +242,50 @@ class Ensemble:
         """
         return tuple(self._graph(network, recipe) for network in recipe.every_network)
 
+    def predictors(self, recipe: Recipe) -> tuple[Predictor, ...]:
+        """Returns what predicts memory and time of each network's gradient.
+
+        Args:
+            recipe: A complete recipe, of one octave.
+        """
+        return tuple(self._predictor(n, recipe) for n in recipe.every_network)
+
+    def schemes(self, recipe: Recipe, strongest: Strongest) -> tuple[Schemes, ...]:
+        """Returns the gradients of each of the recipe's own networks, by scheme."""
+        return tuple(self._one(n, recipe, strongest) for n in recipe.networks)
+
     def gradient(
-        self, recipe: Recipe, strongest: Strongest, *, places: Places = WHOLE
+        self,
+        recipe: Recipe,
+        strongest: Strongest,
+        *,
+        places: Places = WHOLE,
+        turn: Turn | None = None,
     ) -> Gradient:
         """Returns the gradient of a complete recipe.
 
         Args:
-            recipe: The recipe.
+            recipe: The recipe, of one octave.
             strongest: What `strongest` returned.
             places: The recipe's masks.
+            turn: The octave and the run's plan, which numbers the networks as
+                `Recipe.every_network` does.
         """
+        turn = turn or self._unplanned
         if not recipe.regions:
             weights = step_weights(recipe, places, self._backend)
-            return self._summed(recipe.networks, recipe, strongest, weights)
+            own = _Asked(recipe.networks, strongest, 1)
+            return self._summed(own, recipe, weights, turn)
         shares = Shares(places, self._backend)
-        parts = [
-            (recipe.networks_of(region.objective), _of_region(strongest, region))
-            for region in recipe.regions
-        ]
+        first, parts = 1 + len(recipe.networks), list[_Asked]()
+        for region in recipe.regions:
+            networks = recipe.networks_of(region.objective)
+            parts.append(_Asked(networks, _of_region(strongest, region), first))
+            first += len(networks)
+        parts.append(_Asked(recipe.networks, strongest, 1))
         gradients = [
-            self._summed(networks, recipe, channels, shares.weights(number))
-            for number, (networks, channels) in enumerate(
-                (*parts, (recipe.networks, strongest))
-            )
+            self._summed(part, recipe, shares.weights(number), turn)
+            for number, part in enumerate(parts)
         ]
         normalizer = Normalizer(recipe.normalizer, recipe.epsilon, self._backend)
         return RegionGradient(gradients, shares, normalizer, self._backend)
@@ -259,13 +300,12 @@ class Ensemble:
         return self._prepared(str(network.network), network, recipe)
 
     def _summed(
-        self,
-        networks: Sequence[NetworkObjective],
-        recipe: Recipe,
-        strongest: Strongest,
-        weights: Weights,
+        self, asked: "_Asked", recipe: Recipe, weights: Weights, turn: Turn
     ) -> Gradient:
-        terms = [(n.weight, self._one(n, recipe, strongest)) for n in networks]
+        terms: list[tuple[float, Gradient]] = []
+        for number, network in enumerate(asked.networks, asked.first):
+            schemes = self._one(network, recipe, asked.strongest)
+            terms.append((network.weight, PlannedGradient(schemes, turn, number)))
         if len(terms) == 1:
             return terms[0][1]  # as published: normalized once, by the step
         backend = self._backend
@@ -294,13 +334,31 @@ class Ensemble:
 
     def _one(
         self, objective: NetworkObjective, recipe: Recipe, strongest: Strongest
-    ) -> Gradient:
+    ) -> Schemes:
         name = str(objective.network)
         chosen = objective.with_channels(strongest.get(name, {}))
         return self._kept(
-            self._gradients,
+            self._schemes,
             (name, chosen.terms, recipe.loss, recipe.border, recipe.wrap),
-            lambda: gradient_of(self._scheme, self._prepared(name, chosen, recipe)),
+            lambda: Schemes(
+                self._prepared(name, chosen, recipe), self._predictor(objective, recipe)
+            ),
+            max(KEPT_GRADIENTS, len(recipe.every_network)),
+        )
+
+    def _predictor(self, objective: NetworkObjective, recipe: Recipe) -> Predictor:
+        # Channels change neither memory nor time.
+        plain, name = objective.with_channels({}), str(objective.network)
+        return self._kept(
+            self._predictors,
+            (name, plain.terms, recipe.loss, recipe.border, recipe.wrap),
+            lambda: Predictor(
+                self._graph(objective, recipe),
+                resolve(self.loaded(name).graph, plain),
+                recipe.loss,
+                width=2 if self._backend.precision == "bfloat16" else 4,
+                halo=self._halo,
+            ),
             max(KEPT_GRADIENTS, len(recipe.every_network)),
         )
 

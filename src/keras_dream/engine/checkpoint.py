@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
-from keras_dream.errors import InputError, short_repr
+from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.files import check_file, write_atomically
+from keras_dream.recipe.scheme_plans import WHOLE, read_gradient
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Checkpoint:
         octaves: The numbers of earlier octaves and what they added, float16, where that
             is kept.
         ended: Why octaves have ended before their last step.
+        gradient: By which schemes gradients were computed so far, as the run setting.
     """
 
     octave: int
@@ -95,6 +97,7 @@ class Checkpoint:
     entered: np.ndarray | None = None
     octaves: tuple[tuple[int, np.ndarray], ...] = ()
     ended: tuple[str, ...] = ()
+    gradient: str = WHOLE.text
 
     def __repr__(self) -> str:
         return f"<Checkpoint after step {self.iteration} of octave {self.octave}>"
@@ -146,9 +149,12 @@ class Checkpoint:
             tree = {name: _unpacked(part, arrays) for name, part in head.tree.items()}
             values = {n: getattr(head, n) for n in _Head.model_fields if n in _FIELDS}
             checkpoint = cls(**values, **tree)
+            read_gradient(checkpoint.gradient)
             checkpoint._check_arrays()
         except (LookupError, TypeError, ValueError, RecursionError) as failure:
             raise _refused(f"{short_repr(str(path))} ({failure})") from None
+        except SettingError:
+            raise _refused(f"{short_repr(str(path))} (its gradient)") from None
         return checkpoint
 
     def _check_arrays(self) -> None:
@@ -180,7 +186,7 @@ class _Head(BaseModel):
 
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
-    format: int = Field(default=2, ge=2, le=2)
+    format: int = Field(default=3, ge=3, le=3)
     octave: int = Field(ge=1, le=_MOST_STEPS)
     iteration: int = Field(ge=0, le=_MOST_STEPS)
     losses: tuple[tuple[int, float], ...]
@@ -188,6 +194,7 @@ class _Head(BaseModel):
     start_sha256: str
     recorded_start: str
     ended: tuple[str, ...]
+    gradient: str
     tree: dict[str, Any]
     recipe: str
     record: str

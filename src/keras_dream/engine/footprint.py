@@ -16,6 +16,7 @@ from keras_dream.parts.canvases import Fourier, Laplacian as Pyramid, Maco, Pixe
 from keras_dream.parts.filters import Laplacian
 from keras_dream.parts.optimizers import Adam, Lbfgs, Momentum
 from keras_dream.parts.part import Part
+from keras_dream.parts.starts import Photo
 from keras_dream.recipe.recipe import Recipe
 
 PIXEL = 12
@@ -29,6 +30,7 @@ _OPTIMIZED: Mapping[type[Part], float] = {Momentum: 5.0, Adam: 8.0, Lbfgs: 5.0}
 _FILTERED: Mapping[type[Part], float] = {Laplacian: 4.5}
 _CANVAS = 7.0  # another than pixels: the backend differentiates it
 _WAVES = 12.0  # whose spectra are made in float64
+_PAINTED = 10.0  # an image to start from, before the first step, also in float64
 
 
 class Footprint(NamedTuple):
@@ -58,7 +60,7 @@ def footprint(size: Size, octave: Octave, recipe: Recipe) -> Footprint:
     whole, own = PIXEL * math.prod(size), PIXEL * math.prod(octave.size)
     octaves = octaves_of(size, recipe)
     is_last = octave.number >= len(octaves)
-    host = whole if recipe.start.name == "photo" else 2 * whole
+    host = whole if isinstance(recipe.start, Photo) else 2 * whole
     if recipe.octave_strengths:
         earlier = _OCTAVES_PIXEL * math.prod(size) * (octave.number - 1)
         host += earlier + own  # and the image that the octave began with
@@ -70,6 +72,8 @@ def footprint(size: Size, octave: Octave, recipe: Recipe) -> Footprint:
     state = parameters * _states(recipe) + recipe.transparency
     held = host + base + int(own * (parameters + image + state))
     most = held + int(own * _working(recipe))
+    if not isinstance(recipe.start, Photo):
+        most = max(most, int(whole * (1 + _PAINTED)))
     return Footprint(held, int(own * state), most)
 
 

@@ -5,6 +5,7 @@ for step in run(...):        progress, previews, cancelling, saving: all consume
 """
 
 import logging
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
@@ -16,8 +17,10 @@ from keras_dream.engine.ascent import Ascent, Move, unfit
 from keras_dream.engine.checkpoint import Checkpoint, host
 from keras_dream.engine.gradients import Gradient
 from keras_dream.engine.growth import Additions, Growth, Octave, octaves_of
+from keras_dream.engine.planner import Plan
 from keras_dream.engine.result import Dream, Step, unpicklable
 from keras_dream.errors import InputError
+from keras_dream.events import GradientPlan
 from keras_dream.geometry import Size
 from keras_dream.parts.penalties import PENALTIES
 from keras_dream.parts.stops import Distance
@@ -26,6 +29,10 @@ from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.targets import Caricature, Penalty
 
 _log = logging.getLogger(__name__)
+
+_LARGE = 1_000_000
+"""Pixels of an octave behind which free memory goes back to the system: the blocks of
+the next one are larger."""
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
 # of what each octave added, as `octaves`, where that is kept; and of sentences on why
@@ -56,9 +63,12 @@ class Run(Iterator[Step]):
         steps: Yields the steps and returns the finished dream.
         unchanged: Makes the dream of no step at all.
         recipe: What decides it, complete.
+        plan: By which schemes its gradients are computed; None for whole.
 
     Attributes:
         recipe: The complete recipe, with the octaves' number.
+        plan: By which schemes the gradients are computed.
+        planned: What that is predicted to take; None where nobody has predicted it.
     """
 
     def __init__(
@@ -66,8 +76,12 @@ class Run(Iterator[Step]):
         steps: Generator[Step, None, Dream],
         unchanged: Callable[[], Dream],
         recipe: Recipe,
+        *,
+        plan: Plan | None = None,
     ):
         self.recipe = recipe
+        self.plan = plan or Plan()
+        self.planned: GradientPlan | None = None
         self._steps = steps
         self._dream = unchanged
         self._checkpoint: Callable[[], Checkpoint | None] = lambda: None
@@ -117,6 +131,7 @@ def run(
     start: Start = _OWN_START,
     weights: Callable[[Size], Array | None] = lambda _: None,
     keep_octaves: bool = False,
+    plan: Plan | None = None,
 ) -> Run:
     """Dreams a picture.
 
@@ -135,6 +150,7 @@ def run(
             more: it multiplies the image's gradient and weighs the statistics of the
             normalizer. None for all alike.
         keep_octaves: Whether `result` is given what each octave added.
+        plan: By which schemes the gradients are computed, for checkpoints.
 
     Returns:
         The run; its dream's image is not clipped.
@@ -150,11 +166,12 @@ def run(
     growth = Growth(image, octaves, recipe, backend, original=original)
     count = len(octaves_of(growth.size, recipe))
     ascent = Ascent(recipe, gradient_of, weights, count, backend)
-    course = _Course(recipe, image, start, growth, ascent, backend, result)
+    plan = plan or Plan()
+    course = _Course(recipe, image, start, growth, ascent, backend, result, plan)
     if resumed is None:
         additions = Additions(growth, backend, keep=keep_octaves)
         steps = _steps(course, octaves, count, additions, None)
-        return Run(steps, lambda: result(image.copy(), {}, False), recipe)
+        return Run(steps, lambda: result(image.copy(), {}, False), recipe, plan=plan)
     place = _check_resumed(resumed, octaves)
     octave, base = octaves[place], growth.enter(place, None)
     additions = _additions(resumed, octave, growth, backend, keep=keep_octaves)
@@ -164,7 +181,8 @@ def run(
     restored = next(ascent.moves(base, octave, course.original(place), resumed))
     entered = _entered(resumed, backend, base)
     more = additions.at(place, octave, entered, restored.image)
-    return Run(steps, course.dream(place, octave, restored, more), recipe)
+    so_far = course.dream(place, octave, restored, more)
+    return Run(steps, so_far, recipe, plan=plan)
 
 
 def _check_resumed(resumed: Checkpoint, octaves: Sequence[Octave]) -> int:
@@ -246,6 +264,8 @@ def _steps(
             )
         additions.keep(place, octave, entered, image)
         image = growth.leave(place, image)
+        if math.prod(octave.size) > _LARGE:
+            backend.give_back_memory()
     last = len(octaves) - 1
     options = {**additions.options, **ascent.options, **course.gradients(last)}
     return course.result(growth.whole(last, image), course.by_octave(), True, **options)
@@ -270,8 +290,10 @@ class _Course:
         ascent: Ascent,
         backend: Backend,
         result: Result,
+        plan: Plan,
     ):
         self._recipe = recipe
+        self._plan = plan
         self._needs_original = needs_original(recipe)
         self._image = image
         self._start = start
@@ -341,6 +363,7 @@ class _Course:
                 start=self._image if self._start.is_given else None,
                 opacity=None if total is None else copy(total),
                 ended=ended,
+                gradient=self._plan.text(octave.number, move.iteration),
                 **more(),
             )
 

@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_dream.backend.host import give_back_memory
 from keras_dream.backend.protocol import Array
-from keras_dream.engine.goals import Place, Seen
+from keras_dream.engine.goals import Goal, Place, Seen
 from keras_dream.engine.gradients import (
     Gradient,
+    ObjectiveGraph,
     PreparedObjective,
     WholeGradient,
     checked_original,
@@ -32,7 +34,8 @@ from keras_dream.geometry import Size
 from keras_dream.graph.graph import Plan
 from keras_dream.graph.ops import INPUT
 from keras_dream.graph.program import Program
-from keras_dream.graph.regions import Region, Tile, whole_region
+from keras_dream.graph.regions import Region, whole_region
+from keras_dream.parts.losses import Loss
 from keras_dream.parts.transforms import Lookup, View
 from keras_dream.recipe.schemes import Scheme
 
@@ -75,14 +78,14 @@ class Job(NamedTuple):
     Attributes:
         nodes: Whose cells it makes, in the order of the plan.
         goals: The numbers of the goals that it is for.
-        tile: What it computes.
+        region: The pixels that it reads.
         wanted: Its own cells, by node.
         plan: What its function is called with.
     """
 
     nodes: tuple[str, ...]
     goals: tuple[int, ...]
-    tile: Tile
+    region: Region
     wanted: Mapping[str, Region]
     plan: tuple[int, ...]
 
@@ -97,7 +100,8 @@ class TiledGradient(ABC):
 
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         self._objective = objective
-        self._scheme = scheme
+        self._halo = scheme.halo
+        self._grid = (scheme.rows, scheme.columns)
         self._backend = objective.backend
         self._graph = objective.graph.graph
         goals = enumerate(objective.goals)
@@ -107,6 +111,7 @@ class TiledGradient(ABC):
         self._references = any(goal.needs_reference for goal in objective.goals)
         self._program: Program
         self._jobs: dict[Size, tuple[Job, ...]] = {}
+        self._plans: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._image_step = self._backend.value_and_grad(
             self._image_total, static=objective.is_static
         )
@@ -143,7 +148,7 @@ class TiledGradient(ABC):
             size: (height, width) in pixels of what the network sees.
         """
         if size not in self._jobs:
-            self._jobs[size] = self._make_jobs(size, self._scheme.halo)
+            self._jobs[size] = self._make_jobs(size, self._halo)
         return self._jobs[size]
 
     def _make_jobs(self, size: Size, reach: int | None) -> tuple[Job, ...]:
@@ -168,17 +173,18 @@ class TiledGradient(ABC):
             and with the exact one, relative, by the L2 norm; 0 for an exact halo.
         """
         pairs = zip(self.jobs(size), self._make_jobs(size, None), strict=True)
-        job, exact = max(pairs, key=lambda pair: _area(pair[1].tile.sources[INPUT]))
-        if job.tile == exact.tile:
+        job, exact = max(pairs, key=lambda pair: _area(pair[1].region))
+        if job == exact:
             return 0.0
         found, expected = (
             self._sample(one, size, read, read_original) for one in (job, exact)
         )
-        (top, bottom), (left, right) = job.tile.sources[INPUT]
-        (first, _), (start, _) = exact.tile.sources[INPUT]
+        (top, bottom), (left, right) = job.region
+        (first, _), (start, _) = exact.region
         length = float(np.linalg.norm(expected))
-        expected[top - first : bottom - first, left - start : right - start] -= found
-        return float(np.linalg.norm(expected)) / length if length else 0.0
+        error = expected.copy()
+        error[top - first : bottom - first, left - start : right - start] -= found
+        return float(np.linalg.norm(error)) / length if length else 0.0
 
     def __call__(
         self, image: Array, size: Size, *, view: View, original: Array | None
@@ -200,7 +206,7 @@ class TiledGradient(ABC):
         if lookup is None:
             gradient = self._through_view(image, view, total)
         else:
-            gradient = b.image(_folded(lookup, total, size))
+            gradient = b.image_view(_folded(lookup, total, size))
         value = b.array(np.array(loss))
         if self._of_image:
             constants = () if original is None else (original,)
@@ -216,7 +222,7 @@ class TiledGradient(ABC):
             seen = b.function(lambda x, _, *numbers: [chain.apply(b, x, numbers)])
             image = seen(image, (), *view.constants)[0]
             lookup = Lookup(*map(np.arange, view.size))
-        pixels, (rows, columns) = b.to_image(image), lookup
+        pixels, (rows, columns) = b.host_view(image), lookup
 
         def read(region: Region) -> NDArray[np.float32]:
             (top, bottom), (left, right) = region
@@ -235,7 +241,7 @@ class TiledGradient(ABC):
             return b.sum(b.multiply(chain.apply(b, x, numbers), factor))
 
         step = b.value_and_grad(product)
-        return step(image, (), *view.constants, b.image(gradient))[1]
+        return step(image, (), *view.constants, b.image_view(gradient))[1]
 
     def _image_total(self, image: Array, _: Any, *originals: Array) -> Array:
         seen = Seen({}, {}, image, (*originals, None)[0])
@@ -260,7 +266,10 @@ class TiledGradient(ABC):
             # are computed by the same compiled function.
             numbers += [*tile.outputs[node], *(min(side, border) for side in sides)]
             numbers += [height, width]
-        return Job(tuple(wanted), tuple(goals), tile, wanted, tuple(numbers))
+        # Most tiles of a large picture have the same plan, which is kept once.
+        same = self._plans.setdefault(tuple(numbers), tuple(numbers))
+        region = tile.sources[INPUT]
+        return Job(tuple(wanted), tuple(goals), region, wanted, same)
 
     def _own_cells(
         self, nodes: Sequence[str], x: Array, plan: Sequence[Any]
@@ -279,11 +288,11 @@ class TiledGradient(ABC):
         return maps, places
 
     def _pixels(self, job: Job, read: Read) -> Array:
-        return self._backend.image(read(job.tile.sources[INPUT]))
+        return self._backend.image(read(job.region))
 
     def _added(self, job: Job, loss: float, gradient: Array) -> TileGradient:
-        pixels = self._backend.to_image(gradient)
-        return TileGradient(job.tile.sources[INPUT], loss, pixels)
+        pixels = self._backend.host_view(gradient)
+        return TileGradient(job.region, loss, pixels)
 
 
 class CellGradient(TiledGradient):
@@ -299,7 +308,7 @@ class CellGradient(TiledGradient):
 
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         super().__init__(objective, scheme)
-        check_local(objective)
+        check_local(objective.goals, objective.context.loss)
         self._program = Program(
             self._graph,
             objective.graph.nodes,
@@ -316,15 +325,30 @@ class CellGradient(TiledGradient):
         in_grid = [n for n in self._of_nodes if goals[n].cell is None]
         nodes = dict.fromkeys(node for n in in_grid for node in goals[n].nodes)
         sizes = {node: plan.sizes[node] for node in nodes}
-        if sizes:
-            for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield wanted, in_grid
+        grid = grid_of(sizes, *self._grid) if sizes else ()
+        for wanted in grid:
+            # A tile within the border of a layer has nothing of its loss.
+            own = [n for n in in_grid if self._has_share(goals[n], wanted, plan)]
+            nodes = dict.fromkeys(node for n in own for node in goals[n].nodes)
+            if own:
+                yield {node: wanted[node] for node in nodes}, own
         for number in self._of_nodes:
             goal = goals[number]
             if goal.cell is not None:  # a tile of its own
                 (node,) = goal.nodes
                 row, column = goal.cell(plan.sizes[node])
                 yield {node: ((row, row + 1), (column, column + 1))}, [number]
+
+    def _has_share(self, goal: Goal, wanted: Mapping[str, Region], plan: Plan) -> bool:
+        """Tells whether a tile has cells inside the border, if there are any at all."""
+        border = self._objective.context.border if goal.bordered else 0
+        (node,) = goal.nodes
+        axes = zip(wanted[node], plan.sizes[node], strict=True)
+        spans = [
+            (max(start, border), min(end, n - border), n) for (start, end), n in axes
+        ]
+        exists = all(n > 2 * border for _, _, n in spans)
+        return not exists or all(start < end for start, end, _ in spans)
 
     def _sample(
         self, job: Job, size: Size, read: Read, read_original: Read | None
@@ -448,7 +472,7 @@ class StemGradient(TiledGradient):
     def __init__(self, objective: PreparedObjective, scheme: Scheme):
         super().__init__(objective, scheme)
         graph, nodes = self._graph, objective.graph.nodes
-        stem = stem_of(objective, scheme.cut)
+        stem = stem_of(objective.graph, scheme.cut)
         # What is read behind the stem, by layers or by goals.
         read = {
             name for n in graph.nodes if n.name not in stem for name in n.inputs
@@ -475,9 +499,8 @@ class StemGradient(TiledGradient):
 
     def _tiles(self, plan: Plan) -> Iterator[tuple[dict[str, Region], list[int]]]:
         sizes = {node: plan.sizes[node] for node in self._cut}
-        if sizes:
-            for wanted in grid_of(sizes, self._scheme.rows, self._scheme.columns):
-                yield wanted, []
+        for wanted in grid_of(sizes, *self._grid) if sizes else ():
+            yield wanted, []
 
     def _sample(
         self, job: Job, size: Size, read: Read, read_original: Read | None
@@ -493,8 +516,9 @@ class StemGradient(TiledGradient):
         """Yields what every tile adds; arguments as for `TiledGradient`."""
         plan = self._graph.plan(*size)
         loss, gradients = self._behind(plan, size, read, read_original)
+        give_back_memory()
         if INPUT in gradients:  # layers behind the stem see the picture, too
-            pixels = self._backend.to_image(gradients[INPUT])
+            pixels = self._backend.host_view(gradients[INPUT])
             yield TileGradient(whole_region(size), loss, pixels)
             loss = 0.0
         for job in self.jobs(size):
@@ -529,6 +553,8 @@ class StemGradient(TiledGradient):
             for node, x in zip(self._cut, cells, strict=True):
                 (top, _), (left, _) = job.wanted[node]
                 mosaics[node].put(x, top, left)
+        # The layers behind have maps of other sizes, for which other memory is taken.
+        give_back_memory()
         return tuple(
             b.image(read(whole_region(size)))
             if node == INPUT
@@ -577,14 +603,17 @@ GRADIENTS: Mapping[str, Callable[[PreparedObjective, Scheme], Gradient]] = {
 """Every way to compute a network's gradient, by the kind of its scheme."""
 
 
-def check_local(objective: PreparedObjective) -> None:
+def check_local(goals: Sequence[Goal], loss: Loss) -> None:
     """Makes sure that an objective is a sum over cells, as tiles of cells need it.
+
+    Args:
+        goals: What is maximised.
+        loss: How a feature map becomes a number.
 
     Raises:
         SettingError: If it is not.
     """
-    loss = objective.context.loss
-    for goal in objective.goals:
+    for goal in goals:
         if goal.nodes and not goal.is_local(loss):
             raise SettingError(
                 "An objective in tiles of cells must be a sum over cells",
@@ -593,24 +622,24 @@ def check_local(objective: PreparedObjective) -> None:
             )
 
 
-def stem_of(objective: PreparedObjective, cut: str) -> frozenset[str]:
+def stem_of(objective: ObjectiveGraph, cut: str) -> frozenset[str]:
     """Returns the nodes of the stem that ends in a node.
 
     Args:
-        objective: What is maximised.
+        objective: The network's graph, optimised for what is maximised.
         cut: The node's name, or that of its layer.
 
     Raises:
         SettingError: If the network has no such node among those that are computed.
     """
-    graph = objective.graph.graph
+    graph = objective.graph
     inputs = {node.name: node.inputs for node in graph.nodes}
     name = cut if cut in inputs else graph.layers.get(cut, "")
     if name not in inputs:
         raise SettingError(
             "A stem must end in a layer that the objective needs",
             received=cut,
-            hint=f"try {objective.graph.nodes[0]}" if objective.graph.nodes else "",
+            hint=f"try {objective.nodes[0]}" if objective.nodes else "",
         )
     stem = {name}
     for node in reversed(graph.nodes):
@@ -632,6 +661,8 @@ def _area(region: Region) -> int:
 def _folded(
     lookup: Lookup, gradient: NDArray[np.float32], size: Size
 ) -> NDArray[np.float32]:
+    if all(np.array_equal(a, np.arange(n)) for a, n in zip(lookup, size, strict=True)):
+        return gradient
     folded = np.zeros((*size, 3), np.float32)
     lookup.fold(gradient, folded, 0)
     return folded

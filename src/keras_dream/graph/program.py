@@ -9,7 +9,7 @@ from keras_dream.backend.protocol import Array, Backend
 from keras_dream.geometry import Size
 from keras_dream.graph.graph import Graph, Plan
 from keras_dream.graph.ops import INPUT, Join, Operation, Run
-from keras_dream.graph.regions import Region, Tile, tile
+from keras_dream.graph.regions import Region, Tile, Tiling
 
 
 class Prepared:
@@ -68,6 +68,7 @@ class Program:
         self._run = [self._prepared.run(name) for name in self.steps]
         self._uses = Counter(i for op in self._operations for i in op.node.inputs)
         self._uses.update(self._outputs)
+        self._tilings: dict[Size, Tiling] = {}
 
     def values(self, plan: Plan) -> tuple[int, ...]:
         """Returns what the program is called with, for a size of picture."""
@@ -78,14 +79,10 @@ class Program:
         self, size: Size, wanted: Mapping[str, Region], *, reach: int | None = None
     ) -> Tile:
         """Returns the tile for some cells of outputs; arguments as `regions.tile`."""
-        return tile(
-            self._prepared.graph,
-            size,
-            wanted,
-            steps=self.steps,
-            sources=self.sources,
-            reach=reach,
-        )
+        if size not in self._tilings:
+            graph = self._prepared.graph
+            self._tilings[size] = Tiling(graph, size, self.steps, self.sources)
+        return self._tilings[size].tile(wanted, reach)
 
     def __call__(self, arrays: Any, plan: Sequence[Any]) -> list[Array]:
         """Returns the output feature maps.

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras_dream.geometry import Size
-from keras_dream.graph.graph import Graph, Plan
+from keras_dream.graph.graph import Graph
 from keras_dream.graph.ops import Join, Operation, Sides, Span
 
 Region = tuple[Span, Span]  # cells: down, across
@@ -76,19 +76,23 @@ def tile(
     Raises:
         NetworkError: If the graph cannot be run at the size.
     """
-    return _Tiling(graph, graph.plan(*size), steps, sources).tile(wanted, reach)
+    return Tiling(graph, size, steps, sources).tile(wanted, reach)
 
 
-class _Tiling:
-    """The two passes over the nodes of a program, for a size of picture."""
+class Tiling:
+    """The two passes over the nodes of a program, for a size of picture.
+
+    Arguments and errors as for `tile`.
+    """
 
     def __init__(
         self,
         graph: Graph,
-        plan: Plan,
+        size: Size,
         steps: Sequence[str],
         sources: Sequence[str],
     ):
+        plan = graph.plan(*size)
         every = {op.node.name: op for op in graph.operations}
         self._ops = [every[name] for name in steps]
         self._plan = plan
@@ -110,6 +114,7 @@ class _Tiling:
         return aligned
 
     def tile(self, wanted: Mapping[str, Region], reach: int | None) -> Tile:
+        """Returns what to compute for cells of the outputs."""
         needed, least = self._needed(wanted), self._least(wanted)
         sources: dict[str, Region] = {}
         halo = 0

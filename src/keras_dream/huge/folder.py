@@ -101,7 +101,8 @@ class Folder:
             self._journal.step(self._item, tile, tiles)
 
     def end(self) -> None:
-        """Notes in the journal that the dream is done."""
+        """Notes in the journal that the dream is done, and leaves only its result."""
+        self._remove()
         if self._item is not None:
             self._journal.done(self._item)
 
@@ -198,14 +199,7 @@ class Folder:
         image.close()
         image.path.replace(self.result_path())
         sync_folder(self.path)
-        self._remove()
         return Store.open(self.result_path())
-
-    def finish(self, state: State, store: Store) -> Store:
-        """Gives the finished dream its name, and removes all that it was made of."""
-        store = store.commit(asdict(state))
-        self._remove()
-        return store
 
     def result_path(self) -> Path:
         """Returns where the finished dream will be."""

@@ -13,7 +13,6 @@ from keras_dream.backend.protocol import Array
 from keras_dream.engine.tiled import Job, Read, TileGradient
 from keras_dream.errors import InputError
 from keras_dream.geometry import Size
-from keras_dream.graph.ops import INPUT
 from keras_dream.graph.regions import Region
 from keras_dream.huge.bands import Bands, Map, Rows
 from keras_dream.huge.stores import Store
@@ -270,7 +269,7 @@ def rows_of_tiles(jobs: Sequence[Job], height: int) -> list[TileRow]:
         jobs: The tiles, row by row.
         height: Rows of pixels that the network sees.
     """
-    groups = itertools.groupby(jobs, key=lambda job: job.tile.sources[INPUT][0])
+    groups = itertools.groupby(jobs, key=lambda job: job.region[0])
     rows = [(span, tuple(group)) for span, group in groups]
     tops = [span[0] for span, _ in rows]
     return [

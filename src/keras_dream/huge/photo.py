@@ -4,6 +4,7 @@ Only libvips' readers of TIFF, PNG, JPEG and WebP are called, by the file's cont
 after its header is checked as that of any picture.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import PictureError, short_repr
-from keras_dream.files import check_file, check_room, stamp_of
+from keras_dream.files import check_file, check_room
 from keras_dream.geometry import Size
 from keras_dream.huge.stores import Store, bands
 from keras_dream.pictures import vips
@@ -29,6 +30,8 @@ from keras_dream.pictures.metadata import kept_exif
 MOST_DECODED = 1_000_000_000
 """Bytes of a picture that is decoded as a whole: an interlaced PNG, a progressive JPEG,
 any WebP, a tile of a TIFF."""
+
+_SETTLED = 2.0  # seconds, in which another change may bear the same time (FAT)
 
 _READERS = {"TIFF": "tiffload", "PNG": "pngload", "JPEG": "jpegload"}
 _READERS["WEBP"] = "webpload"
@@ -160,10 +163,10 @@ def read_photo(
         PictureError: If it is damaged, not opaque, or has floats outside of [0, 1].
         SaveError: If the disk has no room.
     """
-    notes = {"photo": photo.path.name, "stamp": stamp_of(photo.path)}
+    notes = {"photo": photo.path.name, "stamp": _stamp(photo.path)}
     if store.exists():
         kept = Store.open(store)
-        if kept.notes == notes and notes["stamp"]:
+        if kept.notes == notes and kept.notes["stamp"]:
             return kept
         kept.close()
     (height, width), shape = photo.size, (*photo.size, 3)
@@ -183,6 +186,19 @@ def read_photo(
             pixels.remove()
             raise
         return pixels.commit(notes)
+
+
+def _stamp(path: Path) -> str:
+    """Returns what changes when a photo does; "" if it has changed just now.
+
+    It is less careful than `files.stamp_of`, which is unsure of a file that was not
+    touched after it was written: a large photo would be read again at each start.
+    """
+    status = path.stat()
+    written, changed = status.st_mtime_ns, status.st_ctime_ns
+    if time.time() - max(written, changed) / 1e9 < _SETTLED:
+        return ""
+    return f"{status.st_size} {written} {changed} {status.st_ino} {status.st_dev}"
 
 
 def _rows(image: Any, region: Any, first: int, end: int) -> np.ndarray:

@@ -1,101 +1,173 @@
-"""Which tiles a picture larger than memory is computed in."""
+"""Which tiles a picture larger than memory is computed in, and what they take."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from keras_dream.backend import host
-from keras_dream.engine.gradients import ObjectiveGraph, PreparedObjective
+from keras_dream.dreamer.plans import memory_of
+from keras_dream.engine import cost
+from keras_dream.engine.gradients import PreparedObjective
 from keras_dream.engine.growth import Octave
+from keras_dream.engine.planner import PICTURE, Predictor
 from keras_dream.errors import SettingError
+from keras_dream.events import GradientPlan, OctavePlan
 from keras_dream.geometry import Size
+from keras_dream.huge.bands import MEMORY
 from keras_dream.parts.transforms import view_size
+from keras_dream.recipe.byte_sizes import size_text
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.scheme_plans import AUTO, Entry, read_entries
 from keras_dream.recipe.schemes import Scheme
 
 LARGEST = 1 << 30
-"""Bytes of a tile's feature maps at most: larger tiles are no faster."""
+"""Bytes of a tile at most: larger ones are hardly faster."""
 
-_LEAST = 64 << 20
-_OVERHEAD = 2.0  # what a step takes over its feature maps: their gradients, copies
-_SHARE = 0.5  # of free memory
+LEAST_SIDE = 48  # pixels of a tile; smaller ones are nearly all halo
 
 
-def plan(
-    octaves: Sequence[Octave],
-    recipe: Recipe,
-    objective: Callable[[Octave], PreparedObjective],
-    run: RunSettings,
-) -> dict[int, Scheme]:
-    """Returns the tiles of every octave, by its number.
+@dataclass(frozen=True)
+class PlannedTiles:
+    """The tiles of an octave.
+
+    Attributes:
+        octave: The octave.
+        scheme: The tiles.
+        bytes: The most that a step holds above what the process held before.
+        seconds: The predicted time of a gradient.
+        steps: How many steps there are.
+    """
+
+    octave: Octave
+    scheme: Scheme
+    bytes: int
+    seconds: float
+    steps: int
+
+
+class HugePlan:
+    """The tiles of all octaves.
 
     Args:
-        octaves: The octaves.
-        recipe: The recipe.
+        octaves: The octaves that run.
+        recipe: The complete recipe.
         objective: Returns what is maximised in an octave.
-        run: Its `gradient` may have the tiles; else its `memory` decides, or half of
-            what is free.
+        run: Its `gradient` may have the tiles; else its `memory` decides, or what is
+            free.
+
+    Attributes:
+        octaves: What each octave is computed in.
 
     Raises:
-        SettingError: If the run settings ask for other than tiles of cells.
+        SettingError: If the run settings ask for other than tiles of cells, or the
+            memory is too small for the smallest tiles.
     """
-    asked = None if run.gradient == AUTO else read_entries(run.gradient)
-    one = None if run.gradient == AUTO or asked else Scheme.read(run.gradient)
-    by_octave = {entry.octave: entry.scheme for entry in asked or ()}
-    budget = _budget(run)
-    schemes: dict[int, Scheme] = {}
-    for octave in octaves:
-        scheme = by_octave.get(octave.number, one)
-        if scheme is None:
-            view = view_size(recipe.transforms, octave.size)
-            scheme = _cells(objective(octave).graph, view, budget)
-        _check(scheme)
-        schemes[octave.number] = scheme
-    return schemes
+
+    def __init__(
+        self,
+        octaves: Sequence[Octave],
+        recipe: Recipe,
+        objective: Callable[[Octave], PreparedObjective],
+        run: RunSettings,
+    ):
+        self._recipe = recipe
+        self._objective = objective
+        self._run = run
+        self._memory = memory_of(objective(octaves[0]).backend, run)
+        self.octaves = tuple(map(self._planned, octaves))
+
+    @property
+    def text(self) -> str:
+        """The schemes by octave, as a record has them."""
+        entries = (Entry(o.octave.number, 1, 1, o.scheme) for o in self.octaves)
+        return "; ".join(entry.text for entry in entries)
+
+    def event(self, size: Size) -> GradientPlan:
+        """Returns the plan as an event.
+
+        Args:
+            size: The picture's (height, width) in pixels.
+        """
+        passes = {
+            (self._recipe.at(o.octave.number), self._view(o.octave)): o.seconds
+            for o in self.octaves
+        }
+        return GradientPlan(
+            tuple(
+                OctavePlan(*o.octave, (o.scheme.text,), o.bytes, o.steps * o.seconds)
+                for o in self.octaves
+            ),
+            self._memory.held + max(o.bytes for o in self.octaves),
+            cost.seconds(size, self._recipe, passes=lambda *key: passes.get(key, 0.0)),
+        )
+
+    def _view(self, octave: Octave) -> Size:
+        own = self._recipe.at(octave.number)
+        return view_size(own.transforms, octave.size)
+
+    def _planned(self, octave: Octave) -> PlannedTiles:
+        """Returns the tiles of an octave: those asked for, or the fewest that fit."""
+        objective, view = self._objective(octave), self._view(octave)
+        predictor = Predictor(
+            objective.graph,
+            objective.goals,
+            objective.context.loss,
+            width=2 if objective.backend.precision == "bfloat16" else 4,
+            halo=self._run.halo,
+        )
+        asked = scheme_of(self._run.gradient, octave.number)
+        steps = self._recipe.at(octave.number).steps
+        side = max(view)
+        while True:
+            counts = [math.ceil(length / side) for length in view]
+            scheme = asked or Scheme("cells", rows=counts[0], columns=counts[1])
+            if not asked:
+                (scheme,) = predictor.with_halo([scheme], view)
+            found = predictor.predict(scheme, view)
+            # Of the whole picture only a row of tiles is held, and what it carries.
+            tile = found.bytes - 2 * PICTURE * math.prod(view)
+            row = 2 * PICTURE * view[1] * math.ceil(view[0] / scheme.rows)
+            taken = max(tile + row, 0) + 2 * MEMORY
+            fits = tile <= LARGEST and taken <= self._memory.left
+            if asked or fits or side <= LEAST_SIDE:
+                break
+            side = max(int(side * 0.93), LEAST_SIDE)
+        if not asked and taken > self._memory.left:
+            self._refuse(taken)
+        return PlannedTiles(octave, scheme, taken, found.seconds, steps)
+
+    def _refuse(self, taken: int) -> None:
+        limit, needed = self._memory.limit, self._memory.held + taken
+        if limit is not None:
+            raise SettingError(
+                "`memory` must be enough for the smallest tiles of a huge dream",
+                received=f"{size_text(limit)}, where they take {size_text(needed)} "
+                "with what the process holds before",
+                hint=f"try --memory {math.ceil(needed / 1e8) / 10:.1f}GB",
+            )
 
 
-def text_of(schemes: Mapping[int, Scheme]) -> str:
-    """Returns schemes as a record has them, to be read by `read_entries`."""
-    entries = (Entry(number, 1, 1, scheme) for number, scheme in schemes.items())
-    return "; ".join(entry.text for entry in entries)
+def scheme_of(text: str, octave: int) -> Scheme | None:
+    """Returns the scheme that a run setting asks for in an octave; None for none.
 
+    Args:
+        text: The run setting.
+        octave: The octave's number.
 
-def schemes_of(text: str) -> dict[int, Scheme]:
-    """Returns the schemes of a text that `text_of` made."""
-    return {entry.octave: entry.scheme for entry in read_entries(text) or ()}
-
-
-def _check(scheme: Scheme) -> None:
+    Raises:
+        SettingError: If it asks for other than tiles of cells.
+    """
+    if text == AUTO:
+        return None
+    entries = read_entries(text)
+    if entries is None:
+        scheme = Scheme.read(text)
+    else:
+        named = [entry.scheme for entry in entries if entry.octave == octave]
+        scheme = named[-1] if named else Scheme()
     if scheme.kind != "cells":
         raise SettingError(
             "A picture larger than memory must be computed in tiles of cells",
-            received=f"gradient={scheme.text}",
+            received=f"{scheme.text} in octave {octave}",
             hint="try gradient=auto, or 'cells 8x8'",
         )
-
-
-def _budget(run: RunSettings) -> float:
-    """Returns the bytes that the feature maps of a tile may take."""
-    memory = host.memory()
-    if run.memory is not None:
-        # Beside the tile are this process and a band of a picture.
-        free = run.memory - memory.get("peak", 0)
-    else:
-        free = _SHARE * memory.get("free", LARGEST)
-    return min(max(free / _OVERHEAD, _LEAST), LARGEST)
-
-
-def _cells(objective: ObjectiveGraph, view: Size, budget: float) -> Scheme:
-    """Returns the fewest tiles, about square, whose feature maps fit the budget."""
-    graph, fields = objective.graph, objective.graph.receptive_fields()
-    reach = max((fields[node].size for node in objective.nodes), default=1.0)
-    side = max(view)
-    while True:
-        counts = [math.ceil(length / side) for length in view]
-        tile = [
-            min(length, math.ceil(length / count) + math.ceil(reach))
-            for length, count in zip(view, counts, strict=True)
-        ]
-        if graph.activation_bytes(*tile) <= budget or side < reach / 2:
-            return Scheme("cells", rows=counts[0], columns=counts[1])
-        side = max(int(side * 0.93), 1)
+    return scheme

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -37,14 +37,14 @@ from keras_dream.huge.bands import Bands, Map
 from keras_dream.huge.folder import Folder, State
 from keras_dream.huge.gradients import DiskGradient
 from keras_dream.huge.local import check_recipe
-from keras_dream.huge.plan import plan, schemes_of, text_of
+from keras_dream.huge.plan import HugePlan
 from keras_dream.huge.stores import Source, Store, bands, sha256_of
 from keras_dream.parts.filters import Place
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.stops import Distance, Watched
 from keras_dream.parts.transforms import View, draw
 from keras_dream.pictures.picture import Picture
-from keras_dream.recipe.recipe import FINISHING, Recipe
+from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,10 @@ class HugeDream:
 
 
 class HugeRun(Iterator[Event]):
-    """A huge dream that is being made: an iterator of `Notice`, `TileDone` and `Step`.
+    """A huge dream that is being made: an iterator of events.
 
-    It holds its folder until it is closed; use it as a context manager.
+    They are `Notice`, `GradientPlan`, `TileDone` and `Step`. It holds its folder until
+    it is closed; use it as a context manager.
 
     Attributes:
         recipe: The complete recipe, with the octaves' number.
@@ -182,16 +183,18 @@ class _Work:
         self._objectives: dict[Any, PreparedObjective] = {}
         for octave in self._octaves:
             _check_tiles(self._objective(octave))
-        schemes = plan(self._octaves, recipe, self._objective, dreamer.run)
+        planned = self._planned(dreamer.run)
         self._bands = Bands(dreamer.backend, folder)
         # Of a backend they use what `Bands` has.
         self._backend: Any = self._bands
         self._normalizer = Normalizer(recipe.normalizer, recipe.epsilon, self._backend)
         self._sha256 = _sha256(source)
-        self._folder = Folder(folder, self._key, text_of(schemes), self._bands)
+        self._folder = Folder(folder, self._key, planned.text, self._bands)
         try:
             self.gradient = self._folder.gradient
-            self._schemes = schemes_of(self.gradient)
+            if self.gradient != planned.text:  # of a dream that goes on
+                planned = self._planned(dreamer.run.but(gradient=self.gradient))
+            self._plan = planned
             check_room(self._folder.result_path(), self._room(source))
             self._source = self._stored(source)
         except BaseException:
@@ -212,6 +215,9 @@ class _Work:
         if key not in self._objectives:
             self._objectives[key] = self._dreamer.objective(recipe)
         return self._objectives[key]
+
+    def _planned(self, run: RunSettings) -> HugePlan:
+        return HugePlan(self._octaves, self.recipe, self._objective, run)
 
     @cached_property
     def _record(self) -> Record:
@@ -261,6 +267,7 @@ class _Work:
         """Yields the events of the dream and returns it."""
         self._folder.begin(self._name)
         yield from map(Notice, self._notices)
+        yield self._plan.event(self._size)
         done = self._folder.result()
         if done is None:
             state, image = self._folder.last() or (State(), self._entered(State()))
@@ -288,7 +295,8 @@ class _Work:
         """Makes the steps of an octave that are left; returns the last."""
         octave = self._octaves[state.place]
         recipe = self.recipe.at(octave.number)
-        tiles = CellGradient(self._objective(octave), self._schemes[octave.number])
+        scheme = self._plan.octaves[state.place].scheme
+        tiles = CellGradient(self._objective(octave), scheme)
         gradient = DiskGradient(tiles, self._bands, self._folder.path)
         needs_original = any(g.needs_reference for g in self._objective(octave).goals)
         original = self._growth.original(state.place).store if needs_original else None
@@ -418,7 +426,7 @@ class _Work:
                     Unfinished(image), recipe, photo=rows, original=rows, files=files
                 )
                 store.write(first, finished.pixels)
-        return self._folder.finish(state, store)
+        return store.commit(asdict(state))
 
     def _dream(self, state: State, image: Store) -> HugeDream:
         losses: dict[str, list[float]] = {}
@@ -530,7 +538,7 @@ class _DiskGrowth(Growth):
 
 def _check_tiles(objective: PreparedObjective) -> None:
     """Refuses an objective that is no sum over tiles in rows."""
-    check_local(objective)
+    check_local(objective.goals, objective.context.loss)
     if any(not goal.nodes or goal.cell is not None for goal in objective.goals):
         raise SettingError(
             "An objective of a picture larger than memory must be of layers",

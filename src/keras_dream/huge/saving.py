@@ -67,6 +67,7 @@ def save_huge(
     depth: str,
     exif: bytes,
     folder: Path,
+    progress: Callable[[float], None] | None = None,
 ) -> None:
     """Writes a picture that is larger than memory, whole or not at all.
 
@@ -80,6 +81,8 @@ def save_huge(
         depth: Bits of a channel: "8", "16" or "float".
         exif: What is kept of the photo's; PNG and JPEG files hold it.
         folder: On the same disk, where it is written first; removed in the end.
+        progress: Called with the share that is written, from 0 to 1, after each band;
+            in another thread.
 
     Raises:
         InputError: If the picture is not finite.
@@ -94,7 +97,7 @@ def save_huge(
         with _saving(path):
             folder.mkdir()
             part = folder / path.name
-            strips = _Strips(image, depth)
+            strips = _Strips(image, depth, progress)
             with _encoding(strips, path):
                 strips.pull(_write, part, suffix, depth, text=text, exif=exif)
             if text and suffix == ".dzi":
@@ -215,9 +218,14 @@ class _Strips:
         failure: What reading the picture has raised: libvips has no exceptions.
     """
 
-    def __init__(self, image: Source, depth: str):
+    def __init__(
+        self,
+        image: Source,
+        depth: str,
+        progress: Callable[[float], None] | None = None,
+    ):
         self.failure: BaseException | None = None
-        self._image, self._depth = image, depth
+        self._image, self._depth, self._progress = image, depth, progress
         height, width, channels = image.shape
         kind = to_depth(np.zeros(1, np.float32), depth).dtype
         self._row = width * channels * kind.itemsize
@@ -292,6 +300,8 @@ class _Strips:
             first = number * self._rows
             end = min(first + self._rows, self._image.shape[0])
             pixels = to_depth(self._image.rows(first, end), self._depth)
+            if self._progress is not None:
+                self._progress(end / self._image.shape[0])
             self._band = number, pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
         return self._band[1][rest : rest + size]
 

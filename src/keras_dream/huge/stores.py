@@ -64,6 +64,22 @@ def bands(
         yield number * height // count, (number + 1) * height // count
 
 
+class _File(io.FileIO):
+    """An unbuffered file, closed without a warning where it is forgotten."""
+
+    def __init__(self, path: Path, flags: int):
+        flags |= getattr(os, "O_BINARY", 0)
+        mode = "r+b" if flags & os.O_RDWR else "rb"
+        super().__init__(os.open(path, flags, 0o666), mode, closefd=False)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if not self.closed:
+            descriptor = self.fileno()
+            super().close()
+            os.close(descriptor)
+
+
 class Store:
     """A picture on the disk.
 
@@ -112,7 +128,7 @@ class Store:
         )
         size = len(header.getbuffer()) + 4 * int(np.prod(shape, dtype=object))
         with _saving(path, size):
-            file = _part(path).open("w+b", buffering=0)
+            file = _File(_part(path), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
                 # Now, and not after hours: a file with holes may not find room later.
                 if hasattr(os, "posix_fallocate"):
@@ -137,7 +153,7 @@ class Store:
             OSError: If it is not there.
         """
         place = _part(path) if unfinished else path
-        file = place.open("r+b" if unfinished else "rb", buffering=0)
+        file = _File(place, os.O_RDWR if unfinished else os.O_RDONLY)
         try:
             shape, offset = _header(file)
             data = 4 * int(np.prod(shape, dtype=object))
@@ -227,9 +243,6 @@ class Store:
         for path in (self.path, _part(self.path)):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-
-    def __del__(self) -> None:
-        self.close()
 
     def __enter__(self) -> Self:
         return self

@@ -190,6 +190,8 @@ def read_within(
     function: Callable[..., isolation.Result],
     path: Path,
     limits: "Limits | None",
+    *,
+    isolated: bool = False,
     **bounds: Any,
 ) -> isolation.Result:
     """Calls a function that opens a picture, here or in a child, as limits say.
@@ -198,6 +200,7 @@ def read_within(
         function: At the top level of its module; it takes the path and `Bounds`.
         path: The file.
         limits: None for the `default_limits`.
+        isolated: Whether it is a child in any case.
         **bounds: In the place of those of the limits.
 
     Returns:
@@ -208,7 +211,7 @@ def read_within(
 
     limits = limits or default_limits()
     bounds = {**limits.bounds._asdict(), **bounds}
-    if not limits.untrusted:
+    if not (limits.untrusted or isolated):
         return function(path, **bounds)
     return isolation.call(
         f"{function.__module__}:{function.__name__}",

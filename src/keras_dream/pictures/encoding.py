@@ -36,6 +36,7 @@ LOSSLESS = (".png", ".tif", ".tiff", ".exr")
 Depth = Literal["8", "16", "float"]
 """Bits of a channel; floats have 32."""
 
+_BITS: dict[Depth, int] = {"8": 8, "16": 16, "float": 32}
 _DEPTHS: dict[str, tuple[Depth, ...]] = {
     ".png": ("8", "16"),
     ".tif": ("8", "16", "float"),
@@ -151,8 +152,8 @@ def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
     """
     depths: tuple[Depth, ...] = _DEPTHS.get(suffix.lower(), ("8",))
     if depth == "auto":
-        fit = [d for d in depths if (32 if d == "float" else int(d)) <= bits]
-        return fit[-1] if fit else depths[0]
+        fitting = [d for d in depths if _BITS[d] <= bits]
+        return fitting[-1] if fitting else depths[0]
     if depth in depths:
         return cast("Depth", depth)
     able = [s for s in SUFFIXES if depth in _DEPTHS.get(s, ()) and s != ".tiff"]
@@ -176,9 +177,9 @@ def check_depth(suffix: str, depth: str) -> None:
     """
     depth_of(suffix, depth)
     if suffix.lower() == ".exr":
-        from keras_dream.pictures.exr import library
+        from keras_dream.pictures.exr import require
 
-        library(OutputError, f"a result with the suffix {suffix}")
+        require(OutputError, f"a result with the suffix {suffix}")
 
 
 def over_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ The extra `huge` installs the library. Colours are those of Rec. 709, as sRGB ha
 and multiplied by the opacity: "Technical Introduction to OpenEXR".
 """
 
+import importlib.util
 import io
 import re
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from PIL import Image
 
 from keras_dream.errors import DreamError, OutputError, PictureError, short_repr
 from keras_dream.parts.colorspaces import from_linear, to_linear
+
+MAGIC = b"v/1\x01"
+"""With which a file begins: "OpenEXR File Layout"."""
 
 _NOTES = "keras-dream"
 # Attributes of "Standard Attributes" by the tags of EXIF 2.32 that are kept.
@@ -35,11 +39,12 @@ def read_exr(path: Path) -> tuple[np.ndarray, np.ndarray | None, bool]:
         [0, 1] or None; and whether lights outside of [0, 1] were clipped.
 
     Raises:
-        PictureError: If it has no colours, or the library is not installed.
+        PictureError: If it has no colours that can be read.
     """
-    exr = library(PictureError, short_repr(path.name))
+    import OpenEXR
+
     # Without threads of its own, which a child may not have.
-    with exr.File(str(path), separate_channels=True, num_threads=0) as file:
+    with OpenEXR.File(str(path), separate_channels=True, num_threads=0) as file:
         planes = {name: c.pixels for name, c in file.channels().items()}
     names = [n for n in ("R", "G", "B") if n in planes] or ["Y"]
     shapes = {planes[n].shape for n in [*names, "A"] if n in planes}
@@ -86,41 +91,45 @@ def encode_exr(
     Raises:
         OutputError: If the library is not installed.
     """
-    exr = library(OutputError, "a result with the suffix .exr")
+    require(OutputError, "a result with the suffix .exr")
+    import OpenEXR
+
     light = to_linear(image)
     if alpha is not None:
         alpha = np.clip(alpha, 0, 1)
         light = np.dstack([light * alpha[..., None], alpha])
     light = np.ascontiguousarray(light, np.float16 if half else np.float32)
     header: dict[str, Any] = {
-        "compression": exr.ZIP_COMPRESSION,
-        "type": exr.scanlineimage,
+        "compression": OpenEXR.ZIP_COMPRESSION,
+        "type": OpenEXR.scanlineimage,
         **_attributes(exif),
         **({_NOTES: text} if text else {}),
     }
     file = io.BytesIO()
     channels = {"RGB" if alpha is None else "RGBA": light}
-    exr.File(header, channels, num_threads=0).write(file)
+    OpenEXR.File(header, channels, num_threads=0).write(file)
     return file.getvalue()
 
 
-def library(error: type[DreamError], received: str) -> Any:
-    """Returns the module OpenEXR.
+def is_installed() -> bool:
+    """Tells whether the library is there."""
+    return importlib.util.find_spec("OpenEXR") is not None
+
+
+def require(error: type[DreamError], received: str) -> None:
+    """Checks that the library is installed.
 
     Args:
-        error: The class of the error where it is not installed.
+        error: The class of the error where it is not.
         received: For its message: what needs it.
     """
-    try:
-        import OpenEXR
-    except ImportError:
+    if not is_installed():
         raise error(
             "OpenEXR must be installed for .exr pictures",
             received=f"{received}, without it",
             hint="install it with `pip install 'keras-dream[huge]'`, or use a .tif, "
             "which holds floats, too",
-        ) from None
-    return OpenEXR
+        )
 
 
 def _attributes(exif: bytes) -> dict[str, str | float]:

@@ -139,10 +139,27 @@ def read_picture(
     """
     path = check_file(source, "a picture", error=PictureError)
     with memory_errors(path.name), decoding_errors(path.name):
-        picture = _of_parts(path.name, *read_within(decode_file, path, limits))
+        is_exr = _is_exr(path)
+        parts = read_within(decode_file, path, limits, isolated=is_exr)
+        picture = _of_parts(path.name, *parts)
     height, width = picture.pixels.shape[:2]
     _log.debug("Read %s: %d × %d pixels", path, width, height)
     return picture
+
+
+def _is_exr(path: Path) -> bool:
+    """Tells whether a file is EXR, whose library must be installed then.
+
+    It is decoded in a child always: of a damaged file the library writes to standard
+    output and standard error.
+    """
+    from keras_dream.pictures import exr
+
+    with path.open("rb") as file:
+        is_exr = file.read(len(exr.MAGIC)) == exr.MAGIC
+    if is_exr:
+        exr.require(PictureError, short_repr(path.name))
+    return is_exr
 
 
 def decode_file(

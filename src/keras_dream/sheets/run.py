@@ -215,16 +215,6 @@ class SheetRun(Iterator[CellEvent]):
         """The predicted time of all missing cells."""
         return sum(self.predicted.values())
 
-    def memory(self) -> tuple[int, int | None]:
-        """Returns the bytes of the largest step, and those of the device or None."""
-        # One cell of each kind, since preparing a gradient takes time.
-        kinds = {cell.like or str(n): cell for n, cell in self.missing.items()}
-        needs = [
-            self._dreamers.of(cell.recipe).memory(cell.size, cell.recipe)
-            for cell in kinds.values()
-        ]
-        return max(needs, key=lambda pair: pair[0], default=(0, None))
-
     def _run(self) -> Generator[CellEvent, None, None]:
         # Seconds are summed in the order of `seconds`, so that the last share is 1.
         passed, total = 0.0, max(self.seconds, 1e-9)

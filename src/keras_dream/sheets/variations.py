@@ -77,10 +77,6 @@ class VariationsRun(Iterator[CellEvent]):
         """As for `SheetRun`."""
         return self._planned.seconds
 
-    def memory(self) -> tuple[int, int | None]:
-        """As for `SheetRun`."""
-        return self._planned.memory()
-
     def _run(self) -> Generator[CellEvent, None, None]:
         count = len(self.plan.cells)
         pictures: list[Path] = []

@@ -255,6 +255,8 @@ def _attributes(part: Any) -> dict[str, Any]:
 
 def _attribute(value: Any) -> Any:
     """Returns a text, a list of texts or a number; None for anything else."""
+    if isinstance(value, np.ndarray) and not value.size:
+        return []  # Keras 1 writes no names as an array of numbers
     if isinstance(value, bytes | str):
         return _text(value)[:MOST_TEXT]
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "SUO":

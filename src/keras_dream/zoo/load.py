@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,8 @@ def load_entry(
         with unchanged(path) as sha256:
             _log.info("Network %s from %s, sha256 %s", entry.name, path, sha256)
             graph = file.load(path)
-        is_better = weights is None and entry.is_better_in_bfloat16
-        return LoadedNetwork(
-            entry.name, graph, sha256, keras=False, is_better_in_bfloat16=is_better
-        )
+        loaded = LoadedNetwork(entry.name, graph, sha256, keras=False)
+        return loaded if weights else _with_own_weights(loaded, entry)
     if weights is not None:
         with unchanged(weights) as sha256:
             _log.info("Network %s from %s, sha256 %s", entry.name, weights, sha256)
@@ -105,12 +103,13 @@ def load_entry(
                 entry, entry.build, local.path, published=_is_published(local)
             )
         lowered_cache.write(copy, graph)
-    return LoadedNetwork(
-        entry.name,
-        entry.with_classes(graph),
-        local.sha256,
-        is_better_in_bfloat16=entry.is_better_in_bfloat16,
-    )
+    loaded = LoadedNetwork(entry.name, entry.with_classes(graph), local.sha256)
+    return _with_own_weights(loaded, entry)
+
+
+def _with_own_weights(loaded: LoadedNetwork, entry: Entry) -> LoadedNetwork:
+    """Returns a network with what is known of its shipped or published weights."""
+    return replace(loaded, is_better_in_bfloat16=entry.is_better_in_bfloat16)
 
 
 def shipped_path(entry: Entry) -> Path:

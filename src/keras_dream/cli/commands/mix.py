@@ -1,6 +1,7 @@
 """`dream mix`: a saved dream with other strengths and colours, without its network."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_dream.cli.dream_run import save_new
 from keras_dream.cli.options import (
@@ -15,6 +16,9 @@ from keras_dream.cli.options import (
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.errors import OutputError, short_repr
 from keras_dream.events import Saved
+
+if TYPE_CHECKING:
+    from keras_dream.engine.result import Dream
 
 
 def mix(
@@ -60,10 +64,23 @@ def mix(
     ):
         dream = mixer.mix(**{name: getattr(flags, name) for name in names})
         stripped = strip or mixer.saved.record.stripped
+        how = {"strip": stripped, "depth": _depth(dream, path)}
         replaces = out is not None and yes
-        path = save_new(dream, claimed.path, strip=stripped, replaces=replaces)
+        path = save_new(dream, claimed.path, **how, replaces=replaces)
         reporter.report(Saved(str(path), complete=dream.record.complete))
     return 0
+
+
+def _depth(dream: "Dream", path: Path) -> str:
+    """Returns the depth of the dream, where the format of its mix has it."""
+    from keras_dream.pictures.encoding import depth_of
+
+    depth = str(dream.record.run.get("depth", "auto"))
+    try:
+        depth_of(path.suffix, depth)
+    except OutputError:
+        return "auto"
+    return depth
 
 
 def _result(picture: Path, out: str | None, *, yes: bool) -> Path:

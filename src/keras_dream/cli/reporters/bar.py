@@ -12,6 +12,7 @@ from keras_dream.events import (
     Download,
     Event,
     Fetching,
+    FileProgress,
     ItemDone,
     ItemProgress,
     ItemStarted,
@@ -120,6 +121,9 @@ class Bar(Lines):
                 return f"Cell {event.number}/{cells}"
             case BatchPlanned() | ItemDone() | ItemProgress() | ItemStarted():
                 return f"{self.batch.done} of {self.batch.waiting} done"
+            case FileProgress():
+                what = "Saving" if event.writing else "Reading"
+                return f"{what} {plain(event.path)}"
             case TileDone():
                 return (
                     f"Octave {event.octave}/{event.octaves}  "

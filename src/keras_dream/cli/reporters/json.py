@@ -11,6 +11,7 @@ from keras_dream.events import (
     Download,
     Event,
     Fetched,
+    FileProgress,
     ItemDone,
     ItemFailed,
     ItemProgress,
@@ -19,6 +20,8 @@ from keras_dream.events import (
 )
 
 _RESULTS = (Saved, Fetched, ItemDone, ItemFailed, BatchFinished)
+
+_OFTEN = (Download, CellProgress, FileProgress, ItemProgress, TileDone)
 
 SECONDS_BETWEEN_EVENTS = 1.0  # of those that a server or a sheet gives in thousands
 
@@ -40,7 +43,7 @@ class JsonLines(Reporter):
         """Writes an event; of downloads, steps and tiles at most one a second."""
         if self._quiet and not isinstance(event, _RESULTS):
             return
-        if isinstance(event, Download | CellProgress | ItemProgress | TileDone):
+        if isinstance(event, _OFTEN):
             now = time.monotonic()
             is_last = isinstance(event, Download) and event.bytes == event.total
             before = self._last.get(event.kind, -math.inf)

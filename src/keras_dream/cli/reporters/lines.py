@@ -16,6 +16,8 @@ from keras_dream.events import (
     Download,
     Event,
     Fetching,
+    FileProgress,
+    GradientPlan,
     ItemDone,
     ItemProgress,
     Loading,
@@ -26,6 +28,7 @@ from keras_dream.events import (
     Started,
     TileDone,
 )
+from keras_dream.recipe.byte_sizes import size_text
 
 if TYPE_CHECKING:
     from keras_dream.engine.loop import Step
@@ -92,6 +95,8 @@ class Lines(Reporter):
                 self._eta = Eta(predicted=event.seconds, clock=self._clock)
                 self._began, self._planned = self._clock(), event
                 self._progress(0.0, 1.0)
+            case FileProgress():
+                self._progress(event.share, 1.0)
             case TileDone():
                 self._tiled = True
                 self._progress(event.share, 1.0)
@@ -110,14 +115,12 @@ class Lines(Reporter):
 
         left = f", {self.left}" if self.left else ""
         match event:
-            case Loading() | Fetching() | NextPhoto():
+            case Loading() | Fetching() | NextPhoto() | Planned() | GradientPlan():
                 return _beginning(event)
             case Download():
                 return f"Downloading the weights: {self.amount(event)}{left}."
             case Notice():
                 return f"Notice: {plain(event.text)}"
-            case Planned():
-                return _cost(event)
             case Step():
                 height, width = event.size
                 return (
@@ -125,6 +128,9 @@ class Lines(Reporter):
                     f"pixels: step {event.iteration} of {event.iterations}, "
                     f"loss {event.loss:.4g}{left}."
                 )
+            case FileProgress():
+                what = "Saving" if event.writing else "Reading"
+                return f"{what} {plain(event.path)}: {event.share:.0%}{left}."
             case TileDone():
                 return (
                     f"Octave {event.octave} of {event.octaves}, step "
@@ -179,8 +185,8 @@ class Lines(Reporter):
         part = None
         if isinstance(event, Step | TileDone):
             part = event.octave
-        elif isinstance(event, Download | CellProgress):
-            part = "download" if isinstance(event, Download) else "cells"
+        elif isinstance(event, Download | CellProgress | FileProgress):
+            part = event.kind
         elif isinstance(event, ItemProgress | ItemDone):
             part = "items"
         now = self._clock()
@@ -196,7 +202,13 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _beginning(event: Loading | Fetching | NextPhoto) -> str:
+def _beginning(
+    event: Loading | Fetching | NextPhoto | Planned | GradientPlan,
+) -> str:
+    if isinstance(event, Planned):
+        return _cost(event)
+    if isinstance(event, GradientPlan):
+        return _plan(event)
     if isinstance(event, NextPhoto):
         return f"Photo {event.number} of {event.photos}, {plain(event.photo)}."
     what = "Loading" if isinstance(event, Loading) else "Downloading the weights of"
@@ -210,6 +222,25 @@ def _cost(planned: Planned) -> str:
     ready = f", {planned.ready} of them on the disk already" if planned.ready else ""
     what = "the others take" if planned.ready else "they take"
     return f"{cells}{ready}; {what} about {in_words(planned.seconds)} on this machine."
+
+
+def _plan(event: GradientPlan) -> str:
+    memory, tiled = size_text(event.bytes), event.tiled
+    if not tiled:
+        return f"The gradient is computed whole, in up to {memory} of memory."
+    parts = [
+        f"octave {each.octave} of {each.size[1]} × {each.size[0]} pixels as "
+        f"{plain(' and '.join(dict.fromkeys(each.schemes)))}"
+        for each in tiled
+    ]
+    rest = ", the others whole" if len(tiled) < len(event.octaves) else ""
+    halo = ""
+    if event.halo_error is not None:
+        halo = f" Bounded tiles make the gradient {event.halo_error:.2%} wrong."
+    return (
+        f"The gradient is computed in tiles: {', '.join(parts)}{rest}; in up to "
+        f"{memory} of memory and about {in_words(event.seconds)}.{halo}"
+    )
 
 
 def _comparison(event: Compared) -> str:
