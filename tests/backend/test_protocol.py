@@ -1105,6 +1105,21 @@ def test_bfloat16_stays_inside_the_network(backend):
 
 
 @on_every_backend
+def test_auto_takes_bfloat16_only_where_it_is_the_faster_one(backend, monkeypatch):
+    on_cpu = load(backend.name, device="cpu")
+    assert not on_cpu.fast_bfloat16()  # limited by tests/conftest.py
+    flags = "keras_dream.backend.host.processor_flags"
+    monkeypatch.setattr(flags, lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    assert on_cpu.fast_bfloat16() == (backend.name != "jax")
+    if backend.name == "tensorflow":
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        assert not on_cpu.fast_bfloat16()
+    half = on_cpu.at("bfloat16")
+    assert (half.precision, half.device) == ("bfloat16", on_cpu.device)
+
+
+@on_every_backend
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_what_reads_the_image_is_float32(backend, depthwise):
     """bfloat16 has 8 bits: it would lose what the kernel is the difference of."""

@@ -192,6 +192,34 @@ def test_tiles_on_every_backend():
     check_tiled(objective, ["cells 1x2", "stem pool 1x2"], SIZE, jitter=20)
 
 
+def test_layers_that_see_everything_and_layers_that_pass_the_cut():
+    """A gate that is a mean of all cells; the picture is read behind the cut, too."""
+    random = np.random.default_rng(9)
+    conv = {"stride": [1, 1], "padding": "same", "dilation": [1, 1], "groups": 1}
+    pool = {"size": [2, 2], "stride": [2, 2], "padding": "same"}
+    kernels = {"a": (3, 3, 3, 4), "gate": (1, 1, 4, 4), "b": (3, 3, 4, 4)}
+    nodes = (
+        Node("input", "input", (), {"channels": 3}),
+        Node("a", "conv2d", ("input",), {**conv, "stride": [2, 2], "relu": True}),
+        Node("all", "global_mean", ("a",)),
+        Node("gate", "conv2d", ("all",), conv),
+        Node("open", "activation", ("gate",), {"kind": "sigmoid"}),
+        Node("scaled", "multiply", ("a", "open")),
+        Node("b", "conv2d", ("scaled",), conv),
+        Node("sum", "add", ("b", "a")),
+        Node("small", "average_pool", ("input",), pool),
+        Node("joined", "concat", ("sum", "small")),
+    )
+    weights = {
+        f"{name}/kernel": random.normal(size=shape).astype(np.float32) / 2
+        for name, shape in kernels.items()
+    }
+    graph = Graph(nodes, weights, {node.name: node.name for node in nodes[1:]})
+    objective = prepared(graph, "joined + a:1", border=1)
+    cuts = ("a", "b", "scaled", "small", "joined")
+    check_tiled(objective, ["cells 2x2", *(f"stem {cut} 2x2" for cut in cuts)], SIZE)
+
+
 @pytest.mark.parametrize("target", STEM_ONLY)
 def test_what_compares_all_cells_has_a_stem_in_tiles(target):
     objective = prepared(NETWORK, target, border=1)

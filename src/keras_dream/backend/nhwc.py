@@ -14,6 +14,7 @@ ROWS, COLUMNS = SPATIAL = (1, 2)
 class Nhwc(abc.ABC):
     """The part of `Backend` that needs only indices and Python's operators."""
 
+    keeps_little = True  # compilers drop what a gradient does not read
     merges = False  # 2 % (jax) and 5 % (tensorflow) slower, Inception V3 at 400 × 600
 
     @abc.abstractmethod

@@ -77,6 +77,8 @@ class Backend(Protocol):
             always.
         merges: Whether one wide 1 × 1 convolution and a split are faster than several
             narrow convolutions.
+        keeps_little: Whether a gradient keeps nothing of a feature map that it does not
+            need, see `graph.liveness`.
         threads: Threads of one operation, or None where the library does not report
             them.
     """
@@ -86,6 +88,7 @@ class Backend(Protocol):
     precision: str
     threads: int | None
     merges: bool
+    keeps_little: bool
 
     def fast_bfloat16(self) -> bool:
         """Whether the device computes bfloat16 itself, so that it is the faster one."""

@@ -97,7 +97,7 @@ class TorchBackend:
         self.threads: int | None = torch.get_num_threads()
         self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         # On a GPU Python would be slower than what it saves.
-        self._own = device.type == "cpu"
+        self._own = self.keeps_little = device.type == "cpu"
         self._has_onednn = self._own and reverse.has_onednn(self._dtype)
 
     def fast_bfloat16(self) -> bool:

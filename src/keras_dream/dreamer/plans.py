@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,12 +37,14 @@ from keras_dream.recipe.schemes import Scheme
 RESERVE = 0.1
 """Of the free memory, which is left to others where no limit is set."""
 
+LIMITED = 0.95
+"""Of the memory that is set, for which a run is planned."""
+
 PROBED = 1 << 18
 """Pixels at most of the view on which the machine's pace is measured."""
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """The memory that a run may take.
 
     Attributes:
@@ -63,7 +66,7 @@ def memory_of(backend: Backend, run: RunSettings) -> Memory:
     if run.memory is not None:
         # Of a graphics card's memory nothing is held before.
         on_host = backend.device.startswith("cpu")
-        left = min(left, run.memory - (held if on_host else 0))
+        left = min(left, LIMITED * run.memory - (held if on_host else 0))
     return Memory(left, held, run.memory)
 
 
@@ -115,7 +118,9 @@ class Planner:
             pictures = footprint(size, octave, own)
             held = pictures.held - present
             chosen: list[Prediction] = []
-            for number, predictor in enumerate(self._ensemble.predictors(own), 1):
+            tight = self._memory.limit is not None
+            predictors = self._ensemble.predictors(own, tight=tight)
+            for number, predictor in enumerate(predictors, 1):
                 if not predictor.fits(view):
                     continue  # the octave runs without this network
                 asked = wanted.entries(octave.number, number)
@@ -128,17 +133,17 @@ class Planner:
             most = max((p.bytes for p in chosen), default=0)
             most = max(held + most, pictures.most - present)
             planned.append(PlannedOctave(octave, own, view, most, tuple(chosen)))
-        self._check(planned)
         plan = Plan(entries, notices=notices)
+        self._check(planned)
         return PlannedRun(plan, tuple(planned), self._memory, self._backend)
 
     def _check(self, planned: Sequence["PlannedOctave"]) -> None:
         """Refuses a limit that is too small for the smallest tiles there are."""
         memory = self._memory
         needed = memory.held + max((o.bytes for o in planned), default=0)
-        if memory.limit is None or needed <= memory.limit:
+        if memory.limit is None or needed <= LIMITED * memory.limit:
             return
-        rounded = math.ceil(needed / 1e8) / 10
+        rounded = math.ceil(needed / LIMITED / 1e8) / 10
         raise SettingError(
             "`memory` must be enough for the smallest tiles of the largest octave",
             received=f"{size_text(memory.limit)}, where they take "

@@ -41,11 +41,13 @@ FAST = 0.25
 receptive field weighs little (Luo et al. 2016, "Understanding the Effective Receptive
 Field"): docs/memory.md has the error."""
 
-SCRATCH, SCRATCH_SHARE = 150_000_000, 1.3
-"""Bytes beside feature maps, in all and for each of theirs at most: what oneDNN
-computes in, and what the allocator loses between two blocks. Measured on torch 2.13 in
-float32 and bfloat16 with `motif`, SqueezeNet and Inception V3, whole and in tiles: 90
-to 190 MB."""
+SCRATCH, SCRATCH_SHARE = 150_000_000, 3.0
+"""Bytes beside feature maps, and of small ones a share of theirs: what oneDNN computes
+in, and what the allocator loses between blocks. Measured on torch 2.13 with `motif`,
+SqueezeNet and Inception V3 at 1024 pixels, whole and in tiles: 50 to 200 MB."""
+
+TIGHT_SCRATCH = 60_000_000
+"""The same where hardly any freed memory is kept: 10 to 80 MB."""
 
 VALUE = 4.5e-9
 """Seconds of a number of a feature map, forwards and backwards, beside convolutions:
@@ -85,8 +87,9 @@ class Predictor:
         goals: What is maximised.
         loss: How a feature map becomes a number.
         width: Bytes of a number of a feature map.
+        lean: Whether the backend keeps only what a gradient needs.
         halo: How far a tile sees at most.
-        scratch: Bytes at most that are counted beside feature maps.
+        tight: Whether hardly any freed memory is kept, as under a limit.
     """
 
     def __init__(
@@ -96,16 +99,17 @@ class Predictor:
         loss: Loss,
         *,
         width: int,
+        lean: bool = False,
         halo: Halo = "exact",
-        scratch: int = SCRATCH,
+        tight: bool = False,
     ):
         self._objective = objective
         self._graph = objective.graph
         self._goals = tuple(goals)
         self._loss = loss
         self._halo = halo
-        self._scratch = scratch
-        self._live = Liveness(objective.graph, width=width)
+        self._scratch = TIGHT_SCRATCH if tight else SCRATCH
+        self._live = Liveness(objective.graph, width=width, lean=lean)
         self._ops = {op.node.name: op for op in objective.graph.operations}
         self._is_local = all(goal.is_local(loss) for goal in goals if goal.nodes)
         self._memo: dict[tuple[Size, Scheme], Prediction] = {}
@@ -316,7 +320,7 @@ class Predictor:
         if not names:
             return []
         sizes = self._graph.plan(*size).sizes
-        rows, columns = self._counts(scheme, sizes, names)
+        rows, columns = counts = self._counts(scheme, sizes, names)
         corners = min(rows, 2) * min(columns, 2)
         inside = max(rows - 2, 0) * max(columns - 2, 0)
         sides = rows * columns - corners - inside
@@ -325,7 +329,7 @@ class Predictor:
             kinds.append((inside + sides // 2, rows // 2, columns // 2))
         steps = self._steps(names)
         return [
-            (count, self._tile(size, sizes, names, steps, (rows, columns), (i, j)))
+            (count, self._tile(size, sizes, names, steps, counts, (i, j), scheme.halo))
             for count, i, j in kinds
         ]
 
@@ -344,6 +348,7 @@ class Predictor:
         steps: Sequence[str],
         counts: Size,
         place: tuple[int, int],
+        reach: int | None,
     ) -> Tile:
         wanted: dict[str, Region] = {}
         for name in names:
@@ -352,7 +357,8 @@ class Predictor:
                 for axis in (0, 1)
             )
             wanted[name] = (down, across)
-        return tile(self._graph, size, wanted, steps=steps, sources=(INPUT,))
+        how = {"steps": steps, "sources": (INPUT,)}
+        return tile(self._graph, size, wanted, **how, reach=reach)
 
 
 class Plan:

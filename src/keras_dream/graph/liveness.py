@@ -24,10 +24,11 @@ _CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 _VIEWS = ("split", "part", "crop")
 """Operations whose map is the memory of their input."""
 
-_KEEP_INPUT = (
-    "conv2d", "depthwise_conv2d", "max_pool", "average_pool", "global_max",
-    "layer_norm", "power", "opaque",
-)  # fmt: skip
+_KEEP_INPUT = ("global_max", "layer_norm", "power", "opaque")
+_WINDOWS = (*_CONVOLUTIONS, "max_pool", "average_pool")
+"""Operations of which only some backends keep the input, though its values are not
+needed for the gradient."""
+
 _KEEP_OUTPUT = ("layer_norm", "opaque")
 _OF_OUTPUT = ("relu", "sigmoid", "tanh", "softmax", "exponential")
 """Activations whose gradient is computed from their output; others from their input."""
@@ -65,9 +66,12 @@ class Liveness:
     Args:
         graph: The graph, optimised.
         width: Bytes of a value of a feature map.
+        lean: Whether the backend keeps only what a gradient needs, and adds gradients
+            where they are.
     """
 
-    def __init__(self, graph: Graph, *, width: int = FLOAT):
+    def __init__(self, graph: Graph, *, width: int = FLOAT, lean: bool = False):
+        self._lean = lean
         self._operations = graph.operations
         self._channels = graph.channels()
         self._width = width
@@ -115,6 +119,8 @@ class Liveness:
         """Returns the most bytes of a pass with its gradient; arguments as above."""
         outputs, nodes = tuple(outputs), self._nodes(sizes, sources)
         kept = Counter(name for op in nodes for name in self._kept(op))
+        # Feature maps are held by whoever gives them; a picture is a view's copy.
+        kept.update(self._storage[name] for name in sources if name != INPUT)
         held, left = self._given(sizes, sources), self._uses(nodes, outputs)
         for op in nodes:
             self._run(op, sizes, held, left, kept)
@@ -124,8 +130,6 @@ class Liveness:
         held.passing(max((self._bytes(name, sizes) for name in outputs), default=0))
         for name in outputs:
             held.take(f"{name}/gradient", self._bytes(name, sizes))
-        for name in sources:
-            kept[self._storage[name]] += 1  # whoever gives it holds it
         for op in reversed(nodes):
             self._back(op, sizes, held, kept)
         return math.ceil(held.most)
@@ -179,19 +183,26 @@ class Liveness:
             held.take(storage, self._bytes(storage, sizes))
             if node.op in ("affine", "add", "layer_norm"):  # a map between the two
                 held.passing(self._bytes(storage, sizes))
-            if node.op in _CONVOLUTIONS and node.inputs[0] in self._exact:
-                held.passing(self._bytes(storage, sizes) * (FLOAT / self._width - 1))
+            held.passing(self._in_float(op, sizes))
         for name in node.inputs:
             inner = self._storage[name]
             left[inner] -= 1
             if not left[inner] and inner not in kept:
                 held.free(inner)
 
+    def _in_float(self, op: Operation, sizes: Mapping[str, Size]) -> float:
+        """Returns the bytes of a map in float32 before it is rounded to fewer bits."""
+        first = op.node.op in _CONVOLUTIONS and op.node.inputs[0] in self._exact
+        if not first or self._width == FLOAT:
+            return 0
+        return self._bytes(op.node.name, sizes) * FLOAT / self._width
+
     def _kept(self, op: Operation) -> set[str]:
         """Returns the storages that a node keeps for its gradient."""
         node, kept = op.node, set[str]()
         kind = node.attrs.get("kind") if node.op == "activation" else None
-        if node.op in _KEEP_INPUT or (kind and kind not in _OF_OUTPUT):
+        keeps = node.op in _KEEP_INPUT or (node.op in _WINDOWS and not self._lean)
+        if keeps or (kind and kind not in _OF_OUTPUT):
             kept.update(self._storage[name] for name in node.inputs)
         if node.op == "multiply" and "factor" not in node.attrs:
             kept.update(self._storage[name] for name in node.inputs)
@@ -208,7 +219,7 @@ class Liveness:
         if node.op in (*_CONVOLUTIONS, "max_pool"):
             inner = node.inputs[0]
             top, bottom, left, right = op.padding(sizes[inner])
-            if (top, left) != (bottom, right):  # a copy, which is padded
+            if (top, left) != (bottom, right) and not self._lean:  # a padded copy
                 h, w = sizes[inner]
                 share = (h + top + bottom) * (w + left + right) / max(h * w, 1)
                 extra[f"{node.name}/padded"] = share * self._bytes(inner, sizes)
@@ -226,7 +237,8 @@ class Liveness:
         """Runs a node backwards: the gradients of its inputs come, its own goes."""
         node = op.node
         own = f"{node.name}/gradient"
-        if node.attrs.get("relu"):  # the rectified gradient, beside the other
+        held.passing(self._in_float(op, sizes))
+        if node.attrs.get("relu") and not self._lean:  # the rectified gradient
             held.passing(self._bytes(node.name, sizes))
         for name in node.inputs:
             self._take_gradient(node, name, sizes, held)
@@ -242,7 +254,7 @@ class Liveness:
         self, node: Node, name: str, sizes: Mapping[str, Size], held: _Held
     ) -> None:
         gradient, size = f"{name}/gradient", self._bytes(name, sizes)
-        if gradient in held.live:  # added to that of another reader
-            held.passing(size)
-        else:
+        if gradient not in held.live:
             held.take(gradient, size)
+        elif not self._lean:  # added to that of another reader
+            held.passing(size)

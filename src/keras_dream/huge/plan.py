@@ -125,8 +125,10 @@ class HugePlan:
             found = predictor.predict(scheme, view)
             # Of the whole picture only a row of tiles is held, and what it carries.
             tile = found.bytes - 2 * PICTURE * math.prod(view)
-            row = 2 * PICTURE * view[1] * math.ceil(view[0] / scheme.rows)
-            taken = max(tile + row, 0) + 2 * MEMORY
+            row = PICTURE * view[1] * math.ceil(view[0] / scheme.rows)
+            carried = row if scheme.rows > 1 else 0
+            # Bands are computed when there is no tile.
+            taken = max(tile + row + carried, 2 * MEMORY)
             fits = tile <= LARGEST and taken <= self._memory.left
             if asked or fits or side <= LEAST_SIDE:
                 break

@@ -152,7 +152,7 @@ def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
     """
     depths: tuple[Depth, ...] = _DEPTHS.get(suffix.lower(), ("8",))
     if depth == "auto":
-        fitting = [d for d in depths if _BITS[d] <= bits]
+        fitting: list[Depth] = [d for d in depths if _BITS[d] <= bits]
         return fitting[-1] if fitting else depths[0]
     if depth in depths:
         return cast("Depth", depth)
