@@ -262,7 +262,7 @@ def dreamed(graph, objective, backend):
     from keras_dream.zoo.load import LoadedNetwork
 
     network = LoadedNetwork("network", graph, "")
-    ensemble = Ensemble({network.name: network}, backend, "whole", Files())
+    ensemble = Ensemble({network.name: network}, backend, Files())
     recipe = ensemble.complete(Recipe(objective=objective))
     gradient = ensemble.gradient(recipe, {})
 

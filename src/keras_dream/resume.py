@@ -71,11 +71,11 @@ class Checkpoints:
             A sentence for the user where the disk refuses, the first time; else "".
         """
         began = self._clock()
-        if began < self._due or run.checkpoint is None:
+        if began < self._due:
             return ""
         sentence = ""
         try:
-            run.checkpoint.save(self.path, context=self._context)
+            self.keep(run)
         # A dream that can be made must not end because it cannot be kept.
         except Exception as failure:
             if not (isinstance(failure, DreamError) or is_out_of_memory(failure)):
@@ -86,6 +86,15 @@ class Checkpoints:
         self._due = now + max(self._every, (now - began) / MOST_SHARE)
         first, self._failed = not self._failed, self._failed or bool(sentence)
         return sentence if first else ""
+
+    def keep(self, run: "Run") -> None:
+        """Saves where a run is, if it has made a step.
+
+        Raises:
+            SaveError: If the disk refuses.
+        """
+        if (checkpoint := run.checkpoint) is not None:
+            checkpoint.save(self.path, context=self._context)
 
     def stop(self, checkpoint: Checkpoint, picture: Path) -> None:
         """Saves where a dream was stopped, beside its partial picture.

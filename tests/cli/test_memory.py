@@ -1,5 +1,6 @@
 """Memory that runs out: smaller tiles; else one sentence, and the dream so far."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,45 @@ def test_a_limit_of_the_system(tmp_path):
     record = read_saved(tmp_path / name).record
     assert record.complete
     assert record.run["gradient"].startswith("2: ")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("keras_dream.pictures.encoding", "to_depth"),  # when it is saved
+        ("keras_dream.dreamer.dreamer", "finish"),  # when it is finished
+    ],
+)
+def test_memory_is_out_behind_the_last_step(dream, photo, monkeypatch, module, name):
+    """The canvas is kept, and the dream goes on from it to its own bytes."""
+    quick = ("--octaves", 2, "--steps", 2)
+    assert dream(photo, *quick, "-o", "whole.png")[0] == 0
+
+    def failing(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.import_module(module), name, failing)
+        code, out, err = dream(photo, *quick, "-o", "dream.png")
+    assert (code, out) == (1, "")
+    assert "The dream so far is kept" in err
+    assert err.splitlines()[-1].startswith("dream: There must be enough memory")
+    assert dream(photo, "--resume", "-o", "dream.png")[0] == 0
+    assert Path("dream.png").read_bytes() == Path("whole.png").read_bytes()
+
+
+def test_memory_is_out_at_reading(dream, photo, monkeypatch):
+    from keras_dream.pictures import picture
+
+    def failing(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(picture, "to_float", failing)
+    code, out, err = dream(photo)
+    assert (code, out) == (1, "")
+    assert err.startswith("dream: ")
+    assert "memory" in err
+    assert len(err.splitlines()) == 1
 
 
 TORCH = ("--backend", "torch", "--threads", "1")

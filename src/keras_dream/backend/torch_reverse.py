@@ -404,9 +404,10 @@ def gradients(
     root = order[-1]
     totals: _Totals = {root: {0: (torch.ones_like(values.pop()), True)}}
     del root
+    kept = [_Kept(node) if _is_own(node) else None for node in order]
     with torch.no_grad():
         while order:
-            _pass_back(order.pop(), totals)
+            _pass_back(order.pop(), kept.pop(), totals)
     return tuple(
         totals[end][0][0] if end in totals else torch.zeros_like(leaf)
         for end, leaf in zip(ends, leaves, strict=True)
@@ -416,9 +417,7 @@ def gradients(
 def _are_known(order: Sequence[Any]) -> bool:
     """Tells whether functions of ours are in a graph, and none of somebody's own."""
     kinds = {
-        getattr(type(node), "_forward_cls", None)
-        for node in order
-        if isinstance(node, torch.autograd.function.BackwardCFunction)
+        getattr(type(node), "_forward_cls", None) for node in order if _is_own(node)
     }
     return bool(kinds) and kinds <= {*OWN}
 
@@ -435,18 +434,43 @@ def _in_order(root: Any) -> list[Any]:
     return sorted(inner, key=lambda node: node._sequence_nr())
 
 
-def _pass_back(node: Any, totals: _Totals) -> None:
+def _is_own(node: Any) -> bool:
+    """Tells whether a node is of a function in Python."""
+    return isinstance(node, torch.autograd.function.BackwardCFunction)
+
+
+class _Kept:
+    """What a function of ours keeps for its gradient.
+
+    Before torch 2.13 it is lost with the node in C++, which only its readers hold, and
+    they have been passed by then.
+
+    Args:
+        node: The function's node.
+
+    Attributes:
+        edge: The node of what it has read, and which of its results.
+        saved_tensors: As torch has them; what else it keeps is there, too.
+    """
+
+    def __init__(self, node: Any):
+        self.__dict__.update(vars(node))
+        self.saved_tensors = node.saved_tensors
+        self.edge = node.next_functions[0]
+        self.into = type(node)._forward_cls.into
+
+
+def _pass_back(node: Any, kept: _Kept | None, totals: _Totals) -> None:
     """Takes the gradient of a node's results to what the node has read."""
     held = totals.pop(node, None)
     if held is None:
         return  # nothing that counts has read it
-    own = getattr(type(node), "_forward_cls", None)
-    if own is not None:
+    if kept is not None:
         ((gradient, owned),) = held.values()
-        target, index = node.next_functions[0]
+        target, index = kept.edge
         there = totals.setdefault(target, {})
         total, free = there.get(index, (None, False))
-        result = own.into(node, gradient, owned=owned, total=total if free else None)
+        result = kept.into(kept, gradient, owned=owned, total=total if free else None)
         if result is not total or not free:
             _add(there, index, result, owned=True)
         return

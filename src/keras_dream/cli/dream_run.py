@@ -136,6 +136,7 @@ class Outcome:
         checkpoint: Where it was stopped.
         checkpoints: What keeps it; None if it has no checkpoints.
         failure: What ended it after its first step, to be raised when it is saved.
+        run: What has made a whole dream.
     """
 
     dream: "Dream | None"
@@ -145,6 +146,7 @@ class Outcome:
     checkpoint: "Checkpoint | None" = None
     checkpoints: "Checkpoints | None" = None
     failure: Exception | None = None
+    run: "Run | None" = None
 
     @property
     def exit_code(self) -> int:
@@ -264,6 +266,8 @@ def run_dream(
     Raises:
         DreamError: If it cannot be dreamed or saved; no torn file is left.
     """
+    from keras_dream.failures import is_out_of_memory
+
     with _claimed(request) as claim, reporter, Interrupts() as interrupts:
         job = _Job(request, claim.path, reporter, interrupts, loader or Loader(), every)
         outcome = _dream(job)
@@ -271,7 +275,12 @@ def run_dream(
             reporter.report(Stopped())
         dream = outcome.dream
         if dream is not None:
-            outcome = replace(outcome, path=_save(dream, request, outcome.path))
+            try:
+                outcome = replace(outcome, path=_save(dream, request, outcome.path))
+            except Exception as failure:
+                if is_out_of_memory(failure) and outcome.run is not None:
+                    _keep_canvas(outcome.run, job, outcome.checkpoints)
+                raise
             _keep(outcome, request)
             reporter.report(Saved(str(outcome.path), complete=dream.record.complete))
     if outcome.stopped and outcome.dream is None:
@@ -612,7 +621,7 @@ def _steps(
     dream = run.dream
     # Why octaves have ended early.
     job.notice(*(text for text in dream.record.notices if text not in reported))
-    return Outcome(dream, job.path, checkpoints=checkpoints)
+    return Outcome(dream, job.path, checkpoints=checkpoints, run=run)
 
 
 def _so_far(
@@ -640,7 +649,23 @@ def _rescued(
     try:
         return _so_far(run, job, checkpoints, failure=failure)
     except Exception:  # noqa: BLE001 - no memory even for that
+        _keep_canvas(run, job, checkpoints)
         raise failure from None
+
+
+def _keep_canvas(run: "Run", job: _Job, checkpoints: "Checkpoints | None") -> None:
+    """Saves where a dream is, where there is no memory to make its picture."""
+    from keras_dream.resume import command_for
+
+    if checkpoints is None:
+        return
+    try:
+        checkpoints.keep(run)
+    except Exception as failure:  # noqa: BLE001 - what has failed first is raised
+        write_stderr(f"dream: The dream cannot be kept. {failure}")
+        return
+    line = plain(command_for(checkpoints.path, photo=job.request.photo))
+    write_stderr(f"dream: The dream so far is kept; `{line}` goes on from there.")
 
 
 def _names(recipe: Recipe) -> str:

@@ -203,6 +203,7 @@ class TiledGradient(ABC):
             loss += part.loss
             (top, bottom), (left, right) = part.region
             total[top:bottom, left:right] += part.gradient
+        b.give_back_memory()  # of the tiles, for the pictures of the step
         if lookup is None:
             gradient = self._through_view(image, view, total)
         else:
