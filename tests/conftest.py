@@ -12,6 +12,10 @@ from typing import Any
 # Before anything imports keras: the suite runs on one backend, by default torch.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if os.environ["KERAS_BACKEND"] == "jax":
+    # Nearly all of jax's time here is compiling programs that run once: half of it
+    # without LLVM's optimisation, which no test is about.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # What a test computes must not depend on the processor: limited so, oneDNN has no
 # bfloat16 of its own, and the run setting `precision=auto` is float32 everywhere.

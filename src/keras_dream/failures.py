@@ -30,8 +30,8 @@ def of_machine(failure: Exception) -> DreamError | None:
         return RunError(
             "There must be enough memory for the largest octave",
             received=f"none left ({short_repr(_memory_words(failure), limit=60)})",
-            hint="try a smaller picture, an earlier layer, fewer octaves_above or "
-            "--precision bfloat16",
+            hint="try a smaller picture, an earlier layer, or --memory with less than "
+            "is free",
         )
     if isinstance(failure, OSError):
         where = f" for {short_repr(str(failure.filename))}" if failure.filename else ""

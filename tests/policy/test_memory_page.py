@@ -11,6 +11,7 @@ import keras_dream as kd
 from keras_dream import cli
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import read_picture
+from keras_dream.replay import read_saved
 
 pytest.importorskip("pyvips")
 pytest.importorskip("OpenEXR")
@@ -38,6 +39,20 @@ def desk(tmp_path, monkeypatch):
     image = np.random.default_rng(0).random((70, 80, 3), np.float32)
     for name in ("mural.tif", "other.tif", "scan.tif", "sky.jpg", "render.exr"):
         save_picture(name, image, depth="auto" if name == "sky.jpg" else "16")
+
+
+def test_its_lines_on_memory_run(capsys):
+    commands = lines("Memory and tiles")
+    assert len(commands) == 5
+    gradients = []
+    for words in commands:
+        settings = ["--octaves", "2", "--steps", "1", "--objective", "mixed2"]
+        code = cli.main([*words, *settings])
+        captured = capsys.readouterr()
+        assert code == 0, (words, captured.err)
+        gradients.append(read_saved(captured.out.strip()).record.run["gradient"])
+    own = "1: cells 2x2; 2: cells 2x2"
+    assert gradients[:4] == ["whole", "whole", own, "2: stem mixed1 2x2"]
 
 
 def test_its_lines_on_huge_pictures_run(capsys):

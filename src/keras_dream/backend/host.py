@@ -146,7 +146,7 @@ def keep_freed(total: int, *, block: int) -> None:
         library.mallopt(_M_TRIM_THRESHOLD, total)
 
 
-def _address_space() -> int | None:
+def address_space() -> int | None:
     """Returns how many bytes a limit of the process leaves; None without one."""
     import resource  # not on Windows
 
@@ -174,7 +174,7 @@ def _unix() -> dict[str, int]:
         sizes["free"] = int(entries["MemAvailable"].split()[0]) * 1024
     except (OSError, ValueError, KeyError):
         pass  # macOS has no /proc
-    left = _address_space()
+    left = address_space()
     if left is not None:
         sizes["free"] = min(sizes.get("free", left), left)
     return sizes

@@ -434,14 +434,22 @@ def _program(
     return lambda arrays: run(traced.consts, arrays)
 
 
+_UNROLLED = 16  # taps: Lanczos has six where a picture grows, 14 where it is halved
+
+
 @functools.partial(jax.jit, static_argnums=3)
 def _resample(x: Array, cells: Array, weights: Array, axis: int) -> Array:
-    total: Any = 0.0
-    for tap in range(cells.shape[1]):
+    def add(total: Any, tap: tuple[Array, Array]) -> tuple[Array, None]:
         # The indices are inside the feature map, so none needs a check ("clip").
-        picked = jnp.take(x, cells[:, tap], axis, mode="clip")
-        total += picked * along(axis, weights[:, tap])
-    return total
+        picked = jnp.take(x, tap[0], axis, mode="clip")
+        return total + picked * along(axis, tap[1]), None
+
+    # A hundred taps, where a picture becomes much smaller, would be compiled for
+    # seconds with their gradients; a few are one pass.
+    few = cells.shape[1] <= _UNROLLED
+    shape = tuple(len(cells) if a == axis else n for a, n in enumerate(x.shape))
+    zeros = jnp.zeros(shape, jnp.result_type(x, weights))
+    return lax.scan(add, zeros, (cells.T, weights.T), unroll=_UNROLLED if few else 1)[0]
 
 
 def _neighbours(position: Array, n: int) -> tuple[tuple[Array, Array], ...]:

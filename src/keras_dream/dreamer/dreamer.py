@@ -156,8 +156,9 @@ class Dreamer:
             precision="float32" if is_auto else self.run.precision,
             threads=self.run.threads,
         )
-        if self.run.memory is not None:
-            kept, block = self.run.memory // _KEPT, self.run.memory // _BLOCK
+        limit = self.run.memory or host.address_space()
+        if limit is not None:
+            kept, block = limit // _KEPT, limit // _BLOCK
             host.keep_freed(kept, block=min(block, _MOST_BLOCK))
         loaded = [
             network.load(

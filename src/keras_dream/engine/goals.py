@@ -123,6 +123,14 @@ class Context:
     sources: Sources | None = None
 
 
+def _never(_: Loss) -> bool:
+    return False
+
+
+def _no_first(_: Context) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Goal:
     """A term of an objective, resolved on a network.
@@ -154,10 +162,10 @@ class Goal:
     needs_reference: bool = False
     is_static: bool = False
     averaged: bool = False
-    is_local: Callable[[Loss], bool] = field(default=lambda _: False, compare=False)
+    is_local: Callable[[Loss], bool] = field(default=_never, compare=False)
     cell: Callable[[Size], Size] | None = field(default=None, compare=False)
     make_first: Callable[[Context], Value | None] = field(
-        default=lambda _: None, compare=False
+        default=_no_first, compare=False
     )
 
 

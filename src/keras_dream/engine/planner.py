@@ -57,7 +57,6 @@ FORWARD_FLOPS, FORWARD_VALUES = 0.5, 0.35  # of those seconds, in a pass forward
 PASS = 0.004  # seconds of a pass and its gradient at any size, of some hundred nodes
 HOST_PIXEL = 2e-8  # seconds: a pixel is read, and its gradient is added, on the host
 
-SHARE = 0.75  # of the memory that is left after out-of-memory, in whatever pieces
 PICTURE = 12  # bytes of a pixel in float32
 LEAST_SIDE = 48  # pixels; smaller tiles are nearly all halo
 MOST_CUTS = 24
@@ -509,13 +508,14 @@ class PlannedGradient:
             plan.change(Entry(octave, self._network, step, smaller))
 
     def _smaller(self, scheme: Scheme, size: Size) -> Scheme | None:
-        """Returns a way that takes at most half as much and fits, or the smallest."""
-        predictor, backend = self._schemes.predictor, self._schemes.backend
-        backend.give_back_memory()
+        """Returns a way that takes at most half as much, or the smallest.
+
+        What is free is no help: of a process's address space freed blocks are a part.
+        """
+        predictor = self._schemes.predictor
+        self._schemes.backend.give_back_memory()
         before = predictor.predict(scheme, size).bytes
-        free = SHARE * backend.memory().get("free", math.inf)
-        budget = min(before / 2, free)
-        found = predictor.cheapest(size, budget) or predictor.smallest(size)
+        found = predictor.cheapest(size, before / 2) or predictor.smallest(size)
         return found.scheme if found.bytes < before else None
 
 

@@ -109,8 +109,9 @@ _MEANT = {
     "`dream layers NETWORK`": "list-layers print-layers show-layers print-channels",
     "`dream networks`": "list-models print-models list-networks",
     "`dream presets`": "list-presets presets list-styles",
-    "no tiles: a picture is dreamed as a whole; for less memory, a smaller picture or "
-    "--precision bfloat16": "tile-size max-tile-size tiles overlap-percent",
+    "--memory 2GB, which plans tiles by itself": "max-memory memory-limit vram",
+    "--gradient 'cells 2x2', or --memory 2GB": "tile-size max-tile-size tiles",
+    "--halo 24": "overlap-percent overlap tile-overlap",
     "no film: dream its frames, `dream frames/ -o dreamed`": "zoom fps video gif "
     "create-gif frames create-ouroboros movie frame-transform animate save-video "
     "save-gif content-video output-video framerate",
