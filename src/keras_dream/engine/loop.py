@@ -365,7 +365,7 @@ class _Course:
                 start=self._image if self._start.is_given else None,
                 opacity=None if total is None else copy(total),
                 ended=ended,
-                gradient=self._plan.text(octave.number, move.iteration),
+                gradient=self._plan.text(until=(octave.number, move.iteration)),
                 **more(),
             )
 
