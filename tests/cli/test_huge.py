@@ -57,6 +57,18 @@ def test_the_result_is_that_of_dream(dream: Dream, deep: Path):
     kinds = [json.loads(line)["event"] for line in out.splitlines()]
     assert {"started", "step", "tile", "file", "saved"} <= set(kinds)
     assert dream("show", "a.dzi")[0] == 0
+    code, _, error = dream("replay", "a.dzi", "-o", "b.tif")
+    assert code == 2
+    assert "must be one picture" in error
+    assert "`dream PHOTO --recipe a.dzi`" in error
+
+
+def test_a_huge_dream_is_made_again_in_memory(dream: Dream, deep: Path):
+    """libvips has written it, so that the PNG file is another one."""
+    assert dream("huge", deep, *QUICK, "-o", "a.png")[0] == 0
+    code, _, error = dream("replay", "a.png", "-o", "b.png", "--quiet")
+    assert code == 0, error
+    assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
 
 
 def test_the_same_command_goes_on(
@@ -114,6 +126,9 @@ def test_what_cannot_be_is_refused_at_once(
     assert "must exist" in refused(deep, "-o", "no/a.tif")
     assert "of depth float must be" in refused(deep, "-o", "a.png", "--depth", "float")
     assert "--untrusted" in refused(deep, "--untrusted")
+    error = refused(deep, "--loss", "softmax_mean", "--objective", "near")
+    assert "a sum over cells" in error
+    assert "loss=l2_mean" in error
     assert "at most 9 pixels" in refused(deep, "--max-pixels", 9)
     Path("a_files").mkdir()
     assert "a new name, or --yes" in refused(deep, "-o", "a.dzi")

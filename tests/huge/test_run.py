@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_dream import Dreamer, files
-from keras_dream.errors import JobsError, SaveError, SettingError
+from keras_dream.errors import InputError, JobsError, SaveError, SettingError
 from keras_dream.events import GradientPlan, TileDone
 from keras_dream.huge import bands as bands_module, plan
 from keras_dream.huge.run import dream_huge
@@ -124,6 +124,76 @@ def test_a_dream_that_is_stopped_goes_on_with_the_same_pixels(dreamer, tmp_path)
     shares = [event.share for event in tiles]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def renoted(path, **changes):
+    """Writes a store anew with other notes."""
+    with Store.open(path) as store:
+        values, notes = store.rows(0, store.shape[0]), dict(store.notes)
+    again = Store.create(path, values.shape)
+    again.write(0, values)
+    again.commit({**notes, **changes}).close()
+
+
+STEP = "image-00-000001.npy"
+FORGED = [
+    (STEP, {"place": 5}),
+    (STEP, {"place": -1}),
+    (STEP, {"iteration": "x"}),
+    (STEP, {"iteration": 99}),
+    (STEP, {"losses": 5}),
+    (STEP, {"ended": "abc"}),
+    (STEP, {"optimizer": None}),
+    (STEP, {"optimizer": [1, [{"map": 99}], None]}),
+    (STEP, {"optimizer": [1, [{"map": "../x"}], None]}),
+    (STEP, (2, 2, 3)),
+    (STEP, (43, 33, 1)),
+    ("base-00.npy", (2, 2, 3)),
+    ("state-00-000001-0.npy", (2, 2, 3)),
+]
+BEGUN_ANEW = [
+    ("carry.npy", {"rows": "x"}),
+    ("carry.npy", {"rows": -1}),
+    ("carry.npy", {"pixels": 10**9}),
+    ("carry.npy", {"first": 10**6}),
+    ("carry.npy", {"sums": [1]}),
+    ("carry.npy", {"loss": None}),
+    ("carry.npy", (3, 5, 3)),
+    ("gradient.npy.part", (5, 5, 3)),
+]
+
+
+def test_a_forged_or_damaged_folder_is_refused_in_a_sentence(dreamer, tmp_path):
+    """What only a step has so far is begun anew."""
+    values, recipe = photo(), Recipe(**PLAIN, optimizer="adam", loss="even")
+    folder, begun = tmp_path / "work", tmp_path / "begun"
+    _, whole = huge(dreamer, tmp_path / "whole", values, recipe)
+    with dream_huge(dreamer, stored(begun, values), begun, recipe) as run:
+        done = 0
+        while done < 20:  # a step of twelve tiles, and the sums of the next
+            done += isinstance(next(run), TileDone)
+    for name, change in (*FORGED, *BEGUN_ANEW):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(begun, folder)
+        assert (folder / name).exists(), name
+        if isinstance(change, dict):
+            renoted(folder / name, **change)
+        else:
+            plain = name.removesuffix(".part")
+            notes = {} if plain != name else dict(Store.open(folder / name).notes)
+            store = Store.create(folder / plain, change)
+            store.write(0, np.zeros(change, np.float32))
+            if plain == name:
+                store.commit(notes).close()
+        with (
+            pytest.raises(InputError, match="must be as it was written")
+            if (name, change) in FORGED
+            else contextlib.nullcontext(),
+            Store.open(folder / "photo.npy") as source,
+            dream_huge(dreamer, source, folder, recipe) as run,
+        ):
+            list(run)
+            assert run.result.record.losses == whole.record.losses
 
 
 def test_a_finished_dream_is_there_again(dreamer, tmp_path):

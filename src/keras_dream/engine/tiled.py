@@ -604,12 +604,13 @@ GRADIENTS: Mapping[str, Callable[[PreparedObjective, Scheme], Gradient]] = {
 """Every way to compute a network's gradient, by the kind of its scheme."""
 
 
-def check_local(goals: Sequence[Goal], loss: Loss) -> None:
+def check_local(goals: Sequence[Goal], loss: Loss, *, hint: str | None = None) -> None:
     """Makes sure that an objective is a sum over cells, as tiles of cells need it.
 
     Args:
         goals: What is maximised.
         loss: How a feature map becomes a number.
+        hint: What to try; None for a stem in tiles.
 
     Raises:
         SettingError: If it is not.
@@ -619,7 +620,7 @@ def check_local(goals: Sequence[Goal], loss: Loss) -> None:
             raise SettingError(
                 "An objective in tiles of cells must be a sum over cells",
                 received=f"one that compares all cells of {' and '.join(goal.nodes)}",
-                hint=f"try gradient='stem {goal.nodes[0]} 2x2'",
+                hint=hint or f"try gradient='stem {goal.nodes[0]} 2x2'",
             )
 
 

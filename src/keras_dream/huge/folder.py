@@ -7,14 +7,17 @@ Once it has its name, the step is done, and what was before it is removed.
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from keras_dream.errors import InputError, JobsError, short_repr
+from pydantic import Field, TypeAdapter
+
+from keras_dream.errors import JobsError, short_repr
+from keras_dream.geometry import Size
 from keras_dream.huge.bands import Bands, Map
-from keras_dream.huge.stores import Store, sync_folder
+from keras_dream.huge.stores import Store, damaged, sync_folder
 from keras_dream.jobs.journal import Item, Journal, NewItem, read_journal
 
 KIND = "huge"
@@ -41,8 +44,8 @@ class State:
             store, and not yet read, its maps are the numbers of stores in lists of one.
     """
 
-    place: int = 0
-    iteration: int = 0
+    place: Annotated[int, Field(ge=0)] = 0
+    iteration: Annotated[int, Field(ge=0)] = 0
     losses: tuple[tuple[int, float], ...] = ()
     ended: tuple[str, ...] = ()
     is_changed: bool = False
@@ -115,15 +118,30 @@ class Folder:
                 sizes.append(path.stat().st_size)
         return sum(sizes)
 
-    def result(self) -> tuple[State, Store] | None:
-        """Returns the finished dream, if it is there."""
+    def result(self, size: Size) -> tuple[State, Store] | None:
+        """Returns the finished dream, if it is there.
+
+        Args:
+            size: Its (height, width) in pixels.
+
+        Raises:
+            InputError: If it is damaged.
+        """
         try:
-            return _opened(self.path / RESULT)
+            store = Store.open(self.path / RESULT, shape=(*size, 3))
         except FileNotFoundError:
             return None
+        return _state_of(store), store
 
-    def last(self) -> tuple[State, Store] | None:
-        """Returns the last step that is done, with its image; None before the first."""
+    def last(self, sizes: Sequence[Size]) -> tuple[State, Store] | None:
+        """Returns the last step that is done, with its image; None before the first.
+
+        Args:
+            sizes: The (height, width) in pixels of the octaves that run.
+
+        Raises:
+            InputError: If it is damaged.
+        """
         steps = [
             (match[0], path)
             for path in self.path.glob("image-*.npy")
@@ -131,22 +149,46 @@ class Folder:
         ]
         if not steps:
             return None
-        state, image = _opened(max(steps)[1])
+        image = Store.open(max(steps)[1])
+        state = _state_of(image)
+        if (
+            image.path.name != f"image-{state.at}.npy"
+            or state.place >= len(sizes)
+            or image.shape != (*sizes[state.place], 3)
+        ):
+            raise damaged(image.path, "another step than its name says")
         return state, image
 
-    def maps_of(self, state: State) -> Any:
-        """Returns the optimizer's state of a step that was read, with its maps."""
+    def maps_of(self, state: State, image: Store, start: Any) -> Any:
+        """Returns the optimizer's state of a step that was read, with its maps.
 
-        def read(tree: Any) -> Any:
-            if isinstance(tree, list):
-                parts = cast("list[Any]", tree)
-                return tuple(read(part) for part in parts)
-            if isinstance(tree, dict):
-                number = cast("dict[str, int]", tree)["map"]
-                return self._bands.image(Store.open(self._state_path(state, number)))
-            return tree
+        Args:
+            state: The step.
+            image: Its image.
+            start: The optimizer's state before the first step of an octave.
 
-        return read(state.optimizer)
+        Raises:
+            InputError: If it is damaged.
+        """
+
+        def read(tree: Any, like: Any) -> Any:
+            match like, tree:
+                case None, None:
+                    return None
+                case int(), int():
+                    return tree
+                case None, [{"map": int() as number}]:
+                    place = self._state_path(state, number)
+                    return (self._bands.image(Store.open(place, shape=image.shape)),)
+                case tuple(), list() if len(like) == len(tree):
+                    return tuple(map(read, tree, like))
+                case _:
+                    raise damaged(image.path, "with another optimizer's state")
+
+        try:
+            return read(state.optimizer, start)
+        except FileNotFoundError:
+            raise damaged(image.path, "without the optimizer's state") from None
 
     def kept(self, state: State, tree: Any) -> tuple[Any, Any]:
         """Writes the maps of an optimizer's state.
@@ -221,20 +263,12 @@ class Folder:
         return self.path / f"state-{state.at}-{number}.npy"
 
 
-def _opened(path: Path) -> tuple[State, Store]:
-    """Opens the image of a step."""
-    store = Store.open(path)
+def _state_of(image: Store) -> State:
+    """Returns the step of an image from its notes."""
     try:
-        values = dict(store.notes)
-        values["losses"] = tuple((int(o), float(loss)) for o, loss in values["losses"])
-        values["ended"] = tuple(map(str, values["ended"]))
-        return State(**values), store
-    except (KeyError, TypeError, ValueError):
-        raise InputError(
-            "a picture of an unfinished dream must be as it was written",
-            received=f"{short_repr(str(path))}, with other notes",
-            hint="remove its folder and begin anew",
-        ) from None
+        return TypeAdapter(State).validate_json(json.dumps(image.notes), strict=True)
+    except ValueError:
+        raise damaged(image.path, "with other notes") from None
 
 
 def _of_another(path: Path, key: Mapping[str, str], text: str) -> JobsError:

@@ -1,13 +1,15 @@
 """The gradient of a picture on the disk, tile by tile."""
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
 
 from keras_dream.backend.protocol import Array
 from keras_dream.engine.tiled import Job, Read, TileGradient
@@ -89,6 +91,18 @@ class _Carried:
     loss: float = 0.0
     sums: dict[int, float] = field(default_factory=dict)
     first: int = 0
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """What is noted with the pixels of `_Carried`: their number, and the rest of it."""
+
+    step: str
+    rows: Annotated[int, Field(ge=0)]
+    loss: float
+    sums: dict[int, float]
+    first: Annotated[int, Field(ge=0)]
+    pixels: Annotated[int, Field(ge=0)]
 
 
 class DiskGradient:
@@ -186,35 +200,34 @@ class DiskGradient:
 
     def _begin(self, step: str, size: Size) -> tuple[Store, _Carried]:
         """Returns the store of the gradient, and what the last row of tiles left."""
+        shape = (*size, 3)
         try:
             with Store.open(self._carry) as carry:
-                notes = carry.notes
-                pixels = carry.rows(0, notes["pixels"])
-            if notes["step"] == step:
-                sums = {int(name): value for name, value in notes["sums"].items()}
-                carried = _Carried(
-                    pixels, notes["rows"], notes["loss"], sums, notes["first"]
+                notes = TypeAdapter(_Notes).validate_json(
+                    json.dumps(carry.notes), strict=True
                 )
-                return Store.open(self._path, unfinished=True), carried
-        except (FileNotFoundError, InputError, KeyError):
+                rows, bottom = max(notes.pixels, 1), notes.first + notes.pixels
+                is_right = carry.shape == (rows, *shape[1:]) and bottom <= shape[0]
+                if notes.step == step and is_right:
+                    store = Store.open(self._path, shape=shape, unfinished=True)
+                    pixels = carry.rows(0, notes.pixels)
+                    return store, _Carried(
+                        pixels, notes.rows, notes.loss, notes.sums, notes.first
+                    )
+        except (FileNotFoundError, InputError, ValueError):
             pass  # a step begins
-        nothing = np.empty((0, size[1], 3), np.float32)
-        return Store.create(self._path, (*size, 3)), _Carried(nothing)
+        nothing = np.empty((0, *shape[1:]), np.float32)
+        return Store.create(self._path, shape), _Carried(nothing)
 
     def _keep(self, step: str, carried: _Carried) -> None:
         """Writes what the next row of tiles needs."""
         pixels = carried.pixels
-        notes = {
-            "step": step,
-            "rows": carried.rows,
-            "loss": carried.loss,
-            "sums": carried.sums,
-            "first": carried.first,
-            "pixels": len(pixels),
-        }
+        notes = _Notes(
+            step, carried.rows, carried.loss, carried.sums, carried.first, len(pixels)
+        )
         store = Store.create(self._carry, (max(len(pixels), 1), *pixels.shape[1:]))
         store.write(0, pixels)
-        store.commit(notes).close()
+        store.commit(asdict(notes)).close()
 
     def _add_sums(self, row: TileRow, carried: _Carried, read: Read) -> Iterator[None]:
         for job in row.jobs:

@@ -255,7 +255,7 @@ class _Work:
             return source
         path = self._folder.path / "source.npy"
         if path.exists():
-            return Store.open(path)
+            return Store.open(path, shape=source.shape)
         height, width, channels = source.shape
         store = Store.create(path, source.shape)
         for first, end in bands(height, 4 * width * channels):
@@ -268,9 +268,11 @@ class _Work:
         self._folder.begin(self._name)
         yield from map(Notice, self._notices)
         yield self._plan.event(self._size)
-        done = self._folder.result()
+        done = self._folder.result(self._size)
         if done is None:
-            state, image = self._folder.last() or (State(), self._entered(State()))
+            sizes = [octave.size for octave in self._octaves]
+            last_step = self._folder.last(sizes)
+            state, image = last_step or (State(), self._entered(State()))
             last = len(self._octaves) - 1
             while True:
                 state, image = yield from self._octave(state, image)
@@ -300,9 +302,9 @@ class _Work:
         gradient = DiskGradient(tiles, self._bands, self._folder.path)
         needs_original = any(g.needs_reference for g in self._objective(octave).goals)
         original = self._growth.original(state.place).store if needs_original else None
-        optimizer = self._folder.maps_of(state)
-        if state.iteration == 0:
-            optimizer = recipe.optimizer.start()
+        optimizer = recipe.optimizer.start()
+        if state.iteration > 0:
+            optimizer = self._folder.maps_of(state, image, optimizer)
         for view in self._views(recipe, octave, state.iteration):
             if state.is_over:
                 break
@@ -533,12 +535,13 @@ class _DiskGrowth(Growth):
             with self._bands.scratch():
                 shrunk = super()._shrunk(picture, place)
                 self._bands.written(shrunk, path).commit().close()
-        return self._bands.image(Store.open(path))
+        return self._bands.image(Store.open(path, shape=(*self._sizes[place], 3)))
 
 
 def _check_tiles(objective: PreparedObjective) -> None:
     """Refuses an objective that is no sum over tiles in rows."""
-    check_local(objective.goals, objective.context.loss)
+    hint = "try layers alone, with loss=l2_mean"
+    check_local(objective.goals, objective.context.loss, hint=hint)
     if any(not goal.nodes or goal.cell is not None for goal in objective.goals):
         raise SettingError(
             "An objective of a picture larger than memory must be of layers",

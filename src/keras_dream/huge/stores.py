@@ -141,22 +141,31 @@ class Store:
         return cls(path, file, shape, len(header.getbuffer()), {})
 
     @classmethod
-    def open(cls, path: Path, *, unfinished: bool = False) -> "Store":
+    def open(
+        cls,
+        path: Path,
+        *,
+        shape: tuple[int, int, int] | None = None,
+        unfinished: bool = False,
+    ) -> "Store":
         """Opens a store.
 
         Args:
             path: Where it is.
+            shape: (height, width, channels) that it must have; None for any.
             unfinished: Whether it is one that was not committed, to go on writing.
 
         Raises:
-            InputError: If it is damaged.
+            InputError: If it is damaged, or has another shape.
             OSError: If it is not there.
         """
         place = _part(path) if unfinished else path
         file = _File(place, os.O_RDWR if unfinished else os.O_RDONLY)
         try:
-            shape, offset = _header(file)
-            data = 4 * int(np.prod(shape, dtype=object))
+            own, offset = _header(file)
+            if shape is not None and own != shape:
+                raise ValueError(f"an array of {own}")
+            data = 4 * int(np.prod(own, dtype=object))
             behind = os.fstat(file.fileno()).st_size - offset - data
             if not 0 <= behind <= _MOST_NOTES:
                 raise ValueError("another length than it says")
@@ -164,12 +173,8 @@ class Store:
             notes = json.loads(file.read(behind) or b"{}")
         except (ValueError, RecursionError) as failure:
             file.close()
-            raise InputError(
-                "a picture of an unfinished dream must be as it was written",
-                received=f"{short_repr(str(place))} ({str(failure)[:80]})",
-                hint="remove its folder and begin anew",
-            ) from None
-        return cls(path, file, shape, offset, notes)
+            raise damaged(place, str(failure)[:80]) from None
+        return cls(path, file, own, offset, notes)
 
     def rows(self, first: int, end: int) -> NDArray[np.float32]:
         """Returns the rows from the first to the one before the end."""
@@ -270,6 +275,20 @@ class Store:
                     raise OSError(f"{self.path} ends too early")
                 view = view[read:]
         return values
+
+
+def damaged(path: Path, how: str) -> InputError:
+    """Returns the error for a store that is not as it was written.
+
+    Args:
+        path: Where it is.
+        how: What is wrong with it.
+    """
+    return InputError(
+        "a picture of an unfinished dream must be as it was written",
+        received=f"{short_repr(str(path))} ({how})",
+        hint="remove its folder and begin anew",
+    )
 
 
 def _bytes_of(values: NDArray[np.float32]) -> memoryview:

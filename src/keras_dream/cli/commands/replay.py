@@ -1,5 +1,6 @@
 """`dream replay`: a saved dream is made again and compared with the saved one."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ from keras_dream.cli.options import (
 )
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.reporters.base import Reporter
-from keras_dream.errors import SettingError
+from keras_dream.errors import PictureError, SettingError, short_repr
 from keras_dream.events import Compared, Notice
+from keras_dream.pictures import deepzoom
 from keras_dream.recipe.recipe import RunSettings
 
 if TYPE_CHECKING:
@@ -71,6 +73,12 @@ def replay(
     from keras_dream.zoo import user_models
 
     saved = read_saved(picture)
+    if saved.path.suffix.lower() in deepzoom.SUFFIXES:
+        raise PictureError(
+            "A dream that is made again must be one picture, to be compared",
+            received=f"{short_repr(picture)}, a deep zoom",
+            hint=f"dream its recipe: `dream PHOTO --recipe {shlex.quote(picture)}`",
+        )
     names = user_models.files_of(saved.recipe)
     models = find_models(saved, names, files=network, trusted=trust_model)
     settings, notices = run_settings(saved, run)
