@@ -77,7 +77,9 @@ class Kernel:
         plain = self._plain
         return self._forward.to_dense() if plain is None else plain  # type: ignore[union-attr]
 
-    def fits(self, x: torch.Tensor, how: How, bias: torch.Tensor | None = None) -> bool:
+    def fits(
+        self, x: torch.Tensor, how: How, *, bias: torch.Tensor | None = None
+    ) -> bool:
         """Returns whether oneDNN's own operations can be used for a feature map."""
         if self._fast and self._forward is None and bias is not None:
             self._fast = bool(bias.isfinite().all())
@@ -180,7 +182,7 @@ def convolution(
     relu: bool,
 ) -> torch.Tensor:
     """Returns the feature map of a convolution; arguments as for `Convolution`."""
-    if not kernel.fits(x, how, bias):
+    if not kernel.fits(x, how, bias=bias):
         padding, stride, dilation, groups = how
         y = F.conv2d(x, kernel.plain, bias, stride, padding, dilation, groups)
         return F.relu_(y) if relu else y

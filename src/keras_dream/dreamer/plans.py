@@ -312,7 +312,8 @@ def _halo_error(
                 (top, bottom), (left, right) = region
                 return pixels[top:bottom, left:right]
 
-            errors.append(gradient.halo_error(octave.view, read, read))
+            error = gradient.halo_error(octave.view, read, read_original=read)
+            errors.append(error)
     return max(errors, default=None)
 
 

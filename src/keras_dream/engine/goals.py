@@ -94,6 +94,18 @@ class Seen(NamedTuple):
 Value = Callable[[Seen], Array]  # to a scalar of the backend
 
 
+def _always(_: Loss) -> bool:
+    return True
+
+
+def _never(_: Loss) -> bool:
+    return False
+
+
+def _no_first(_: "Context") -> Value | None:
+    return None
+
+
 class Sources(Protocol):
     """Where goals get what is not in the recipe: pictures and vectors."""
 
@@ -154,10 +166,10 @@ class Goal:
     needs_reference: bool = False
     is_static: bool = False
     averaged: bool = False
-    is_local: Callable[[Loss], bool] = field(default=lambda _: False, compare=False)
+    is_local: Callable[[Loss], bool] = field(default=_never, compare=False)
     cell: Callable[[Size], Size] | None = field(default=None, compare=False)
     make_first: Callable[[Context], Value | None] = field(
-        default=lambda _: None, compare=False
+        default=_no_first, compare=False
     )
 
 
@@ -271,10 +283,6 @@ def _custom(graph: Graph, weight: float, target: Custom) -> Goal:
     nodes = tuple(map(graph.node_of, target.layers))
     make = partial(custom, target.name, target.function, nodes)
     return Goal(weight, make, nodes, is_static=True)
-
-
-def _always(_: Loss) -> bool:
-    return True
 
 
 RESOLVERS: Mapping[type[Target], Callable[[Graph, float, Any], Goal]] = {
