@@ -130,8 +130,8 @@ def test_a_plan_knows_which_step_has_which_scheme():
     plan.change(Entry(2, 1, 4, three))
     assert (plan.scheme(2, 1, 3), plan.scheme(2, 1, 4)) == (two, three)
     assert plan.text() == "2: cells 2x2; 2 from 4: cells 3x3; 2#2: cells 3x3"
-    assert plan.text(2, 3) == "2: cells 2x2; 2#2: cells 3x3"
-    assert plan.text(1, 9) == "whole"
+    assert plan.text(until=(2, 3)) == "2: cells 2x2; 2#2: cells 3x3"
+    assert plan.text(until=(1, 9)) == "whole"
     assert len(plan.take_notices()) == 1
     assert plan.take_notices() == []
 

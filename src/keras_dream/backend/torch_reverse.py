@@ -131,8 +131,9 @@ class Convolution(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
         """Returns the gradient of the feature map that was read."""
+        (gradient,) = grad_outputs
         return Convolution.into(ctx, gradient, owned=False, total=None), *[None] * 5
 
     @staticmethod
@@ -205,9 +206,9 @@ class Relu(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
         """Returns the gradient of the feature map that was read."""
-        return _masked(gradient, ctx.saved_tensors[0], owned=False)
+        return _masked(grad_outputs[0], ctx.saved_tensors[0], owned=False)
 
     @staticmethod
     def into(
@@ -235,8 +236,9 @@ class MaxPool(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
         """Returns the gradient of the feature map that was read."""
+        (gradient,) = grad_outputs
         return torch.ops.aten.max_pool2d_with_indices_backward(
             gradient, _unread(gradient, ctx.shape), *ctx.window, ctx.saved_tensors[0]
         ), *[None] * 3
@@ -256,19 +258,19 @@ class AveragePool(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: torch.Tensor,
-        size: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
+        size: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
     ) -> torch.Tensor:
         """Returns the mean of each window."""
         ctx.window, ctx.shape = (size, stride, padding), x.shape
         return F.avg_pool2d(x, size, stride, padding, count_include_pad=False)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
         """Returns the gradient of the feature map that was read."""
         into = AveragePool.into
-        return into(ctx, gradient, owned=False, total=None), *[None] * 3
+        return into(ctx, grad_outputs[0], owned=False, total=None), *[None] * 3
 
     @staticmethod
     def into(
@@ -308,9 +310,9 @@ class Crop(torch.autograd.Function):
         return x[..., rows, columns]
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
         """Returns the gradient of the whole feature map."""
-        return Crop.into(ctx, gradient, owned=False, total=None), None, None
+        return Crop.into(ctx, grad_outputs[0], owned=False, total=None), None, None
 
     @staticmethod
     def into(
@@ -337,9 +339,9 @@ class Square(torch.autograd.Function):
         return x.square()
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> torch.Tensor:
         """Returns the gradient of what was squared."""
-        return Square.into(ctx, gradient, owned=False, total=None)
+        return Square.into(ctx, grad_outputs[0], owned=False, total=None)
 
     @staticmethod
     def into(

@@ -684,7 +684,7 @@ def _plan_so_far(
     if complete or not losses:
         return task.planned.plan.text()
     octave, values = list(losses.items())[-1]
-    return task.planned.plan.text(int(octave), len(values))
+    return task.planned.plan.text(until=(int(octave), len(values)))
 
 
 def _own(picture: Picture, photo: "Photo") -> Picture:

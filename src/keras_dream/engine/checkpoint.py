@@ -151,10 +151,10 @@ class Checkpoint:
             checkpoint = cls(**values, **tree)
             read_gradient(checkpoint.gradient)
             checkpoint._check_arrays()
-        except (LookupError, TypeError, ValueError, RecursionError) as failure:
-            raise _refused(f"{short_repr(str(path))} ({failure})") from None
         except SettingError:
             raise _refused(f"{short_repr(str(path))} (its gradient)") from None
+        except (LookupError, TypeError, ValueError, RecursionError) as failure:
+            raise _refused(f"{short_repr(str(path))} ({failure})") from None
         return checkpoint
 
     def _check_arrays(self) -> None:

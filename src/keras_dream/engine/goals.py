@@ -135,6 +135,14 @@ class Context:
     sources: Sources | None = None
 
 
+def _never(_: Loss) -> bool:
+    return False
+
+
+def _no_first(_: Context) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Goal:
     """A term of an objective, resolved on a network.

@@ -31,8 +31,8 @@ from keras_dream.recipe.targets import Caricature, Penalty
 _log = logging.getLogger(__name__)
 
 _LARGE = 1_000_000
-"""Pixels of an octave behind which free memory goes back to the system: the blocks of
-the next one are larger."""
+"""Pixels of an octave before and behind whose steps free memory goes back to the
+system: theirs and the next one's blocks are larger."""
 
 # Makes a dream of a whole image, the losses by octave, and whether it ran to its end;
 # of what each octave added, as `octaves`, where that is kept; and of sentences on why
@@ -245,6 +245,8 @@ def _steps(
             "Octave %d of %d: %d × %d pixels", octave.number, count, width, height
         )
         image = growth.enter(place, image)
+        if math.prod(octave.size) > _LARGE:
+            backend.give_back_memory()
         entered = _entered(began, backend, image) if additions.are_kept else None
         if place and began is None:
             ascent.transparency.resize(_bound_resize(growth, place))
@@ -371,7 +373,7 @@ class _Course:
                 start=self._image if self._start.is_given else None,
                 opacity=None if total is None else copy(total),
                 ended=ended,
-                gradient=self._plan.text(octave.number, move.iteration),
+                gradient=self._plan.text(until=(octave.number, move.iteration)),
                 **more(),
             )
 

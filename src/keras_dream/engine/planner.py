@@ -404,17 +404,16 @@ class Plan:
             f"on as {entry.scheme.text}."
         )
 
-    def text(self, octave: int | None = None, step: int = 0) -> str:
+    def text(self, *, until: tuple[int, int] | None = None) -> str:
         """Returns the plan as a record has it.
 
         Args:
-            octave: The octave of the last step that is meant; None for all.
-            step: The number of that step in its octave.
+            until: The octave of the last step that is meant, and its number there;
+                None for all.
         """
         entries = self._entries.values()
-        if octave is not None:
-            last = (octave, step)
-            entries = [e for e in entries if (e.octave, e.step) <= last]
+        if until is not None:
+            entries = [e for e in entries if (e.octave, e.step) <= until]
         return entries_text(entries)
 
     def take_notices(self) -> list[str]:
