@@ -77,6 +77,13 @@ def backend() -> Backend:
     return load(os.environ["KERAS_BACKEND"], threads=2)
 
 
+@pytest.fixture(autouse=True)
+def no_gpu_bfloat16(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes `precision=auto` float32 on a GPU, too, as above on a processor."""
+    if not backend.device.startswith("cpu"):
+        monkeypatch.setattr(type(backend), "fast_bfloat16", lambda _: False)
+
+
 @pytest.fixture(scope="session")
 def inception() -> Any:
     """Inception V3 with random weights that keep every layer's activations alive."""

@@ -144,6 +144,24 @@ def test_a_function_of_somebodys_own_goes_through_torchs_engine(monkeypatch):
     torch.testing.assert_close(step(x, ())[1], torch.full_like(x, 2))
 
 
+def test_a_layer_with_weights_of_its_own_goes_through_torchs_engine():
+    """It has what torch's engine does for it: no gradient of weights, and hooks."""
+    backend = make("own")
+    weight = torch.nn.Parameter(torch.ones(3, 1, 1))
+    calls = []
+
+    def loss(x, plan):
+        y = backend.square(x) * weight
+        y.register_hook(calls.append)
+        return y.sum()
+
+    x = backend.image(np.full((2, 3, 3), 0.5, np.float32))
+    torch.testing.assert_close(
+        backend.value_and_grad(loss)(x, ())[1], torch.ones_like(x)
+    )
+    assert len(calls) == 1
+
+
 def test_maps_are_freed_on_the_way(monkeypatch):
     """A rectified map lives until its convolution's gradient, no longer."""
     backend, alive, most = make("own"), [], []

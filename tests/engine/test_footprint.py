@@ -29,7 +29,7 @@ def peak():
     return next(int(l.split()[1]) * 1024 for l in lines if l.startswith("VmHWM"))
 
 Ensemble.gradient = gradient
-dreamer = kd.Dreamer(run=kd.RunSettings(backend="torch", threads=1))
+dreamer = kd.Dreamer(run=kd.RunSettings(backend="torch", device="cpu", threads=1))
 libc = ctypes.CDLL(None)
 libc.mallopt(-3, 1 << 18), libc.mallopt(-1, 1 << 18)  # what is free is given back
 photo = np.random.default_rng(0).integers(0, 256, (450, 600, 3), np.uint8)

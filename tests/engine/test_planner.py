@@ -4,6 +4,7 @@ Predicted and measured bytes of real networks are compared by benchmarks/memory.
 """
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,6 +217,13 @@ def test_a_scheme_that_does_not_fit_gives_way_with_a_notice(motif):
     assert tiles.plan.text() != "whole"
     (notice,) = tiles.plan.take_notices()
     assert notice.startswith("Octave 1 is computed as ")
+    # What is made by then stays in the record as it was made.
+    for began, text in ((1, "whole"), (2, "cells 2x2")):
+        made = SimpleNamespace(octave=began, iteration=3, gradient=f"1: {text}")
+        resumed = plans.plan(size, recipe, (octave,), resumed=made).plan
+        kept = [resumed.scheme(1, 1, step).text for step in (3, 4)]
+        now = tiles.plan.scheme(1, 1, 1).text if began == 1 else text
+        assert kept == [text, now]
 
 
 def test_seconds_and_bytes_are_finite(predictor):

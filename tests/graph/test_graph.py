@@ -129,17 +129,34 @@ def test_a_mean_over_all_positions_needs_no_global_layer(backend):
     model = keras.Model(inputs, layers.Dense(2, name="classes")(x))
     graph = lower(model, preprocessing="tf")
     node, image = graph.layers["classes"], picture(19, 22)
-    found = passes.drop_mean(graph, node)
+    found = passes.drop_mean(graph, node, frozenset([node]))
     assert found.receptive_fields()[node].size == 5
     (whole,), (cells,) = (maps(g, [node], image, backend) for g in (graph, found))
     assert whole.shape[:2] == (1, 1)
     assert cells.shape[:2] == (15, 18)
     assert off(cells.mean((0, 1)), whole[0, 0]) < 1e-5
     # Not where a layer between is not linear, or where it would take long.
-    assert passes.drop_mean(graph, graph.layers["last"]) is graph
+    assert passes.drop_mean(graph, graph.layers["last"], frozenset()) is graph
     model = keras.Model(inputs, layers.Dense(900, name="classes")(x))
     wide = lower(model, preprocessing="tf")
-    assert passes.drop_mean(wide, wide.layers["classes"]) is wide
+    assert passes.drop_mean(wide, wide.layers["classes"], frozenset()) is wide
+
+
+def test_a_mean_stays_where_others_see_what_is_behind_it():
+    x = inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(400, 9, name="deep")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    x = layers.Dense(2, name="few")(x)
+    x = layers.Dense(3, name="classes")(x)
+    outputs = [x, layers.Activation("softmax", name="shares")(x)]
+    graph = lower(keras.Model(inputs, outputs), preprocessing="tf")
+    names = [graph.layers[layer] for layer in ("few", "classes", "shares")]
+    few, classes, shares = names
+    alone = passes.truncate(graph, frozenset([classes]))
+    assert passes.drop_mean(alone, classes, frozenset([classes])) is not alone
+    assert passes.drop_mean(alone, classes, frozenset([classes, few])) is alone
+    both = passes.truncate(graph, frozenset([classes, shares]))
+    assert passes.drop_mean(both, classes, frozenset([classes, shares])) is both
 
 
 def test_max_pool_before_its_rectifier():

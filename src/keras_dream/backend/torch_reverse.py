@@ -38,6 +38,7 @@ _FRESH = frozenset(
     )
 )
 _LAST = torch.channels_last
+_LEAF = "torch::autograd::AccumulateGrad"
 
 How = tuple[Sequence[int], Sequence[int], Sequence[int], int]
 """Padding (down, across), stride and dilation of a convolution, and its groups."""
@@ -77,7 +78,9 @@ class Kernel:
         plain = self._plain
         return self._forward.to_dense() if plain is None else plain  # type: ignore[union-attr]
 
-    def fits(self, x: torch.Tensor, how: How, bias: torch.Tensor | None = None) -> bool:
+    def fits(
+        self, x: torch.Tensor, how: How, *, bias: torch.Tensor | None = None
+    ) -> bool:
         """Returns whether oneDNN's own operations can be used for a feature map."""
         if self._fast and self._forward is None and bias is not None:
             self._fast = bool(bias.isfinite().all())
@@ -181,7 +184,7 @@ def convolution(
     relu: bool,
 ) -> torch.Tensor:
     """Returns the feature map of a convolution; arguments as for `Convolution`."""
-    if not kernel.fits(x, how, bias):
+    if not kernel.fits(x, how, bias=bias):
         padding, stride, dilation, groups = how
         y = F.conv2d(x, kernel.plain, bias, stride, padding, dilation, groups)
         return F.relu_(y) if relu else y
@@ -399,10 +402,10 @@ def gradients(
         leaves: Tensors that require a gradient.
     """
     order = _in_order(values[0].grad_fn)
-    if not _are_known(order):
+    ends = [torch.autograd.graph.get_gradient_edge(leaf).node for leaf in leaves]
+    if not _are_known(order) or _has_others(order, ends):
         del order
         return torch.autograd.grad(values.pop(), leaves, materialize_grads=True)
-    ends = [torch.autograd.graph.get_gradient_edge(leaf).node for leaf in leaves]
     root = order[-1]
     totals: _Totals = {root: {0: (torch.ones_like(values.pop()), True)}}
     del root
@@ -424,6 +427,18 @@ def _are_known(order: Sequence[Any]) -> bool:
     return bool(kinds) and kinds <= {*OWN}
 
 
+def _has_others(order: Sequence[Any], ends: Sequence[Any]) -> bool:
+    """Tells whether something else has a gradient, as the weights of a Keras layer.
+
+    torch's engine leaves it out, and calls the hooks that such a layer may have.
+    """
+    return any(
+        end is not None and end.name() == _LEAF and end not in ends
+        for node in order
+        for end, _ in node.next_functions
+    )
+
+
 def _in_order(root: Any) -> list[Any]:
     """Returns the nodes of a graph in the order in which they were made."""
     seen, left = {root}, [root]
@@ -432,7 +447,7 @@ def _in_order(root: Any) -> list[Any]:
             if node is not None and node not in seen:
                 seen.add(node)
                 left.append(node)
-    inner = [n for n in seen if n and n.name() != "torch::autograd::AccumulateGrad"]
+    inner = [n for n in seen if n and n.name() != _LEAF]
     return sorted(inner, key=lambda node: node._sequence_nr())
 
 

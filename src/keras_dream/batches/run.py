@@ -218,8 +218,7 @@ class BatchRun(Iterator[Event]):
         self._alike: list[_Entry] = []
         planned, run = self._checked(tasks), run or RunSettings()
         tasks = [task for task, _ in planned]
-        for suffix in {task.path.suffix for task in tasks}:
-            check_depth(suffix, run.depth)
+        _check_depths(tasks, run.depth)
         setup = self._setup = Setup(
             folder=os.fspath(folder),
             run=run.but(backend=choose(run.backend)),
@@ -686,6 +685,11 @@ def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:
     size, recipe = _largest(tasks, setup.limits)
     seconds = cost.seconds(size, recipe) * len(tasks)
     return threads_of(len(tasks), math.prod(size), seconds)
+
+
+def _check_depths(tasks: Iterable[Task], depth: str) -> None:
+    for suffix in {task.path.suffix for task in tasks}:
+        check_depth(suffix, depth)
 
 
 def _check_workers(workers: int, setup: Setup) -> None:

@@ -323,6 +323,9 @@ class Dreamer:
         if isinstance(start, str | Part):
             settings["start"], start = start, None
         task = self._task(photo, self._completed(recipe, settings), start)
+        return self._run(task, keep_octaves=keep_octaves)
+
+    def _run(self, task: "_Task", *, keep_octaves: bool) -> Run:
         recipe, places = task.recipe, task.places
         strongest = self._ensemble.strongest(recipe, task.image, places=places)
         planner = Planner(self._ensemble, self._backend, self.run)

@@ -124,17 +124,22 @@ class Planner:
                 if not predictor.fits(view):
                     continue  # the octave runs without this network
                 asked = wanted.entries(octave.number, number)
-                budget = self._memory.left - held
+                made = wanted.made(octave.number)
+                budget = self._memory.left - held if made < math.inf else math.inf
                 prediction, kept = _chosen(predictor, view, budget, asked)
-                if asked and not kept:
-                    notices.append(_replaced(octave, asked[0], prediction))
-                entries += kept or [Entry(octave.number, number, 1, prediction.scheme)]
+                if not kept:
+                    if asked:
+                        notices.append(_replaced(octave, asked[-1], prediction))
+                    kept = [entry for entry in asked if entry.step <= made]
+                    begin = int(made) + 1
+                    kept.append(Entry(octave.number, number, begin, prediction.scheme))
+                entries += kept
                 chosen.append(prediction)
             most = max((p.bytes for p in chosen), default=0)
             most = max(held + most, pictures.most - present)
             planned.append(PlannedOctave(octave, own, view, most, tuple(chosen)))
         plan = Plan(entries, notices=notices)
-        self._check(planned)
+        self._check([o for o in planned if wanted.made(o.octave.number) < math.inf])
         return PlannedRun(plan, tuple(planned), self._memory, self._backend)
 
     def _check(self, planned: Sequence["PlannedOctave"]) -> None:
@@ -198,6 +203,13 @@ class _Wanted:
             self._scheme = Scheme.read(gradient)
         self._so_far = () if resumed is None else read_entries(resumed.gradient) or ()
         self._until = 0 if resumed is None else resumed.octave
+        self._steps = 0 if resumed is None else resumed.iteration
+
+    def made(self, octave: int) -> float:
+        """Returns how many steps of an octave are made; infinite for all of them."""
+        if octave == self._until:
+            return self._steps
+        return math.inf if octave < self._until else 0
 
     def entries(self, octave: int, network: int) -> list[Entry]:
         """Returns what is asked for one network of an octave; none for automatic."""
@@ -312,7 +324,8 @@ def _halo_error(
                 (top, bottom), (left, right) = region
                 return pixels[top:bottom, left:right]
 
-            errors.append(gradient.halo_error(octave.view, read, read))
+            error = gradient.halo_error(octave.view, read, read_original=read)
+            errors.append(error)
     return max(errors, default=None)
 
 

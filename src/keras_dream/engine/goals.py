@@ -94,6 +94,18 @@ class Seen(NamedTuple):
 Value = Callable[[Seen], Array]  # to a scalar of the backend
 
 
+def _always(_: Loss) -> bool:
+    return True
+
+
+def _never(_: Loss) -> bool:
+    return False
+
+
+def _no_first(_: "Context") -> Value | None:
+    return None
+
+
 class Sources(Protocol):
     """Where goals get what is not in the recipe: pictures and vectors."""
 
@@ -279,10 +291,6 @@ def _custom(graph: Graph, weight: float, target: Custom) -> Goal:
     nodes = tuple(map(graph.node_of, target.layers))
     make = partial(custom, target.name, target.function, nodes)
     return Goal(weight, make, nodes, is_static=True)
-
-
-def _always(_: Loss) -> bool:
-    return True
 
 
 RESOLVERS: Mapping[type[Target], Callable[[Graph, float, Any], Goal]] = {

@@ -64,7 +64,7 @@ class ObjectiveGraph:
         graph = truncate(graph, frozenset(self.nodes or (INPUT,)))
         for name in self.nodes:
             if all(goal.averaged for goal in goals if name in goal.nodes):
-                graph = drop_mean(graph, name)
+                graph = drop_mean(graph, name, frozenset(self.nodes))
         optimised = optimise(graph, self.nodes or (INPUT,), merge=merge)
         self.graph = on_torus(optimised, wrap)
         self._layers = [n for goal in goals if goal.bordered for n in goal.nodes]

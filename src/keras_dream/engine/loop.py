@@ -172,17 +172,25 @@ def run(
         additions = Additions(growth, backend, keep=keep_octaves)
         steps = _steps(course, octaves, count, additions, None)
         return Run(steps, lambda: result(image.copy(), {}, False), recipe, plan=plan)
+    additions, so_far = _restored(course, octaves, resumed, keep=keep_octaves)
+    steps = _steps(course, octaves, count, additions, resumed)
+    return Run(steps, so_far, recipe, plan=plan)
+
+
+def _restored(
+    course: "_Course", octaves: Sequence[Octave], resumed: Checkpoint, *, keep: bool
+) -> tuple[Additions, Callable[[], Dream]]:
+    """Puts a run where a checkpoint is; returns what is added, and the dream so far."""
+    growth, ascent, backend = course.growth, course.ascent, course.backend
     place = _check_resumed(resumed, octaves)
     octave, base = octaves[place], growth.enter(place, None)
-    additions = _additions(resumed, octave, growth, backend, keep=keep_octaves)
+    additions = _additions(resumed, octave, growth, backend, keep=keep)
     ascent.restore(resumed, growth, octave)
     course.losses += resumed.losses
-    steps = _steps(course, octaves, count, additions, resumed)
     restored = next(ascent.moves(base, octave, course.original(place), resumed))
     entered = _entered(resumed, backend, base)
     more = additions.at(place, octave, entered, restored.image)
-    so_far = course.dream(place, octave, restored, more)
-    return Run(steps, so_far, recipe, plan=plan)
+    return additions, course.dream(place, octave, restored, more)
 
 
 def _check_resumed(resumed: Checkpoint, octaves: Sequence[Octave]) -> int:

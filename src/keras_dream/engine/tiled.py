@@ -118,7 +118,7 @@ class TiledGradient(ABC):
 
     @abstractmethod
     def parts(
-        self, size: Size, read: Read, read_original: Read | None = None
+        self, size: Size, read: Read, *, read_original: Read | None = None
     ) -> Iterator[TileGradient]:
         """Yields what every tile adds, in the order in which it must be added.
 
@@ -159,7 +159,7 @@ class TiledGradient(ABC):
         )
 
     def halo_error(
-        self, size: Size, read: Read, read_original: Read | None = None
+        self, size: Size, read: Read, *, read_original: Read | None = None
     ) -> float:
         """Returns how wrong a tile's gradient is because its halo is bounded.
 
@@ -199,7 +199,7 @@ class TiledGradient(ABC):
         if self._references:
             read_original = self._reader(original, view, lookup)
         loss, total = 0.0, np.zeros((*view.size, 3), np.float32)
-        for part in self.parts(view.size, read, read_original):
+        for part in self.parts(view.size, read, read_original=read_original):
             loss += part.loss
             (top, bottom), (left, right) = part.region
             total[top:bottom, left:right] += part.gradient
@@ -355,15 +355,16 @@ class CellGradient(TiledGradient):
         self, job: Job, size: Size, read: Read, read_original: Read | None
     ) -> NDArray[np.float32]:
         sums = self.sums(size, read) if self._firsts else {}
-        return self.part(job, read, read_original, sums).gradient
+        part = self.part(job, read, read_original=read_original, sums=sums)
+        return part.gradient
 
     def parts(
-        self, size: Size, read: Read, read_original: Read | None = None
+        self, size: Size, read: Read, *, read_original: Read | None = None
     ) -> Iterator[TileGradient]:
         """Yields what every tile adds; arguments as for `TiledGradient`."""
         sums = self.sums(size, read) if self._firsts else {}
         for job in self.jobs(size):
-            yield self.part(job, read, read_original, sums)
+            yield self.part(job, read, read_original=read_original, sums=sums)
 
     @property
     def needs_sums(self) -> bool:
@@ -401,6 +402,7 @@ class CellGradient(TiledGradient):
         self,
         job: Job,
         read: Read,
+        *,
         read_original: Read | None = None,
         sums: Mapping[int, float] | None = None,
     ) -> TileGradient:
@@ -512,7 +514,7 @@ class StemGradient(TiledGradient):
         return self._backend.to_image(self._backwards(pixels, job.plan, *cells)[1])
 
     def parts(
-        self, size: Size, read: Read, read_original: Read | None = None
+        self, size: Size, read: Read, *, read_original: Read | None = None
     ) -> Iterator[TileGradient]:
         """Yields what every tile adds; arguments as for `TiledGradient`."""
         plan = self._graph.plan(*size)

@@ -50,7 +50,7 @@ def truncate(graph: Graph, outputs: Outputs) -> Graph:
     return _rebuilt(graph, nodes, dict(graph.weights))
 
 
-def drop_mean(graph: Graph, name: str) -> Graph:
+def drop_mean(graph: Graph, name: str, outputs: Outputs) -> Graph:
     """Drops the global mean that a node's pointwise convolutions begin with.
 
     Both are linear, so that the mean over all positions of what the node computes then
@@ -60,12 +60,15 @@ def drop_mean(graph: Graph, name: str) -> Graph:
     Args:
         graph: An exact graph.
         name: A node of which only the mean over all positions is asked for.
+        outputs: All nodes that are asked for: they and what others read stay exact.
 
     Returns:
         The graph, unchanged where the node has no such mean.
     """
     nodes = {node.name: node for node in graph.nodes}
-    linear = nodes[name]
+    linear, readers = nodes[name], _readers(graph)
+    if readers.get(name):
+        return graph
     while _is_pointwise(linear, graph) and not linear.attrs.get("relu"):
         before = nodes[linear.inputs[0]]
         if before.op == "global_mean":
@@ -73,6 +76,8 @@ def drop_mean(graph: Graph, name: str) -> Graph:
             local = replace(graph, nodes=tuple(nodes.values()))
             costs = (g.flops(*_USUAL) for g in (local, graph))
             return local if next(costs) <= _NEARLY * next(costs) else graph
+        if not _is_private(before, readers, outputs):
+            return graph
         linear = before
     return graph
 

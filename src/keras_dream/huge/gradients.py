@@ -41,6 +41,7 @@ class Tiles(Protocol):
         self,
         job: Job,
         read: Read,
+        *,
         read_original: Read | None = None,
         sums: Mapping[int, float] | None = None,
     ) -> TileGradient:
@@ -246,7 +247,9 @@ class DiskGradient:
         total = np.zeros((end - first, *before.shape[1:]), np.float32)
         total[: len(before)] = before
         for job in row.jobs:
-            part = self._tiles.part(job, read, read_original, carried.sums)
+            part = self._tiles.part(
+                job, read, read_original=read_original, sums=carried.sums
+            )
             carried.loss += part.loss
             (top, bottom), (left, right) = part.region
             total[top - first : bottom - first, left:right] += part.gradient

@@ -54,8 +54,7 @@ def huge(
 
     Args:
         photo: a TIFF, PNG, JPEG or WebP file
-        out: the result, .tif (BigTIFF with a pyramid), .dzi or .szi (deep zoom), .png
-            or .jpg [default: PHOTO-dream.tif]
+        out: a .tif (BigTIFF), .dzi, .szi, .png or .jpg [default: PHOTO-dream.tif]
         weights: a weights file for the network
         file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
@@ -72,9 +71,8 @@ def huge(
     """
     from keras_dream.recipe.presets import preset as preset_of
 
-    models: dict[str, str | Path] = {}
+    base, models = preset_of(preset), dict[str, str | Path]()
     over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
-    base = preset_of(preset)
     request = Request(
         photo=photo,
         recipe=over.over(base),
