@@ -129,8 +129,6 @@ POSITIONAL = {
     "dreamer.dreamer.Dreamer.steps(recipe)",
     "dreamer.dreamer.dream(recipe)",
     "engine.planner.Plan.__init__(entries)",
-    "engine.planner.Plan.text(octave)",
-    "engine.planner.Plan.text(step)",
     "explanations.explain.Explanation.strongest(count)",
     "huge.run.dream_huge(recipe)",
     "huge.stores.Store.commit(notes)",
