@@ -207,16 +207,16 @@ class Predictor:
         """Returns a kind's schemes, ever more tiles, with the halo that is asked for.
 
         Args:
-            schemes: They have exact ones.
+            schemes: Those that say a halo keep it.
             size: (height, width) of the view in pixels.
         """
-        if self._halo == "exact":
+        if self._halo == "exact" or schemes[-1] == WHOLE:
             return schemes
         halo = self._halo
         if halo == "fast":
-            exact = self._tiles(schemes[-1], size)[-1][1].halo
-            halo = math.ceil(FAST * exact)
-        return [replace(scheme, halo=halo) for scheme in schemes]
+            halos = [part.halo for _, part in self._tiles(schemes[-1], size)]
+            halo = math.ceil(FAST * max(halos, default=0))
+        return [s if s.halo is not None else replace(s, halo=halo) for s in schemes]
 
     def _fewest(self, family: Scheme, size: Size, budget: float) -> Prediction | None:
         """Returns a kind's way with the fewest tiles that fits: the fastest of it."""
@@ -243,9 +243,8 @@ class Predictor:
     def _cells(self, scheme: Scheme, size: Size) -> Prediction:
         check_local(self._goals, self._loss)
         maps, seconds = 0, HOST_PIXEL * math.prod(size)
-        names = self._tiled(scheme)
-        for count, part in self._tiles(scheme, size):
-            own = self._live.gradient(part.computed, names)
+        for count, part in (*self._tiles(scheme, size), *self._single(scheme, size)):
+            own = self._live.gradient(part.computed, tuple(part.outputs))
             maps = max(maps, own)
             seconds += count * (PASS + self._seconds(part.computed, self._ops))
         held = 2 * PICTURE * math.prod(size) + self._taken(maps)
@@ -331,6 +330,17 @@ class Predictor:
             (count, self._tile(size, sizes, names, steps, counts, (i, j), scheme.halo))
             for count, i, j in kinds
         ]
+
+    def _single(self, scheme: Scheme, size: Size) -> Iterator[tuple[int, Tile]]:
+        """Yields the tiles of goals that look at one cell only."""
+        sizes = self._graph.plan(*size).sizes
+        for goal in self._goals:
+            if goal.cell is not None:
+                (node,) = goal.nodes
+                row, column = goal.cell(sizes[node])
+                wanted = {node: ((row, row + 1), (column, column + 1))}
+                how = {"steps": self._steps([node]), "sources": (INPUT,)}
+                yield 1, tile(self._graph, size, wanted, **how, reach=scheme.halo)
 
     def _steps(self, names: Sequence[str]) -> list[str]:
         wanted = {*names}
