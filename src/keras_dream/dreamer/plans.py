@@ -118,8 +118,7 @@ class Planner:
             pictures = footprint(size, octave, own)
             held = pictures.held - present
             chosen: list[Prediction] = []
-            tight = self._memory.limit is not None
-            predictors = self._ensemble.predictors(own, tight=tight)
+            predictors = self._ensemble.predictors(own)
             for number, predictor in enumerate(predictors, 1):
                 if not predictor.fits(view):
                     continue  # the octave runs without this network

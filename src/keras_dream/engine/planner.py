@@ -41,13 +41,11 @@ FAST = 0.25
 receptive field weighs little (Luo et al. 2016, "Understanding the Effective Receptive
 Field"): docs/memory.md has the error."""
 
-SCRATCH, SCRATCH_SHARE = 150_000_000, 3.0
-"""Bytes beside feature maps, and of small ones a share of theirs: what oneDNN computes
-in, and what the allocator loses between blocks. Measured on torch 2.13 with `motif`,
-SqueezeNet and Inception V3 at 1024 pixels, whole and in tiles: 50 to 200 MB."""
-
-TIGHT_SCRATCH = 60_000_000
-"""The same where hardly any freed memory is kept: 10 to 80 MB."""
+SCRATCH, SCRATCH_SHARE = 35_000_000, 0.3
+"""Bytes beside feature maps, in all and as a share of theirs: what oneDNN computes in,
+and what the allocator loses between blocks. Measured on torch 2.13 with two threads,
+`motif` and SqueezeNet at 1024 × 1024 pixels, whole and in tiles: with them predictions
+are within 25 % of the resident memory."""
 
 VALUE = 4.5e-9
 """Seconds of a number of a feature map, forwards and backwards, beside convolutions:
@@ -88,7 +86,6 @@ class Predictor:
         width: Bytes of a number of a feature map.
         lean: Whether the backend keeps only what a gradient needs.
         halo: How far a tile sees at most.
-        tight: Whether hardly any freed memory is kept, as under a limit.
     """
 
     def __init__(
@@ -100,14 +97,12 @@ class Predictor:
         width: int,
         lean: bool = False,
         halo: Halo = "exact",
-        tight: bool = False,
     ):
         self._objective = objective
         self._graph = objective.graph
         self._goals = tuple(goals)
         self._loss = loss
         self._halo = halo
-        self._scratch = TIGHT_SCRATCH if tight else SCRATCH
         self._live = Liveness(objective.graph, width=width, lean=lean)
         self._ops = {op.node.name: op for op in objective.graph.operations}
         self._is_local = all(goal.is_local(loss) for goal in goals if goal.nodes)
@@ -272,7 +267,7 @@ class Predictor:
         return Prediction(scheme, picture + self._taken(most), seconds)
 
     def _taken(self, maps: float) -> int:
-        return math.ceil(maps + min(self._scratch, SCRATCH_SHARE * maps))
+        return math.ceil(maps * (1 + SCRATCH_SHARE) + SCRATCH)
 
     def _work(self, sizes: Mapping[str, Size], names: Iterable[str]) -> tuple[int, int]:
         """Returns the multiplications and the numbers of maps of some nodes."""
