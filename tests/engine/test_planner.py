@@ -231,3 +231,27 @@ def test_seconds_and_bytes_are_finite(predictor):
         prediction = predictor.predict(Scheme.read(text), SIZE)
         assert math.isfinite(prediction.seconds)
         assert prediction.bytes > planner.PICTURE * math.prod(SIZE)
+
+
+@pytest.mark.parametrize("halo", [3, "fast"])
+def test_a_halo_is_that_of_tiles_that_are_asked_for(halo):
+    settings = {"gradient": "1: whole; 2: cells 2x2 halo 9; 3: cells 2x2"}
+    run = kd.RunSettings(halo=halo, precision="float32", **settings)
+    recipe = RECIPE.but(octaves=3)
+    plan = kd.Dreamer("motif", run=run).steps(np.zeros((128, 128, 3)), recipe).plan
+    whole, own, asked = (plan.scheme(octave, 1, 1) for octave in (1, 2, 3))
+    assert (whole, own.halo) == (Scheme(), 9)
+    assert asked.halo == 3 if halo == 3 else 9 < asked.halo < 40
+
+
+def test_what_one_cell_sees_is_predicted(motif):
+    """An objective of nothing else has that tile only."""
+    ensemble = kd.Dreamer(run=kd.RunSettings(halo="fast"))._ensemble
+    recipe = ensemble.complete(kd.Recipe(objective="neuron(mixed2, 1)"))
+    (predictor,) = ensemble.predictors(recipe)
+    whole, tile = (
+        predictor.predict(Scheme(kind), (512, 512)) for kind in ("whole", "cells")
+    )
+    pictures = 2 * planner.PICTURE * 512 * 512
+    assert pictures < tile.bytes < whole.bytes
+    assert predictor.cheapest((512, 512), tile.bytes) is not None

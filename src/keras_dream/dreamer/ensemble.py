@@ -242,19 +242,13 @@ class Ensemble:
         """
         return tuple(self._graph(network, recipe) for network in recipe.every_network)
 
-    def predictors(
-        self, recipe: Recipe, *, tight: bool = False
-    ) -> tuple[Predictor, ...]:
+    def predictors(self, recipe: Recipe) -> tuple[Predictor, ...]:
         """Returns what predicts memory and time of each network's gradient.
 
         Args:
             recipe: A complete recipe, of one octave.
-            tight: Whether hardly any freed memory is kept, as under a limit.
         """
-        return tuple(
-            self._predictor(network, recipe, tight=tight)
-            for network in recipe.every_network
-        )
+        return tuple(self._predictor(n, recipe) for n in recipe.every_network)
 
     def schemes(self, recipe: Recipe, strongest: Strongest) -> tuple[Schemes, ...]:
         """Returns the gradients of each of the recipe's own networks, by scheme."""
@@ -352,14 +346,12 @@ class Ensemble:
             max(KEPT_GRADIENTS, len(recipe.every_network)),
         )
 
-    def _predictor(
-        self, objective: NetworkObjective, recipe: Recipe, *, tight: bool = False
-    ) -> Predictor:
+    def _predictor(self, objective: NetworkObjective, recipe: Recipe) -> Predictor:
         # Channels change neither memory nor time.
         plain, name = objective.with_channels({}), str(objective.network)
         return self._kept(
             self._predictors,
-            (name, plain.terms, recipe.loss, recipe.border, recipe.wrap, tight),
+            (name, plain.terms, recipe.loss, recipe.border, recipe.wrap),
             lambda: Predictor(
                 self._graph(objective, recipe),
                 resolve(self.loaded(name).graph, plain),
@@ -367,9 +359,8 @@ class Ensemble:
                 width=2 if self._backend.precision == "bfloat16" else 4,
                 lean=self._backend.keeps_little,
                 halo=self._halo,
-                tight=tight,
             ),
-            2 * max(KEPT_GRADIENTS, len(recipe.every_network)),
+            max(KEPT_GRADIENTS, len(recipe.every_network)),
         )
 
     def _prepared(

@@ -118,13 +118,14 @@ class Planner:
             pictures = footprint(size, octave, own)
             held = pictures.held - present
             chosen: list[Prediction] = []
-            tight = self._memory.limit is not None
-            predictors = self._ensemble.predictors(own, tight=tight)
+            predictors = self._ensemble.predictors(own)
             for number, predictor in enumerate(predictors, 1):
                 if not predictor.fits(view):
                     continue  # the octave runs without this network
                 asked = wanted.entries(octave.number, number)
                 made = wanted.made(octave.number)
+                if not made:
+                    asked = _with_halo(asked, predictor, view)
                 budget = self._memory.left - held if made < math.inf else math.inf
                 prediction, kept = _chosen(predictor, view, budget, asked)
                 if not kept:
@@ -239,6 +240,13 @@ def _chosen(
             return every[-1], list(asked)
     found = predictor.cheapest(view, budget)
     return found or predictor.smallest(view), []
+
+
+def _with_halo(asked: Sequence[Entry], predictor: Predictor, view: Size) -> list[Entry]:
+    """Returns entries with the halo of the run settings, where they say none."""
+    schemes = [predictor.with_halo([entry.scheme], view)[0] for entry in asked]
+    pairs = zip(asked, schemes, strict=True)
+    return [entry._replace(scheme=scheme) for entry, scheme in pairs]
 
 
 def _replaced(octave: Octave, entry: Entry, found: Prediction) -> str:

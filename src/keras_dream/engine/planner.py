@@ -41,13 +41,11 @@ FAST = 0.25
 receptive field weighs little (Luo et al. 2016, "Understanding the Effective Receptive
 Field"): docs/memory.md has the error."""
 
-SCRATCH, SCRATCH_SHARE = 150_000_000, 3.0
-"""Bytes beside feature maps, and of small ones a share of theirs: what oneDNN computes
-in, and what the allocator loses between blocks. Measured on torch 2.13 with `motif`,
-SqueezeNet and Inception V3 at 1024 pixels, whole and in tiles: 50 to 200 MB."""
-
-TIGHT_SCRATCH = 60_000_000
-"""The same where hardly any freed memory is kept: 10 to 80 MB."""
+SCRATCH, SCRATCH_SHARE = 35_000_000, 0.3
+"""Bytes beside feature maps, in all and as a share of theirs: what oneDNN computes in,
+and what the allocator loses between blocks. Measured on torch 2.13 with two threads,
+`motif` and SqueezeNet at 1024 × 1024 pixels, whole and in tiles: with them predictions
+are within 25 % of the resident memory."""
 
 VALUE = 4.5e-9
 """Seconds of a number of a feature map, forwards and backwards, beside convolutions:
@@ -88,7 +86,6 @@ class Predictor:
         width: Bytes of a number of a feature map.
         lean: Whether the backend keeps only what a gradient needs.
         halo: How far a tile sees at most.
-        tight: Whether hardly any freed memory is kept, as under a limit.
     """
 
     def __init__(
@@ -100,14 +97,12 @@ class Predictor:
         width: int,
         lean: bool = False,
         halo: Halo = "exact",
-        tight: bool = False,
     ):
         self._objective = objective
         self._graph = objective.graph
         self._goals = tuple(goals)
         self._loss = loss
         self._halo = halo
-        self._scratch = TIGHT_SCRATCH if tight else SCRATCH
         self._live = Liveness(objective.graph, width=width, lean=lean)
         self._ops = {op.node.name: op for op in objective.graph.operations}
         self._is_local = all(goal.is_local(loss) for goal in goals if goal.nodes)
@@ -207,16 +202,16 @@ class Predictor:
         """Returns a kind's schemes, ever more tiles, with the halo that is asked for.
 
         Args:
-            schemes: They have exact ones.
+            schemes: Those that say a halo keep it.
             size: (height, width) of the view in pixels.
         """
-        if self._halo == "exact":
+        if self._halo == "exact" or schemes[-1] == WHOLE:
             return schemes
         halo = self._halo
         if halo == "fast":
-            exact = self._tiles(schemes[-1], size)[-1][1].halo
-            halo = math.ceil(FAST * exact)
-        return [replace(scheme, halo=halo) for scheme in schemes]
+            halos = [part.halo for _, part in self._tiles(schemes[-1], size)]
+            halo = math.ceil(FAST * max(halos, default=0))
+        return [s if s.halo is not None else replace(s, halo=halo) for s in schemes]
 
     def _fewest(self, family: Scheme, size: Size, budget: float) -> Prediction | None:
         """Returns a kind's way with the fewest tiles that fits: the fastest of it."""
@@ -243,9 +238,8 @@ class Predictor:
     def _cells(self, scheme: Scheme, size: Size) -> Prediction:
         check_local(self._goals, self._loss)
         maps, seconds = 0, HOST_PIXEL * math.prod(size)
-        names = self._tiled(scheme)
-        for count, part in self._tiles(scheme, size):
-            own = self._live.gradient(part.computed, names)
+        for count, part in (*self._tiles(scheme, size), *self._single(scheme, size)):
+            own = self._live.gradient(part.computed, tuple(part.outputs))
             maps = max(maps, own)
             seconds += count * (PASS + self._seconds(part.computed, self._ops))
         held = 2 * PICTURE * math.prod(size) + self._taken(maps)
@@ -273,7 +267,7 @@ class Predictor:
         return Prediction(scheme, picture + self._taken(most), seconds)
 
     def _taken(self, maps: float) -> int:
-        return math.ceil(maps + min(self._scratch, SCRATCH_SHARE * maps))
+        return math.ceil(maps * (1 + SCRATCH_SHARE) + SCRATCH)
 
     def _work(self, sizes: Mapping[str, Size], names: Iterable[str]) -> tuple[int, int]:
         """Returns the multiplications and the numbers of maps of some nodes."""
@@ -331,6 +325,17 @@ class Predictor:
             (count, self._tile(size, sizes, names, steps, counts, (i, j), scheme.halo))
             for count, i, j in kinds
         ]
+
+    def _single(self, scheme: Scheme, size: Size) -> Iterator[tuple[int, Tile]]:
+        """Yields the tiles of goals that look at one cell only."""
+        sizes = self._graph.plan(*size).sizes
+        for goal in self._goals:
+            if goal.cell is not None:
+                (node,) = goal.nodes
+                row, column = goal.cell(sizes[node])
+                wanted = {node: ((row, row + 1), (column, column + 1))}
+                how = {"steps": self._steps([node]), "sources": (INPUT,)}
+                yield 1, tile(self._graph, size, wanted, **how, reach=scheme.halo)
 
     def _steps(self, names: Sequence[str]) -> list[str]:
         wanted = {*names}

@@ -120,8 +120,7 @@ class HugePlan:
         while True:
             counts = [math.ceil(length / side) for length in view]
             scheme = asked or Scheme("cells", rows=counts[0], columns=counts[1])
-            if not asked:
-                (scheme,) = predictor.with_halo([scheme], view)
+            (scheme,) = predictor.with_halo([scheme], view)
             found = predictor.predict(scheme, view)
             # Of the whole picture only a row of tiles is held, and what it carries.
             tile = found.bytes - 2 * PICTURE * math.prod(view)
