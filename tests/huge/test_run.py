@@ -165,7 +165,7 @@ BEGUN_ANEW = [
 
 def test_a_forged_or_damaged_folder_is_refused_in_a_sentence(dreamer, tmp_path):
     """What only a step has so far is begun anew."""
-    values, recipe = photo(), Recipe(**PLAIN, optimizer="adam", loss="even")
+    values, recipe = photo(48, 36), Recipe(**PLAIN, optimizer="adam", loss="even")
     folder, begun = tmp_path / "work", tmp_path / "begun"
     _, whole = huge(dreamer, tmp_path / "whole", values, recipe)
     with dream_huge(dreamer, stored(begun, values), begun, recipe) as run:
@@ -257,6 +257,20 @@ def test_a_small_disk_is_told_before_the_dream(dreamer, tmp_path, monkeypatch):
     with pytest.raises(SaveError, match="disk must have room"):
         dream_huge(dreamer, store, tmp_path, Recipe(**PLAIN))
     assert not list(tmp_path.glob("image*"))
+
+
+def test_the_error_of_a_bounded_halo_is_measured(tmp_path):
+    """As it is in memory, on the photo, which is stretched there with a filter."""
+    values, recipe, errors = photo(), Recipe(**PLAIN, transforms="pad(size=7)"), []
+    for number, gradient in enumerate(("cells 2x2", "cells 2x2 halo 4")):
+        settings = RunSettings(backend="torch", device="cpu", gradient=gradient)
+        dreamer, folder = Dreamer("motif", run=settings), tmp_path / str(number)
+        with dream_huge(dreamer, stored(folder, values), folder, recipe) as run:
+            (error,) = (e.halo_error for e in [next(run)] if e.kind == "plan")
+        planned = dreamer.steps(values, recipe).planned
+        errors.append((error, planned.halo_error))
+    assert errors[0] == (None, None)
+    assert errors[1][0] == pytest.approx(errors[1][1], rel=0.3)
 
 
 def test_the_tiles_of_a_dream_are_those_it_was_begun_with(tmp_path, monkeypatch):

@@ -81,14 +81,15 @@ class HugePlan:
         entries = (Entry(o.octave.number, 1, 1, o.scheme) for o in self.octaves)
         return "; ".join(entry.text for entry in entries)
 
-    def event(self, size: Size) -> GradientPlan:
+    def event(self, size: Size, halo_error: float | None) -> GradientPlan:
         """Returns the plan as an event.
 
         Args:
             size: The picture's (height, width) in pixels.
+            halo_error: How wrong a bounded halo makes a gradient; None without one.
         """
         passes = {
-            (self._recipe.at(o.octave.number), self._view(o.octave)): o.seconds
+            (self._recipe.at(o.octave.number), self.view(o.octave)): o.seconds
             for o in self.octaves
         }
         return GradientPlan(
@@ -98,15 +99,21 @@ class HugePlan:
             ),
             self._memory.held + max(o.bytes for o in self.octaves),
             cost.seconds(size, self._recipe, passes=lambda *key: passes.get(key, 0.0)),
+            halo_error,
         )
 
-    def _view(self, octave: Octave) -> Size:
+    def view(self, octave: Octave) -> Size:
+        """Returns the (height, width) in pixels of what the network sees of an octave.
+
+        Args:
+            octave: The octave.
+        """
         own = self._recipe.at(octave.number)
         return view_size(own.transforms, octave.size)
 
     def _planned(self, octave: Octave) -> PlannedTiles:
         """Returns the tiles of an octave: those asked for, or the fewest that fit."""
-        objective, view = self._objective(octave), self._view(octave)
+        objective, view = self._objective(octave), self.view(octave)
         predictor = Predictor(
             objective.graph,
             objective.goals,

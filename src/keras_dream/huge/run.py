@@ -35,14 +35,14 @@ from keras_dream.files import check_room
 from keras_dream.geometry import Size
 from keras_dream.huge.bands import Bands, Map
 from keras_dream.huge.folder import Folder, State
-from keras_dream.huge.gradients import DiskGradient
+from keras_dream.huge.gradients import DiskGradient, reader
 from keras_dream.huge.local import check_recipe
 from keras_dream.huge.plan import HugePlan
 from keras_dream.huge.stores import Source, Store, bands, sha256_of
 from keras_dream.parts.filters import Place
 from keras_dream.parts.normalizers import Normalizer
 from keras_dream.parts.stops import Distance, Watched
-from keras_dream.parts.transforms import View, draw
+from keras_dream.parts.transforms import Lookup, View, draw
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 
@@ -267,7 +267,7 @@ class _Work:
         """Yields the events of the dream and returns it."""
         self._folder.begin(self._name)
         yield from map(Notice, self._notices)
-        yield self._plan.event(self._size)
+        yield self._plan.event(self._size, self._halo_error())
         done = self._folder.result(self._size)
         if done is None:
             sizes = [octave.size for octave in self._octaves]
@@ -285,6 +285,19 @@ class _Work:
             done = state, self._finished(state, left)
         self._folder.end()
         return self._dream(*done)
+
+    def _halo_error(self) -> float | None:
+        """Returns how wrong a bounded halo makes the largest octave; None for none."""
+        planned = self._plan.octaves[-1]
+        if planned.scheme.halo is None:
+            return None
+        view = self._plan.view(planned.octave)
+        # The photo stretched to what the network sees, without filtering: a sample.
+        axes = zip(view, self._size, strict=True)
+        rows, columns = (np.arange(long) * own // long for long, own in axes)
+        read = reader(self._source, Lookup(rows, columns))
+        tiles = CellGradient(self._objective(planned.octave), planned.scheme)
+        return tiles.halo_error(view, read, read_original=read)
 
     def _entered(self, state: State) -> Store:
         """Returns the image that the first octave begins with."""
