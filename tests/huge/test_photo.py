@@ -88,15 +88,16 @@ def test_it_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         np.testing.assert_array_equal(again.rows(0, 70), 1 - image())
 
 
-def forged(path: Path, size: int) -> Path:
-    """A TIFF of a strip that says to have so many rows and columns."""
+def forged(path: Path, size: int, *, rows: int | None = None) -> Path:
+    """A TIFF of a strip that says to have so many columns and rows."""
     save_picture(path, image(8, 8), depth="16")
     data = bytearray(path.read_bytes())
     (count,) = struct.unpack_from("<H", data, 8)
     for at in range(10, 10 + 12 * count, 12):
         (tag,) = struct.unpack_from("<H", data, at)
         if tag in (256, 257):
-            struct.pack_into("<HHII", data, at, tag, 4, 1, size)
+            value = size if tag == 256 else rows or size
+            struct.pack_into("<HHII", data, at, tag, 4, 1, value)
     path.write_bytes(data)
     return path
 
@@ -112,6 +113,9 @@ def test_forged_files_are_refused(tmp_path: Path):
 
     assert "have room" in refused(forged(tmp_path / "a.tif", 1_000_000))
     assert "be whole" in refused(forged(tmp_path / "a.tif", 300))
+    # Whose strips alone would take 20 gigabytes.
+    long = forged(tmp_path / "a.tif", 30_000_000, rows=64)
+    assert "tiles or strips much smaller" in refused(long)
     few = Limits(max_pixels=99)
     assert "at most 99 pixels" in refused(forged(tmp_path / "a.tif", 300), few)
     path = tiff(tmp_path / "a.tif", image(), **TILED)

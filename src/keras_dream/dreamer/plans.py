@@ -37,7 +37,7 @@ from keras_dream.recipe.schemes import Scheme
 RESERVE = 0.1
 """Of the free memory, which is left to others where no limit is set."""
 
-LIMITED = 0.95
+LIMITED = 0.92
 """Of the memory that is set, for which a run is planned."""
 
 PROBED = 1 << 18

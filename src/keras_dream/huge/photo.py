@@ -137,7 +137,7 @@ def _check(image: Any, path: Path, header: Header) -> None:
         )
     if header.tile_pixels * image.bands * 4 > MOST_DECODED:
         raise PictureError(
-            "a huge picture must have tiles that are much smaller than itself",
+            "a huge picture must have tiles or strips much smaller than itself",
             received=f"{short_repr(path.name)}, of {header.tile_pixels:,} pixels each",
             hint="save it anew with tiles of 512 × 512",
         )

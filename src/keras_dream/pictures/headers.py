@@ -79,7 +79,8 @@ class Header(NamedTuple):
         channels: Of a pixel; 0 where it is not known.
         height: In pixels; 0 where it is not known.
         width: The same.
-        tile_pixels: Of a tile of a TIFF; 0 where it has none.
+        tile_pixels: Of a tile of a TIFF, or of a strip of few rows, which libvips
+            decodes as a whole, too; else 0.
         notes: The text in which notes would be, of an EXR file.
     """
 
@@ -359,7 +360,8 @@ _TIFF_POSITIONS = frozenset(
     {273, 279, 324, 325}
 )  # of strips and tiles, and their sizes
 _PHOTOSHOP_LAYERS = 37724  # ImageSourceData: as large as the picture, and skipped
-_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323
+_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_LENGTH, _STRIP = 256, 257, 322, 323, 278
+_STRIP_ROWS = 128  # libvips reads higher strips by rows: its `tiff2vips.c`
 _BITS, _CHANNELS, _SAMPLE_FORMAT, _FLOAT = 258, 277, 339, 3  # IEEE, of 339
 
 
@@ -411,16 +413,20 @@ def _check_tags(
         elif length > inline and tag != _PHOTOSHOP_LAYERS:
             scan.metadata += length
     scan.count_metadata(0)
+    width, height = values.get(_WIDTH, 0), values.get(_HEIGHT, 0)
+    tile = values.get(_TILE_WIDTH, 0) * values.get(_TILE_LENGTH, 0)
+    rows = values.get(_STRIP, height)
+    if not tile and rows <= _STRIP_ROWS:
+        tile = width * min(rows, height)
     scan.header = Header(
         kind="TIFF",
         bits=values.get(_BITS, 1),
         is_float=values.get(_SAMPLE_FORMAT) == _FLOAT,
         channels=values.get(_CHANNELS, 1),
-        height=values.get(_HEIGHT, 0),
-        width=values.get(_WIDTH, 0),
-        tile_pixels=values.get(_TILE_WIDTH, 0) * values.get(_TILE_LENGTH, 0),
+        height=height,
+        width=width,
+        tile_pixels=tile,
     )
-    tile = scan.header.tile_pixels
     if tile > max(scan.header.pixels, MAX_TILE_PIXELS):
         raise scan.refusal("tiles that are no larger than itself", f"{tile:,} pixels")
 
