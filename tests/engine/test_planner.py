@@ -244,6 +244,12 @@ def test_a_halo_is_that_of_tiles_that_are_asked_for(halo):
     assert asked.halo == 3 if halo == 3 else 9 < asked.halo < 40
 
 
+def test_an_octave_that_does_not_run_is_named():
+    run = kd.RunSettings(gradient="2: cells 2x2; 7: cells 2x2", precision="float32")
+    plan = kd.Dreamer("motif", run=run).steps(np.zeros((64, 64, 3)), RECIPE).plan
+    assert plan.take_notices() == ["`gradient` names octave 7, which does not run."]
+
+
 def test_what_one_cell_sees_is_predicted(motif):
     """An objective of nothing else has that tile only."""
     ensemble = kd.Dreamer(run=kd.RunSettings(halo="fast"))._ensemble

@@ -230,8 +230,7 @@ class BatchRun(Iterator[Event]):
             notes=notes,
             strip=strip,
         )
-        if workers is not None:
-            _check_workers(workers, setup)
+        _check_workers(workers, setup)
         self._journal = self._opened(setup, about or {}, tasks)
         try:
             self._add(planned, is_first=True)
@@ -692,7 +691,9 @@ def _check_depths(tasks: Iterable[Task], depth: str) -> None:
         check_depth(suffix, depth)
 
 
-def _check_workers(workers: int, setup: Setup) -> None:
+def _check_workers(workers: int | None, setup: Setup) -> None:
+    if workers is None:
+        return
     if not 1 <= workers <= MOST_WORKERS:
         raise SettingError(
             f"The workers of a batch must be 1 to {MOST_WORKERS}",

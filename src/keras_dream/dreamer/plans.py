@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ from keras_dream.recipe.schemes import Scheme
 RESERVE = 0.1
 """Of the free memory, which is left to others where no limit is set."""
 
-LIMITED = 0.95
+LIMITED = 0.92
 """Of the memory that is set, for which a run is planned."""
 
 PROBED = 1 << 18
@@ -139,6 +139,7 @@ class Planner:
             most = max((p.bytes for p in chosen), default=0)
             most = max(held + most, pictures.most - present)
             planned.append(PlannedOctave(octave, own, view, most, tuple(chosen)))
+        notices += wanted.unused({octave.number for octave in octaves})
         plan = Plan(entries, notices=notices)
         self._check([o for o in planned if wanted.made(o.octave.number) < math.inf])
         return PlannedRun(plan, tuple(planned), self._memory, self._backend)
@@ -221,6 +222,11 @@ class _Wanted:
         if self._scheme is not None:
             return [Entry(octave, network, 1, self._scheme)]
         return self._of(self._entries or (), octave, network)
+
+    def unused(self, octaves: Collection[int]) -> list[str]:
+        """Returns notices on octaves that are named, but not among those that run."""
+        named = sorted({entry.octave for entry in self._entries or ()} - {*octaves})
+        return [f"`gradient` names octave {n}, which does not run." for n in named]
 
     def _of(self, entries: Iterable[Entry], octave: int, network: int) -> list[Entry]:
         own = [entry for entry in entries if entry[:2] == (octave, network)]
