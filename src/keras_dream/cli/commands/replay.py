@@ -73,12 +73,7 @@ def replay(
     from keras_dream.zoo import user_models
 
     saved = read_saved(picture)
-    if saved.path.suffix.lower() in deepzoom.SUFFIXES:
-        raise PictureError(
-            "A dream that is made again must be one picture, to be compared",
-            received=f"{short_repr(picture)}, a deep zoom",
-            hint=f"dream its recipe: `dream PHOTO --recipe {shlex.quote(picture)}`",
-        )
+    _check_comparable(picture)
     names = user_models.files_of(saved.recipe)
     models = find_models(saved, names, files=network, trusted=trust_model)
     settings, notices = run_settings(saved, run)
@@ -100,8 +95,16 @@ def replay(
         most_steps=saved.steps_made,
         notices=comparison.before,
     )
-    outcome = run_dream(request, reporter)
-    return comparison.exit_code(outcome, reporter, quiet=quiet)
+    return comparison.exit_code(run_dream(request, reporter), reporter, quiet=quiet)
+
+
+def _check_comparable(picture: str) -> None:
+    if Path(picture).suffix.lower() in deepzoom.SUFFIXES:
+        raise PictureError(
+            "A dream that is made again must be one picture, to be compared",
+            received=f"{short_repr(picture)}, a deep zoom",
+            hint=f"dream its recipe: `dream PHOTO --recipe {shlex.quote(picture)}`",
+        )
 
 
 class _Comparison:
