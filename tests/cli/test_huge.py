@@ -129,6 +129,9 @@ def test_what_cannot_be_is_refused_at_once(
     error = refused(deep, "--loss", "softmax_mean", "--objective", "near")
     assert "a sum over cells" in error
     assert "loss=l2_mean" in error
+    # Before the photo is read, which may take an hour.
+    assert "in tiles of cells" in refused(deep, "--gradient", "whole")
+    assert "smallest tiles" in refused(deep, "--memory", "10MB")
     assert "at most 9 pixels" in refused(deep, "--max-pixels", 9)
     Path("a_files").mkdir()
     assert "a new name, or --yes" in refused(deep, "-o", "a.dzi")

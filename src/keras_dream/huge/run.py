@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -151,7 +151,7 @@ def dream_huge(
 
 
 def check_huge(dreamer: Dreamer, size: Size, recipe: Recipe) -> None:
-    """Checks, before a photo is read, that a recipe can be dreamed in tiles.
+    """Checks, before a photo is read, that it can be dreamed in tiles in the memory.
 
     Args:
         dreamer: As for `dream_huge`.
@@ -163,9 +163,25 @@ def check_huge(dreamer: Dreamer, size: Size, recipe: Recipe) -> None:
     """
     complete = dreamer.complete(recipe).for_size(size)
     check_recipe(complete)
-    each = (complete.at(o.number) for o in dreamer.octaves(size, complete)[0])
-    for objective in {(r.objective, r.loss, r.border): r for r in each}.values():
-        _check_tiles(dreamer.objective(objective))
+    octaves, _ = dreamer.octaves(size, complete)
+    HugePlan(octaves, complete, _objectives(dreamer, complete), dreamer.run)
+
+
+def _objectives(
+    dreamer: Dreamer, recipe: Recipe
+) -> Callable[[Octave], PreparedObjective]:
+    """Returns what returns the objective of an octave, checked, once for all alike."""
+    made: dict[Any, PreparedObjective] = {}
+
+    def objective(octave: Octave) -> PreparedObjective:
+        own = recipe.at(octave.number)
+        key = (own.objective, own.loss, own.border)
+        if key not in made:
+            made[key] = dreamer.objective(own)
+            _check_tiles(made[key])
+        return made[key]
+
+    return objective
 
 
 class _Work:
@@ -180,9 +196,7 @@ class _Work:
         self._size: Size = (source.shape[0], source.shape[1])
         self._octaves, self._notices = dreamer.octaves(self._size, recipe)
         self._count = len(octaves_of(self._size, recipe))
-        self._objectives: dict[Any, PreparedObjective] = {}
-        for octave in self._octaves:
-            _check_tiles(self._objective(octave))
+        self._objective = _objectives(dreamer, recipe)
         planned = self._planned(dreamer.run)
         self._bands = Bands(dreamer.backend, folder)
         # Of a backend they use what `Bands` has.
@@ -207,14 +221,6 @@ class _Work:
     def close(self) -> None:
         """Ends the work; another process may go on."""
         self._folder.close()
-
-    def _objective(self, octave: Octave) -> PreparedObjective:
-        """Returns what is maximised in an octave, made once for all alike."""
-        recipe = self.recipe.at(octave.number)
-        key = (recipe.objective, recipe.loss, recipe.border)
-        if key not in self._objectives:
-            self._objectives[key] = self._dreamer.objective(recipe)
-        return self._objectives[key]
 
     def _planned(self, run: RunSettings) -> HugePlan:
         return HugePlan(self._octaves, self.recipe, self._objective, run)
