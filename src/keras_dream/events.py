@@ -147,7 +147,7 @@ class GradientPlan(Event, kind="plan"):
         bytes: The most memory that the process is predicted to hold.
         seconds: The predicted time of the dream.
         halo_error: How wrong the gradient of a tile is because its halo is bounded,
-            measured on the largest octave, relative; None for an exact halo.
+            measured on the largest such octave, relative; None for exact halos.
     """
 
     octaves: tuple[OctavePlan, ...]

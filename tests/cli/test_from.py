@@ -128,7 +128,7 @@ def test_a_picture_that_is_no_dream(dream, photo):
 def test_transparent_results_need_an_alpha_channel(dream, photo):
     code, _, err = dream(photo, "--transparency", "-o", "a.jpg")
     assert code == 2
-    assert "A transparent result must be a .png, .webp or .tif file" in err
+    assert "A transparent result must be a .png, .webp, .tif or .exr file" in err
     assert not Path("a.jpg").exists()
     code, _, err = dream(
         photo, "--transparency", "--steps", 1, "-o", "a.png", "--quiet"

@@ -245,9 +245,12 @@ def test_a_halo_is_that_of_tiles_that_are_asked_for(halo):
 
 
 def test_an_octave_that_does_not_run_is_named():
-    run = kd.RunSettings(gradient="2: cells 2x2; 7: cells 2x2", precision="float32")
-    plan = kd.Dreamer("motif", run=run).steps(np.zeros((64, 64, 3)), RECIPE).plan
-    assert plan.take_notices() == ["`gradient` names octave 7, which does not run."]
+    gradient = "1: cells 2x2 halo 0; 7: cells 2x2"
+    run = kd.RunSettings(gradient=gradient, precision="float32")
+    dream = kd.Dreamer("motif", run=run).steps(np.zeros((64, 64, 3)), RECIPE)
+    notices = dream.plan.take_notices()
+    assert notices == ["`gradient` names octave 7, which does not run."]
+    assert dream.planned.halo_error is not None  # though the largest octave is whole
 
 
 def test_what_one_cell_sees_is_predicted(motif):

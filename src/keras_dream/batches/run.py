@@ -213,8 +213,7 @@ class BatchRun(Iterator[Event]):
         self._working: dict[int, list[_Entry]] = {}
         self._known: list[Event] = []
         self._tally = _Tally(refused=len(refused), failed=list(refused))
-        self._ended = False
-        self._others = frozenset[str]()
+        self._ended, self._others = False, frozenset[str]()
         self._alike: list[_Entry] = []
         planned, run = self._checked(tasks), run or RunSettings()
         tasks = [task for task, _ in planned]

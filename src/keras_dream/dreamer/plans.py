@@ -189,6 +189,11 @@ class PlannedOctave:
         return OctavePlan(number, size, names, self.bytes, steps * seconds)
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether some of its tiles see less than their gradient depends on."""
+        return any(p.scheme.halo is not None for p in self.chosen)
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing of it is computed in tiles."""
         return all(p.scheme == WHOLE for p in self.chosen)
@@ -304,13 +309,14 @@ class PlannedRun:
         """
         rate, error = 1.0, None
         if not all(octave.is_whole for octave in self.octaves):
-            first, last = self.octaves[0], self.octaves[-1]
+            first = self.octaves[0]
             if first.is_whole and math.prod(first.view) <= PROBED:
                 sample = resample(image, first.view)
                 rate = measured_rate(
                     schemes(first.recipe), first.view, self.backend, sample
                 )
-            error = _halo_error(last, image, schemes(last.recipe))
+            for octave in [o for o in self.octaves if o.is_bounded][-1:]:
+                error = _halo_error(octave, image, schemes(octave.recipe))
         passes = {
             (o.recipe, o.view): rate * sum(p.seconds for p in o.chosen)
             for o in self.octaves

@@ -94,18 +94,6 @@ class Seen(NamedTuple):
 Value = Callable[[Seen], Array]  # to a scalar of the backend
 
 
-def _always(_: Loss) -> bool:
-    return True
-
-
-def _never(_: Loss) -> bool:
-    return False
-
-
-def _no_first(_: "Context") -> Value | None:
-    return None
-
-
 class Sources(Protocol):
     """Where goals get what is not in the recipe: pictures and vectors."""
 
@@ -133,6 +121,10 @@ class Context:
     loss: Loss
     border: int
     sources: Sources | None = None
+
+
+def _always(_: Loss) -> bool:
+    return True
 
 
 def _never(_: Loss) -> bool:

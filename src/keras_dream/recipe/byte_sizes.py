@@ -4,7 +4,7 @@ import re
 
 from keras_dream.errors import SettingError, short_repr
 
-MOST_BYTES = 1 << 50
+MOST_BYTES = 10**15
 
 _UNITS = {
     "b": 1,

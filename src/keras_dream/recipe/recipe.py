@@ -24,7 +24,7 @@ from keras_dream.parts.part import Part, chain_text, read_chain, read_part
 from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
 from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, Pad
-from keras_dream.recipe.byte_sizes import bytes_of
+from keras_dream.recipe.byte_sizes import MOST_BYTES, bytes_of
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -635,6 +635,8 @@ class RunSettings(Settings):
         int | None, BeforeValidator(_read_memory, json_schema_input_type=str | int)
     ] = Field(
         default=None,
+        ge=1,
+        le=MOST_BYTES,
         description="the most memory that the process may take, such as 2GB, 1500MB or "
         "2GiB; none for what is free",
     )
