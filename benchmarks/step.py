@@ -130,7 +130,6 @@ def convolutions(size, threads, precision="float32"):
     backend = load.load(
         run.backend, device=run.device, precision=precision, threads=threads
     )
-    dtype = getattr(torch, precision)
     graph = optimise(dreamer.graph, nodes, merge=backend.merges)
     sizes, channels = graph.plan(*size).sizes, graph.channels()
     calls = []
@@ -141,11 +140,12 @@ def convolutions(size, threads, precision="float32"):
         top, bottom, left, right = op.padding(sizes[name])
         x = torch.rand(1, *sizes[name], channels[name]).permute(0, 3, 1, 2)
         x = torch.nn.functional.pad(x, (0, right - left, 0, bottom - top))
+        kernel = backend.kernel(op.array("kernel"))
+        kernel = getattr(kernel, "plain", kernel)
+        dtype = kernel.dtype  # the one that reads the image stays in float32
         x = x.to(backend.device, dtype, memory_format=torch.channels_last)
         bias = op.weight("bias")
         bias = None if bias is None else backend.array(bias).to(dtype)
-        kernel = backend.kernel(op.array("kernel"))
-        kernel = getattr(kernel, "plain", kernel)
         how = (op.stride, (top, left), op.dilation, False, (0, 0), op.attrs["groups"])
         y = torch.ops.aten.convolution(x, kernel, bias, *how)
         calls.append((x, kernel, bias, how, torch.rand_like(y)))
