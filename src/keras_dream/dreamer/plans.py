@@ -153,7 +153,8 @@ class Planner:
         rounded = math.ceil(needed / LIMITED / 1e8) / 10
         raise SettingError(
             "`memory` must be enough for the smallest tiles of the largest octave",
-            received=f"{size_text(memory.limit)}, where they take "
+            received=f"{size_text(memory.limit)}, of which "
+            f"{size_text((1 - LIMITED) * memory.limit)} are a reserve, where they take "
             f"{size_text(needed)} with what the process holds before",
             hint=f"try --memory {rounded:.1f}GB, or a smaller picture with --size",
         )

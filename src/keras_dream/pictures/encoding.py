@@ -151,11 +151,18 @@ def depth_of(suffix: str, depth: str, *, bits: int = 8) -> Depth:
         OutputError: If the format does not have what is asked for.
     """
     depths: tuple[Depth, ...] = _DEPTHS.get(suffix.lower(), ("8",))
+    depth = str(depth)  # a number of bits is as good as its text
     if depth == "auto":
         fitting: list[Depth] = [d for d in depths if _BITS[d] <= bits]
         return fitting[-1] if fitting else depths[0]
     if depth in depths:
         return cast("Depth", depth)
+    if depth not in _BITS:
+        raise OutputError(
+            "A depth must be 8, 16, float or auto",
+            received=short_repr(depth),
+            hint="leave it out for as many bits as the photo has",
+        )
     able = [s for s in SUFFIXES if depth in _DEPTHS.get(s, ()) and s != ".tiff"]
     raise OutputError(
         f"A result of depth {depth} must be a {' or '.join(able)} file",

@@ -160,6 +160,10 @@ def _read_sides(value: Any) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
+def _read_depth(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
 def _read_memory(value: Any) -> int | None:
     return None if value is None else bytes_of(value, "memory")
 
@@ -640,7 +644,9 @@ class RunSettings(Settings):
         description="the most memory that the process may take, such as 2GB, 1500MB or "
         "2GiB; none for what is free",
     )
-    depth: Literal["auto", "8", "16", "float"] = Field(
+    depth: Annotated[
+        Literal["auto", "8", "16", "float"], BeforeValidator(_read_depth)
+    ] = Field(
         default="auto",
         description="bits of a channel in the result's file: 8; 16 for .png, .tif and "
         ".exr; float, of 32, for .tif and .exr; auto for as many as the photo has, "
