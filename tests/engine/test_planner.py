@@ -114,7 +114,7 @@ def test_a_bounded_halo_is_a_part_of_the_exact_one(motif):
         Predictor(graph, goals, recipe.loss, halo=halo, **how)
         for halo in ("exact", "fast", 5)
     )
-    size = (512, 512)
+    size = (1024, 1024)
     budget = 0.4 * exact.predict(Scheme(), size).bytes
     schemes = [p.cheapest(size, budget) for p in (exact, fast, own)]
     assert schemes[0].scheme.halo is None
