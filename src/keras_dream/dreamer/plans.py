@@ -150,7 +150,8 @@ class Planner:
         needed = memory.held + max((o.bytes for o in planned), default=0)
         if memory.limit is None or needed <= LIMITED * memory.limit:
             return
-        rounded = math.ceil(needed / LIMITED / 1e8) / 10
+        # A little more, since a process never holds quite as much as it did before.
+        rounded = math.ceil(1.03 * needed / LIMITED / 1e8) / 10
         raise SettingError(
             "`memory` must be enough for the smallest tiles of the largest octave",
             received=f"{size_text(memory.limit)}, of which "
