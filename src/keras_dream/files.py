@@ -295,7 +295,7 @@ class Staged:
                 raise _save_error(self.path, self.size, failure) from failure
             raise
         self.release()
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         _log.debug("Wrote %s, %d bytes", self.path, self.size)
 
     def discard(self) -> None:
@@ -560,8 +560,8 @@ def _save_error(path: Path, size: int, failure: OSError) -> SaveError:
     )
 
 
-def _sync_folder(folder: Path) -> None:
-    """Synchronizes the new name to the disk; Windows cannot do this."""
+def sync_folder(folder: Path) -> None:
+    """Waits until the names of a folder are on the disk; Windows cannot do this."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

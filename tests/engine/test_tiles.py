@@ -82,7 +82,7 @@ class Files:
         return np.random.default_rng(4).normal(size=channels).astype(np.float32)
 
 
-def slope(gradient, size, transforms=(), *, step=0, jitter=0, image=None):
+def gradient_at(gradient, size, transforms=(), *, step=0, jitter=0, image=None):
     """Returns (loss, gradient) of a picture by one of its views."""
     views = draw(
         size, transforms, seed=5, octave=0, steps=step + 1, jitter=jitter,
@@ -97,11 +97,11 @@ def slope(gradient, size, transforms=(), *, step=0, jitter=0, image=None):
 
 def check_tiled(objective, schemes, size, **view):
     """Compares gradients in tiles with that of the whole picture."""
-    loss, expected = slope(WholeGradient(objective), size, **view)
+    loss, expected = gradient_at(WholeGradient(objective), size, **view)
     assert np.isfinite(expected).all()
     for scheme in schemes:
         tiled = gradient_of(Scheme.read(scheme), objective)
-        found, gradient = slope(tiled, size, **view)
+        found, gradient = gradient_at(tiled, size, **view)
         assert found == pytest.approx(loss, rel=1e-5, abs=1e-9), scheme
         assert off(gradient, expected) < 1e-5, scheme
     return expected
@@ -260,8 +260,8 @@ def test_a_rolled_picture_has_the_rolled_gradient_in_tiles():
     rolled = np.roll(image, (12, -8), (0, 1))  # multiples of the strides
     for scheme in ("cells 2x3", "stem pool 3x2"):
         gradient = gradient_of(Scheme.read(scheme), objective)
-        loss, one = slope(gradient, (40, 48), image=image)
-        moved, other = slope(gradient, (40, 48), image=rolled)
+        loss, one = gradient_at(gradient, (40, 48), image=image)
+        moved, other = gradient_at(gradient, (40, 48), image=rolled)
         assert moved == pytest.approx(loss, rel=1e-5)
         assert off(np.roll(one, (12, -8), (0, 1)), other) < 1e-5
 
@@ -269,7 +269,7 @@ def test_a_rolled_picture_has_the_rolled_gradient_in_tiles():
 def test_a_bounded_halo():
     """Its error is measured on a tile, and about that of the whole gradient."""
     objective = prepared(NETWORK, "late", border=1)
-    _, expected = slope(WholeGradient(objective), (64, 64))
+    _, expected = gradient_at(WholeGradient(objective), (64, 64))
     image = picture(64, 64)
 
     def read(region):
@@ -279,7 +279,7 @@ def test_a_bounded_halo():
         errors, measured = [], []
         for halo in (0, 4, 8, 50):
             gradient = gradient_of(Scheme.read(f"{form} halo {halo}"), objective)
-            errors.append(off(slope(gradient, (64, 64))[1], expected))
+            errors.append(off(gradient_at(gradient, (64, 64))[1], expected))
             measured.append(gradient.halo_error((64, 64), read))
         assert errors[0] > errors[1] > errors[2] > 1e-4
         assert errors[3] < 1e-5
@@ -293,16 +293,16 @@ def test_a_gradient_in_tiles_is_right_whatever_surrounds_the_call():
     objective = prepared(NETWORK, TARGETS[5], loss="even", border=1)
     for scheme in ("cells 2x2", "stem pool 2x2"):
         gradient = gradient_of(Scheme.read(scheme), objective)
-        expected = slope(gradient, SIZE)
+        expected = gradient_at(gradient, SIZE)
         modes = [torch.no_grad, torch.inference_mode]
         modes.append(lambda: torch.autocast("cpu", torch.bfloat16))
         for mode in modes:
             with mode():
-                found = slope(gradient, SIZE)
+                found = gradient_at(gradient, SIZE)
             assert found[0] == expected[0]
             assert np.array_equal(found[1], expected[1])
         with ThreadPoolExecutor(3) as pool:
-            for found in pool.map(partial(slope, gradient), [SIZE] * 6):
+            for found in pool.map(partial(gradient_at, gradient), [SIZE] * 6):
                 assert np.array_equal(found[1], expected[1])
 
 

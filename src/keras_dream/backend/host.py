@@ -118,7 +118,7 @@ def memory() -> Mapping[str, int]:
     return sizes
 
 
-def held_bytes() -> int:
+def resident_bytes() -> int:
     """Returns the memory that this process holds, in bytes; 0 where it is unknown."""
     try:  # Linux: pages that are resident, behind those of its address space
         pages = Path("/proc/self/statm").read_text("ascii").split()[1]

@@ -68,21 +68,20 @@ class Kernel:
         small = weight.numel() * weight.element_size() <= _LARGEST_KERNEL
         # oneDNN's rectifier makes 0 of what is not a number.
         self._fast = fast and small and bool(weight.isfinite().all())
-        self._plain: torch.Tensor | None = weight
-        self._forward: torch.Tensor | None = None
+        self._weight = weight  # as torch has it, or laid out by oneDNN
         self._backward: torch.Tensor | None = None
 
     @property
     def plain(self) -> torch.Tensor:
         """The weights as torch has them."""
-        plain = self._plain
-        return self._forward.to_dense() if plain is None else plain  # type: ignore[union-attr]
+        weight = self._weight
+        return weight.to_dense() if weight.is_mkldnn else weight
 
     def fits(
         self, x: torch.Tensor, how: How, *, bias: torch.Tensor | None = None
     ) -> bool:
         """Returns whether oneDNN's own operations can be used for a feature map."""
-        if self._fast and self._forward is None and bias is not None:
+        if self._fast and not self._weight.is_mkldnn and bias is not None:
             self._fast = bool(bias.isfinite().all())
         return self._fast and how[3] == 1 and x.numel() > 0
 
@@ -90,10 +89,10 @@ class Kernel:
         """Returns the weights for a feature map, laid out for the first one."""
         if max(how[1]) > 1:
             return self.plain
-        if self._forward is None:
-            self._forward = _packed(self.plain, how, x)
-            self._plain = None
-        return self._forward
+        weight = self._weight  # read once: another thread may lay it out meanwhile
+        if not weight.is_mkldnn:
+            weight = self._weight = _packed(weight, how, x)
+        return weight
 
     def backward(self, y: torch.Tensor, how: How) -> torch.Tensor:
         """Returns the weights of the convolution that is the gradient."""

@@ -62,7 +62,7 @@ def memory_of(backend: Backend, run: RunSettings) -> Memory:
     """Returns the memory that a run may take, as it is now."""
     free = backend.memory().get("free")
     left = math.inf if free is None else free * (1 - RESERVE)
-    held = host.held_bytes()
+    held = host.resident_bytes()
     if run.memory is not None:
         # Of a graphics card's memory nothing is held before.
         on_host = backend.device.startswith("cpu")

@@ -22,12 +22,13 @@ from keras_dream.engine.gradients import (
     ObjectiveGraph,
     PreparedObjective,
 )
-from keras_dream.engine.tiled import check_local, gradient_of, stem_of
+from keras_dream.engine.tiled import border_of, check_local, gradient_of, stem_of
 from keras_dream.engine.tiles import parts_of
 from keras_dream.failures import is_out_of_memory
 from keras_dream.geometry import Size
 from keras_dream.graph.liveness import Liveness
 from keras_dream.graph.ops import INPUT
+from keras_dream.graph.passes import truncate
 from keras_dream.graph.regions import Region, Tile, tile
 from keras_dream.parts.losses import Loss
 from keras_dream.parts.transforms import View
@@ -231,7 +232,7 @@ class Predictor:
         sizes = self._graph.plan(*size).sizes
         maps = self._live.gradient(sizes, self._objective.nodes)
         # What the network sees is a copy, and so is its gradient.
-        held = self._taken(maps) + PICTURE * math.prod(size)
+        held = self._with_scratch(maps) + PICTURE * math.prod(size)
         return Prediction(scheme, held, PASS + self._seconds(sizes, self._ops))
 
     def _cells(self, scheme: Scheme, size: Size) -> Prediction:
@@ -241,7 +242,7 @@ class Predictor:
             own = self._live.gradient(part.computed, tuple(part.outputs))
             maps = max(maps, own)
             seconds += count * (PASS + self._seconds(part.computed, self._ops))
-        held = 2 * PICTURE * math.prod(size) + self._taken(maps)
+        held = 2 * PICTURE * math.prod(size) + self._with_scratch(maps)
         return Prediction(scheme, held, seconds)
 
     def _stem(self, scheme: Scheme, size: Size) -> Prediction:
@@ -263,9 +264,9 @@ class Predictor:
         picture, maps = PICTURE * math.prod(size), live.map_bytes(cut, sizes)
         whole = live.gradient(deep, ends, sources=border) if ends else 2 * maps
         most = max(ran + maps, whole, back + maps + picture)
-        return Prediction(scheme, picture + self._taken(most), seconds)
+        return Prediction(scheme, picture + self._with_scratch(most), seconds)
 
-    def _taken(self, maps: float) -> int:
+    def _with_scratch(self, maps: float) -> int:
         return math.ceil(maps * (1 + SCRATCH_SHARE) + SCRATCH)
 
     def _work(self, sizes: Mapping[str, Size], names: Iterable[str]) -> tuple[int, int]:
@@ -281,11 +282,8 @@ class Predictor:
     # -- tiles -------------------------------------------------------------------------
     def _parts(self, scheme: Scheme) -> tuple[frozenset[str], tuple[str, ...]]:
         """Returns the nodes of a stem, and those of them that are read behind it."""
-        nodes = self._graph.nodes
         stem = stem_of(self._objective, scheme.cut)
-        behind = {i for n in nodes if n.name not in stem for i in n.inputs}
-        behind.update(self._objective.nodes)
-        return stem, tuple(n.name for n in nodes if n.name in stem and n.name in behind)
+        return stem, border_of(self._objective, stem)
 
     def _tiled(self, scheme: Scheme) -> tuple[str, ...]:
         """Returns the nodes whose cells are parted."""
@@ -337,11 +335,8 @@ class Predictor:
                 yield 1, tile(self._graph, size, wanted, **how, reach=scheme.halo)
 
     def _steps(self, names: Sequence[str]) -> list[str]:
-        wanted = {*names}
-        for node in reversed(self._graph.nodes):
-            if node.name in wanted:
-                wanted.update(node.inputs)
-        return [n.name for n in self._graph.nodes if n.name in wanted - {INPUT}]
+        nodes = truncate(self._graph, frozenset(names)).nodes
+        return [node.name for node in nodes if node.name != INPUT]
 
     def _tile(
         self,

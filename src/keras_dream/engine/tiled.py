@@ -482,13 +482,7 @@ class StemGradient(TiledGradient):
         super().__init__(objective, scheme)
         graph, nodes = self._graph, objective.graph.nodes
         stem = stem_of(objective.graph, scheme.cut)
-        # What is read behind the stem, by layers or by goals.
-        read = {
-            name for n in graph.nodes if n.name not in stem for name in n.inputs
-        }.union(nodes)
-        self._border = tuple(
-            n.name for n in graph.nodes if n.name in stem and n.name in read
-        )
+        self._border = border_of(objective.graph, stem)
         self._cut = tuple(name for name in self._border if name != INPUT)
         self._program = Program(
             graph, self._cut, self._backend, prepared=objective.prepared
@@ -661,6 +655,19 @@ def stem_of(objective: ObjectiveGraph, cut: str) -> frozenset[str]:
         n.name for n in graph.nodes if any(i in whole and i in stem for i in n.inputs)
     )
     return frozenset(stem)
+
+
+def border_of(objective: ObjectiveGraph, stem: frozenset[str]) -> tuple[str, ...]:
+    """Returns the nodes of a stem that are read behind it, by layers or by goals.
+
+    Args:
+        objective: As for `stem_of`.
+        stem: What `stem_of` has returned.
+    """
+    nodes = objective.graph.nodes
+    read = {name for n in nodes if n.name not in stem for name in n.inputs}
+    read.update(objective.nodes)
+    return tuple(n.name for n in nodes if n.name in stem and n.name in read)
 
 
 def _area(region: Region) -> int:

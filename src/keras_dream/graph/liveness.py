@@ -35,7 +35,7 @@ _OF_OUTPUT = ("relu", "sigmoid", "tanh", "softmax", "exponential")
 
 
 @dataclass
-class _Held:
+class _Memory:
     """Bytes by what holds them, and the most there were at once.
 
     Attributes:
@@ -153,8 +153,8 @@ class Liveness:
             if op.node.name in sizes and op.node.name not in sources
         ]
 
-    def _given(self, sizes: Mapping[str, Size], sources: Sequence[str]) -> _Held:
-        held = _Held()
+    def _given(self, sizes: Mapping[str, Size], sources: Sequence[str]) -> _Memory:
+        held = _Memory()
         for name in sources:
             held.take(self._storage[name], self._bytes(name, sizes))
         return held
@@ -172,7 +172,7 @@ class Liveness:
         self,
         op: Operation,
         sizes: Mapping[str, Size],
-        held: _Held,
+        held: _Memory,
         left: Counter[str],
         kept: Mapping[str, int],
     ) -> None:
@@ -231,7 +231,7 @@ class Liveness:
         self,
         op: Operation,
         sizes: Mapping[str, Size],
-        held: _Held,
+        held: _Memory,
         kept: Counter[str],
     ) -> None:
         """Runs a node backwards: the gradients of its inputs come, its own goes."""
@@ -251,7 +251,7 @@ class Liveness:
                 held.free(storage)
 
     def _take_gradient(
-        self, node: Node, name: str, sizes: Mapping[str, Size], held: _Held
+        self, node: Node, name: str, sizes: Mapping[str, Size], held: _Memory
     ) -> None:
         gradient, size = f"{name}/gradient", self._bytes(name, sizes)
         if gradient not in held.live:

@@ -15,9 +15,10 @@ from typing import Annotated, Any, cast
 from pydantic import Field, TypeAdapter
 
 from keras_dream.errors import JobsError, short_repr
+from keras_dream.files import sync_folder
 from keras_dream.geometry import Size
 from keras_dream.huge.bands import Bands, Map
-from keras_dream.huge.stores import Store, damaged, sync_folder
+from keras_dream.huge.stores import Store, damaged
 from keras_dream.jobs.journal import Item, Journal, NewItem, read_journal
 
 KIND = "huge"

@@ -20,7 +20,8 @@ import numpy as np
 from PIL import TiffImagePlugin, TiffTags
 
 from keras_dream.errors import OutputError, SaveError, short_repr
-from keras_dream.huge.stores import Source, sync_folder
+from keras_dream.files import sync_folder
+from keras_dream.huge.stores import Source
 from keras_dream.pictures import vips
 from keras_dream.pictures.deepzoom import comment
 from keras_dream.pictures.encoding import LONGEST_SIDE

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_dream.errors import InputError, SaveError, short_repr
-from keras_dream.files import FULL
+from keras_dream.files import FULL, sync_folder
 from keras_dream.geometry import Size
 from keras_dream.pictures.decoding import to_float
 from keras_dream.pictures.picture import to_uint8
@@ -342,16 +342,6 @@ def _saving(path: Path, size: int) -> Iterator[None]:
             received=received,
             hint="try another folder",
         ) from failure
-
-
-def sync_folder(folder: Path) -> None:
-    """Waits until the names of a folder are on the disk; Windows cannot do this."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def sha256_of(source: Source) -> str:
