@@ -58,7 +58,7 @@ def test_what_is_not_known_keeps_all_at_float32(native, motif):
     assert fitting(load("torch"), [known, other]) == "float32"
 
 
-def test_a_replay_uses_the_precision_that_was_taken(native, motif, monkeypatch):
+def test_a_replay_uses_the_recorded_precision(native, motif, monkeypatch):
     record = dreamer().dream(picture(40, 37), SHORT).record
     monkeypatch.setattr(TorchBackend, "fast_bfloat16", lambda _: False)
     settings, _ = recorded_run(record.run)

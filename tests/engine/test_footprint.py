@@ -68,7 +68,7 @@ def test_as_the_system_counts():
         assert 0.7 * most < int(line) < most + MORE, case
 
 
-def test_what_is_held_while_a_gradient_is_computed():
+def test_memory_while_a_gradient_is_computed():
     """The photo and the image; before the last octave the photo at its size, too."""
     recipe = preset("default").but(octaves=2)
     small, large = octaves_of((280, 420), recipe)

@@ -250,7 +250,7 @@ def test_what_sees_the_whole_picture_is_refused(dreamer, tmp_path, settings, sen
     assert [path.name for path in tmp_path.iterdir()] == ["photo.npy"]
 
 
-def test_a_small_disk_is_told_before_the_dream(dreamer, tmp_path, monkeypatch):
+def test_a_small_disk_is_refused_before_the_dream(dreamer, tmp_path, monkeypatch):
     store = stored(tmp_path, photo())
     usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
@@ -298,7 +298,7 @@ def test_the_tiles_of_a_dream_are_those_it_was_begun_with(tmp_path, monkeypatch)
     assert dream.record == record
 
 
-def test_too_little_memory_is_told_before_the_dream(tmp_path):
+def test_too_little_memory_is_refused_before_the_dream(tmp_path):
     store = stored(tmp_path, photo())
     run = RunSettings(backend="torch", device="cpu", memory="100MB")
     with pytest.raises(

@@ -67,7 +67,7 @@ def test_a_damaged_one_is_refused(tmp_path, values):
             Store.open(path)
 
 
-def test_a_full_disk_is_told_before_the_work(tmp_path, monkeypatch):
+def test_a_full_disk_is_refused_before_the_work(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -722,7 +722,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path):
         assert not again.job.is_new
 
 
-def test_a_second_opening_in_one_program_is_told_to_close_the_first(tmp_path):
+def test_a_second_opening_in_one_program_is_refused(tmp_path):
     with (
         journal(tmp_path),
         pytest.raises(JobsError, match=r"this program has open.*run\.close\(\)"),
@@ -730,7 +730,7 @@ def test_a_second_opening_in_one_program_is_told_to_close_the_first(tmp_path):
         journal(tmp_path)
 
 
-def test_a_file_of_another_job_is_told_as_such(tmp_path):
+def test_a_file_of_another_job_is_named_as_such(tmp_path):
     with journal(tmp_path) as first:
         (item,) = first.add([new(1)])
         first.save(first.start(item), stage(first.path(item), b"one"))
