@@ -132,7 +132,7 @@ REFUSED = {
     ),
     "guides of the current folder": (
         {"photo": "a.png", "objective": "guide(secret.png, mixed3)"},
-        "list/secret.png', which does not exist",
+        "which does not exist",
     ),
     "masks outside": ({"photo": "a.png", "mask": "/etc/passwd"}, "inside its folder"),
     "models": ({"photo": "a.png", "network": "m.keras"}, "must be given"),

@@ -9,6 +9,7 @@ import pytest
 
 import keras_dream as kd
 from keras_dream import cli
+from keras_dream.backend import host
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.picture import read_picture
 from keras_dream.replay import read_saved
@@ -36,6 +37,8 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_DREAM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
+    # As in a process of its own: `--memory` counts what earlier tests have left, too.
+    monkeypatch.setattr(host, "resident_bytes", lambda: 500_000_000)
     image = np.random.default_rng(0).random((70, 80, 3), np.float32)
     for name in ("mural.tif", "other.tif", "scan.tif", "sky.jpg", "render.exr"):
         save_picture(name, image, depth="auto" if name == "sky.jpg" else "16")
