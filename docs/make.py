@@ -29,10 +29,12 @@ def settings_page() -> str:
     from keras_dream.pictures.limits import Limits
     from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.recipe.settings import settings
+    from keras_dream.recipe.video import VideoSettings
 
     parts = [HEAD]
     models = {
         "Recipe": Recipe,
+        "Films: `video` of a recipe": VideoSettings,
         "Run settings": RunSettings,
         "Limits of pictures": Limits,
     }

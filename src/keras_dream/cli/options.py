@@ -11,11 +11,13 @@ from pydantic.fields import FieldInfo
 from keras_dream import logs
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
-from keras_dream.recipe.settings import Settings
+from keras_dream.recipe.settings import Settings, is_nested
+from keras_dream.recipe.video import VideoSettings
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 RECIPE = Group("Recipe: what decides the dream", sort_key=3)
+VIDEO = Group("Film: what joins its frames", sort_key=3)
 RUN = Group("Run settings: how it is computed", sort_key=9)
 PICTURES = Group("Pictures: what their files may have and take", sort_key=10)
 LOG = Group("Log", sort_key=11)
@@ -108,12 +110,14 @@ def _is_plain(kind: Any) -> bool:
     return all(map(_is_plain, parts)) if parts else kind in _PLAIN
 
 
-def _flag(name: str, field: FieldInfo) -> Any:
+def _flag(name: str, field: FieldInfo, *, group: Group = RECIPE) -> Any:
     """Returns the annotation of a setting as a flag."""
     # An empty tuple says nothing to a reader.
-    group, show = GROUPS.get(name, RECIPE), field.default not in ((), None)
+    group, show = GROUPS.get(name, group), field.default not in ((), None)
     parameters = [Parameter(group=group, show_default=show)]
     kind: Any = field.annotation
+    if is_nested(field):
+        return Annotated[kind, Parameter(parse=False)]
     if name == "schema_number":
         parameters.append(Parameter(show=False))
     elif kind == tuple[str, ...]:
@@ -148,6 +152,12 @@ def _recipe_flags(*without: str) -> Any:
     return create_model("_Flags", __base__=Recipe, **flags)
 
 
+def _video_flags() -> Any:
+    fields = VideoSettings.model_fields.items()
+    flags: Any = {name: (_flag(name, f, group=VIDEO), f) for name, f in fields}
+    return create_model("_VideoFlags", __base__=VideoSettings, **flags)
+
+
 def _run_flags() -> Any:
     texts = {name: RunSettings.model_fields[name] for name in ("halo", "memory")}
     flags: Any = {n: (Annotated[f.annotation, _TEXT], f) for n, f in texts.items()}
@@ -169,6 +179,9 @@ RunFlags = Annotated[_RunFlags | None, Parameter(name="*", group=RUN)]
 
 RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 """The recipe as flags."""
+
+VideoFlags = Annotated[_video_flags() | None, Parameter(name="*", group=VIDEO)]
+"""The settings of a film as flags."""
 
 CellFlags = Annotated[_CellFlags | None, Parameter(name="*", group=RECIPE)]
 """The same for sheets, whose `--size` is that of a cell."""

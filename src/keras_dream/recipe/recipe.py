@@ -35,6 +35,7 @@ from keras_dream.recipe.per_octave import (
 )
 from keras_dream.recipe.scheme_plans import AUTO, read_gradient
 from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
+from keras_dream.recipe.video import VideoSettings
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
 # published algorithms comes near them. What is possible but long is the budget's
@@ -418,6 +419,9 @@ class Recipe(Settings):
     )
     seed: int = Field(
         default=0, ge=0, lt=2**63, description="seed of the random shifts"
+    )
+    video: VideoSettings | None = Field(
+        default=None, description="what a film of it is dreamed by beside all this"
     )
 
     @model_validator(mode="before")

@@ -132,8 +132,13 @@ class Setting(NamedTuple):
 
 
 def settings(model: type[BaseModel]) -> Iterator[Setting]:
-    """Yields the settings of a model: name, possible values, default, help."""
+    """Yields the settings of a model: name, possible values, default, help.
+
+    Those that are models of their own, as a film's in a recipe, are left out.
+    """
     for name, field in model.model_fields.items():
+        if is_nested(field):
+            continue
         yield Setting(
             name, _words(field), _default_text(field), cast("str", field.description)
         )
@@ -208,6 +213,13 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     )
 
 
+def is_nested(field: FieldInfo) -> bool:
+    """Tells whether a setting is a model of settings itself."""
+    kind = _bare(field)
+    is_model = isinstance(kind, type) and issubclass(kind, Settings)
+    return is_model and "name" not in kind.model_fields  # which a part has
+
+
 def _is_optional(field: FieldInfo) -> bool:
     return type(None) in typing.get_args(field.annotation)
 
@@ -232,6 +244,7 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
         str(part.model_fields["name"].default)
         for part in typing.get_args(kind) or (kind,)
         if isinstance(part, type) and issubclass(part, BaseModel)
+        if "name" in part.model_fields
     )
 
 
@@ -265,6 +278,8 @@ def _words(field: FieldInfo) -> str:
     """Says which values a field has: "a whole number from 0 to 100000"."""
     if (number := _number_or_word(field)) is not None:
         return number
+    if is_nested(field):
+        return "a JSON object of settings, or none"
     choices = _choices(field)
     if choices and _is_chain(field):
         return f"none, or a sum of {', '.join(choices)}"

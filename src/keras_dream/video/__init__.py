@@ -1,0 +1,1 @@
+"""Video: films that are dreamed frame by frame, and stay together in time."""
