@@ -147,7 +147,7 @@ def write_clip(
         stream.pix_fmt = pixel_format
         stream.options = options or ({"crf": "4"} if codec == "libx264" else {})
         base = time_base or 1 / Fraction(rate)
-        stream.time_base = base
+        stream.codec_context.time_base = base
         prepare(stream)
         track = None
         if sound is not None:

@@ -22,6 +22,7 @@ from keras_dream.pictures.metadata import read_notes
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import is_nested
 from keras_dream.replay import read_recipe, read_saved
 
 Dream = Callable[..., tuple[int, str, str]]
