@@ -29,8 +29,21 @@ def test_a_time_is_exact(text, seconds):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-1", "1:60", "1:60:00", "1:2:3:4", "12m", "s", ".", "nan", "1e3", "٣", "1_0"]
-    + ["9" * 400, 10**8, float("nan"), float("inf"), True, None, -0.5],
+    [
+        "",
+        "-1",
+        "1:60",
+        "1:60:00",
+        "1:2:3:4",
+        "12m",
+        "s",
+        ".",
+        "nan",
+        "1e3",
+        "٣",
+        "1_0",
+        *("9" * 400, 10**8, float("inf"), True, None, -0.5),
+    ],
 )
 def test_what_is_no_time_is_refused_in_a_sentence(text):
     with pytest.raises(SettingError, match=r"`--to` must be a time in seconds.*; try"):

@@ -7,7 +7,7 @@ from fractions import Fraction
 from keras_dream.errors import SettingError, short_repr
 
 MOST_SECONDS = 10**7
-"""About four months: no film is longer, and no text of a stranger takes long to read."""
+"""About four months: no film is longer."""
 
 _DECIMALS = 9  # of a time as text: FFmpeg's clocks tick in microseconds at most
 _SECONDS = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*s?\s*", re.ASCII)
