@@ -1,5 +1,6 @@
 """What a run gives: its steps, and the dream with its recipe and its record."""
 
+import functools
 import os
 import platform
 import sys
@@ -281,13 +282,21 @@ def versions(backend: str, *, keras: bool = False) -> dict[str, str]:
     numbers = {"python": platform.python_version()}
     for name in names:
         try:
-            numbers[name] = metadata.version(name)
+            numbers[name] = _installed(name)
         except metadata.PackageNotFoundError:
             # tensorflow has other distribution names, too; a checkout has no version.
             numbers[name] = str(
                 getattr(sys.modules.get(name), "__version__", "unknown")
             )
     return numbers
+
+
+@functools.cache
+def _installed(name: str) -> str:
+    """Returns a package's version, read once: its metadata is a file to be parsed."""
+    from importlib import metadata
+
+    return metadata.version(name)
 
 
 def processor() -> str:
