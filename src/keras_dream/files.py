@@ -292,7 +292,7 @@ class Staged:
         except BaseException as failure:
             self.discard()
             if isinstance(failure, OSError):
-                raise _save_error(self.path, self.size, failure) from failure
+                raise save_error(self.path, self.size, failure) from failure
             raise
         self.release()
         sync_folder(self.path.parent)
@@ -329,7 +329,7 @@ def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
     try:
         hold = _temporary(path.parent, 0o666 if mode is None else mode)
     except OSError as failure:
-        raise _save_error(path, len(data), failure) from failure
+        raise save_error(path, len(data), failure) from failure
     sha256 = hashlib.sha256(data).hexdigest()
     staged = Staged(path, hold.path, len(data), sha256, hold)
     try:
@@ -342,7 +342,7 @@ def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
     except BaseException as failure:  # Ctrl-C must not leave the temporary file, either
         staged.discard()
         if isinstance(failure, OSError):
-            raise _save_error(path, len(data), failure) from failure
+            raise save_error(path, len(data), failure) from failure
         raise
     return staged
 
@@ -545,8 +545,14 @@ def _hidden_name() -> str:
     return f".dream-{secrets.token_hex(8)}.tmp"
 
 
-def _save_error(path: Path, size: int, failure: OSError) -> SaveError:
-    """Returns the sentence for a write that failed."""
+def save_error(path: Path, size: int, failure: OSError) -> SaveError:
+    """Returns the sentence for a write that failed.
+
+    Args:
+        path: The file.
+        size: How many bytes it was to have.
+        failure: The system's error.
+    """
     if failure.errno in FULL:
         return SaveError(
             f"the disk must have room for {size:,} bytes",

@@ -11,35 +11,35 @@ import io
 import json
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
+from PIL import Image
 
 from keras_dream.errors import InputError, JobsError, SaveError, short_repr
-from keras_dream.files import Staged, remove_leftovers, stage
+from keras_dream.files import Staged, check_file, remove_leftovers, save_error, stage
 from keras_dream.jobs.journal import (
-    LOCK,
     Item,
     Journal,
     NewItem,
     State as ItemState,
     is_journal,
     read_journal,
+    remove_journal,
 )
 from keras_dream.pictures.deep import encode_png16
 from keras_dream.pictures.metadata import encode_notes, metadata_options, read_notes
-from keras_dream.pictures.picture import read_picture, to_depth
+from keras_dream.pictures.picture import read_size
 
 KIND = "film"
 """What the job of a dreamed video is called in a journal."""
 
 _NOTES = "frame"  # the name of what is known of a frame, among a picture's notes
 _OWN = re.compile(r"(?:frame|state)-\d{4}-\d{6}\.(?:png|npz)")
-_ATTEMPTS = "attempts"
+_LEVEL = 1  # of zlib: the files are read once, and removed
 
 
 class Place(NamedTuple):
@@ -106,7 +106,11 @@ def stage_frame(
         SaveError: If the disk refuses.
     """
     if state is not None:
-        state.save(folder / f"state-{place.text}.npz")
+        path = folder / f"state-{place.text}.npz"
+        try:
+            state.save(path)
+        except OSError as failure:
+            raise save_error(path, picture.nbytes, failure) from failure
     data = _encoded(picture, dict(notes or {}))
     return Made(place, stage(folder / f"frame-{place.text}.png", data))
 
@@ -141,37 +145,29 @@ class WorkFolder:
         self.path = work_folder(Path(result))
         text = json.dumps(dict(key), sort_keys=True)
         _make(self.path)
+        if not resume:
+            remove_journal(self.path)
         if not is_journal(self.path):
-            _clear(self.path)  # of a film that was about to be removed
-        if resume:
-            for job, _ in read_journal(self.path):
-                if (job.kind, job.key) != (kind, text):
-                    raise _of_another(self.path, key, job.key)
+            _clear(self.path)  # also of a film that was about to be removed
+        for job, _ in read_journal(self.path):
+            if (job.kind, job.key) != (kind, text):
+                raise _of_another(self.path, key, job.key)
         self._journal = Journal.open(self.path, kind=kind, key=text)
         try:
-            self._items = self._opened(map(_place, places), resume=resume)
+            self._items = self._opened(map(_place, places))
         except BaseException:
             self._journal.close()
             raise
 
-    def _opened(self, places: Iterable[Place], *, resume: bool) -> dict[Place, Item]:
-        remove_leftovers(self.path)
-        if not resume:
-            _clear(self.path)
-        new = {place: _new(place) for place in places}
-        self._journal.add(new.values())
+    def _opened(self, places: Iterable[Place]) -> dict[Place, Item]:
+        self._journal.add(map(_new, places))
         self._journal.reconcile()
-        by_key = {item.key: item for item in self._journal.items()}
-        items = {place: by_key[item.key] for place, item in new.items()}
-        changed = [i for i in items.values() if i.state is ItemState.AMBIGUOUS]
-        for item in changed:  # a frame is nobody's but ours: it is made again
+        # A frame is nobody's but ours: one that was changed is made again.
+        for item in self._journal.items(ItemState.AMBIGUOUS):
             with contextlib.suppress(OSError):
                 self._journal.path(item).unlink(missing_ok=True)
-        if changed:
-            self._journal.reconcile()
-            by_key = {item.key: item for item in self._journal.items()}
-            items = {place: by_key[item.key] for place, item in new.items()}
-        return items
+        self._journal.reconcile()
+        return {_read_place(item.key): item for item in self._journal.items()}
 
     def close(self) -> None:
         """Lets another process have it."""
@@ -179,13 +175,9 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Removes it: the film is done. A kill on the way leaves no half of it."""
-        for name in self.path.glob(".dream-journal.db*"):
-            with contextlib.suppress(OSError):
-                name.unlink(missing_ok=True)
         self._journal.close()
+        remove_journal(self.path)
         _clear(self.path)
-        with contextlib.suppress(OSError):
-            (self.path / LOCK).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
@@ -225,10 +217,10 @@ class WorkFolder:
                 hint="move that file away",
             )
         self._items[made.place] = item
-        older = Place(made.place.part, made.place.number - 1)
-        for path in (self._state_path(older), self._state_path(_later(older))):
+        part, number = made.place
+        for other in (number - 1, number + 1):  # forwards and backwards
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                self._state_path(Place(part, other)).unlink(missing_ok=True)
 
     def begin(self, place: Place | int) -> int:
         """Notes that a frame is begun; returns which attempt it is, from 1."""
@@ -294,3 +286,97 @@ class WorkFolder:
 
     def _state_path(self, place: Place) -> Path:
         return self.path / f"state-{place.text}.npz"
+
+
+def read_frame(path: Path) -> np.ndarray:
+    """Returns a frame's file as it was saved: uint8 or uint16, of 3 or 4 channels.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    import cv2
+
+    size = read_size(check_file(path, "A frame of a film"))
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if (
+        image is None
+        or image.dtype not in (np.uint8, np.uint16)
+        or image.shape not in ((*size, 3), (*size, 4))
+    ):
+        raise _damaged(path)
+    order = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return np.asarray(cv2.cvtColor(image, order))
+
+
+def _encoded(picture: np.ndarray, notes: dict[str, Any]) -> bytes:
+    """Returns a frame's file."""
+    text = encode_notes({_NOTES: json.dumps(notes)})
+    metadata = metadata_options(".png", text)
+    if picture.dtype == np.uint16:
+        return encode_png16(picture, metadata)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=_LEVEL, **metadata)
+    return file.getvalue()
+
+
+def _place(place: Place | int) -> Place:
+    return place if isinstance(place, Place) else Place(0, place)
+
+
+def _read_place(key: str) -> Place:
+    part, _, number = key.partition("-")
+    return Place(int(part), int(number))
+
+
+def _new(place: Place) -> NewItem:
+    return NewItem(
+        key=place.text,
+        name=f"frame {place.number + 1:,}",
+        output=f"frame-{place.text}.png",
+    )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as failure:
+        raise SaveError(
+            "The folder of a film must take the work folder of its frames",
+            received=f"{(failure.strerror or 'an error').lower()!r} for "
+            f"{short_repr(str(folder))}",
+            hint="try another folder for the film",
+        ) from failure
+
+
+def _clear(folder: Path) -> None:
+    """Removes frames and states; what has other names is kept."""
+    remove_leftovers(folder)
+    for path in folder.iterdir():
+        if _OWN.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _of_another(path: Path, key: Mapping[str, str], text: str) -> JobsError:
+    """Returns the error for a folder of another film."""
+    try:
+        other = json.loads(text)
+        names = [name for name, value in key.items() if other.get(name) != value]
+    except (ValueError, AttributeError):
+        names = []
+    return JobsError(
+        "An unfinished film must be gone on with as it was begun",
+        received=f"{short_repr(str(path))}, begun with another "
+        f"{' and '.join(names) or 'kind of film'}",
+        hint="use the same source and settings, another name, or begin anew (--fresh, "
+        "resume=False)",
+    )
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        "A frame in a work folder must be whole, as the run wrote it",
+        received=short_repr(str(path)),
+        hint="remove it: it is made again",
+    )
