@@ -347,6 +347,55 @@ def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
     return staged
 
 
+@contextlib.contextmanager
+def staging(path: str | os.PathLike[str]) -> Iterator[Staged]:
+    """Lets a library write a file piece by piece, under a temporary name.
+
+    It gets its name where the block ends, and is removed where the block raises. Writes
+    to it belong inside `saving`.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The file, whose `temporary` is to be written.
+
+    Raises:
+        OutputError, SaveError: As for `stage`; nothing has changed.
+    """
+    path = Path(path)
+    mode = _check_replaceable(path)
+    with saving(path):
+        hold = _temporary(path.parent, 0o666 if mode is None else mode)
+    staged = Staged(path, hold.path, 0, "", hold)
+    try:
+        if mode is not None and sys.platform != "win32":
+            os.fchmod(hold.descriptor, mode)  # what the umask has taken away
+        yield staged
+        with saving(path):
+            os.fsync(hold.descriptor)
+    except BaseException:
+        staged.discard()
+        raise
+    staged.commit()
+
+
+@contextlib.contextmanager
+def saving(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns a refusal of the disk to take a piece of a file into our sentence.
+
+    Args:
+        path: The file.
+
+    Raises:
+        SaveError: The disk is full or cannot be written to.
+    """
+    try:
+        yield
+    except OSError as failure:
+        raise _save_error(Path(path), 0, failure) from failure
+
+
 def _temporary(folder: Path, mode: int) -> Hold:
     """Returns a new hidden file in a folder; raises `OSError` where it takes none."""
     while True:
@@ -554,8 +603,9 @@ def save_error(path: Path, size: int, failure: OSError) -> SaveError:
         failure: The system's error.
     """
     if failure.errno in FULL:
+        room = f"{size:,} bytes" if size else "the result"
         return SaveError(
-            f"the disk must have room for {size:,} bytes",
+            f"the disk must have room for {room}",
             received=f"{_reason(failure)!r} for {short_repr(str(path))}",
             hint="free some space or try another disk; nothing there has changed",
         )
