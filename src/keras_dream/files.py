@@ -393,7 +393,7 @@ def saving(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as failure:
-        raise _save_error(Path(path), 0, failure) from failure
+        raise save_error(Path(path), 0, failure) from failure
 
 
 def _temporary(folder: Path, mode: int) -> Hold:
