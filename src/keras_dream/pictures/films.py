@@ -1,4 +1,4 @@
-"""Notes in films: the comment of an MP4, MOV, Matroska, WebM or GIF file, or of a folder.
+"""Notes in films: in the comment of an MP4, MOV, Matroska, WebM or GIF, or in a folder.
 
 They are read without a decoder of films, whose many parsers need not see an untrusted
 file for that: only the boxes on the way to the comment are looked at.

@@ -2,8 +2,8 @@
 
 They are one JSON object in a PNG's text chunk `keras-dream`, in the EXIF UserComment of
 JPEG and WebP, in a TIFF's ImageDescription, in the attribute `keras-dream` of an EXR
-file, or in the comment of a deep-zoom file or a film. Beside them a result keeps of its photo who
-took it, when and with which camera, but never where.
+file, or in the comment of a deep-zoom file or a film. Beside them a result keeps of its
+photo who took it, when and with which camera, but never where.
 """
 
 import contextlib
