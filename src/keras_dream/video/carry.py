@@ -100,20 +100,29 @@ class Start(NamedTuple):
     back: np.ndarray | None = None
 
 
-def begin(frame: np.ndarray, carried: Carried | None, settings: VideoSettings) -> Start:
-    """Returns what the dream of a frame starts from.
+class Motion(NamedTuple):
+    """How a frame's pixels have moved since the frame before it.
+
+    Attributes:
+        back: The flow to the frame before it, float32 (height, width, 2).
+        visible: Which pixels are seen in both, float32 (height, width) in [0, 1].
+    """
+
+    back: np.ndarray
+    visible: np.ndarray
+
+
+def motion(before: np.ndarray, frame: np.ndarray, settings: VideoSettings) -> Motion:
+    """Returns how pixels have moved: all that `begin` needs of the sources alone.
 
     Args:
-        frame: float32 (height, width, 3) in [0, 1].
-        carried: Of the frame before it; None for the first of a scene.
+        before: The frame before it, float32 (height, width, 3) in [0, 1].
+        frame: The frame, as large.
         settings: Of the film.
     """
-    if carried is None:
-        return Start(frame, 1.0)
     size = (frame.shape[0], frame.shape[1])
-    before = carried.frame.astype(np.float32) / np.float32(255)
     flows = flow.two_way(
-        flow.grey(before, size=settings.flow_size),
+        flow.grey(_rounded(before).astype(np.float32) / 255, size=settings.flow_size),
         flow.grey(_rounded(frame).astype(np.float32) / 255, size=settings.flow_size),
     )
     seen = flow.visible(flows.back, flows.forth)
@@ -121,7 +130,28 @@ def begin(frame: np.ndarray, carried: Carried | None, settings: VideoSettings) -
         import cv2
 
         seen = cv2.resize(seen, size[::-1], interpolation=cv2.INTER_LINEAR)
-    back = flow.enlarged(flows.back, size)
+    return Motion(flow.enlarged(flows.back, size), seen)
+
+
+def begin(
+    frame: np.ndarray,
+    carried: Carried | None,
+    settings: VideoSettings,
+    *,
+    moved: Motion | None = None,
+) -> Start:
+    """Returns what the dream of a frame starts from.
+
+    Args:
+        frame: float32 (height, width, 3) in [0, 1].
+        carried: Of the frame before it; None for the first of a scene.
+        settings: Of the film.
+        moved: The `motion` from the frame before it, where that is known already.
+    """
+    if carried is None:
+        return Start(frame, 1.0)
+    before = carried.frame.astype(np.float32) / np.float32(255)
+    back, seen = moved or motion(before, frame, settings)
     warped = flow.warp(carried.difference.astype(np.float32), back)
     taken = np.float32(settings.carry) * seen[..., None]
     image = np.clip(frame + taken * warped, 0, 1) if settings.carry else frame
