@@ -12,7 +12,7 @@ pytest.importorskip("av")
 def test_doctor_says_what_films_need(monkeypatch):
     (fine,) = _films()
     assert (fine.what, fine.state) == ("films", "ok")
-    assert "H.264" in fine.more
+    assert "encoders: h264, hevc" in fine.more
     both = {"cv2": ["opencv-python", "opencv-python-headless", "opencv-python"]}
     monkeypatch.setattr(metadata, "packages_distributions", lambda: both)
     wrong, fine = _films()
