@@ -41,6 +41,9 @@ _SIGNATURES = {
     b"<": "SVG, HTML or other text",
 }
 
+_VIDEO = "a video"
+_EBML = b"\x1a\x45\xdf\xa3"  # Matroska and WebM (RFC 8794, section 11.2.1)
+
 _NO_MEMORY = re.compile(r"out of memory|error -9\b")
 """What Pillow's decoders in C say of memory: `ERRORS` of its `ImageFile`."""
 
@@ -133,10 +136,13 @@ def _image(
         except UnidentifiedImageError:
             if header.is_deep:
                 return None
+            what = _signature(path)
             raise PictureError(
                 "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file",
-                received=f"{short_repr(path.name)}, which is {_signature(path)}",
-                hint="convert it with an image editor first",
+                received=f"{short_repr(path.name)}, which is {what}",
+                hint="`dream video` dreams it, and takes it for a mask or a guide"
+                if what == _VIDEO
+                else "convert it with an image editor first",
             ) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise _too_many(path, bounds) from None
@@ -230,6 +236,9 @@ def _signature(path: Path) -> str:
         return "a damaged HEIC file"
     with path.open("rb") as file:
         head = file.read(16)
+    is_mp4 = head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
+    if is_mp4 or head.startswith(_EBML) or head[8:12] == b"AVI ":
+        return _VIDEO
     names = (name for magic, name in _SIGNATURES.items() if head.startswith(magic))
     return next(names, "none of these, or damaged at its start")
 
