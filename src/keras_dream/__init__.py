@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
+    from keras_dream.video.flicker import Flicker, flicker
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "DreamError",
     "Dreamer",
     "Explanation",
+    "Flicker",
     "Limits",
     "Mixer",
     "Network",
@@ -75,6 +77,7 @@ __all__ = [
     "direction",
     "dream",
     "explain",
+    "flicker",
     "grid",
     "guide",
     "l1",
@@ -97,6 +100,7 @@ _HOMES = {
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
     "Explanation": "explanations.explain",
+    "Flicker": "video.flicker",
     "Limits": "pictures.limits",
     "Mixer": "mixing",
     "Network": "zoo.network",
@@ -113,6 +117,7 @@ _HOMES = {
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "explain": "explanations.explain",
+    "flicker": "video.flicker",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",
