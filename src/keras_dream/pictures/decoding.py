@@ -41,9 +41,6 @@ _SIGNATURES = {
     b"<": "SVG, HTML or other text",
 }
 
-_VIDEO = "a video"
-_EBML = b"\x1a\x45\xdf\xa3"  # Matroska and WebM (RFC 8794, section 11.2.1)
-
 _NO_MEMORY = re.compile(r"out of memory|error -9\b")
 """What Pillow's decoders in C say of memory: `ERRORS` of its `ImageFile`."""
 
@@ -136,12 +133,11 @@ def _image(
         except UnidentifiedImageError:
             if header.is_deep:
                 return None
-            what = _signature(path)
             raise PictureError(
                 "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file",
-                received=f"{short_repr(path.name)}, which is {what}",
-                hint="`dream video` dreams it, and takes it for a mask or a guide"
-                if what == _VIDEO
+                received=f"{short_repr(path.name)}, which is {_signature(path)}",
+                hint="try `dream video`: for films, and films as masks and guides"
+                if _is_film(path)
                 else "convert it with an image editor first",
             ) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -234,11 +230,10 @@ def _signature(path: Path) -> str:
     """Returns what a file that is not a picture seems to be."""
     if _is_heic(path):
         return "a damaged HEIC file"
+    if _is_film(path):
+        return "a film"
     with path.open("rb") as file:
         head = file.read(16)
-    is_mp4 = head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
-    if is_mp4 or head.startswith(_EBML) or head[8:12] == b"AVI ":
-        return _VIDEO
     names = (name for magic, name in _SIGNATURES.items() if head.startswith(magic))
     return next(names, "none of these, or damaged at its start")
 
@@ -255,6 +250,15 @@ def frames_of(image: Image.Image) -> int:
     # Damaged frames may break any of Pillow's parsers.
     except Exception:  # noqa: BLE001
         return 1
+
+
+def _is_film(path: Path) -> bool:
+    """Tells MP4, MOV, Matroska, WebM and AVI files by their first bytes."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":  # as AVIF and HEIC, which are pictures
+        return head[8:11] not in (b"avi", b"hei", b"mif")
+    return head.startswith(b"\x1a\x45\xdf\xa3") or head[8:] == b"AVI "
 
 
 def _is_heic(path: Path) -> bool:

@@ -249,22 +249,22 @@ class Source:
         """
         usual = max(1, self._reader.usual)
         last: tuple[int, Decoded] | None = None
-        shift = mended = 0
+        zero = shift = mended = 0
         for decoded in self._reader.read():
             ticks = None if decoded.ticks is None else decoded.ticks + shift
             if last is None:
-                self._origin = 0 if ticks is None else ticks
-                last = self._origin, decoded
+                self._origin = zero = 0 if ticks is None else ticks
+                last = zero, decoded
                 mended += ticks is None
                 continue
             if ticks is None or ticks <= last[0]:
                 ticks = last[0] + usual
                 shift = ticks - (ticks if decoded.ticks is None else decoded.ticks)
                 mended += 1
-            yield _Timed(last[0] - self._origin, ticks - last[0], last[1])
+            yield _Timed(last[0] - zero, ticks - last[0], last[1])
             last = ticks, decoded
         if last is not None:
-            yield _Timed(last[0] - self._origin, last[1].duration or usual, last[1])
+            yield _Timed(last[0] - zero, last[1].duration or usual, last[1])
         if mended:
             self._reader.notices.append(
                 f"{mended} frames had no time stamp, or one that does not go forward, "
