@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
+    from keras_dream.video.call import dream_video
+    from keras_dream.video.run import VideoRun
+    from keras_dream.video.sink import Encoding
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
+    "Encoding",
     "Explanation",
     "Limits",
     "Mixer",
@@ -65,6 +69,7 @@ __all__ = [
     "RunSettings",
     "Sheet",
     "Step",
+    "VideoRun",
     "atlas",
     "batch",
     "blur",
@@ -74,6 +79,7 @@ __all__ = [
     "class_",
     "direction",
     "dream",
+    "dream_video",
     "explain",
     "grid",
     "guide",
@@ -96,6 +102,7 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
+    "Encoding": "video.sink",
     "Explanation": "explanations.explain",
     "Limits": "pictures.limits",
     "Mixer": "mixing",
@@ -108,10 +115,12 @@ _HOMES = {
     "Sheet": "sheets.sheet",
     "Run": "engine.loop",
     "Step": "engine.result",
+    "VideoRun": "video.run",
     "atlas": "sheets.atlas",
     "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
+    "dream_video": "video.call",
     "explain": "explanations.explain",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
