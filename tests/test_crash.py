@@ -203,6 +203,7 @@ def test_a_long_recursion_is_short():
         (r"no C:\Users\Eve\a.png", "no (hidden)"),
         ("no 'C:\\My Documents\\a.png' here", "no '(hidden)' here"),
         ("'my cat.jpg' and dog.JPEG", "'(hidden)' and (hidden)"),
+        ("my.mp4, a.webm and b.wav", "(hidden), (hidden) and (hidden)"),
         ("see https://there.example/eve?a=b", "see (hidden)"),
         ("mixed4 of motif: float32", "mixed4 of motif: float32"),
     ],

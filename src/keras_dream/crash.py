@@ -35,6 +35,10 @@ LIBRARIES = (
     "tensorflow",
     "pyvips",
     "OpenEXR",
+    "av",
+    "opencv-python-headless",
+    "opencv-python",
+    "scenedetect-headless",
 )
 """Whose versions count."""
 
@@ -55,7 +59,8 @@ _QUOTED = re.compile(r"""(['"])(?:(?!\1).)*[./\\~](?:(?!\1).)*\1""")
 _WITH_FOLDER = re.compile(r"[^\s'\"(),;=]*[/\\][^\s'\"(),;]*")
 _WITH_SUFFIX = re.compile(
     r"[^\s'\"(),;=/\\]+\.(png|jpe?g?|jfif|webp|tiff?|avif|gif|bmp|hei[cf]|json|jsonl|csv"
-    r"|npz|npy|keras|h5|hdf5|safetensors|caffemodel|html|txt|db|py|zip)\b",
+    r"|npz|npy|keras|h5|hdf5|safetensors|caffemodel|html|txt|db|py|zip"
+    r"|mp[34]|m4[av]|mov|mkv|webm|avi|mts|m2ts|mpe?g|wmv|wav|flac|ogg|opus|aac)\b",
     re.IGNORECASE,
 )
 

@@ -455,6 +455,123 @@ class BatchFinished(Event, kind="batch"):
 
 
 @dataclass(frozen=True)
+class FilmProgress(Event, kind="film_progress"):
+    """A part of a video is read before the run, or written after it.
+
+    Attributes:
+        phase: "survey", where the source is looked through; "smooth", the second pass;
+            or "write", where the film is encoded.
+        frame: How many frames are done.
+        frames: How many there are; None where that is not known yet.
+    """
+
+    phase: str
+    frame: int
+    frames: int | None
+
+
+@dataclass(frozen=True)
+class FilmPlanned(Event, kind="film_planned"):
+    """What a film costs, before its first frame is dreamed.
+
+    Attributes:
+        frames: How many frames it has.
+        ready: How many of them an earlier run has dreamed.
+        scenes: How many scenes.
+        blocks: Into how many blocks they are divided, which are dreamed by themselves.
+        size: (height, width) of the film in pixels.
+        duration: How long the film is, in seconds.
+        seconds: The predicted time of the frames that are to be dreamed.
+        bytes: The disk space that the work folder is predicted to take.
+        workers: How many processes dream.
+        folder: The work folder.
+        path: Where the film will be.
+    """
+
+    frames: int
+    ready: int
+    scenes: int
+    blocks: int
+    size: tuple[int, int]
+    duration: float
+    seconds: float
+    bytes: int
+    workers: int
+    folder: str
+    path: str
+
+
+@dataclass(frozen=True)
+class FrameProgress(Event, kind="frame_progress"):
+    """A step of a frame was made.
+
+    Attributes:
+        number: The frame's number in the film, from 1.
+        step: How many of its steps are made.
+        steps: How many it may have.
+        share: The share of the film's frames that is dreamed, from 0 to 1.
+        worker: The number of the process that dreams it, from 1.
+    """
+
+    number: int
+    step: int
+    steps: int
+    share: float
+    worker: int = 1
+
+
+@dataclass(frozen=True)
+class FrameDone(Event, kind="frame"):
+    """A frame of a film is dreamed and on the disk.
+
+    Attributes:
+        number: Its number in the film, from 1.
+        frames: How many frames the film has.
+        steps: How many steps were made.
+        released: The share of its pixels that took nothing over from the frame before
+            it: 1 for the first frame of a scene.
+        seconds: How long it took.
+        share: The share of the film's frames that is dreamed, from 0 to 1.
+        path: Its file in the work folder, a PNG.
+        worker: The number of the process that dreamed it, from 1.
+    """
+
+    number: int
+    frames: int
+    steps: int
+    released: float
+    seconds: float
+    share: float
+    path: str
+    worker: int = 1
+
+
+@dataclass(frozen=True)
+class FilmFinished(Event, kind="film"):
+    """A film is on the disk, or was stopped: its summary.
+
+    Attributes:
+        path: The film.
+        frames: How many frames it has.
+        done: How many were dreamed by this run.
+        reused: How many an earlier run had dreamed.
+        complete: Whether the film is on the disk.
+        seconds: How long this run took.
+        flicker: Its warping error; None where no frame is compared, or before its end.
+        source_flicker: The source's own.
+    """
+
+    path: str
+    frames: int
+    done: int
+    reused: int
+    complete: bool
+    seconds: float
+    flicker: float | None
+    source_flicker: float | None
+
+
+@dataclass(frozen=True)
 class Stopped(Event):
     """The user stopped the run; what can be saved is saved after this."""
 

@@ -292,7 +292,7 @@ class Staged:
         except BaseException as failure:
             self.discard()
             if isinstance(failure, OSError):
-                raise _save_error(self.path, self.size, failure) from failure
+                raise save_error(self.path, self.size, failure) from failure
             raise
         self.release()
         sync_folder(self.path.parent)
@@ -329,7 +329,7 @@ def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
     try:
         hold = _temporary(path.parent, 0o666 if mode is None else mode)
     except OSError as failure:
-        raise _save_error(path, len(data), failure) from failure
+        raise save_error(path, len(data), failure) from failure
     sha256 = hashlib.sha256(data).hexdigest()
     staged = Staged(path, hold.path, len(data), sha256, hold)
     try:
@@ -342,9 +342,58 @@ def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
     except BaseException as failure:  # Ctrl-C must not leave the temporary file, either
         staged.discard()
         if isinstance(failure, OSError):
-            raise _save_error(path, len(data), failure) from failure
+            raise save_error(path, len(data), failure) from failure
         raise
     return staged
+
+
+@contextlib.contextmanager
+def staging(path: str | os.PathLike[str]) -> Iterator[Staged]:
+    """Lets a library write a file piece by piece, under a temporary name.
+
+    It gets its name where the block ends, and is removed where the block raises. Writes
+    to it belong inside `saving`.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The file, whose `temporary` is to be written.
+
+    Raises:
+        OutputError, SaveError: As for `stage`; nothing has changed.
+    """
+    path = Path(path)
+    mode = _check_replaceable(path)
+    with saving(path):
+        hold = _temporary(path.parent, 0o666 if mode is None else mode)
+    staged = Staged(path, hold.path, 0, "", hold)
+    try:
+        if mode is not None and sys.platform != "win32":
+            os.fchmod(hold.descriptor, mode)  # what the umask has taken away
+        yield staged
+        with saving(path):
+            os.fsync(hold.descriptor)
+    except BaseException:
+        staged.discard()
+        raise
+    staged.commit()
+
+
+@contextlib.contextmanager
+def saving(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns a refusal of the disk to take a piece of a file into our sentence.
+
+    Args:
+        path: The file.
+
+    Raises:
+        SaveError: The disk is full or cannot be written to.
+    """
+    try:
+        yield
+    except OSError as failure:
+        raise save_error(Path(path), 0, failure) from failure
 
 
 def _temporary(folder: Path, mode: int) -> Hold:
@@ -545,11 +594,18 @@ def _hidden_name() -> str:
     return f".dream-{secrets.token_hex(8)}.tmp"
 
 
-def _save_error(path: Path, size: int, failure: OSError) -> SaveError:
-    """Returns the sentence for a write that failed."""
+def save_error(path: Path, size: int, failure: OSError) -> SaveError:
+    """Returns the sentence for a write that failed.
+
+    Args:
+        path: The file.
+        size: How many bytes it was to have.
+        failure: The system's error.
+    """
     if failure.errno in FULL:
+        room = f"{size:,} bytes" if size else "the result"
         return SaveError(
-            f"the disk must have room for {size:,} bytes",
+            f"the disk must have room for {room}",
             received=f"{_reason(failure)!r} for {short_repr(str(path))}",
             hint="free some space or try another disk; nothing there has changed",
         )

@@ -13,7 +13,7 @@ from reference import features, off, picture
 from keras_dream.errors import NetworkError, ObjectiveError, WeightsError
 from keras_dream.graph import passes
 from keras_dream.graph.file import load, save
-from keras_dream.graph.graph import Graph
+from keras_dream.graph.graph import KEPT_SIZES, Graph
 from keras_dream.graph.ops import Node, ReceptiveField
 from keras_dream.graph.program import Program
 from keras_dream.lowering.walker import lower
@@ -670,3 +670,16 @@ def test_an_odd_name_is_suggested_as_an_objective_writes_it():
     )
     with pytest.raises(ObjectiveError, match=r"try \"'block:1'\", the nearest name"):
         graph.node_of("block")
+
+
+def test_a_plan_is_made_once_for_the_last_sizes_and_a_border_leaves_it_as_it_is():
+    graph = unet(3)
+    first = graph.plan(72, 96)
+    assert graph.plan(72, 96) is first
+    assert graph.misfit((72, 96), border=40, nodes=["join0"]) is not None
+    assert graph.misfit((72, 96)) is None
+    for side in range(8, 8 * (2 + KEPT_SIZES), 8):
+        graph.plan(side, side)
+    again = graph.plan(72, 96)
+    assert again is not first
+    assert again == first

@@ -2,7 +2,8 @@
 
 import typing
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from pydantic import create_model
@@ -74,6 +75,67 @@ LogFile = Annotated[
         f"{logs.FILE_VARIABLE}]",
     ),
 ]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FilmFlags:
+    """How a film is written."""
+
+    codec: Annotated[
+        str | None,
+        Parameter(
+            group=FILES,
+            help="of the film: h264, hevc, av1, vp9 or prores [default: the first "
+            "that its format has]",
+        ),
+    ] = None
+    crf: Annotated[
+        float | None,
+        Parameter(
+            alias="--quality",
+            group=FILES,
+            help="what the encoder may lose, as its constant rate factor: 0 nothing, "
+            "18 hardly anything seen, 28 a small file; of a WebP from 0 to 100, "
+            "the best [default: that of the codec]",
+        ),
+    ] = None
+    bits: Annotated[
+        int | None,
+        Parameter(group=FILES, help="of a channel: 8 or 10 [default: 8]"),
+    ] = None
+    chroma: Annotated[
+        Literal["420", "444"],
+        Parameter(
+            group=FILES,
+            help="whether two by two pixels share their colour, as players expect, or "
+            "each has its own",
+        ),
+    ] = "420"
+    loop: Annotated[
+        int,
+        Parameter(
+            group=FILES,
+            help="how often a GIF or WebP is shown; 0 for without end",
+        ),
+    ] = 0
+
+    def encoding(self, *, sound: bool = True) -> "Encoding":
+        """Returns how the film is saved.
+
+        Args:
+            sound: Whether it has the source's sound.
+        """
+        from keras_dream.video.sink import Encoding
+
+        return Encoding(
+            codec=self.codec,
+            quality=self.crf,
+            sound=sound,
+            loop=self.loop,
+            bits=self.bits,
+            chroma=self.chroma,
+        )
 
 
 def _as_text(_: Any, tokens: Any) -> str:
@@ -165,6 +227,8 @@ def _run_flags() -> Any:
 
 
 if TYPE_CHECKING:
+    from keras_dream.video.sink import Encoding
+
     _Flags = _CellFlags = Recipe
     _RunFlags = RunSettings
 else:

@@ -289,6 +289,7 @@ class Dreamer:
         *,
         start: "np.ndarray | Dream | Checkpoint | Start | str | None" = None,
         keep_octaves: bool = False,
+        keep_unfinished: bool = False,
         **settings: Any,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
@@ -306,6 +307,8 @@ class Dreamer:
                 photo and recipe are the same. The record names the photo, and `replay`
                 cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
+            keep_unfinished: Whether the dream keeps its image as the last step left it,
+                too: before its colours, its blend and so on.
             **settings: Settings of the recipe, put over it.
 
         Returns:
@@ -323,9 +326,10 @@ class Dreamer:
         if isinstance(start, str | Part):
             settings["start"], start = start, None
         task = self._task(photo, self._completed(recipe, settings), start)
-        return self._run(task, keep_octaves=keep_octaves)
+        kept = _Kept(keep_octaves, image=keep_unfinished or keep_octaves)
+        return self._run(task, kept)
 
-    def _run(self, task: "_Task", *, keep_octaves: bool) -> Run:
+    def _run(self, task: "_Task", kept: "_Kept") -> Run:
         recipe, places = task.recipe, task.places
         strongest = self._ensemble.strongest(recipe, task.image, places=places)
         planner = Planner(self._ensemble, self._backend, self.run)
@@ -344,11 +348,11 @@ class Dreamer:
                 turn=planned.turn(octave, task.resumed),
             ),
             backend=self._backend,
-            result=functools.partial(self._finished, task, keep_octaves),
+            result=functools.partial(self._finished, task, kept),
             original=task.original,
             resumed=task.resumed,
             start=loop.Start(task.record.start_sha256, is_given=task.is_start_given),
-            keep_octaves=keep_octaves or bool(recipe.octave_strengths),
+            keep_octaves=kept.octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
             plan=planned.plan,
         )
@@ -427,7 +431,7 @@ class Dreamer:
     def _finished(
         self,
         task: "_Task",
-        keep_octaves: bool,
+        kept: "_Kept",
         image: np.ndarray,
         losses: Mapping[str, Sequence[float]],
         complete: bool,
@@ -463,7 +467,7 @@ class Dreamer:
             record,
             exif=task.source.exif,
             bits=task.source.bits,
-            unfinished=unfinished if keep_octaves else None,
+            unfinished=kept.of(unfinished),
         )
 
     def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
@@ -673,6 +677,25 @@ class _Task:
         """The photo's pixels, None where the dream starts from them."""
         photo = self.picture.pixels
         return None if self.image is photo else photo
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a dream keeps of what it was before it was finished.
+
+    Attributes:
+        octaves: Whether what each octave added.
+        image: Whether its image.
+    """
+
+    octaves: bool
+    image: bool
+
+    def of(self, dream: Unfinished) -> Unfinished | None:
+        """Returns what is kept of an unfinished dream."""
+        if not self.image:
+            return None
+        return dream if self.octaves else replace(dream, octaves=None)
 
 
 def _plan_so_far(

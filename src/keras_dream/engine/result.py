@@ -1,5 +1,6 @@
 """What a run gives: its steps, and the dream with its recipe and its record."""
 
+import functools
 import os
 import platform
 import sys
@@ -110,8 +111,8 @@ class Dream:
         record: What happened.
         exif: What is kept of the photo's EXIF: camera, date and copyright.
         bits: Of a channel of the photo: 8, 16, or 32 for floats.
-        unfinished: The dream as its last step left it, with what each octave added,
-            where that was asked for.
+        unfinished: The dream as its last step left it, and what each octave added,
+            where those were asked for.
     """
 
     image: np.ndarray
@@ -162,7 +163,7 @@ class Dream:
         path = Path(path)
         saved = self._saved(path.suffix, notes=notes, strip=strip, depth=depth)
         save_picture(path, self.image, **saved)
-        if self.unfinished is not None:
+        if self.unfinished is not None and self.unfinished.octaves is not None:
             save_octaves(self.unfinished, path)
         return path
 
@@ -281,13 +282,21 @@ def versions(backend: str, *, keras: bool = False) -> dict[str, str]:
     numbers = {"python": platform.python_version()}
     for name in names:
         try:
-            numbers[name] = metadata.version(name)
+            numbers[name] = _installed(name)
         except metadata.PackageNotFoundError:
             # tensorflow has other distribution names, too; a checkout has no version.
             numbers[name] = str(
                 getattr(sys.modules.get(name), "__version__", "unknown")
             )
     return numbers
+
+
+@functools.cache
+def _installed(name: str) -> str:
+    """Returns a package's version, read once: its metadata is a file to be parsed."""
+    from importlib import metadata
+
+    return metadata.version(name)
 
 
 def processor() -> str:

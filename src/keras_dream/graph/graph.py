@@ -36,6 +36,7 @@ LONGEST_NAME = 512  # characters
 WORK_SIDE = 512  # pixels of the square picture whose work is counted
 MOST_WORK = 1 << 25  # operations for a pixel; ConvNeXtXLarge has 1.2 million
 LARGEST_OPAQUE = 1 << 11  # pixels, of networks with opaque layers: Keras may run them
+KEPT_SIZES = 16  # more than the octaves of a dream
 LARGEST_PERIOD = 512  # pixels: of the sizes whose feature maps can be joined
 
 
@@ -65,6 +66,9 @@ class Misfit(NamedTuple):
     text: str
     axes: tuple[int, ...]
     vanishes: bool
+
+
+_Resolution = tuple[Plan, tuple[Misfit, ...]]
 
 
 @dataclass(frozen=True)
@@ -321,7 +325,8 @@ class Graph:
         return high
 
     def _misfits(self, size: Size, border: int, nodes: tuple[str, ...]) -> list[Misfit]:
-        plan, problems = self._resolve(size)
+        plan, resolved = self._resolve(size)
+        problems = list(resolved)
         for name in nodes:
             cells = plan.sizes[name]
             axes = tuple(axis for axis in (0, 1) if cells[axis] <= 2 * border)
@@ -331,8 +336,25 @@ class Graph:
                 problems.append(Misfit(text, axes, vanishes=True))
         return problems
 
-    def _resolve(self, size: Size) -> tuple[Plan, list[Misfit]]:
-        """Returns the plan for a size, and what cannot be run at it."""
+    def _resolve(self, size: Size) -> _Resolution:
+        """Returns the plan for a size, and what cannot be run at it.
+
+        The last ones are kept: the next frame of a film has the sizes of this one.
+        """
+        kept = self._resolutions
+        resolution = kept.get(size)
+        if resolution is None:
+            resolution = self._resolved(size)
+            for oldest in list(kept)[: max(len(kept) - KEPT_SIZES + 1, 0)]:
+                kept.pop(oldest, None)
+            kept[size] = resolution
+        return resolution
+
+    @cached_property
+    def _resolutions(self) -> dict[Size, _Resolution]:
+        return {}
+
+    def _resolved(self, size: Size) -> _Resolution:
         channels = self._channels
         sizes: dict[str, Size] = {}
         paddings: dict[str, tuple[int, int, int, int]] = {}
@@ -360,7 +382,7 @@ class Graph:
             paddings[name] = op.fixed_padding or op.padding(inputs[0])
             if op.depends_on_size:
                 values.extend(paddings[name])
-        return Plan(sizes, paddings, tuple(values)), problems
+        return Plan(sizes, paddings, tuple(values)), tuple(problems)
 
     def _try_instead(self, size: Size) -> str:
         try:

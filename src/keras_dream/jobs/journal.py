@@ -693,7 +693,7 @@ def _lock(folder: Path) -> Any:
             hint = "wait until it ends, or try another folder"
             if (_signed(folder) or ())[:2] == (os.getpid(), socket.gethostname()):
                 who = "this program has open"
-                hint = "use `with kd.batch(...) as run`, or run.close()"
+                hint = "use `with ... as run`, or run.close()"
             raise JobsError(
                 "a journal must have one writer at a time",
                 received=f"{short_repr(str(folder / FILE))}, which {who}",

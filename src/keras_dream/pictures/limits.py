@@ -63,6 +63,13 @@ class Limits(Settings):
         le=1_000_000,
         description="the most frames or pages of a picture; the first is read",
     )
+    # Eleven hours of film at 25 frames a second.
+    max_film_frames: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=1 << 32,
+        description="the most frames of a film",
+    )
     # Profiles of printers take 2 MB, depth maps of phones some more; EXIF 64 KB.
     max_metadata_bytes: int = Field(
         default=1 << 24,

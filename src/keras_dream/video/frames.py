@@ -59,6 +59,10 @@ class Clip:
         has_alpha: Whether the frames are transparent somewhere.
         has_sound: Whether there is a track of sound.
         notices: What a person should know, such as that it was interlaced.
+        origin: When the first selected frame is shown, in seconds of the source's own
+            clock, which its sound goes by, too.
+        checks: 64 bits of the sha256 of each selected frame, by which a source that is
+            opened again knows where it is; empty where it must be read from its start.
     """
 
     name: str
@@ -72,6 +76,8 @@ class Clip:
     has_alpha: bool = False
     has_sound: bool = False
     notices: tuple[str, ...] = ()
+    origin: Fraction = Fraction(0)
+    checks: tuple[int, ...] = ()
 
     @property
     def seconds(self) -> Fraction:

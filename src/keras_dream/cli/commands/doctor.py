@@ -39,7 +39,8 @@ def doctor(*, json: Switch = False) -> int:
     from keras_dream.crash import Redaction, facts
 
     versions = (Finding(what, "ok", more) for what, more in facts())
-    findings = [*versions, *_backends(), *_networks(), *_folders(), *_reports()]
+    checks = (_backends, _networks, _films, _folders, _reports)
+    findings = [*versions, *(finding for check in checks for finding in check())]
     if json:
         hide = Redaction([]).without_persons
         data = [{**f._asdict(), "more": hide(f.more)} for f in findings]
@@ -131,6 +132,45 @@ def _networks() -> Iterator[Finding]:
         where = ", ".join(map(str, folders()))
         more = f"{absent} have no weights in {where}; see `dream networks`"
         yield Finding("other networks", "absent", more)
+
+
+def _films() -> Iterator[Finding]:
+    """Says whether films can be read, dreamed and written, and in which formats."""
+    from importlib import metadata
+
+    from keras_dream.errors import DreamError
+    from keras_dream.video.extra import require
+    from keras_dream.video.formats import CODECS
+
+    try:
+        require()
+    except DreamError as error:
+        yield Finding("films", "absent", str(error))
+        return
+    # They share one folder: what is imported is a mixture of them, and pip removes
+    # files of both with either.
+    wheels = metadata.packages_distributions().get("cv2", [])
+    if len(several := sorted(set(wheels))) > 1:
+        remove = f"pip uninstall {' '.join(several)}"
+        one = "pip install opencv-python-headless"
+        more = f"{' and '.join(several)} share a folder: `{remove}`, then `{one}`"
+        yield Finding("cv2", "wrong", more)
+    try:
+        import av
+        import cv2
+
+        cv2.DISOpticalFlow.create()
+        have = av.codecs_available
+    # A broken installation can raise anything.
+    except Exception as failure:  # noqa: BLE001
+        yield Finding("films", "wrong", " ".join(str(failure).split()))
+        return
+    encoders = {name: codec.encoder for name, codec in CODECS.items() if codec.encoder}
+    there = [name for name, encoder in encoders.items() if encoder in have]
+    more = f"encoders: {', '.join(there)}"
+    if lacking := [name for name in encoders if name not in there]:
+        more += f"; this av has none of {', '.join(lacking)}"
+    yield Finding("films", "ok", more)
 
 
 def _folders() -> Iterator[Finding]:

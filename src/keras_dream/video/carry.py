@@ -1,0 +1,202 @@
+"""What a frame takes over from the one before it: its dream, moved along the flow.
+
+A dreamed frame is the frame plus a difference. The next frame begins with its own
+pixels plus that difference, warped, where it can be seen in both; what the first frame
+of a scene dreamed is the measure of all that follow.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
+from keras_dream.errors import InputError, short_repr
+from keras_dream.files import check_file
+from keras_dream.recipe.video import VideoSettings
+from keras_dream.video import flow
+
+_TINY = 1e-6  # strength of a difference that is none
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What the next frame needs of a dreamed one.
+
+    Attributes:
+        frame: Its own pixels, uint8 (height, width, 3).
+        difference: What was dreamed into it, float16 (height, width, 3).
+        strength: The root mean square of the differences' deviations from their mean in
+            the scene's first frame.
+        mean: The mean of the differences in it, float32 (3,).
+    """
+
+    frame: np.ndarray
+    difference: np.ndarray
+    strength: float
+    mean: np.ndarray
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes it to a file, not atomically; the same values give the same bytes."""
+        path = Path(path)
+        arrays = {
+            "frame": self.frame,
+            "difference": self.difference.astype("<f2", copy=False),
+            "lock": np.array([self.strength, *self.mean], "<f4"),
+        }
+        path.write_bytes(encode_arrays(arrays))
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Carried":
+        """Reads what `save` wrote, as untrusted.
+
+        Raises:
+            InputError: If it is missing or damaged.
+        """
+        path = check_file(path, "The state of a film")
+        arrays = read_arrays(path, _KINDS, _refused)
+        shapes = [getattr(arrays.get(name), "shape", None) for name in _NAMES]
+        if None in shapes or shapes[0] != shapes[1]:
+            raise _refused(f"{short_repr(str(path))}, where an array is missing")
+        lock = arrays["lock"]
+        return cls(
+            arrays["frame"], arrays["difference"], float(lock[0]), lock[1:].copy()
+        )
+
+
+_NAMES = ("frame", "difference", "lock")
+_KINDS = (
+    Kind("frame", ("|u1",), (None, None, 3)),
+    Kind("difference", ("<f2",), (None, None, 3)),
+    Kind("lock", ("<f4",), (4,)),
+)
+
+
+def _refused(received: str) -> InputError:
+    return InputError(
+        "The state of a film must be whole, as the run wrote it",
+        received=received,
+        hint="remove it, to begin anew",
+    )
+
+
+class Start(NamedTuple):
+    """What the dream of a frame starts from.
+
+    Attributes:
+        image: float32 (height, width, 3).
+        released: The share of its pixels that take nothing over, in [0, 1].
+        visible: Which pixels do, float32 (height, width) in [0, 1]; None where nothing
+            is carried.
+        back: The flow to the frame before it, float32 (height, width, 2), or None.
+    """
+
+    image: np.ndarray
+    released: float
+    visible: np.ndarray | None = None
+    back: np.ndarray | None = None
+
+
+class Motion(NamedTuple):
+    """How a frame's pixels have moved since the frame before it.
+
+    Attributes:
+        back: The flow to the frame before it, float32 (height, width, 2).
+        visible: Which pixels are seen in both, float32 (height, width) in [0, 1].
+    """
+
+    back: np.ndarray
+    visible: np.ndarray
+
+
+def motion(before: np.ndarray, frame: np.ndarray, settings: VideoSettings) -> Motion:
+    """Returns how pixels have moved: all that `begin` needs of the sources alone.
+
+    Args:
+        before: The frame before it, float32 (height, width, 3) in [0, 1].
+        frame: The frame, as large.
+        settings: Of the film.
+    """
+    size = (frame.shape[0], frame.shape[1])
+    flows = flow.two_way(
+        flow.grey(_rounded(before).astype(np.float32) / 255, size=settings.flow_size),
+        flow.grey(_rounded(frame).astype(np.float32) / 255, size=settings.flow_size),
+    )
+    seen = flow.visible(flows.back, flows.forth)
+    if seen.shape != size:
+        import cv2
+
+        seen = cv2.resize(seen, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return Motion(flow.enlarged(flows.back, size), seen)
+
+
+def begin(
+    frame: np.ndarray,
+    carried: Carried | None,
+    settings: VideoSettings,
+    *,
+    moved: Motion | None = None,
+) -> Start:
+    """Returns what the dream of a frame starts from.
+
+    Args:
+        frame: float32 (height, width, 3) in [0, 1].
+        carried: Of the frame before it; None for the first of a scene.
+        settings: Of the film.
+        moved: The `motion` from the frame before it, where that is known already.
+    """
+    if carried is None:
+        return Start(frame, 1.0)
+    before = carried.frame.astype(np.float32) / np.float32(255)
+    back, seen = moved or motion(before, frame, settings)
+    warped = flow.warp(carried.difference.astype(np.float32), back)
+    taken = np.float32(settings.carry) * seen[..., None]
+    image = np.clip(frame + taken * warped, 0, 1) if settings.carry else frame
+    return Start(image, float(1 - seen.mean()), seen, back)
+
+
+def settle(
+    frame: np.ndarray,
+    start: Start,
+    dreamed: np.ndarray,
+    carried: Carried | None,
+    settings: VideoSettings,
+) -> Carried:
+    """Returns what the next frame needs; the dreamed image is frame plus difference.
+
+    Args:
+        frame: float32 (height, width, 3) in [0, 1].
+        start: Of `begin`.
+        dreamed: What the dream made of it, unfinished, float32 (height, width, 3).
+        carried: Of the frame before it, as for `begin`.
+        settings: Of the film.
+    """
+    difference = dreamed - frame
+    mean = difference.mean((0, 1), dtype=np.float64)
+    strength = _strength(difference, mean)
+    if carried is None or not settings.carry:
+        return Carried(
+            _rounded(frame),
+            difference.astype(np.float16),
+            strength,
+            mean.astype(np.float32),
+        )
+    if settings.lock and strength > _TINY:
+        difference -= mean.astype(np.float32)
+        difference *= np.float32(carried.strength / strength)
+        difference += carried.mean
+    return Carried(
+        _rounded(frame), difference.astype(np.float16), carried.strength, carried.mean
+    )
+
+
+def _strength(difference: np.ndarray, mean: np.ndarray) -> float:
+    square = np.square(difference, dtype=np.float64).mean((0, 1))
+    return float(np.float32(np.sqrt(np.maximum(square - np.square(mean), 0).mean())))
+
+
+def _rounded(frame: np.ndarray) -> np.ndarray:
+    return np.rint(255 * np.clip(frame, 0, 1)).astype(np.uint8)
