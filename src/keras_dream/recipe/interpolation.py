@@ -48,7 +48,8 @@ def can_mix(first: Any, last: Any) -> bool:
     if type(first) is not type(last):
         return False
     if isinstance(first, tuple):
-        return len(first) == len(last) and all(map(can_mix, first, last))
+        ones, others = cast("tuple[Any, ...]", first), cast("tuple[Any, ...]", last)
+        return len(ones) == len(others) and all(map(can_mix, ones, others))
     if isinstance(first, Side) and first.is_percent != last.is_percent:
         return False
     if isinstance(first, BaseModel | Mask | Region | Side):
@@ -95,7 +96,8 @@ def _mixed(first: Any, last: Any, share: float) -> Any:
     if first == last:
         return first
     if isinstance(first, tuple):
-        pairs = zip(first, cast("tuple[Any, ...]", last), strict=True)
+        ones, others = cast("tuple[Any, ...]", first), cast("tuple[Any, ...]", last)
+        pairs = zip(ones, others, strict=True)
         return tuple(_mixed(a, b, share) for a, b in pairs)
     if isinstance(first, Objective):
         return _mixed_objective(first, last, share)
@@ -186,7 +188,5 @@ def _by_target(terms: Sequence[Term]) -> dict[Any, float]:
     return weights
 
 
-def _weight(
-    first: float, share: float, last: float = 0.0, more: float = 0.0
-) -> float:
+def _weight(first: float, share: float, last: float = 0.0, more: float = 0.0) -> float:
     return float(f"{first * share + last * more:.{DIGITS}g}") + 0.0

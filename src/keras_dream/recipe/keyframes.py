@@ -39,10 +39,12 @@ MOST_SECONDS = 10**6  # eleven days
 NANOSECONDS = 10**9  # times are rounded to them
 
 FIXED = frozenset(
-    (
-        "schema_number network preprocessing size full_size transparency video "
-        "keyframes video.cuts video.block video.overlap"
-    ).split()
+    {
+        *("schema_number", "network", "preprocessing", "keyframes"),
+        *("size", "full_size", "transparency"),
+        *("video", "video.cuts", "video.block", "video.overlap", "video.smooth"),
+        *("camera", "camera.seconds", "camera.fps", "camera.loop"),
+    }
 )
 """Settings that hold for a whole film."""
 
@@ -340,7 +342,7 @@ def curve_of(setting: str, value: Any, read: Read) -> Curve:
     Raises:
         SettingError: As for `read_curve`.
     """
-    if setting in FIXED or setting.partition(".")[0] in FIXED - {"video"}:
+    if setting in FIXED:
         raise SettingError(
             "A setting must be one that can change during a film",
             received=f"keyframes of {short_repr(setting)}",
@@ -385,8 +387,8 @@ def _keyframes(setting: str, value: Any, read: Read) -> Keyframes:
     else:
         parts = _parts(value)
     keys: list[Keyframe] = []
-    for time, raw in parts:
-        easing = "linear"
+    for time, written in parts:
+        raw, easing = written, "linear"
         if isinstance(raw, str) and (match := _EASED.fullmatch(raw)):
             raw, easing = match[1], _WORDS.get(match[2], match[2])
         if isinstance(raw, str):

@@ -5,6 +5,7 @@ line's flags, the JSON schema and the metadata in saved pictures are read from t
 two models.
 """
 
+import functools
 import hashlib
 import itertools
 import math
@@ -147,8 +148,7 @@ def _read_curves(value: Any) -> tuple[Curve, ...]:
 def _value_of(setting: str, value: Any) -> Any:
     """Returns a setting's value for what a recipe may hold of it."""
     name, _, part = setting.partition(".")
-    field = Recipe.model_fields.get(name)
-    if part and (field is None or not is_nested(field)):
+    if part and name not in _nested_settings():
         # The sentence about a setting that does not exist.
         return Recipe.of({setting: value})
     read = getattr(Recipe.of({name: {part: value} if part else value}), name)
@@ -161,11 +161,17 @@ def _take_curves(values: dict[str, Any], within: str = "") -> list[Curve]:
     for name, value in tuple(values.items()):
         if isinstance(value, str | Mapping) and is_curve(value):
             curves.append(curve_of(within + name, values.pop(name), _value_of))
-        elif not within and name in Recipe.model_fields and isinstance(value, dict):
-            if is_nested(Recipe.model_fields[name]):
-                values[name] = own = dict(cast("dict[str, Any]", value))
-                curves += _take_curves(own, f"{name}.")
+        elif not within and isinstance(value, dict) and name in _nested_settings():
+            values[name] = own = dict(cast("dict[str, Any]", value))
+            curves += _take_curves(own, f"{name}.")
     return curves
+
+
+@functools.cache
+def _nested_settings() -> frozenset[str]:
+    """Returns the settings that are models of settings themselves."""
+    fields = Recipe.model_fields.items()
+    return frozenset(name for name, field in fields if is_nested(field))
 
 
 def _put_first(values: dict[str, Any], curve: Curve) -> None:
@@ -678,8 +684,7 @@ class Recipe(Settings):
             changes["keyframes"] = tuple(kept)
         return self.of({**fields, **changes})
 
-    def over(self, below: "Recipe") -> "Recipe":
-        """Returns `below` with the settings that were set here put over it."""
+    def _changes_of(self, below: Any) -> dict[str, Any]:
         changes = self._set_fields()
         if self.keyframes:
             own = {curve.setting for curve in self.keyframes}
@@ -689,7 +694,7 @@ class Recipe(Settings):
                 if curve.setting not in own and not _is_set(curve, changes)
             )
             changes["keyframes"] = (*kept, *self.keyframes)
-        return below.but(**changes)
+        return changes
 
     @property
     def still(self) -> "Recipe":
@@ -706,7 +711,7 @@ class Recipe(Settings):
             level: Returns the level, from 0 to 1, of a sound that a setting follows.
 
         Raises:
-            SettingError: If times are in percent or frames, which `in_seconds` resolves.
+            SettingError: If times are in percent or frames; see `in_seconds`.
         """
         for curve in self.keyframes:
             if isinstance(curve, Keyframes) and curve.unit != "s":
@@ -831,7 +836,10 @@ class Recipe(Settings):
 
 
 _CHECKED_TOGETHER = frozenset(
-    "objective regions max_loss per_octave border wrap transforms mask".split()
+    {
+        *("objective", "regions", "max_loss", "per_octave"),
+        *("border", "wrap", "transforms", "mask"),
+    }
 )
 """Settings that must fit each other."""
 
@@ -844,8 +852,9 @@ def _is_set(curve: Curve, changes: Mapping[str, Any]) -> bool:
     if name not in changes:
         return False
     value = changes[name]
-    parts: Any = value if isinstance(value, Mapping) else dict(value or {})
-    return part not in parts or parts[part] != curve.first
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get(part) != curve.first
+    return getattr(value, part, None) != curve.first
 
 
 def _without(fields: Mapping[str, Any], setting: str) -> dict[str, Any]:
