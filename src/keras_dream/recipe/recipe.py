@@ -25,6 +25,7 @@ from keras_dream.parts.starts import STARTS, Photo, Start
 from keras_dream.parts.stops import STOPS, Stop
 from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, Pad
 from keras_dream.recipe.byte_sizes import MOST_BYTES, bytes_of
+from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
@@ -422,6 +423,9 @@ class Recipe(Settings):
     )
     video: VideoSettings | None = Field(
         default=None, description="what a film of it is dreamed by beside all this"
+    )
+    camera: CameraSettings | None = Field(
+        default=None, description="how the camera of a zoom moves"
     )
 
     @model_validator(mode="before")
