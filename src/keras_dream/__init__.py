@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
+    from keras_dream.video.call import dream_video
     from keras_dream.video.flicker import Flicker, flicker
+    from keras_dream.video.run import VideoRun
+    from keras_dream.video.sink import Encoding
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -54,6 +57,7 @@ __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
+    "Encoding",
     "Explanation",
     "Flicker",
     "Limits",
@@ -67,6 +71,7 @@ __all__ = [
     "RunSettings",
     "Sheet",
     "Step",
+    "VideoRun",
     "atlas",
     "batch",
     "blur",
@@ -76,6 +81,7 @@ __all__ = [
     "class_",
     "direction",
     "dream",
+    "dream_video",
     "explain",
     "flicker",
     "grid",
@@ -99,6 +105,7 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
+    "Encoding": "video.sink",
     "Explanation": "explanations.explain",
     "Flicker": "video.flicker",
     "Limits": "pictures.limits",
@@ -112,10 +119,12 @@ _HOMES = {
     "Sheet": "sheets.sheet",
     "Run": "engine.loop",
     "Step": "engine.result",
+    "VideoRun": "video.run",
     "atlas": "sheets.atlas",
     "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
+    "dream_video": "video.call",
     "explain": "explanations.explain",
     "flicker": "video.flicker",
     "grid": "sheets.grid",

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from keras_dream import logs
 from keras_dream.pictures.limits import Limits
+from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 from keras_dream.recipe.settings import Settings, is_nested
 from keras_dream.recipe.video import VideoSettings
@@ -19,6 +20,7 @@ FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 RECIPE = Group("Recipe: what decides the dream", sort_key=3)
 VIDEO = Group("Film: what joins its frames", sort_key=3)
+CAMERA = Group("Camera: how it moves from frame to frame", sort_key=3)
 RUN = Group("Run settings: how it is computed", sort_key=9)
 PICTURES = Group("Pictures: what their files may have and take", sort_key=10)
 LOG = Group("Log", sort_key=11)
@@ -157,7 +159,7 @@ _TEXT = Parameter(
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
 _REPEATED = ("regions", "per_octave")  # values of their own, read by the recipe
-_ALIASES = {"regions": "--region"}
+_ALIASES = {"regions": "--region", "center": "--centre"}
 _PLAIN = (int, float, str, bool, type(None))
 
 
@@ -220,6 +222,12 @@ def _video_flags() -> Any:
     return create_model("_VideoFlags", __base__=VideoSettings, **flags)
 
 
+def _camera_flags() -> Any:
+    fields = CameraSettings.model_fields.items()
+    flags: Any = {name: (_flag(name, f, group=CAMERA), f) for name, f in fields}
+    return create_model("_CameraFlags", __base__=CameraSettings, **flags)
+
+
 def _run_flags() -> Any:
     texts = {name: RunSettings.model_fields[name] for name in ("halo", "memory")}
     flags: Any = {n: (Annotated[f.annotation, _TEXT], f) for n, f in texts.items()}
@@ -246,6 +254,9 @@ RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 
 VideoFlags = Annotated[_video_flags() | None, Parameter(name="*", group=VIDEO)]
 """The settings of a film as flags."""
+
+CameraFlags = Annotated[_camera_flags() | None, Parameter(name="*", group=CAMERA)]
+"""How the camera of a zoom moves, as flags."""
 
 CellFlags = Annotated[_CellFlags | None, Parameter(name="*", group=RECIPE)]
 """The same for sheets, whose `--size` is that of a cell."""
