@@ -268,13 +268,7 @@ class BlockDreamer:
         pair = None
         if self._last is not None and before is not None:
             pair = _at(self._last, own.shape[:2]), before
-        measured = sample(
-            own,
-            prepared.image,
-            before=pair,
-            back_flow=None if moved is None else moved.back,
-            visible=None if moved is None else moved.visible,
-        )
+        measured = sample(own, prepared.image, before=pair, moved=moved)
         self._last = own
         notes = {**notes, "sample": list(measured)}
         made = stage_frame(self._film.folder, place, pixels, settled, notes=notes)
