@@ -27,6 +27,7 @@ those of the environment hold: `KERAS_DREAM_LIMITS='{"untrusted": true}'`.
 def settings_page() -> str:
     """Returns the page of all settings."""
     from keras_dream.pictures.limits import Limits
+    from keras_dream.recipe.camera import CameraSettings
     from keras_dream.recipe.recipe import Recipe, RunSettings
     from keras_dream.recipe.settings import settings
     from keras_dream.recipe.video import VideoSettings
@@ -35,6 +36,7 @@ def settings_page() -> str:
     models = {
         "Recipe": Recipe,
         "Films: `video` of a recipe": VideoSettings,
+        "Zooms: `camera` of a recipe": CameraSettings,
         "Run settings": RunSettings,
         "Limits of pictures": Limits,
     }

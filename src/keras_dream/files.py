@@ -12,7 +12,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -348,7 +348,7 @@ def stage(path: str | os.PathLike[str], data: bytes | memoryview) -> Staged:
 
 
 @contextlib.contextmanager
-def staging(path: str | os.PathLike[str]) -> Iterator[Staged]:
+def staging(path: str | os.PathLike[str]) -> Generator[Staged, None, None]:
     """Lets a library write a file piece by piece, under a temporary name.
 
     It gets its name where the block ends, and is removed where the block raises. Writes
@@ -381,7 +381,7 @@ def staging(path: str | os.PathLike[str]) -> Iterator[Staged]:
 
 
 @contextlib.contextmanager
-def saving(path: str | os.PathLike[str]) -> Iterator[None]:
+def saving(path: str | os.PathLike[str]) -> Generator[None, None, None]:
     """Turns a refusal of the disk to take a piece of a file into our sentence.
 
     Args:

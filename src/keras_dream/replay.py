@@ -30,7 +30,7 @@ from keras_dream.files import (
 )
 from keras_dream.geometry import fitted, resample
 from keras_dream.names import inside, plain_name
-from keras_dream.pictures import deepzoom
+from keras_dream.pictures import deepzoom, films
 from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.pictures.metadata import MAX_NOTES_BYTES, read_notes
 from keras_dream.pictures.picture import read_picture
@@ -64,10 +64,10 @@ class Saved:
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
-    """Reads a recipe from a JSON file or from a dreamed picture.
+    """Reads a recipe from a JSON file, or from a dreamed picture or film.
 
     Args:
-        path: A picture, by its suffix; anything else is read as JSON.
+        path: A picture, by its suffix, or a film; anything else is read as JSON.
 
     Returns:
         The recipe, validated.
@@ -76,10 +76,19 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         SettingError: If there is no such file, or the recipe is invalid.
         PictureError: If a picture cannot be read or holds no recipe.
     """
-    if Path(path).suffix.lower() in (*SUFFIXES, *deepzoom.SUFFIXES):
+    if is_dream(path):
         return Recipe.read(_notes(Path(path))["recipe"])
     text = read_bounded(path, MAX_RECIPE_BYTES, what="A recipe", error=SettingError)
     return Recipe.read(text)
+
+
+def is_dream(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a path is that of a picture or a film, which may hold a recipe."""
+    path = Path(path)
+    if path.suffix.lower() in (*SUFFIXES, *deepzoom.SUFFIXES, *films.SUFFIXES):
+        return True
+    # A pipe would block.
+    return (path.is_file() or path.is_dir()) and films.is_film(path)
 
 
 def read_saved(path: str | os.PathLike[str]) -> Saved:

@@ -72,7 +72,7 @@ def test_quiet_json_shows_results_alone(capsys: pytest.CaptureFixture[str]) -> N
         quiet.report(event)
     lines = capsys.readouterr().out.splitlines()
     kinds = {json.loads(line)["event"] for line in lines}
-    assert kinds == {"fetched", "saved", "item", "item_failed", "batch"}
+    assert kinds == {"fetched", "saved", "item", "item_failed", "batch", "film"}
 
 
 def test_what_comes_often_is_shown_seldom(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,3 +83,65 @@ def test_what_comes_often_is_shown_seldom(capsys: pytest.CaptureFixture[str]) ->
     out, err = capsys.readouterr()
     assert len(err.splitlines()) == 1
     assert [json.loads(line)["bytes"] for line in out.splitlines()] == [1, 100]
+
+
+PLANNED = events.FilmPlanned(
+    frames=20,
+    ready=4,
+    scenes=2,
+    blocks=2,
+    size=(180, 320),
+    duration=0.8,
+    seconds=100.0,
+    bytes=10**6,
+    workers=1,
+    folder=".a.mp4.video",
+    path="a.mp4",
+)
+
+
+def _film(number: int, *, frames: int = 20, released: float = 0.25) -> events.FrameDone:
+    share = number / frames
+    return events.FrameDone(number, frames, 2, released, 6.0, share, f"{number}.png")
+
+
+def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = Lines(clock=lambda: now)
+    for frame in range(100):
+        lines.report(events.FilmProgress("survey", frame, None))
+    lines.report(PLANNED)
+    for number in range(5, 21):
+        now += 6.0
+        lines.report(_film(number))
+    lines.report(events.FilmFinished("a.mp4", 20, 16, 4, True, 96.0, 0.002, 0.001))
+    lines.report(events.Saved("a.mp4", complete=True))
+    out, err = capsys.readouterr()
+    assert out == "a.mp4\n"
+    survey, planned, first, *some, done, flicker = err.splitlines()
+    assert survey == "Looking through the source: frame 0."
+    assert "20 frames of 320 × 180 pixels in 2 scenes, 0.8 s; 4 of them" in planned
+    assert first == (
+        "5 of 20 frames done; 25% of frame 5 is new, 6.00 s a frame, about 1:32 left."
+    )
+    assert len(some) == 3  # one in twenty seconds
+    assert done == (
+        "Dreamed 16 frames in 2 scenes in 1:36, 6.00 s a frame; 4 were there before."
+    )
+    assert flicker == "Flicker 0.002, the source's own 0.001: 2 times as much."
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_the_bar_of_a_film_fits(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    bar = Bar()
+    for event in (PLANNED, _film(5), _film(6)):
+        bar.report(event)
+    bar._bar.console.print(bar._bar.get_renderable())
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert len(shown) <= columns
+    assert shown.startswith("Frame 6/20")
+    assert ("25% new" in shown) is (columns == 120)
+    assert "s a frame, about" in shown

@@ -33,9 +33,7 @@ _MEANT = {
     "try `dream doctor`": "check test diagnose selftest status env",
     "try `dream replay PICTURE`": "repeat again reproduce rerun redo",
     "try `dream explain PHOTO`": "classify predict activations visualize heatmap why",
-    "try the frames as files, `dream frames/ -o dreamed`, for films are not made yet": (
-        "video movie animate film gif zoom"
-    ),
+    "try `dream video clip.mp4`, or `dream zoom PHOTO`": "movie animate gif clip",
     "try `dream batch photos/ -o dreams`": "bulk many folder directory queue watch",
     "try `dream --version`": "version",
     "try `dream --resume`": "continue resume go-on",

@@ -2,7 +2,8 @@
 
 import typing
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from pydantic import create_model
@@ -10,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from keras_dream import logs
 from keras_dream.pictures.limits import Limits
+from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 from keras_dream.recipe.settings import Settings, is_nested
 from keras_dream.recipe.video import VideoSettings
@@ -18,6 +20,7 @@ FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 RECIPE = Group("Recipe: what decides the dream", sort_key=3)
 VIDEO = Group("Film: what joins its frames", sort_key=3)
+CAMERA = Group("Camera: how it moves from frame to frame", sort_key=3)
 RUN = Group("Run settings: how it is computed", sort_key=9)
 PICTURES = Group("Pictures: what their files may have and take", sort_key=10)
 LOG = Group("Log", sort_key=11)
@@ -76,6 +79,67 @@ LogFile = Annotated[
 ]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FilmFlags:
+    """How a film is written."""
+
+    codec: Annotated[
+        str | None,
+        Parameter(
+            group=FILES,
+            help="of the film: h264, hevc, av1, vp9 or prores [default: the first "
+            "that its format has]",
+        ),
+    ] = None
+    crf: Annotated[
+        float | None,
+        Parameter(
+            alias="--quality",
+            group=FILES,
+            help="what the encoder may lose, as its constant rate factor: 0 nothing, "
+            "18 hardly anything seen, 28 a small file; of a WebP from 0 to 100, "
+            "the best [default: that of the codec]",
+        ),
+    ] = None
+    bits: Annotated[
+        int | None,
+        Parameter(group=FILES, help="of a channel: 8 or 10 [default: 8]"),
+    ] = None
+    chroma: Annotated[
+        Literal["420", "444"],
+        Parameter(
+            group=FILES,
+            help="whether two by two pixels share their colour, as players expect, or "
+            "each has its own",
+        ),
+    ] = "420"
+    loop: Annotated[
+        int,
+        Parameter(
+            group=FILES,
+            help="how often a GIF or WebP is shown; 0 for without end",
+        ),
+    ] = 0
+
+    def encoding(self, *, sound: bool = True) -> "Encoding":
+        """Returns how the film is saved.
+
+        Args:
+            sound: Whether it has the source's sound.
+        """
+        from keras_dream.video.sink import Encoding
+
+        return Encoding(
+            codec=self.codec,
+            quality=self.crf,
+            sound=sound,
+            loop=self.loop,
+            bits=self.bits,
+            chroma=self.chroma,
+        )
+
+
 def _as_text(_: Any, tokens: Any) -> str:
     return tokens[0].value
 
@@ -95,7 +159,7 @@ _TEXT = Parameter(
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
 _REPEATED = ("regions", "per_octave")  # values of their own, read by the recipe
-_ALIASES = {"regions": "--region"}
+_ALIASES = {"regions": "--region", "center": "--centre"}
 _PLAIN = (int, float, str, bool, type(None))
 
 
@@ -158,6 +222,12 @@ def _video_flags() -> Any:
     return create_model("_VideoFlags", __base__=VideoSettings, **flags)
 
 
+def _camera_flags() -> Any:
+    fields = CameraSettings.model_fields.items()
+    flags: Any = {name: (_flag(name, f, group=CAMERA), f) for name, f in fields}
+    return create_model("_CameraFlags", __base__=CameraSettings, **flags)
+
+
 def _run_flags() -> Any:
     texts = {name: RunSettings.model_fields[name] for name in ("halo", "memory")}
     flags: Any = {n: (Annotated[f.annotation, _TEXT], f) for n, f in texts.items()}
@@ -165,6 +235,8 @@ def _run_flags() -> Any:
 
 
 if TYPE_CHECKING:
+    from keras_dream.video.sink import Encoding
+
     _Flags = _CellFlags = Recipe
     _RunFlags = RunSettings
 else:
@@ -182,6 +254,9 @@ RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 
 VideoFlags = Annotated[_video_flags() | None, Parameter(name="*", group=VIDEO)]
 """The settings of a film as flags."""
+
+CameraFlags = Annotated[_camera_flags() | None, Parameter(name="*", group=CAMERA)]
+"""How the camera of a zoom moves, as flags."""
 
 CellFlags = Annotated[_CellFlags | None, Parameter(name="*", group=RECIPE)]
 """The same for sheets, whose `--size` is that of a cell."""

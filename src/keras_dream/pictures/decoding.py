@@ -136,7 +136,9 @@ def _image(
             raise PictureError(
                 "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file",
                 received=f"{short_repr(path.name)}, which is {_signature(path)}",
-                hint="convert it with an image editor first",
+                hint="try `dream video`: for films, and films as masks and guides"
+                if _is_film(path)
+                else "convert it with an image editor first",
             ) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise _too_many(path, bounds) from None
@@ -228,6 +230,8 @@ def _signature(path: Path) -> str:
     """Returns what a file that is not a picture seems to be."""
     if _is_heic(path):
         return "a damaged HEIC file"
+    if _is_film(path):
+        return "a film"
     with path.open("rb") as file:
         head = file.read(16)
     names = (name for magic, name in _SIGNATURES.items() if head.startswith(magic))
@@ -246,6 +250,15 @@ def frames_of(image: Image.Image) -> int:
     # Damaged frames may break any of Pillow's parsers.
     except Exception:  # noqa: BLE001
         return 1
+
+
+def _is_film(path: Path) -> bool:
+    """Tells MP4, MOV, Matroska, WebM and AVI files by their first bytes."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":  # as AVIF and HEIC, which are pictures
+        return head[8:11] not in (b"avi", b"hei", b"mif")
+    return head.startswith(b"\x1a\x45\xdf\xa3") or head[8:] == b"AVI "
 
 
 def _is_heic(path: Path) -> bool:

@@ -2,8 +2,8 @@
 
 They are one JSON object in a PNG's text chunk `keras-dream`, in the EXIF UserComment of
 JPEG and WebP, in a TIFF's ImageDescription, in the attribute `keras-dream` of an EXR
-file, or in the comment of a deep-zoom file. Beside them a result keeps of its photo who
-took it, when and with which camera, but never where.
+file, or in the comment of a deep-zoom file or a film. Beside them a result keeps of its
+photo who took it, when and with which camera, but never where.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
-from keras_dream.pictures import deepzoom
+from keras_dream.pictures import deepzoom, films
 from keras_dream.pictures.decoding import Opened, open_image, read_within
 from keras_dream.pictures.headers import Bounds
 
@@ -55,12 +55,12 @@ _LONGEST_VALUE, _LONGEST_DATE = 160, 32
 def read_notes(
     path: str | os.PathLike[str], *, limits: "Limits | None" = None
 ) -> dict[str, str] | None:
-    """Reads the notes that were saved in a picture's file, without decoding pixels.
+    """Reads the notes that were saved in a picture or a film, without decoding pixels.
 
     They are untrusted: any JSON, of at most `MAX_NOTES_BYTES`.
 
     Args:
-        path: A picture of any size.
+        path: A picture of any size, a film, or a film's folder of pictures.
         limits: As for `read_picture`.
 
     Returns:
@@ -71,6 +71,7 @@ def read_notes(
         PictureError: If there is no such file, or it is not a picture, or beyond the
             limits.
     """
+    path = Path(path) / films.INDEX if Path(path).is_dir() else path
     path = check_file(path, "a picture", error=PictureError)
     # Neither the pixels nor the file are read as a whole.
     head, _ = read_within(decode_notes, path, limits, pixels=None, file_bytes=1 << 62)
@@ -97,6 +98,8 @@ def decode_notes(
         file = Path(path)
         if file.suffix.lower() in deepzoom.SUFFIXES:
             read = functools.partial(deepzoom.read_text, file)
+        elif films.is_film(file):
+            read = functools.partial(films.read_text, file)
         else:
             opened = stack.enter_context(open_image(file, Bounds(**bounds)))
             read = functools.partial(_text, opened)

@@ -1,19 +1,48 @@
 """The formats of films: one entry for each codec, and one for each kind of file."""
 
 import importlib.util
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from keras_dream.errors import OutputError, nearest, short_repr
+from keras_dream.geometry import Size
+from keras_dream.video.frames import Stamp
 
-Chroma = Literal["420", "444"]
-"""Whether two by two pixels share their colour, or each has its own."""
+Chroma = Literal["420", "422", "444"]
+"""Whether two by two pixels share their colour, two in a row, or each has its own."""
+
+_Pixels = tuple[Chroma, int, bool]
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a film is saved; it decides no pixel of a dream.
+
+    Attributes:
+        codec: Name of the codec; None for the format's default.
+        quality: Of the codec: its constant rate factor, of which more is worse; of WebP
+            0 to 100, of which more is better. None for the codec's default.
+        sound: Whether the source's sound is copied.
+        loop: How often a GIF or WebP is shown; 0 for without end.
+        bits: Of a channel; None for the fewest that the codec has.
+        chroma: "420", two by two pixels share their colour, or "444", none do; None
+            for the codec's default.
+    """
+
+    codec: str | None = None
+    quality: float | None = None
+    sound: bool = True
+    loop: int = 0
+    bits: int | None = None
+    chroma: Chroma | None = None
 
 
 @dataclass(frozen=True)
@@ -22,7 +51,8 @@ class Codec:
 
     Attributes:
         encoder: Its encoder in FFmpeg; "" where Pillow writes the frames.
-        pixels: FFmpeg's pixel format by (chroma, bits, whether transparent).
+        pixels: The pixel format, of FFmpeg or Pillow, by (chroma, bits, whether
+            transparent), the default first.
         quality: The default, and the ends of the range from best to worst; None where
             there is no choice. A constant rate factor, but for WebP and ProRes.
         options: Of the encoder.
@@ -36,7 +66,7 @@ class Codec:
     """
 
     encoder: str
-    pixels: Mapping[tuple[Chroma, int, bool], str]
+    pixels: Mapping[_Pixels, str]
     quality: tuple[float, float, float] | None
     options: Mapping[str, str] = field(default_factory=lambda: _NONE)
     quality_option: str = "crf"
@@ -46,10 +76,75 @@ class Codec:
     reorders: bool = False
     packet_filter: str = ""
 
-    @property
-    def bits(self) -> tuple[int, ...]:
-        """The bits of a channel that it can hold, the fewest first."""
-        return tuple(sorted({bits for _, bits, _ in self.pixels}))
+    def bits(self, encoding: Encoding) -> int:
+        """Returns the bits of a channel.
+
+        Raises:
+            OutputError: If the codec does not have so many.
+        """
+        return self._choose(encoding, wanted=False)[1]
+
+    def has_alpha(self, encoding: Encoding) -> bool:
+        """Tells whether a film can be transparent."""
+        return self._choose(encoding, wanted=True)[2]
+
+    def format(self, encoding: Encoding, *, has_alpha: bool) -> str:
+        """Returns the pixel format; without alpha where the codec has none.
+
+        Raises:
+            OutputError: If the codec has none such.
+        """
+        return self.pixels[self._choose(encoding, wanted=has_alpha)]
+
+    def _choose(self, encoding: Encoding, *, wanted: bool) -> _Pixels:
+        """Returns the first of the pixel formats that fits."""
+        fitting = [
+            each
+            for each in self.pixels
+            if encoding.chroma in (None, each[0]) and encoding.bits in (None, each[1])
+        ]
+        if not fitting:
+            choices = dict.fromkeys(f"{c} with {b}" for c, b, _ in self.pixels)
+            raise OutputError(
+                f"chroma and bits of this codec must be {' or '.join(choices)}",
+                received=f"{encoding.chroma or 'any'} with {encoding.bits or 'any'}",
+                hint="leave them out, or try another codec",
+            )
+        least = min(bits for _, bits, _ in fitting)
+        fitting = [each for each in fitting if each[1] == least]
+        return next((each for each in fitting if each[2] == wanted), fitting[0])
+
+    def quality_of(self, encoding: Encoding) -> float | None:
+        """Returns the quality, or the default; None where there is no choice.
+
+        Raises:
+            OutputError: If the codec does not have it.
+        """
+        quality = encoding.quality
+        if self.quality is None:
+            if quality is None:
+                return None
+            raise OutputError(
+                "the quality of this codec must be left out, as it has one only",
+                received=f"{quality:g}",
+            )
+        usual, best, worst = self.quality
+        if quality is None:
+            return usual
+        if not min(best, worst) <= quality <= max(best, worst):
+            raise OutputError(
+                f"the quality of this codec must be from {best:g}, the best, to "
+                f"{worst:g}",
+                received=f"{quality:g}",
+                hint=f"try {usual:g}, the default",
+            )
+        return quality
+
+    def padding(self, encoding: Encoding, size: Size) -> tuple[int, int]:
+        """Returns how many (rows, columns) are added, so that it takes the sides."""
+        if not self.even or self._choose(encoding, wanted=False)[0] != "420":
+            return 0, 0
+        return size[0] % 2, size[1] % 2
 
 
 @dataclass(frozen=True)
@@ -57,12 +152,14 @@ class Format:
     """A kind of file.
 
     Attributes:
-        name: For sentences.
+        name: For sentences, with its article.
         suffixes: In lower case, the usual one first.
         codecs: Names of the codecs that it holds, the default first.
         muxer: FFmpeg's name; "" where none of FFmpeg's is used.
+        writer: Which of the writers of `sink` writes it.
         tick: Seconds of its clock, where that is fixed: stamps are rounded to it.
         shortest: Seconds that a frame must be shown at least.
+        most: Pixels of the longest side; None for any.
         sounds: FFmpeg's names of the codecs of sound that it holds.
         sound: The one that others are coded anew with.
         options: Of the muxer.
@@ -72,8 +169,10 @@ class Format:
     suffixes: tuple[str, ...]
     codecs: tuple[str, ...]
     muxer: str = ""
-    tick: float | None = None
-    shortest: float = 0.0
+    writer: Literal["muxer", "gif", "webp", "folder"] = "muxer"
+    tick: Fraction | None = None
+    shortest: Fraction = Fraction(0)
+    most: int | None = None
     sounds: frozenset[str] = frozenset()
     sound: str = ""
     options: Mapping[str, str] = field(default_factory=lambda: _NONE)
@@ -133,11 +232,34 @@ CODECS: dict[str, Codec] = {
     ),
     "prores": Codec(
         "prores_ks",
-        {("420", 10, False): "yuv422p10le", ("444", 10, False): "yuv444p10le",
-         ("420", 10, True): "yuva444p10le", ("444", 10, True): "yuva444p10le"},
+        {
+            ("422", 10, False): "yuv422p10le",
+            ("444", 10, False): "yuv444p10le",
+            ("444", 10, True): "yuva444p10le",
+        },
         None,
     ),
-}  # fmt: skip
+    "gif": Codec(
+        "gif",
+        {("444", 8, False): "RGB", ("444", 8, True): "RGBA"},
+        None,
+    ),
+    "webp": Codec(
+        "",
+        {("420", 8, False): "RGB", ("420", 8, True): "RGBA"},
+        (80, 100, 0),
+    ),
+    "png": Codec(
+        "",
+        {
+            ("444", 8, False): "RGB",
+            ("444", 8, True): "RGBA",
+            ("444", 16, False): "RGB",
+            ("444", 16, True): "RGBA",
+        },
+        None,
+    ),
+}
 
 _MP4_SOUNDS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"})
 _WAVES = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le"})
@@ -145,7 +267,7 @@ _FIRST = MappingProxyType({"movflags": "+faststart"})  # what a player needs fir
 
 FORMATS: tuple[Format, ...] = (
     Format(
-        "MP4",
+        "an MP4",
         (".mp4", ".m4v"),
         ("h264", "hevc", "av1", "vp9"),
         "mp4",
@@ -154,7 +276,7 @@ FORMATS: tuple[Format, ...] = (
         options=_FIRST,
     ),
     Format(
-        "MOV",
+        "a MOV",
         (".mov",),
         ("h264", "hevc", "prores"),
         "mov",
@@ -163,24 +285,47 @@ FORMATS: tuple[Format, ...] = (
         options=_FIRST,
     ),
     Format(
-        "Matroska",
+        "a Matroska file",
         (".mkv",),
         ("h264", "hevc", "av1", "vp9"),
         "matroska",
-        tick=0.001,
+        tick=Fraction(1, 1000),
         sounds=_MP4_SOUNDS | _WAVES | {"vorbis", "dts", "truehd"},
         sound="aac",
     ),
     Format(
-        "WebM",
+        "a WebM",
         (".webm",),
         ("vp9", "av1"),
         "webm",
-        tick=0.001,
+        tick=Fraction(1, 1000),
         sounds=frozenset({"opus", "vorbis"}),
         sound="libopus",
     ),
+    Format(
+        "a GIF",
+        (".gif",),
+        ("gif",),
+        "gif",
+        writer="gif",
+        tick=Fraction(1, 100),
+        # Browsers show a frame of one tick, or of none, for ten.
+        shortest=Fraction(2, 100),
+        most=65_535,
+    ),
+    Format(
+        "a WebP",
+        (".webp",),
+        ("webp",),
+        writer="webp",
+        tick=Fraction(1, 1000),
+        shortest=Fraction(1, 1000),
+        most=16_383,
+    ),
 )
+
+FOLDER = Format("a folder", (), ("png",), writer="folder")
+"""A folder of numbered PNG files, with the stamps in a file of their own."""
 
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """The suffixes of all films that are written."""
@@ -196,11 +341,14 @@ def format_of(path: str | os.PathLike[str]) -> Format:
         OutputError: If its suffix is that of no format.
     """
     suffix = Path(path).suffix.lower()
+    if not suffix or os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir():
+        return FOLDER
     for each in FORMATS:
         if suffix in each.suffixes:
             return each
     raise OutputError(
-        f"the name of a film must end in one of {', '.join(SUFFIXES)}",
+        f"the name of a film must end in one of {', '.join(SUFFIXES)}, or be that of a "
+        "folder",
         received=short_repr(Path(path).name),
         hint=nearest(suffix, SUFFIXES, listed=True) or f"try {SUFFIXES[0]}",
     )
@@ -219,7 +367,7 @@ def codec_of(kind: Format, name: str | None) -> Codec:
     name = name or kind.codecs[0]
     if name not in kind.codecs:
         raise OutputError(
-            f"the codec of a {kind.name} film must be {' or '.join(kind.codecs)}",
+            f"the codec of {kind.name} must be {' or '.join(kind.codecs)}",
             received=short_repr(name),
             hint=_elsewhere(name) or nearest(name, kind.codecs, listed=True),
         )
@@ -232,6 +380,27 @@ def codec_of(kind: Format, name: str | None) -> Codec:
             "--codec h264",
         )
     return codec
+
+
+_MOST_TICKS = 2**31 - 1  # of a second: FFmpeg has its clocks as 32-bit integers
+
+
+def clock(kind: Format, stamps: Iterable[Stamp]) -> Fraction:
+    """Returns the seconds of a tick in which stamps are whole, where that can be."""
+    if kind.tick is not None:
+        return kind.tick
+    ticks = 1
+    for stamp in stamps:
+        ticks = math.lcm(ticks, stamp.start.denominator, stamp.duration.denominator)
+        if ticks > _MOST_TICKS:
+            return Fraction(1, 90_000)  # of MPEG's clock
+    return Fraction(1, ticks)
+
+
+def in_ticks(base: Fraction, stamp: Stamp) -> tuple[int, int]:
+    """Returns the start and the duration of a frame, rounded so that none adds up."""
+    start = round(stamp.start / base)
+    return start, max(1, round((stamp.start + stamp.duration) / base) - start)
 
 
 def _elsewhere(name: str) -> str:

@@ -4,61 +4,61 @@ A film is written completely or not at all, and the same frames give the same by
 """
 
 import contextlib
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from keras_dream.errors import InputError, OutputError, short_repr
-from keras_dream.files import check_output, saving, staging
-from keras_dream.pictures.metadata import encode_notes
+from keras_dream.errors import InputError, OutputError
+from keras_dream.files import check_output, staging
+from keras_dream.pictures.metadata import encode_notes, read_notes
 from keras_dream.video import extra
+from keras_dream.video.animations import Gif, WebP
 from keras_dream.video.formats import (
+    FOLDER,
     SUFFIXES,
-    THREADS,
-    Chroma,
     Codec,
+    Encoding,
     Format,
+    clock,
     codec_of,
     format_of,
 )
 from keras_dream.video.frames import Clip, Stamp
+from keras_dream.video.muxer import Muxer, Target
+from keras_dream.video.numbered import Folder, check_folder, staging_folder
 
 if TYPE_CHECKING:
     from keras_dream.video.source import Source
 
-_MOST_TICKS = 2**31 - 1  # of a second: FFmpeg has its clocks as 32-bit integers
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How a film is saved; it decides no pixel of a dream.
-
-    Attributes:
-        codec: Name of the codec; None for the format's default.
-        quality: Of the codec: its constant rate factor, of which more is worse; of WebP
-            0 to 100, of which more is better. None for the codec's default.
-        sound: Whether the source's sound is copied.
-        loop: How often a GIF or WebP is shown; 0 for without end.
-        bits: Of a channel; None for the fewest that the codec has.
-        chroma: "420", two by two pixels share their colour, or "444", none do.
-    """
-
-    codec: str | None = None
-    quality: float | None = None
-    sound: bool = True
-    loop: int = 0
-    bits: int | None = None
-    chroma: Chroma = "420"
-
-
 DEFAULT = Encoding()
 """How films are saved where nothing else is said."""
+
+
+class Writer(Protocol):
+    """A film while it is written."""
+
+    def add(self, picture: np.ndarray, stamp: Stamp) -> None:
+        """Adds one picture."""
+        ...
+
+    def end(self) -> None:
+        """Writes what is left."""
+        ...
+
+    def close(self) -> None:
+        """Closes what is open, whether the film is complete or not."""
+        ...
+
+
+_WRITERS: dict[str, Callable[[Target], Writer]] = {
+    "muxer": Muxer,
+    "gif": Gif,
+    "webp": WebP,
+    "folder": Folder,
+}
 
 
 def check_film(
@@ -67,7 +67,7 @@ def check_film(
     """Checks, before any frame is dreamed, that a film can be written.
 
     Args:
-        path: The film.
+        path: The film; one without a suffix, or with a slash at its end, is a folder.
         encoding: How it is to be saved.
         clip: What is known of its frames; its size is that of the film.
 
@@ -80,36 +80,29 @@ def check_film(
     extra.require()
     kind = format_of(path)
     codec = codec_of(kind, encoding.codec)
-    _check_quality(codec, encoding)
-    bits_of(path, encoding)
-    check_output(path, SUFFIXES)
+    codec.quality_of(encoding)
+    codec.format(encoding, has_alpha=False)
+    if kind is FOLDER:
+        check_folder(Path(path))
+    else:
+        check_output(path, SUFFIXES)
     if clip is None:
         return ()
-    has_alpha = _has_alpha(codec, encoding, clip.has_alpha)
-    _pixels(codec, encoding, has_alpha=has_alpha)
+    _check_frames(kind, codec, clip)
     return tuple(_notices(kind, codec, encoding, clip))
 
 
-def bits_of(path: str | os.PathLike[str], encoding: Encoding = DEFAULT) -> int:
-    """Returns the bits of a film's channels; over 8, its pictures should be uint16.
+def is_deep(path: str | os.PathLike[str], encoding: Encoding = DEFAULT) -> bool:
+    """Tells whether a film holds more than 8 bits: its pictures should be uint16.
 
     Args:
         path: The film.
         encoding: How it is to be saved.
 
     Raises:
-        OutputError: If the codec cannot hold so many.
+        OutputError: If the format cannot hold it so.
     """
-    codec = codec_of(format_of(path), encoding.codec)
-    if encoding.bits is None:
-        return codec.bits[0]
-    if encoding.bits not in codec.bits:
-        raise OutputError(
-            f"bits must be {' or '.join(map(str, codec.bits))} for this codec",
-            received=f"{encoding.bits}",
-            hint="leave it out, or try another codec",
-        )
-    return encoding.bits
+    return codec_of(format_of(path), encoding.codec).bits(encoding) > 8
 
 
 def write_film(
@@ -120,12 +113,13 @@ def write_film(
     encoding: Encoding = DEFAULT,
     notes: Mapping[str, str] | None = None,
     sound: "Source | str | os.PathLike[str] | None" = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Path:
     """Writes a film, whole or not at all; the same pictures give the same bytes.
 
     Args:
-        path: The film; an older one is replaced.
+        path: The film; an older one is replaced. One without a suffix, or with a slash
+            at its end, is a folder of PNG files.
         clip: What is known of its frames: their stamps, and whether they have alpha.
         pictures: uint8 or uint16 (height, width, 3 or 4), sRGB, one for each stamp.
         encoding: How it is saved.
@@ -142,20 +136,42 @@ def write_film(
         SaveError: If the disk refuses.
     """
     extra.require()
-    path = Path(path)
-    kind = format_of(path)
-    codec = codec_of(kind, encoding.codec)
-    text = encode_notes(notes) if notes else ""
-    with staging(path) as staged:
-        target = _Container(staged.temporary, path, kind, codec, encoding, clip, text)
-        with contextlib.closing(target):
-            count = len(clip.stamps)
+    kind, codec = format_of(path), codec_of(format_of(path), encoding.codec)
+    path, count = Path(path), len(clip.stamps)
+    with _staging(path, kind) as temporary:
+        text = encode_notes(notes) if notes else ""
+        target = Target(path, temporary, kind, codec, encoding, clip, text)
+        with contextlib.closing(_WRITERS[kind.writer](target)) as writer:
             for number, picture in enumerate(_checked(pictures, count)):
-                target.add(picture, clip.stamps[number])
+                writer.add(_suited(picture, target), clip.stamps[number])
                 if progress is not None:
                     progress((number + 1) / count)
-            target.end()
+            writer.end()
     return path
+
+
+@contextlib.contextmanager
+def _staging(path: Path, kind: Format) -> Generator[Path, None, None]:
+    """Yields what is to be written: a file, or a folder."""
+    if kind is FOLDER:
+        with staging_folder(path) as folder:
+            yield folder
+    else:
+        with staging(path) as staged:
+            yield staged.temporary
+
+
+def _suited(picture: np.ndarray, target: Target) -> np.ndarray:
+    """Returns a picture without the alpha and the bits that the codec does not have."""
+    codec, encoding = target.codec, target.encoding
+    if picture.shape[2] == 4 and not codec.has_alpha(encoding):
+        picture = picture[..., :3]
+    if picture.dtype == np.uint16 and codec.bits(encoding) == 8:
+        # 65,535 is 257 times 255.
+        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    elif picture.dtype == np.uint8 and codec.bits(encoding) > 8:
+        picture = picture.astype(np.uint16) * 257
+    return np.ascontiguousarray(picture)
 
 
 def _checked(pictures: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
@@ -180,42 +196,30 @@ def _checked(pictures: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]
         raise InputError(f"a film must have {count:,} pictures", received=f"{number:,}")
 
 
-def _check_quality(codec: Codec, encoding: Encoding) -> None:
-    """Refuses a quality that the codec does not have."""
-    if encoding.quality is None:
-        return
-    if codec.quality is None:
+def _check_frames(kind: Format, codec: Codec, clip: Clip) -> None:
+    """Refuses sizes and stamps that a format does not have."""
+    height, width = clip.size
+    if min(clip.size) < codec.least:
         raise OutputError(
-            "the quality of this codec must be left out, as it has one only",
-            received=f"{encoding.quality:g}",
+            f"the sides of a film in this codec must be of at least {codec.least} "
+            "pixels",
+            received=f"{width} × {height}",
+            hint="try another codec, or a larger size",
         )
-    low, high = sorted(codec.quality[1:])
-    if not low <= encoding.quality <= high:
+    if kind.most is not None and max(clip.size) > kind.most:
         raise OutputError(
-            f"the quality of this codec must be from {codec.quality[1]:g}, the best, "
-            f"to {codec.quality[2]:g}",
-            received=f"{encoding.quality:g}",
-            hint=f"try {codec.quality[0]:g}, the default",
+            f"the sides of {kind.name} must be of at most {kind.most:,} pixels",
+            received=f"{width} × {height}",
+            hint="try .mp4, or a smaller size",
         )
-
-
-def _has_alpha(codec: Codec, encoding: Encoding, wanted: bool) -> bool:
-    """Tells whether a film is transparent where its frames are."""
-    bits = encoding.bits or codec.bits[0]
-    return wanted and (encoding.chroma, bits, True) in codec.pixels
-
-
-def _pixels(codec: Codec, encoding: Encoding, *, has_alpha: bool) -> str:
-    """Returns FFmpeg's pixel format."""
-    bits = encoding.bits or codec.bits[0]
-    try:
-        return codec.pixels[encoding.chroma, bits, has_alpha]
-    except KeyError:
+    shortest = min(stamp.duration for stamp in clip.stamps)
+    if shortest < kind.shortest:
+        most = 1 / kind.shortest
         raise OutputError(
-            "chroma and bits must be those of the codec",
-            received=f"chroma {encoding.chroma} with {bits} bits",
-            hint="leave both out, or try another codec",
-        ) from None
+            f"{kind.name} must have at most {float(most):g} frames a second",
+            received=f"one that is shown for {float(shortest) * 1000:.3g} ms",
+            hint="take fewer frames with --every 2, or save it as .mp4",
+        )
 
 
 def _notices(
@@ -223,192 +227,23 @@ def _notices(
 ) -> Iterator[str]:
     """Yields what a person should know of a film before it is made."""
     height, width = clip.size
-    if clip.has_alpha and not _has_alpha(codec, encoding, True):
+    if clip.has_alpha and not codec.has_alpha(encoding):
         yield (
             f"The film is opaque, because {kind.name} with this codec holds no "
-            "transparency."
+            "transparency; .webm does."
         )
-    if padding(codec, encoding, clip.size) != (0, 0):
-        down, across = padding(codec, encoding, clip.size)
+    rows, columns = codec.padding(encoding, clip.size)
+    if rows or columns:
         yield (
-            f"The film has {width + across} × {height + down} pixels, because this "
+            f"The film has {width + columns} × {height + rows} pixels, because this "
             "codec needs even sides: the last row or column is repeated."
         )
     base = clock(kind, clip.stamps)
     if any((stamp.start / base).denominator != 1 for stamp in clip.stamps):
         yield (
             f"Stamps are rounded to {float(base) * 1000:g} milliseconds, the clock of "
-            f"{kind.name} files."
+            f"{kind.name}."
         )
-
-
-def padding(codec: Codec, encoding: Encoding, size: tuple[int, int]) -> tuple[int, int]:
-    """Returns how many (rows, columns) are added, so that a codec takes the sides."""
-    if not codec.even or encoding.chroma != "420":
-        return 0, 0
-    return size[0] % 2, size[1] % 2
-
-
-def clock(kind: Format, stamps: Iterable[Stamp]) -> Fraction:
-    """Returns the seconds of a tick in which stamps are whole, where that can be."""
-    if kind.tick is not None:
-        return Fraction(kind.tick).limit_denominator(1000)
-    ticks = 1
-    for stamp in stamps:
-        ticks = math.lcm(ticks, stamp.start.denominator, stamp.duration.denominator)
-        if ticks > _MOST_TICKS:
-            return Fraction(1, 90_000)  # of MPEG's clock
-    return Fraction(1, ticks)
-
-
-class _Container:
-    """A film in one of FFmpeg's containers, while it is written."""
-
-    def __init__(
-        self,
-        temporary: Path,
-        path: Path,
-        kind: Format,
-        codec: Codec,
-        encoding: Encoding,
-        clip: Clip,
-        text: str,
-    ):
-        import av
-
-        self._path, self._codec, self._encoding = path, codec, encoding
-        self._clip, self._base = clip, clock(kind, clip.stamps)
-        self._durations: dict[int, int] = {}
-        self._stream: Any = None
-        self._filter: Any = None
-        with _reported(path):
-            # With a protocol, so that no part of the path is read as one.
-            self._container: Any = av.open(
-                f"file:{temporary.absolute()}",
-                "w",
-                format=kind.muxer,
-                options={"fflags": "bitexact", **kind.options},
-            )
-        self._container.metadata.update({"comment": text} if text else {})
-        self._moves = kind.muxer in ("mp4", "mov")
-
-    def add(self, picture: np.ndarray, stamp: Stamp) -> None:
-        """Adds one picture."""
-        start, end = (
-            round(at / self._base) for at in (stamp.start, stamp.start + stamp.duration)
-        )
-        with _reported(self._path):
-            if self._stream is None:
-                self._open(picture)
-            frame = self._frame(picture)
-            frame.pts, frame.time_base = start, self._base
-            frame.duration = self._durations[start] = max(1, end - start)
-            self._mux(self._stream.encode(frame))
-
-    def end(self) -> None:
-        """Writes what is still in the encoder, and the index."""
-        with _reported(self._path):
-            self._mux(self._stream.encode(None))
-            self._container.close()
-
-    def close(self) -> None:
-        """Ends it without more to write."""
-        with contextlib.suppress(Exception):
-            self._container.close()
-
-    def _open(self, picture: np.ndarray) -> None:
-        import av
-        from av.codec.context import Flags
-
-        codec, encoding = self._codec, self._encoding
-        has_alpha = _has_alpha(codec, encoding, picture.shape[2] == 4)
-        options = dict(codec.options)
-        if codec.quality is not None:
-            quality = codec.quality[0] if encoding.quality is None else encoding.quality
-            options[codec.quality_option] = f"{quality:g}"
-        os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes to stderr
-        rate = self._clip.rate.limit_denominator(1001 * 240)
-        stream: Any = self._container.add_stream(
-            codec.encoder, rate=rate, options=options
-        )
-        rows, columns = padding(codec, encoding, picture.shape[:2])
-        context = stream.codec_context
-        context.height, context.width = (
-            picture.shape[0] + rows,
-            picture.shape[1] + columns,
-        )
-        context.pix_fmt = _pixels(codec, encoding, has_alpha=has_alpha)
-        context.time_base = stream.time_base = self._base
-        context.thread_count = THREADS
-        context.flags |= Flags.bitexact.value | Flags.frame_duration.value
-        context.color_range = _LIMITED
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        even = len({stamp.duration for stamp in self._clip.stamps}) == 1
-        if codec.reorders and self._moves and not even:
-            # These files have durations in the order of coding only.
-            context.max_b_frames = 0
-        if codec.tag and self._moves:
-            context.codec_tag = codec.tag
-        self._stream = stream
-        if codec.packet_filter:
-            self._filter = av.bitstream.BitStreamFilterContext(
-                codec.packet_filter, stream
-            )
-
-    def _frame(self, picture: np.ndarray) -> Any:
-        """Returns a picture as the codec has it: BT.709, in limited range."""
-        import av
-        from av.video.reformatter import Interpolation
-
-        rows, columns = padding(self._codec, self._encoding, picture.shape[:2])
-        picture = np.pad(picture, ((0, rows), (0, columns), (0, 0)), mode="edge")
-        deep = picture.dtype == np.uint16
-        if picture.shape[2] == 4 and "a" not in self._stream.codec_context.pix_fmt:
-            picture = np.ascontiguousarray(picture[..., :3])
-        names = {3: ("rgb24", "rgb48le"), 4: ("rgba", "rgba64le")}
-        frame = av.VideoFrame.from_ndarray(
-            picture, format=names[picture.shape[2]][deep]
-        )
-        return frame.reformat(
-            format=self._stream.codec_context.pix_fmt,
-            interpolation=Interpolation.BICUBIC
-            | Interpolation.ACCURATE_RND
-            | Interpolation.FULL_CHR_H_INP
-            | Interpolation.BITEXACT,
-            dst_colorspace=_BT709,
-            dst_color_range=_LIMITED,
-            dst_color_trc=_BT709,
-            dst_color_primaries=_BT709,
-            threads=1,
-        )
-
-    def _mux(self, packets: Iterable[Any]) -> None:
-        for packet in packets:
-            packet.duration = self._durations.pop(packet.pts)
-            filtered = [packet] if self._filter is None else self._filter.filter(packet)
-            for each in filtered:
-                each.stream = self._stream
-                self._container.mux(each)
-
-
-_BT709 = 1  # matrix, primaries and transfer: ITU-T H.273, tables 2 to 4
-_LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
-
-
-@contextlib.contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Turns what FFmpeg says of a film that it cannot write into our sentence."""
-    import av.error
-
-    try:
-        with saving(path):
-            yield
-    except av.error.FFmpegError as failure:
-        raise OutputError(
-            "a film must be one that its encoder takes",
-            received=f"{short_repr(str(failure))} for {short_repr(str(path))}",
-            hint="try another codec or another size",
-        ) from failure
 
 
 def read_film_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:
@@ -417,11 +252,9 @@ def read_film_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:
     They are untrusted, as those of pictures.
 
     Args:
-        path: The film.
+        path: The film, whatever it is called.
 
     Raises:
-        PictureError: If there is no such file.
+        PictureError: If there is no such file, or it is neither film nor picture.
     """
-    from keras_dream.pictures.metadata import read_notes
-
     return read_notes(path)

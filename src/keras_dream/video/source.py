@@ -243,13 +243,12 @@ class Source:
         """
         usual = max(1, self._reader.usual)
         last: tuple[int, Decoded] | None = None
-        shift = 0
+        zero = shift = 0
         for decoded in self._reader.read():
             raw = decoded.ticks
             ticks = None if raw is None else raw + shift
             if last is None:
-                self._origin = 0 if ticks is None else ticks
-                ticks = self._origin
+                self._origin = zero = ticks = ticks or 0
             elif ticks is None or ticks <= last[0]:
                 ticks = last[0] + usual
                 shift = shift if raw is None else ticks - raw
@@ -258,10 +257,10 @@ class Source:
                     "they are shown one after the other."
                 )
             if last is not None:
-                yield _Timed(last[0] - self._origin, ticks - last[0], last[1])
+                yield _Timed(last[0] - zero, ticks - last[0], last[1])
             last = ticks, decoded
         if last is not None:
-            yield _Timed(last[0] - self._origin, last[1].duration or usual, last[1])
+            yield _Timed(last[0] - zero, last[1].duration or usual, last[1])
 
     def _nothing(self) -> InputError:
         whole = self._start == 0 and self._end is None

@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     from keras_dream.backend.protocol import Backend
 
 
-_ENCODERS = {
-    "H.264": "libx264",
-    "HEVC": "libx265",
-    "AV1": "libsvtav1",
-    "VP9": "libvpx-vp9",
-    "ProRes": "prores_ks",
-}
-"""What films may be encoded with, by FFmpeg's names."""
-
-
 class Finding(NamedTuple):
     """The result of one check.
 
@@ -150,6 +140,7 @@ def _films() -> Iterator[Finding]:
 
     from keras_dream.errors import DreamError
     from keras_dream.video.extra import require
+    from keras_dream.video.formats import CODECS
 
     try:
         require()
@@ -174,10 +165,11 @@ def _films() -> Iterator[Finding]:
     except Exception as failure:  # noqa: BLE001
         yield Finding("films", "wrong", " ".join(str(failure).split()))
         return
-    there = [name for name, codec in _ENCODERS.items() if codec in have]
-    more = f"can be written as {', '.join(there)}"
-    if lacking := [name for name in _ENCODERS if name not in there]:
-        more += f"; this av has no {', '.join(lacking)}"
+    encoders = {name: codec.encoder for name, codec in CODECS.items() if codec.encoder}
+    there = [name for name, encoder in encoders.items() if encoder in have]
+    more = f"encoders: {', '.join(there)}"
+    if lacking := [name for name in encoders if name not in there]:
+        more += f"; this av has none of {', '.join(lacking)}"
     yield Finding("films", "ok", more)
 
 

@@ -13,6 +13,11 @@ from keras_dream.events import (
     Event,
     Fetching,
     FileProgress,
+    FilmFinished,
+    FilmPlanned,
+    FilmProgress,
+    FrameDone,
+    FrameProgress,
     ItemDone,
     ItemProgress,
     ItemStarted,
@@ -58,9 +63,9 @@ class Bar(Lines):
 
     def report(self, event: Event) -> None:
         """Moves the bar, or writes a line above it."""
-        if isinstance(event, Saved | BatchFinished):
+        if isinstance(event, Saved | BatchFinished | FilmFinished):
             self._bar.stop()
-        if isinstance(event, BatchFinished):
+        if isinstance(event, BatchFinished | FilmFinished):
             write_stderr(self.sentence(event))  # the terminal wraps its lines
         elif isinstance(event, ItemDone) and not event.reused:
             self._bar.stop()  # its path may go to the same terminal
@@ -77,7 +82,8 @@ class Bar(Lines):
         if isinstance(event, Loading | Fetching | Started | Planned):
             self._bar.reset(self._task, total=None, more="")
         description = self._description(event)
-        if not description or isinstance(event, Planned | BatchPlanned | ItemDone):
+        is_told = isinstance(event, Planned | BatchPlanned | ItemDone | FilmPlanned)
+        if not description or is_told:
             super().report(event)
         else:
             self.measure(event)
@@ -85,6 +91,11 @@ class Bar(Lines):
             description = self._description(event)  # as it is now
             self.done, self.total = self.batch.share, 1.0
             self.left = self.batch.left
+        if isinstance(event, FilmPlanned | FilmProgress | FrameProgress | FrameDone):
+            description = self._description(event)
+            self.done = self.film.share or 0.0
+            self.total = None if self.film.share is None else 1.0
+            self.left = self.film.more
         if description:
             more = self.left
             if isinstance(event, Download):
@@ -136,4 +147,4 @@ class Bar(Lines):
                     f"step {event.iteration}/{event.iterations}  loss {event.loss:.4g}"
                 )
             case _:
-                return ""
+                return self.film.description(event, width=self._bar.console.width)

@@ -12,6 +12,9 @@ from keras_dream.events import (
     Event,
     Fetched,
     FileProgress,
+    FilmFinished,
+    FilmProgress,
+    FrameProgress,
     ItemDone,
     ItemFailed,
     ItemProgress,
@@ -19,9 +22,17 @@ from keras_dream.events import (
     TileDone,
 )
 
-_RESULTS = (Saved, Fetched, ItemDone, ItemFailed, BatchFinished)
+_RESULTS = (Saved, Fetched, ItemDone, ItemFailed, BatchFinished, FilmFinished)
 
-_OFTEN = (Download, CellProgress, FileProgress, ItemProgress, TileDone)
+_OFTEN = (
+    Download,
+    CellProgress,
+    FileProgress,
+    FilmProgress,
+    FrameProgress,
+    ItemProgress,
+    TileDone,
+)
 
 SECONDS_BETWEEN_EVENTS = 1.0  # of those that a server or a sheet gives in thousands
 
@@ -30,8 +41,8 @@ class JsonLines(Reporter):
     """Shows every event as one line of JSON.
 
     Args:
-        quiet: Show nothing but the results, `saved` and `fetched`, and of a batch
-            those, its failures and its summary.
+        quiet: Show nothing but the results, `saved` and `fetched`, the summary of a
+            film, and of a batch its results, failures and summary.
     """
 
     def __init__(self, *, quiet: bool = False):

@@ -9,6 +9,7 @@ from keras_dream.cli.output import plain, write_stderr
 from keras_dream.cli.reporters.base import Reporter
 from keras_dream.cli.reporters.batch import BatchProgress
 from keras_dream.cli.reporters.eta import Eta, in_words, megabytes
+from keras_dream.cli.reporters.film import FilmState
 from keras_dream.events import (
     CellDone,
     CellProgress,
@@ -17,6 +18,9 @@ from keras_dream.events import (
     Event,
     Fetching,
     FileProgress,
+    FilmProgress,
+    FrameDone,
+    FrameProgress,
     GradientPlan,
     ItemDone,
     ItemProgress,
@@ -52,6 +56,7 @@ class Lines(Reporter):
         super().__init__()
         self._clock = clock
         self.batch = BatchProgress(clock=clock)
+        self.film = FilmState(clock=clock)
         self.done: float = 0.0
         self.total: float | None = None
         self.left = ""
@@ -108,6 +113,7 @@ class Lines(Reporter):
                 self._progress(event.done, 1.0)
             case _:
                 self.batch.measure(event)
+                self.film.measure(event)
 
     def sentence(self, event: Event) -> str:
         """Returns what an event says, or "" where it says nothing."""
@@ -140,12 +146,12 @@ class Lines(Reporter):
             case CellProgress(number, name, _):
                 cells = self._planned.cells if self._planned else number
                 return f"Cell {number} of {cells}, {plain(name)}{left}."
-            case Saved():
-                return self._summary()
+            case Saved():  # the summary of a film was there before
+                return "" if self.film.is_under_way else self._summary()
             case Compared():
                 return _comparison(event)
             case _:
-                return self.batch.sentence(event)
+                return self.batch.sentence(event) or self.film.sentence(event)
 
     def amount(self, event: Download) -> str:
         """Returns how much of a file is here."""
@@ -187,8 +193,12 @@ class Lines(Reporter):
             part = event.octave
         elif isinstance(event, Download | CellProgress | FileProgress):
             part = event.kind
+        elif isinstance(event, FilmProgress):
+            part = event.phase
         elif isinstance(event, ItemProgress | ItemDone):
             part = "items"
+        elif isinstance(event, FrameProgress | FrameDone):
+            part = "frames"
         now = self._clock()
         is_new = part is None or part != self._last_part
         self._last_part = part

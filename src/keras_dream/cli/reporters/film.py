@@ -1,0 +1,176 @@
+"""Films in words: how far they are, what a frame takes, and what has become of them."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from keras_dream.cli.output import plain
+from keras_dream.cli.reporters.eta import Eta, in_words
+from keras_dream.events import (
+    Event,
+    FilmFinished,
+    FilmPlanned,
+    FilmProgress,
+    FrameDone,
+    FrameProgress,
+)
+
+_RECENT = 20  # frames by which the pace is measured: some seconds of a small film
+_PHASES = {
+    "survey": "Looking through the source",
+    "smooth": "Second pass",
+    "write": "Writing the film",
+}
+
+
+class FilmState:
+    """Follows a film: which frames are done, and how long the others take.
+
+    Args:
+        clock: Returns the time in seconds.
+
+    Attributes:
+        share: How much of the work under way is done, from 0 to 1; None where that is
+            not known.
+        left: The time left in words, or "".
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
+        self.share: float | None = None
+        self.left = ""
+        self._clock = clock
+        self._eta = Eta(clock=clock)
+        self._phase = ""
+        self._planned: FilmPlanned | None = None
+        self._done = 0
+        self._last: FrameDone | None = None
+        self._ends = deque[float](maxlen=_RECENT + 1)
+
+    def measure(self, event: Event) -> None:
+        """Follows an event."""
+        match event:
+            case FilmProgress():
+                if event.phase != self._phase:
+                    self._phase, self._eta = event.phase, Eta(clock=self._clock)
+                self._measure(event.frame, event.frames)
+            case FilmPlanned():
+                self._planned, self._done = event, event.ready
+                ready = event.ready / event.frames
+                whole = event.seconds / (1 - ready) if ready < 1 else None
+                self._eta = Eta(predicted=whole, clock=self._clock)
+                self._ends.append(self._clock())
+                self._measure(ready, 1.0)
+            case FrameProgress():
+                self._measure(event.share, 1.0)
+            case FrameDone():
+                self._done, self._last = self._done + 1, event
+                self._ends.append(self._clock())
+                self._measure(event.share, 1.0)
+            case _:
+                pass
+
+    def _measure(self, done: float, total: float | None) -> None:
+        self.share = done / total if total else None
+        self.left = self._eta.left(done, total)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a film was planned."""
+        return self._planned is not None
+
+    @property
+    def pace(self) -> str:
+        """What a frame takes, in words; "" before the second."""
+        if len(self._ends) < 2:
+            return ""
+        return _pace((self._ends[-1] - self._ends[0]) / (len(self._ends) - 1))
+
+    def description(self, event: Event, *, width: int) -> str:
+        """Returns the words beside a bar, or "" for what is no work at a film.
+
+        Args:
+            event: What happened.
+            width: Of the terminal, in columns.
+        """
+        match event:
+            case FilmProgress():
+                of = f"/{event.frames}" if event.frames else ""
+                return f"{_PHASES.get(event.phase, event.phase)}  {event.frame}{of}"
+            case FilmPlanned() | FrameProgress() | FrameDone():
+                frames = self._planned.frames if self._planned else 0
+                text = f"Frame {self._done}/{frames}"
+                if self._last is not None and width >= 80:
+                    text += f"  {self._last.released:.0%} new"
+                return text
+            case _:
+                return ""
+
+    @property
+    def more(self) -> str:
+        """The words behind a bar."""
+        pace = self.pace if self._phase != "write" else ""
+        return ", ".join(filter(None, (pace, self.left)))
+
+    def sentence(self, event: Event) -> str:
+        """Returns what an event says, or ""; several lines for a summary."""
+        left = f", {self.left}" if self.left else ""
+        match event:
+            case FilmProgress():
+                what = _PHASES.get(event.phase, event.phase)
+                of = f" of {event.frames}" if event.frames else ""
+                return f"{what}: frame {event.frame}{of}{left}."
+            case FilmPlanned():
+                return _planned(event)
+            case FrameDone():
+                pace = f", {self.pace}" if self.pace else ""
+                return (
+                    f"{self._done} of {event.frames} frames done; "
+                    f"{event.released:.0%} of frame {event.number} is new{pace}{left}."
+                )
+            case FilmFinished():
+                return "\n".join(_summary(event, self._planned))
+            case _:
+                return ""
+
+
+def _planned(event: FilmPlanned) -> str:
+    height, width = event.size
+    text = (
+        f"{_count(event.frames, 'frame')} of {width} × {height} pixels in "
+        f"{_count(event.scenes, 'scene')}, {float(event.duration):.4g} s"
+    )
+    if event.ready == event.frames:
+        return f"{text}; all of them are dreamed already."
+    ready = f"{event.ready} of them are dreamed already, " if event.ready else ""
+    what = "the others take" if event.ready else "they take"
+    by = f" with {event.workers} processes" if event.workers > 1 else ""
+    took = f"{what} about {in_words(event.seconds)} on this machine{by}"
+    return f"{text}; {ready}{took}."
+
+
+def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
+    scenes = f" in {_count(planned.scenes, 'scene')}" if planned else ""
+    pace = f", {_pace(event.seconds / event.done)}" if event.done else ""
+    text = f"Dreamed {_count(event.done, 'frame')}{scenes} in "
+    text += f"{in_words(event.seconds)}{pace}"
+    yield text + (f"; {event.reused} were there before." if event.reused else ".")
+    if event.flicker is not None and event.source_flicker is not None:
+        yield (
+            f"Flicker {event.flicker:.3g}, the source's own "
+            f"{event.source_flicker:.3g}: {plain(_times(event))}."
+        )
+
+
+def _times(event: FilmFinished) -> str:
+    flicker, own = event.flicker or 0.0, event.source_flicker or 0.0
+    return f"{flicker / own:.2g} times as much" if own else "which has none"
+
+
+def _pace(seconds: float) -> str:
+    """Returns what a frame takes, in words."""
+    words = f"{seconds:.2f} s" if seconds < 10 else in_words(seconds)
+    return f"{words} a frame"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
