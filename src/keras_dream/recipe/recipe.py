@@ -5,11 +5,13 @@ line's flags, the JSON schema and the metadata in saved pictures are read from t
 two models.
 """
 
+import functools
 import hashlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
@@ -27,6 +29,16 @@ from keras_dream.parts.transforms import TRANSFORMS, AnyTransform, Crop, Flip, P
 from keras_dream.recipe.byte_sizes import MOST_BYTES, bytes_of
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
+from keras_dream.recipe.keyframes import (
+    MOST_CURVES,
+    Curve,
+    Keyframes,
+    Level,
+    check_all,
+    curve_of,
+    is_curve,
+    read_curve,
+)
 from keras_dream.recipe.masks import Mask, Region, as_regions
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.per_octave import (
@@ -35,7 +47,12 @@ from keras_dream.recipe.per_octave import (
     read as read_override,
 )
 from keras_dream.recipe.scheme_plans import AUTO, read_gradient
-from keras_dream.recipe.settings import FiniteFloat, Settings, canonical_json
+from keras_dream.recipe.settings import (
+    FiniteFloat,
+    Settings,
+    canonical_json,
+    is_nested,
+)
 from keras_dream.recipe.video import VideoSettings
 
 # Bounds that keep a forged recipe from asking for the impossible; none of the
@@ -108,8 +125,77 @@ def _override(text: object) -> Override:
     )
 
 
-def _texts_of(overrides: Sequence[Override]) -> list[str]:
-    return [override.text for override in overrides]
+def _texts_of(values: Sequence[Override] | Sequence[Curve]) -> list[str]:
+    return [value.text for value in values]
+
+
+def _read_curves(value: Any) -> tuple[Curve, ...]:
+    """Returns curves, their values read by the recipe's own fields."""
+    texts: Sequence[object] = (value,)
+    if value is None or value == "none":
+        texts = ()
+    elif isinstance(value, list | tuple):
+        texts = tuple(cast("Sequence[object]", value))
+    elif isinstance(value, Mapping):  # of settings to their keyframes
+        several = cast("Mapping[Any, Any]", value)
+        texts = [curve_of(str(name), of, _value_of) for name, of in several.items()]
+    if len(texts) <= MOST_CURVES:  # others are refused unread
+        texts = [read_curve(text, _value_of) for text in texts]
+    curves = cast("Sequence[Curve]", texts)
+    check_all(curves)
+    return tuple(sorted(curves, key=lambda curve: curve.setting))
+
+
+def _value_of(setting: str, value: Any) -> Any:
+    """Returns a setting's value for what a recipe may hold of it."""
+    name, _, part = setting.partition(".")
+    if part and name not in _nested_settings():
+        # The sentence about a setting that does not exist.
+        return Recipe.of({setting: value})
+    read = getattr(Recipe.of({name: {part: value} if part else value}), name)
+    return getattr(read, part) if part else read
+
+
+def _take_curves(values: dict[str, Any], within: str = "") -> list[Curve]:
+    """Removes the settings whose values are curves, and returns these."""
+    curves: list[Curve] = []
+    for name, value in tuple(values.items()):
+        if isinstance(value, str | Mapping) and is_curve(value):
+            curves.append(curve_of(within + name, values.pop(name), _value_of))
+        elif not within and isinstance(value, dict) and name in _nested_settings():
+            values[name] = own = dict(cast("dict[str, Any]", value))
+            curves += _take_curves(own, f"{name}.")
+    return curves
+
+
+@functools.cache
+def _nested_settings() -> frozenset[str]:
+    """Returns the settings that are models of settings themselves."""
+    fields = Recipe.model_fields.items()
+    return frozenset(name for name, field in fields if is_nested(field))
+
+
+def _put_first(values: dict[str, Any], curve: Curve) -> None:
+    """Gives a setting the first value of its curve, which it may have already.
+
+    Raises:
+        SettingError: If it has another one.
+    """
+    name, _, part = curve.setting.partition(".")
+    settings, key = values, name
+    if part:
+        nested = values.get(name)
+        if isinstance(nested, Settings):
+            nested = {n: getattr(nested, n) for n in nested.model_fields_set}
+        settings, key = dict(cast("dict[str, Any]", nested or {})), part
+        values[name] = settings
+    if key in settings and _value_of(curve.setting, settings[key]) != curve.first:
+        raise SettingError(
+            "A setting must be given either as one value or by keyframes",
+            received=f"both for {curve.setting}",
+            hint="leave one of them out",
+        )
+    settings[key] = curve.first
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
@@ -427,6 +513,19 @@ class Recipe(Settings):
     camera: CameraSettings | None = Field(
         default=None, description="how the camera of a zoom moves"
     )
+    keyframes: Annotated[
+        tuple[Curve, ...],
+        BeforeValidator(
+            _read_curves, json_schema_input_type=list[str] | dict[str, Any]
+        ),
+        PlainSerializer(_texts_of, return_type=list[str]),
+    ] = Field(
+        default=(),
+        description="settings that change during a film, each as SETTING: TIME=VALUE, "
+        "TIME=VALUE, such as 'step_size: 0s=0.002, 10s=0.01 ease-in-out', with a sound "
+        "as 'strength: follow(loudness, 0.5, 1.5)', and those of a film as "
+        "'video.carry: 0%=1, 100%=0.5'; a setting's own value may be written so, too",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -451,6 +550,46 @@ class Recipe(Settings):
             )
         weights = cast("Mapping[Any, Any]", layers)
         return {**fields, "objective": Objective.of_layers(weights)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_keyframes(cls, values: Any) -> Any:
+        """Reads curves in the place of a setting's value, which is its first then."""
+        if not isinstance(values, dict):
+            return values
+        fields = dict(cast("dict[str, Any]", values))
+        curves = _take_curves(fields)
+        if not curves and not fields.get("keyframes"):
+            return fields
+        own = _read_curves(fields.get("keyframes"))
+        fields["keyframes"] = _read_curves((*own, *curves))
+        for curve in fields["keyframes"]:
+            _put_first(fields, curve)
+        return fields
+
+    @model_validator(mode="after")
+    def _check_keyframes(self) -> "Recipe":
+        """Makes sure that settings fit each other at all times."""
+        if {curve.setting for curve in self.keyframes} & _CHECKED_TOGETHER:
+            for moment in self._moments():
+                for check in ("max_loss", "overrides", "wrap", "places"):
+                    getattr(moment, f"_check_{check}")()
+        return self
+
+    def _moments(self) -> Iterator["Recipe"]:
+        """Yields the recipes at all keyframes, and between them.
+
+        Where times are of several kinds, which are told apart by a film only, they are
+        taken by themselves.
+        """
+        curves = [c for c in self.keyframes if isinstance(c, Keyframes)]
+        for unit in dict.fromkeys(curve.unit for curve in curves):
+            times = sorted({t for c in curves if c.unit == unit for t in c.times})
+            halves = [(a + b) / 2 for a, b in itertools.pairwise(times)]
+            for time in (*times, *halves):
+                yield self._at(time, unit, level=lambda _: 0.5)
+        for level in (0.0, 1.0):
+            yield self._at(Fraction(0), "s", level=lambda _, level=level: level)
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
@@ -539,7 +678,89 @@ class Recipe(Settings):
         """
         if "layers" in changes and "objective" not in changes:
             changes = {"objective": None, **changes}
-        return super().but(**changes)
+        fields = self._set_fields()
+        if "keyframes" in changes:
+            changes["keyframes"] = curves = _read_curves(changes["keyframes"])
+            for curve in curves:
+                fields = _without(fields, curve.setting)
+        elif self.keyframes:
+            kept = (c for c in self.keyframes if not _is_set(c, changes))
+            changes["keyframes"] = tuple(kept)
+        return self.of({**fields, **changes})
+
+    def _changes_of(self, below: Any) -> dict[str, Any]:
+        changes = self._set_fields()
+        if self.keyframes:
+            own = {curve.setting for curve in self.keyframes}
+            kept = (
+                curve
+                for curve in below.keyframes
+                if curve.setting not in own and not _is_set(curve, changes)
+            )
+            changes["keyframes"] = (*kept, *self.keyframes)
+        return changes
+
+    @property
+    def still(self) -> "Recipe":
+        """The recipe of the film's first moment, without keyframes."""
+        return self.model_copy(update={"keyframes": ()}) if self.keyframes else self
+
+    def at_time(
+        self, seconds: Fraction | float, *, level: Level = lambda _: 0.0
+    ) -> "Recipe":
+        """Returns the recipe of a moment of a film, without keyframes.
+
+        Args:
+            seconds: Since the film's first frame.
+            level: Returns the level, from 0 to 1, of a sound that a setting follows.
+
+        Raises:
+            SettingError: If times are in percent or frames; see `in_seconds`.
+        """
+        for curve in self.keyframes:
+            if isinstance(curve, Keyframes) and curve.unit != "s":
+                raise SettingError(
+                    "Keyframes must be in seconds where the film is not known",
+                    received=curve.text,
+                    hint="write seconds, or dream a video with it",
+                )
+        return self._at(seconds, "s", level=level)
+
+    def _at(self, time: Fraction | float, unit: str, *, level: Level) -> "Recipe":
+        changes: dict[str, Any] = {"keyframes": ()}
+        if not self.keyframes:
+            return self
+        for curve in self.keyframes:
+            if isinstance(curve, Keyframes) and curve.unit != unit:
+                continue
+            value = curve.at(time, level)
+            name, _, part = curve.setting.partition(".")
+            if part:
+                nested = changes.get(name, getattr(self, name))
+                value = nested.model_copy(update={part: value})
+            changes[name] = value
+        return self.model_copy(update=changes)
+
+    def in_seconds(
+        self, length: Fraction, frames: Sequence[Fraction], rate: Fraction
+    ) -> "Recipe":
+        """Returns the recipe for a film, with all its keyframes in seconds.
+
+        Args:
+            length: The film's length in seconds.
+            frames: When each of its frames begins, in seconds.
+            rate: Its frames a second, for frames after the last.
+
+        Raises:
+            SettingError: If settings do not fit each other at some time.
+        """
+        curves = [
+            curve.in_seconds(length, frames, rate)
+            if isinstance(curve, Keyframes)
+            else curve
+            for curve in self.keyframes
+        ]
+        return self.but(keyframes=curves) if curves else self
 
     def octaves_for(self, size: tuple[int, int]) -> int:
         """Returns how many octaves a picture of `size`, (height, width), is given."""
@@ -597,6 +818,18 @@ class Recipe(Settings):
         return (*self.networks, *placed, *self.networks_of_octaves)
 
     @property
+    def networks_of_film(self) -> tuple[NetworkObjective, ...]:
+        """`every_network` of all keyframes, those of the first moment first."""
+        values = (
+            self.model_copy(update={curve.setting: value, "keyframes": ()})
+            for curve in self.keyframes
+            if curve.setting in ("objective", "regions", "per_octave")
+            for value in curve.values
+        )
+        each = (*self.every_network, *(n for own in values for n in own.every_network))
+        return tuple(dict.fromkeys(each))
+
+    @property
     def sha256(self) -> str:
         """The sha256 of the canonical JSON of the settings that differ from defaults.
 
@@ -604,6 +837,37 @@ class Recipe(Settings):
         """
         data = self.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(canonical_json(data).encode()).hexdigest()
+
+
+_CHECKED_TOGETHER = frozenset(
+    {
+        *("objective", "regions", "max_loss", "per_octave"),
+        *("border", "wrap", "transforms", "mask"),
+    }
+)
+"""Settings that must fit each other."""
+
+
+def _is_set(curve: Curve, changes: Mapping[str, Any]) -> bool:
+    """Tells whether changes give another value to a setting that has keyframes."""
+    name, _, part = curve.setting.partition(".")
+    if not part:
+        return name in changes
+    if name not in changes:
+        return False
+    value = changes[name]
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get(part) != curve.first
+    return getattr(value, part, None) != curve.first
+
+
+def _without(fields: Mapping[str, Any], setting: str) -> dict[str, Any]:
+    """Returns settings without one of them."""
+    name, _, part = setting.partition(".")
+    if part and isinstance(nested := fields.get(name), Settings):
+        own = {n: getattr(nested, n) for n in nested.model_fields_set - {part}}
+        return {**fields, name: own}
+    return {key: value for key, value in fields.items() if part or key != name}
 
 
 class RunSettings(Settings):

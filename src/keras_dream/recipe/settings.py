@@ -112,7 +112,12 @@ class Settings(BaseModel):
 
     def over(self, below: Self) -> Self:
         """Returns `below` with the settings that were set here put over it."""
-        return below.but(**self._set_fields())
+        return below.but(**self._changes_of(below))
+
+    def _changes_of(self, below: Any) -> dict[str, Any]:
+        """Returns what `over` changes of the settings below."""
+        del below
+        return self._set_fields()
 
     def _set_fields(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set}

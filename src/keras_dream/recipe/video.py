@@ -38,7 +38,7 @@ class VideoSettings(Settings):
         "dreams every frame by itself",
     )
     flow_size: int = Field(
-        default=512,
+        default=640,
         ge=16,
         le=8192,
         description="longest side in pixels at which the optical flow is computed",

@@ -1,0 +1,77 @@
+"""The recipe of every frame of a film, whose settings may change in time."""
+
+import os
+from pathlib import Path
+
+from keras_dream.errors import InputError
+from keras_dream.recipe.files import FileRef, Files
+from keras_dream.recipe.keyframes import Follow, Sound
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.video.frames import Clip, Stamp
+from keras_dream.video.levels import Levels, levels_of
+from keras_dream.video.source import Source
+
+
+class Timeline:
+    """A recipe bound to a film: what its settings are in each frame.
+
+    Sounds that settings follow are decoded here, once. It may be pickled for other
+    processes.
+
+    Args:
+        recipe: The film's recipe; completed, where it goes from one objective to
+            another and one of them is the network's own.
+        clip: The film's frames.
+        source: The film's source, or its path, for the sound of its own.
+        files: Finds the files of sounds.
+
+    Attributes:
+        recipe: The recipe with its keyframes in seconds.
+
+    Raises:
+        SettingError: If settings do not fit each other at some time.
+        InputError: If a sound that is followed cannot be had.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        clip: Clip,
+        *,
+        source: Source | str | os.PathLike[str] | None = None,
+        files: Files | None = None,
+    ):
+        starts = [stamp.start for stamp in clip.stamps]
+        self.recipe = recipe.in_seconds(clip.seconds, starts, clip.rate)
+        self._levels: dict[Sound, Levels] = {}
+        sounds = (c.sound for c in self.recipe.keyframes if isinstance(c, Follow))
+        by_file: dict[FileRef | None, list[Sound]] = {}
+        for sound in dict.fromkeys(sounds):
+            by_file.setdefault(sound.file, []).append(sound)
+        for file, several in by_file.items():
+            if file is None:
+                path, origin = _own_track(clip, source), clip.origin
+            else:
+                path, origin = (files or Files()).find(file), None
+            self._levels.update(levels_of(path, several, origin=origin))
+
+    def at(self, stamp: Stamp) -> Recipe:
+        """Returns the recipe of a frame, without keyframes; cheap.
+
+        A frame has the values of its first moment, and the highest level of a sound
+        while it is shown.
+        """
+        return self.recipe.at_time(
+            stamp.start, level=lambda sound: self._levels[sound].at(stamp)
+        )
+
+
+def _own_track(clip: Clip, source: Source | str | os.PathLike[str] | None) -> Path:
+    """Returns the path of a film whose own sound is followed."""
+    if source is None or not clip.has_sound:
+        raise InputError(
+            "A setting that follows the film's sound must have a film with a track",
+            received=f"{clip.name}, which has none",
+            hint="name a file of sound with follow(..., file=song.mp3)",
+        )
+    return source.path if isinstance(source, Source) else Path(source)
