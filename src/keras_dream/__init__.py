@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from keras_dream.sheets.atlas import atlas
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
+    from keras_dream.video.call import dream_video
+    from keras_dream.video.flicker import Flicker, flicker
+    from keras_dream.video.run import VideoRun
+    from keras_dream.video.sink import Encoding
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -53,7 +57,9 @@ __all__ = [
     "Dream",
     "DreamError",
     "Dreamer",
+    "Encoding",
     "Explanation",
+    "Flicker",
     "Limits",
     "Mixer",
     "Network",
@@ -65,6 +71,7 @@ __all__ = [
     "RunSettings",
     "Sheet",
     "Step",
+    "VideoRun",
     "atlas",
     "batch",
     "blur",
@@ -74,7 +81,9 @@ __all__ = [
     "class_",
     "direction",
     "dream",
+    "dream_video",
     "explain",
+    "flicker",
     "grid",
     "guide",
     "l1",
@@ -96,7 +105,9 @@ _HOMES = {
     "Dream": "engine.result",
     "DreamError": "errors",
     "Dreamer": "dreamer.dreamer",
+    "Encoding": "video.sink",
     "Explanation": "explanations.explain",
+    "Flicker": "video.flicker",
     "Limits": "pictures.limits",
     "Mixer": "mixing",
     "Network": "zoo.network",
@@ -108,11 +119,14 @@ _HOMES = {
     "Sheet": "sheets.sheet",
     "Run": "engine.loop",
     "Step": "engine.result",
+    "VideoRun": "video.run",
     "atlas": "sheets.atlas",
     "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
+    "dream_video": "video.call",
     "explain": "explanations.explain",
+    "flicker": "video.flicker",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",

@@ -461,13 +461,11 @@ class FilmProgress(Event, kind="film_progress"):
     Attributes:
         phase: "survey", where the source is looked through; "smooth", the second pass;
             or "write", where the film is encoded.
-        frame: How many frames are done.
-        frames: How many there are; None where that is not known yet.
+        share: How much of it is done, from 0 to 1.
     """
 
     phase: str
-    frame: int
-    frames: int | None
+    share: float
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
+from keras_dream.cli.commands.flicker import flicker
 from keras_dream.cli.commands.grid import grid
 from keras_dream.cli.commands.huge import huge
 from keras_dream.cli.commands.jobs import jobs
@@ -92,6 +93,7 @@ for _command in (
     replay,
     mix,
     huge,
+    flicker,
     doctor,
 ):
     app.command(_command, usage=None, help_epilogue="")

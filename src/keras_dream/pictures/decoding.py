@@ -136,7 +136,7 @@ def _image(
             raise PictureError(
                 "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file",
                 received=f"{short_repr(path.name)}, which is {_signature(path)}",
-                hint="try `dream video` for a film"
+                hint="try `dream video`: for films, and films as masks and guides"
                 if _is_film(path)
                 else "convert it with an image editor first",
             ) from None

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from keras_dream.errors import InputError, JobsError, SaveError, short_repr
-from keras_dream.files import Staged, check_file, remove_leftovers, save_error, stage
+from keras_dream.files import Staged, remove_leftovers, save_error, stage
 from keras_dream.jobs.journal import (
     Item,
     Journal,
@@ -31,6 +31,7 @@ from keras_dream.jobs.journal import (
     remove_journal,
 )
 from keras_dream.pictures.deep import encode_png16
+from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.metadata import encode_notes, metadata_options, read_notes
 from keras_dream.pictures.picture import read_size
 
@@ -80,6 +81,16 @@ class Made:
     staged: Staged
 
 
+def frame_name(place: Place) -> str:
+    """Returns the name of a frame's file."""
+    return f"frame-{place.text}.png"
+
+
+def state_name(place: Place) -> str:
+    """Returns the name of the file of a frame's state."""
+    return f"state-{place.text}.npz"
+
+
 def work_folder(result: Path) -> Path:
     """Returns the hidden folder of a film beside its result: `.sky.mp4.video`."""
     return result.with_name(f".{result.name}.video")
@@ -106,13 +117,13 @@ def stage_frame(
         SaveError: If the disk refuses.
     """
     if state is not None:
-        path = folder / f"state-{place.text}.npz"
+        path = folder / state_name(place)
         try:
             state.save(path)
         except OSError as failure:
             raise save_error(path, picture.nbytes, failure) from failure
     data = _encoded(picture, dict(notes or {}))
-    return Made(place, stage(folder / f"frame-{place.text}.png", data))
+    return Made(place, stage(folder / frame_name(place), data))
 
 
 class WorkFolder:
@@ -124,9 +135,11 @@ class WorkFolder:
         places: Of all frames, in the order of work.
         resume: Whether to go on with what is there; False begins anew.
         kind: What the job is.
+        settings: JSON types, which are recorded where the film is new.
 
     Attributes:
         path: The folder.
+        settings: As they were recorded.
 
     Raises:
         JobsError: If another process holds it, or it has another film.
@@ -141,6 +154,7 @@ class WorkFolder:
         *,
         resume: bool = True,
         kind: str = KIND,
+        settings: Mapping[str, Any] | None = None,
     ):
         self.path = work_folder(Path(result))
         text = json.dumps(dict(key), sort_keys=True)
@@ -152,7 +166,8 @@ class WorkFolder:
         for job, _ in read_journal(self.path):
             if (job.kind, job.key) != (kind, text):
                 raise _of_another(self.path, key, job.key)
-        self._journal = Journal.open(self.path, kind=kind, key=text)
+        self._journal = Journal.open(self.path, kind=kind, key=text, settings=settings)
+        self.settings = self._journal.job.settings
         try:
             self._items = self._opened(map(_place, places))
         except BaseException:
@@ -220,7 +235,7 @@ class WorkFolder:
         part, number = made.place
         for other in (number - 1, number + 1):  # forwards and backwards
             with contextlib.suppress(OSError):
-                self._state_path(Place(part, other)).unlink(missing_ok=True)
+                self.state_path(Place(part, other)).unlink(missing_ok=True)
 
     def begin(self, place: Place | int) -> int:
         """Notes that a frame is begun; returns which attempt it is, from 1."""
@@ -238,10 +253,9 @@ class WorkFolder:
             if item.state is ItemState.RUNNING:
                 self._items[place] = self._journal.pause(item, item.step, item.steps)
 
-    def state(self, place: Place | int) -> Path | None:
-        """Returns the file of a frame's state, None if there is none."""
-        path = self._state_path(_place(place))
-        return path if path.is_file() else None
+    def state_path(self, place: Place | int) -> Path:
+        """Returns where the state of a frame is, if it is kept."""
+        return self.path / state_name(_place(place))
 
     def forget(self, places: Iterable[Place]) -> None:
         """Lets frames be made again."""
@@ -265,7 +279,7 @@ class WorkFolder:
         """
         path = self._path(_place(place))
         try:
-            notes = json.loads((read_notes(path) or {})[_NOTES])
+            notes = json.loads((read_notes(path, limits=Limits()) or {})[_NOTES])
         except (LookupError, ValueError):
             raise _damaged(path) from None
         if not isinstance(notes, dict):
@@ -284,9 +298,6 @@ class WorkFolder:
     def _path(self, place: Place) -> Path:
         return self._journal.path(self._items[place])
 
-    def _state_path(self, place: Place) -> Path:
-        return self.path / f"state-{place.text}.npz"
-
 
 def read_frame(path: Path) -> np.ndarray:
     """Returns a frame's file as it was saved: uint8 or uint16, of 3 or 4 channels.
@@ -296,7 +307,7 @@ def read_frame(path: Path) -> np.ndarray:
     """
     import cv2
 
-    size = read_size(check_file(path, "A frame of a film"))
+    size = read_size(path, limits=Limits())
     data = np.frombuffer(path.read_bytes(), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if (
@@ -333,7 +344,7 @@ def _new(place: Place) -> NewItem:
     return NewItem(
         key=place.text,
         name=f"frame {place.number + 1:,}",
-        output=f"frame-{place.text}.png",
+        output=frame_name(place),
     )
 
 

@@ -1,0 +1,108 @@
+"""`dream_video`: a film with one call."""
+
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from keras_dream.dreamer.dreamer import as_recipe, check_preset, check_settings
+from keras_dream.pictures.limits import Limits, default_limits
+from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import pop_keys
+from keras_dream.recipe.video import VideoSettings
+from keras_dream.video.run import VideoRun
+from keras_dream.video.setup import Selection, Setup
+from keras_dream.video.sink import Encoding
+from keras_dream.zoo.network import as_networks
+
+StrPath = str | os.PathLike[str]
+
+
+def dream_video(
+    source: StrPath,
+    out: StrPath,
+    recipe: Recipe | str = "default",
+    *,
+    start: Fraction | float = 0,
+    end: Fraction | float | None = None,
+    every: int = 1,
+    rate: Fraction | float | None = None,
+    encoding: Encoding | None = None,
+    files: Sequence[StrPath] = (),
+    limits: Limits | None = None,
+    notes: bool = True,
+    workers: int | None = None,
+    resume: bool = True,
+    **settings: Any,
+) -> VideoRun:
+    """Dreams a video; what an earlier call has done of it is kept.
+
+        kd.dream_video("sea.mp4", "dream.mp4", steps=10, carry=0.9).finish()
+
+    A loop over its events that may end early wants `with kd.dream_video(...) as run`.
+
+    Args:
+        source: A video file, a folder of numbered pictures, a GIF or a WebP.
+        out: The film; its suffix decides the format.
+        recipe: A recipe or the name of a preset.
+        start: Where the selection begins, in seconds from the source's first frame.
+        end: Where it ends, in seconds; None for the source's end.
+        every: 2 for every second frame, and so on.
+        rate: Frames a second of a folder of pictures; None for 25.
+        encoding: How the film is saved, such as `kd.Encoding(quality=18)`.
+        files: As for `Dreamer`.
+        limits: As for `Dreamer`.
+        notes: Whether recipe and record are saved in the film.
+        workers: How many processes dream: 1 is this one alone, None as many as the
+            machine has room for. It does not change the pixels.
+        resume: Whether to keep frames that are done; False dreams them again.
+        **settings: As for `dream`, and those of a film, such as `carry`; `network` is
+            one: a `Network`, a name or a model.
+
+    Returns:
+        An iterator of events, with `summary` and `close()`; `finish()` runs it to its
+        end.
+
+    Raises:
+        InputError: If an argument is wrong, or the source cannot be read.
+        DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
+    """
+    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
+    film = pop_keys(settings, VideoSettings.model_fields)
+    network = settings.get("network")
+    networks = () if network is None else as_networks(network)
+    if networks:
+        settings["network"] = networks[0].name
+    more = [*RunSettings.model_fields, *VideoSettings.model_fields, "workers"]
+    check_settings(settings, more=more)
+    chosen = as_recipe(recipe).but(**settings)
+    if isinstance(recipe, str):
+        check_preset(recipe, chosen)
+    chosen = chosen.but(video=(chosen.video or VideoSettings()).but(**film))
+    setup = Setup(
+        source=os.fspath(source),
+        recipe=chosen,
+        selection=Selection(
+            _fraction(start),
+            None if end is None else _fraction(end),
+            every,
+            None if rate is None else _fraction(rate),
+        ),
+        run=run,
+        networks=networks,
+        files=[os.fspath(path) for path in files],
+        limits=limits or default_limits(),
+    )
+    return VideoRun(
+        setup,
+        out,
+        encoding=encoding or Encoding(),
+        workers=workers,
+        resume=resume,
+        notes=notes,
+    )
+
+
+def _fraction(seconds: Fraction | float) -> Fraction:
+    """Returns seconds exactly: 0.04 is 1/25, as it is written."""
+    return Fraction(str(seconds)) if isinstance(seconds, float) else Fraction(seconds)

@@ -1,0 +1,311 @@
+"""Dreaming the frames of a block: each begins with what the one before it dreamed.
+
+Three things are done at the same time: frames are decoded, and their motion is
+computed, ahead of the dream, in a thread; and what is dreamed is measured, encoded and
+written behind it, in another.
+"""
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine.finish import at_size
+from keras_dream.errors import DreamError
+from keras_dream.geometry import Size, resample
+from keras_dream.pictures.picture import Picture, to_depth
+from keras_dream.pictures.seams import seamless
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.video import VideoSettings
+from keras_dream.video.ahead import Ahead
+from keras_dream.video.blocks import Block
+from keras_dream.video.carry import Carried, Motion, begin, motion, settle
+from keras_dream.video.flicker import sample
+from keras_dream.video.folder import (
+    Made,
+    Place,
+    frame_name,
+    read_frame,
+    stage_frame,
+    state_name,
+)
+from keras_dream.video.frames import Clip, Frame
+from keras_dream.video.source import Source
+
+_MOST_AHEAD, _MOST_BEHIND = 2, 2  # frames
+_FAINT = np.float32(1e-6)  # an alpha that is rounded to 0 in any depth
+
+
+@dataclass(frozen=True)
+class Film:
+    """What all frames of a film have in common.
+
+    Attributes:
+        folder: The work folder.
+        clip: What is known of the source's frames.
+        recipe: The recipe, complete, with its settings of a film.
+        bits: Of a channel of the frames: 8 or 16.
+        has_alpha: Whether the frames have an alpha channel.
+    """
+
+    folder: Path
+    clip: Clip
+    recipe: Recipe
+    bits: int
+    has_alpha: bool
+
+    @property
+    def settings(self) -> VideoSettings:
+        """The settings of the film."""
+        return self.recipe.video or VideoSettings()
+
+    def recipe_of(self, number: int, released: float = 1.0) -> Recipe:
+        """Returns the recipe of a frame.
+
+        A frame that takes nothing over has the steps of a scene's first; one that takes
+        over all has the later steps; between, as many as the share that is released.
+
+        Args:
+            number: The frame's number, from 0.
+            released: The share of its pixels that take nothing over.
+        """
+        del number
+        own, settings = self.recipe, self.settings
+        steps = own.steps
+        first = steps if settings.first_steps is None else settings.first_steps
+        later = settings.later_steps
+        if later is None:
+            later = max(1, round(first / 4)) if first else 0
+        wanted = later + round((first - later) * released)
+        return _with_steps(own, wanted).but(video=None)
+
+    def named(self, failure: DreamError, number: int) -> DreamError:
+        """Returns the error of a frame, with the frame's name in it."""
+        seconds = float(self.clip.stamps[number].start)
+        where = f"frame {number + 1:,} (at {seconds:.2f} s)"
+        received = f"{failure.received}, in {where}" if failure.received else where
+        return type(failure)(failure.must, received=received, hint=failure.hint)
+
+
+def _with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Returns a recipe with other steps; those of single octaves change likewise."""
+    share = steps / recipe.steps if recipe.steps else 1.0
+
+    def scaled(value: int) -> int:
+        return max(1, round(value * share)) if value and steps else 0
+
+    own = tuple(
+        replace(o, value=scaled(o.value)) if o.setting == "steps" else o
+        for o in recipe.per_octave
+    )
+    return recipe.but(steps=steps, per_octave=own)
+
+
+class FrameStep(NamedTuple):
+    """A step of a frame was made.
+
+    Attributes:
+        place: The frame's.
+        step: How many are made.
+        steps: How many it may have.
+    """
+
+    place: Place
+    step: int
+    steps: int
+
+
+class FrameMade(NamedTuple):
+    """A frame is on the disk, but not yet under its name.
+
+    Attributes:
+        made: It.
+        steps: How many steps were made.
+        released: The share of its pixels that took nothing over.
+        seconds: How long it took.
+    """
+
+    made: Made
+    steps: int
+    released: float
+    seconds: float
+
+
+Report = FrameStep | FrameMade
+
+
+class _Prepared(NamedTuple):
+    """A frame before its dream.
+
+    Attributes:
+        number: The frame's number, from 0.
+        picture: What the dreamer is given.
+        image: Its pixels at the size at which it is dreamed, seamless where it wraps.
+        moved: Its motion since the frame before it; None for the first of a scene.
+        before: That frame's image, or None.
+    """
+
+    number: int
+    picture: Picture
+    image: np.ndarray
+    moved: Motion | None
+    before: np.ndarray | None
+
+
+class BlockDreamer:
+    """Dreams blocks of a film, one after the other.
+
+    Args:
+        film: The film.
+        source: Of its frames; used by one thread at a time.
+        dreamer: What dreams.
+    """
+
+    def __init__(self, film: Film, source: Source, dreamer: Dreamer):
+        self._film = film
+        self._source = source
+        self._dreamer = dreamer
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="dream-film-writer")
+        self._written = deque[Future[FrameMade]]()
+        self._last: np.ndarray | None = None  # of the writer: the frame before
+
+    def dream(
+        self, block: Block, after: int | None = None
+    ) -> Generator[Report, None, None]:
+        """Dreams the frames of a block and yields what happens.
+
+        Args:
+            block: The block.
+            after: The number of the last of its frames that is done; None for none.
+        """
+        film = self._film
+        carried, self._last = None, None
+        if after is not None:
+            place = Place(block.part, after)
+            carried = Carried.load(film.folder / state_name(place))
+            self._last = _floats(read_frame(film.folder / frame_name(place)))
+        with Ahead(lambda: self._prepared(block, after), most=_MOST_AHEAD) as ahead:
+            for prepared in ahead:
+                try:
+                    carried = yield from self._frame(block, prepared, carried)
+                except DreamError as failure:
+                    yield from self.finish()
+                    raise film.named(failure, prepared.number) from failure
+        yield from self.finish()
+
+    def finish(self, most: int = 0) -> Iterator[Report]:
+        """Yields what is still written, until no more than `most` are left."""
+        while self._written and (len(self._written) > most or self._written[0].done()):
+            yield self._written.popleft().result()
+
+    def close(self) -> None:
+        """Ends the threads; what is still written is discarded."""
+        self._writer.shutdown(wait=True, cancel_futures=True)
+        for future in self._written:
+            if not future.cancelled() and future.exception() is None:
+                future.result().made.staged.discard()
+        self._written.clear()
+
+    def _frame(
+        self, block: Block, prepared: _Prepared, carried: Carried | None
+    ) -> Generator[Report, None, Carried]:
+        """Dreams a frame and hands it to the writer; returns what is carried."""
+        began, film = time.perf_counter(), self._film
+        number, image = prepared.number, prepared.image
+        place, settings = Place(block.part, number), film.settings
+        start = begin(image, carried, settings, moved=prepared.moved)
+        released = start.released if settings.carry else 1.0
+        run = self._dreamer.steps(
+            prepared.picture,
+            film.recipe_of(number, released),
+            start=None if carried is None else start.image,
+            keep_unfinished=True,
+        )
+        made = 0
+        for made, step in enumerate(run, start=1):
+            yield from self.finish(_MOST_BEHIND)
+            yield FrameStep(place, made, step.octaves * step.iterations)
+        dream = run.dream
+        unfinished = dream.unfinished
+        dreamed = dream.image if unfinished is None else unfinished.image
+        settled = settle(image, start, dreamed, carried, settings)
+        pixels = to_depth(dream.image, str(film.bits))
+        if film.has_alpha:
+            alpha = np.float32(1) if dream.alpha is None else dream.alpha
+            alpha = np.broadcast_to(alpha, pixels.shape[:2])
+            pixels = np.dstack([pixels, to_depth(alpha, str(film.bits))])
+        notes = {
+            "steps": made,
+            "released": released,
+            "notices": [*dream.record.notices, *run.plan.take_notices()],
+        }
+        seconds = time.perf_counter() - began
+        yield from self.finish(_MOST_BEHIND - 1)
+        future = self._writer.submit(
+            self._write, place, prepared, pixels, settled, notes, seconds
+        )
+        self._written.append(future)
+        return settled
+
+    def _write(
+        self,
+        place: Place,
+        prepared: _Prepared,
+        pixels: np.ndarray,
+        settled: Carried,
+        notes: dict[str, object],
+        seconds: float,
+    ) -> FrameMade:
+        """Measures, encodes and writes a frame; in the writer's thread."""
+        own, before, moved = _floats(pixels), prepared.before, prepared.moved
+        own = _at(own, (prepared.image.shape[0], prepared.image.shape[1]))
+        pair = None
+        if self._last is not None and before is not None:
+            pair = _at(self._last, own.shape[:2]), before
+        measured = sample(own, prepared.image, before=pair, moved=moved)
+        self._last = own
+        notes = {**notes, "sample": list(measured)}
+        made = stage_frame(self._film.folder, place, pixels, settled, notes=notes)
+        steps, released = int(str(notes["steps"])), float(str(notes["released"]))
+        return FrameMade(made, steps, released, seconds)
+
+    def _prepared(self, block: Block, after: int | None) -> Iterator[_Prepared]:
+        """Yields the frames of a block; in the reader's thread."""
+        film, before = self._film, None
+        first = block.first if after is None else after
+        for frame in self._source.frames(first, block.last):
+            picture, image = _pictures(frame, film)
+            if after is None or frame.number > after:
+                moved = None
+                if before is not None:
+                    moved = motion(before, image, film.settings)
+                yield _Prepared(frame.number, picture, image, moved, before)
+            before = image
+
+
+def _pictures(frame: Frame, film: Film) -> tuple[Picture, np.ndarray]:
+    """Returns what the dreamer is given for a frame, and what it makes of it first."""
+    recipe, alpha = film.recipe, frame.alpha
+    if alpha is not None and not alpha.any():  # as at the beginning of a fade
+        alpha = np.full_like(alpha, _FAINT)
+    picture = Picture(frame.image, alpha, film.clip.name, bits=film.clip.bits)
+    if recipe.wrap != "none":
+        own = replace(picture, pixels=seamless(frame.image, recipe.wrap))
+        return picture, at_size(own, recipe).pixels
+    sized = at_size(picture, recipe)
+    return picture if recipe.full_size else sized, sized.pixels
+
+
+def _floats(pixels: np.ndarray) -> np.ndarray:
+    """Returns a frame's colours, float32 in [0, 1]."""
+    return pixels[..., :3] / np.float32(np.iinfo(pixels.dtype).max)
+
+
+def _at(image: np.ndarray, size: Size) -> np.ndarray:
+    return image if image.shape[:2] == tuple(size) else resample(image, size)
