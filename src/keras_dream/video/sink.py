@@ -266,8 +266,10 @@ def _sound_notices(
     track = sound_of(kind, encoding, clip, sound)
     if track is not None:
         yield from sound_notices(kind, track)
-    elif encoding.sound and not kind.sounds and (
-        clip.has_sound or isinstance(sound, str | os.PathLike)
+    elif (
+        encoding.sound
+        and not kind.sounds
+        and (clip.has_sound or isinstance(sound, str | os.PathLike))
     ):
         yield f"The film is silent, because {kind.name} holds no sound; .mp4 does."
 

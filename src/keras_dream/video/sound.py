@@ -146,7 +146,11 @@ class Tracks:
         self._target, self._tracks = target, dict[int, _Copied | _Coded]()
         origin = sound.origin
         if origin is None:
-            starts = [s.start_time * s.time_base for s in streams if s.start_time]
+            starts = [
+                s.start_time * s.time_base
+                for s in streams
+                if s.start_time and s.time_base
+            ]
             origin = min(starts, default=Fraction(0))
         end = origin + sound.seconds
         for stream in streams:
@@ -178,10 +182,10 @@ class Tracks:
                 break
             if packet.pts is not None and packet.size:
                 for each in self._tracks[packet.stream.index].convert(packet):
-                    yield (each.pts or 0) * each.time_base, each
+                    yield _begin(each), each
         for track in self._tracks.values():
             for each in track.end():
-                yield (each.pts or 0) * each.time_base, each
+                yield _begin(each), each
 
 
 class _Copied:
@@ -316,3 +320,7 @@ class _Coded:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             yield from self._stream.encode(frame)
+
+
+def _begin(packet: Any) -> Fraction:
+    return (packet.pts or 0) * packet.time_base
