@@ -40,7 +40,7 @@ from keras_dream.video.ahead import reported
 from keras_dream.video.folder import Place, State, WorkFolder, frame_name
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.run import as_events
-from keras_dream.video.sink import DEFAULT, Encoding, bits_of, check_film, write_film
+from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
 from keras_dream.zoo.network import Network
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class PictureRun(Iterator[Event]):
         clip = self._clip(recipe, picture, len(places))
         told = check_film(self.out, self._encoding, clip)
         record = dreamer.record(photo, recipe)
-        bits = 16 if bits_of(self.out, self._encoding) > 8 else 8
+        bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
             self._key(recipe, record, bits),

@@ -46,7 +46,7 @@ from keras_dream.video.folder import Place, WorkFolder
 from keras_dream.video.frames import Clip
 from keras_dream.video.record import FilmRecord, recorded_film
 from keras_dream.video.setup import Setup
-from keras_dream.video.sink import DEFAULT, Encoding, bits_of, check_film, write_film
+from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
 
 _log = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ class VideoRun(Iterator[Event]):
         told = check_film(self.out, self._encoding, film_clip)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
-        bits = 16 if bits_of(self.out, self._encoding) > 8 else 8
+        bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
             self._key(clip, recipe, record, bits),

@@ -1,10 +1,10 @@
 """The contrast of a picture at each size of detail, held at that of another picture.
 
-A camera that comes closer magnifies whatever there is: what was fine becomes coarse, and
-nothing fine is left but what is dreamed, while dark and light parts leave the frame.
-After a hundred frames all pictures would have one contrast at one size, and the colours
-of a dream that has eaten itself. So each frame is given the first one's contrasts, band
-by band of a Laplacian pyramid: the frame's own shapes, as strong as in the first frame.
+A camera that comes closer magnifies whatever there is: what was fine becomes coarse,
+and nothing fine is left but what is dreamed, while dark and light parts leave the
+frame. After a hundred frames all its contrast would be that of the dream's own motifs.
+So each frame is given the first one's contrasts, band by band of a Laplacian pyramid:
+the frame's own shapes, as strong as those of their size in the first frame.
 """
 
 from dataclasses import dataclass
@@ -72,16 +72,12 @@ class Spectrum:
                 and the contrasts of the whole become exactly these in any case.
         """
         mean = image.mean((0, 1), dtype=np.float64).astype(np.float32)
-        bands = list(_bands(image - mean))
-        held = None
-        for band, wanted in zip(reversed(bands), reversed(self.bands), strict=True):
-            gains = wanted / np.maximum(_strengths(band), _TINY)
-            band = _gained(band, gains.clip(1 / most, most))
-            held = band if held is None else band + _grown(held, band.shape)
-        if held is None:  # which never is: there is a coarsest band
-            return image
+        pairs = zip(_bands(image - mean), self.bands, strict=True)
+        *finer, held = (_held(band, wanted, most) for band, wanted in pairs)
+        for band in reversed(finer):
+            held = band + _grown(held, band.shape)
         held -= held.mean((0, 1), dtype=np.float64).astype(np.float32)
-        held = _gained(held, self.whole / np.maximum(_strengths(held), _TINY))
+        held = _held(held, self.whole, np.inf)
         return held + self.mean.astype(np.float32)
 
 
@@ -109,12 +105,11 @@ def _strengths(image: np.ndarray) -> np.ndarray:
     """Returns the root mean squares of luma and chroma, float64 (2,)."""
     luma = image @ _LUMA
     rest = image - luma[..., None]
-    return np.sqrt(
-        [np.square(part).mean(dtype=np.float64) for part in (luma, rest)]
-    )
+    return np.sqrt([np.square(part).mean(dtype=np.float64) for part in (luma, rest)])
 
 
-def _gained(image: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """Returns an image with its luma and its chroma multiplied."""
+def _held(image: np.ndarray, wanted: np.ndarray, most: float) -> np.ndarray:
+    """Returns an image whose luma and chroma are as strong as is wanted."""
+    gains = (wanted / np.maximum(_strengths(image), _TINY)).clip(1 / most, most)
     luma, rest = gains.astype(np.float32)
     return (luma - rest) * (image @ _LUMA)[..., None] + rest * image

@@ -1,7 +1,7 @@
 """The endless zoom: each frame is dreamed from the last one, seen from nearer.
 
 The canvas of the last frame, floats that no file has rounded, is resampled once by the
-camera's step, and a few steps of ascent dream on. So a frame takes as long as any other.
+camera's step, and a few steps of ascent dream on. Each frame takes as long as the next.
 
 Each frame is a whole dream of its own, which its recipe finishes: of its colours, its
 blend and its mask the "original" is what it was begun with, and the next frame begins
@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,8 +33,6 @@ from keras_dream.video.frames import Clip
 from keras_dream.video.from_picture import PictureRun, Work, even_stamps
 from keras_dream.video.spectrum import Spectrum
 from keras_dream.video.timeline import Timeline
-
-_ALL = 1e9  # a gain that bounds nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +105,8 @@ class ZoomRun(PictureRun):
         for name in ("full_size", "transparency"):
             if getattr(recipe, name):
                 raise SettingError(
-                    f"`{name}` must be false for a zoom, whose frames are opaque and of "
-                    "one size",
+                    f"`{name}` must be false for a zoom, whose frames are opaque and "
+                    "of one size",
                     received="true",
                     hint="leave it out",
                 )
@@ -271,4 +268,4 @@ def pulled(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
     """
     wanted = Spectrum.of(image).between(Spectrum.of(other), share)
     mixed = image + np.float32(share) * (other - image)
-    return wanted.hold(mixed, most=_ALL)
+    return wanted.hold(mixed, most=np.inf)
