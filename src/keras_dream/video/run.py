@@ -176,7 +176,7 @@ class VideoRun(Iterator[Event]):
     def _surveyed(self, settings: VideoSettings) -> Generator[Event, None, Clip]:
         survey = partial(self._source.survey, cuts=settings.cuts == "auto")
         shares = reported(lambda note: survey(progress=note))
-        return (yield from _as_events(shares, "survey"))
+        return (yield from as_events(shares, "survey"))
 
     def _prepared(
         self, clip: Clip, settings: VideoSettings, dreamer: Dreamer
@@ -335,7 +335,7 @@ class VideoRun(Iterator[Event]):
                 progress=note,
             )
 
-        yield from _as_events(reported(write), "write")
+        yield from as_events(reported(write), "write")
 
     def _end(self) -> None:
         """Saves what is dreamed, ends the threads, and gives up the folder."""
@@ -390,10 +390,15 @@ class _Work:
         return sum(len(block.places) for block in self.blocks)
 
 
-def _as_events(
+def as_events(
     shares: Generator[float, None, Any], phase: str
 ) -> Generator[Event, None, Any]:
-    """Yields shares as events, and returns the result of the work."""
+    """Yields shares as events, and returns the result of the work.
+
+    Args:
+        shares: Yields how much is done, and returns the result.
+        phase: As of `FilmProgress`.
+    """
     try:
         while True:
             try:
