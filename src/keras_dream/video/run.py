@@ -46,7 +46,7 @@ from keras_dream.video.folder import Place, WorkFolder
 from keras_dream.video.frames import Clip
 from keras_dream.video.record import FilmRecord, recorded_film
 from keras_dream.video.setup import Setup
-from keras_dream.video.sink import DEFAULT, Encoding, bits_of, check_film, write_film
+from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class VideoRun(Iterator[Event]):
         setup: What the film is made from and by.
         out: The film.
         encoding: How it is saved.
+        sound: A file whose sound the film has, in place of the source's own.
         workers: How many processes dream; None for as many as the machine has room for.
             It does not change the pixels.
         resume: Whether frames of an earlier run are kept; False dreams them again.
@@ -89,6 +90,7 @@ class VideoRun(Iterator[Event]):
         out: str | os.PathLike[str],
         *,
         encoding: Encoding = DEFAULT,
+        sound: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         resume: bool = True,
         notes: bool = True,
@@ -98,6 +100,7 @@ class VideoRun(Iterator[Event]):
         self.planned: FilmPlanned | None = None
         self._setup = setup
         self._encoding = encoding
+        self._sound = sound
         self._workers = workers
         self._wants_resume, self._wants_notes = resume, notes
         self._dreamer = dreamer
@@ -123,6 +126,12 @@ class VideoRun(Iterator[Event]):
         """Ends the run: what is dreamed is kept."""
         self._events.close()
         self._end()
+
+    def discard(self) -> None:
+        """Ends the run and removes the work folder, with all that is dreamed."""
+        self.close()
+        if self._work is not None:
+            self._work.folder.remove()
 
     @property
     def summary(self) -> FilmFinished:
@@ -192,7 +201,7 @@ class VideoRun(Iterator[Event]):
         told = check_film(self.out, self._encoding, film_clip)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
-        bits = 16 if bits_of(self.out, self._encoding) > 8 else 8
+        bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
             self._key(clip, recipe, record, bits),
@@ -331,7 +340,7 @@ class VideoRun(Iterator[Event]):
                 (mixed([(folder.picture(p), s) for p, s in frame]) for frame in shares),
                 encoding=self._encoding,
                 notes=notes if self._wants_notes else None,
-                sound=self._source if self._encoding.sound else None,
+                sound=(self._sound or self._source) if self._encoding.sound else None,
                 progress=note,
             )
 
