@@ -185,7 +185,7 @@ class VideoRun(Iterator[Event]):
     def _surveyed(self, settings: VideoSettings) -> Generator[Event, None, Clip]:
         survey = partial(self._source.survey, cuts=settings.cuts == "auto")
         shares = reported(lambda note: survey(progress=note))
-        return (yield from _as_events(shares, "survey"))
+        return (yield from as_events(shares, "survey"))
 
     def _prepared(
         self, clip: Clip, settings: VideoSettings, dreamer: Dreamer
@@ -198,7 +198,7 @@ class VideoRun(Iterator[Event]):
             size=result_size(clip.size, recipe),
             has_alpha=clip.has_alpha or recipe.transparency,
         )
-        told = check_film(self.out, self._encoding, film_clip)
+        told = check_film(self.out, self._encoding, film_clip, sound=self._source)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
         bits = 16 if is_deep(self.out, self._encoding) else 8
@@ -344,7 +344,7 @@ class VideoRun(Iterator[Event]):
                 progress=note,
             )
 
-        yield from _as_events(reported(write), "write")
+        yield from as_events(reported(write), "write")
 
     def _end(self) -> None:
         """Saves what is dreamed, ends the threads, and gives up the folder."""
@@ -399,10 +399,15 @@ class _Work:
         return sum(len(block.places) for block in self.blocks)
 
 
-def _as_events(
+def as_events(
     shares: Generator[float, None, Any], phase: str
 ) -> Generator[Event, None, Any]:
-    """Yields shares as events, and returns the result of the work."""
+    """Yields shares as events, and returns the result of the work.
+
+    Args:
+        shares: Yields how much is done, and returns the result.
+        phase: As of `FilmProgress`.
+    """
     try:
         while True:
             try:
