@@ -65,7 +65,7 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
-    def recipe_of(self, number: int, released: float = 1.0) -> Recipe:
+    def recipe_of(self, number: int, *, released: float = 1.0) -> Recipe:
         """Returns the recipe of a frame.
 
         A frame that takes nothing over has the steps of a scene's first; one that takes
@@ -175,9 +175,7 @@ class BlockDreamer:
         self._written = deque[Future[FrameMade]]()
         self._last: np.ndarray | None = None  # of the writer: the frame before
 
-    def dream(
-        self, block: Block, after: int | None = None
-    ) -> Generator[Report, None, None]:
+    def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
         """Dreams the frames of a block and yields what happens.
 
         Args:
@@ -199,7 +197,7 @@ class BlockDreamer:
                     raise film.named(failure, prepared.number) from failure
         yield from self.finish()
 
-    def finish(self, most: int = 0) -> Iterator[Report]:
+    def finish(self, *, most: int = 0) -> Iterator[Report]:
         """Yields what is still written, until no more than `most` are left."""
         while self._written and (len(self._written) > most or self._written[0].done()):
             yield self._written.popleft().result()
@@ -223,13 +221,13 @@ class BlockDreamer:
         released = start.released if settings.carry else 1.0
         run = self._dreamer.steps(
             prepared.picture,
-            film.recipe_of(number, released),
+            film.recipe_of(number, released=released),
             start=None if carried is None else start.image,
             keep_unfinished=True,
         )
         made = 0
         for made, step in enumerate(run, start=1):
-            yield from self.finish(_MOST_BEHIND)
+            yield from self.finish(most=_MOST_BEHIND)
             yield FrameStep(place, made, step.octaves * step.iterations)
         dream = run.dream
         unfinished = dream.unfinished
@@ -246,7 +244,7 @@ class BlockDreamer:
             "notices": [*dream.record.notices, *run.plan.take_notices()],
         }
         seconds = time.perf_counter() - began
-        yield from self.finish(_MOST_BEHIND - 1)
+        yield from self.finish(most=_MOST_BEHIND - 1)
         future = self._writer.submit(
             self._write, place, prepared, pixels, settled, notes, seconds
         )
