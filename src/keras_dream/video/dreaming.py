@@ -26,6 +26,7 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import Ahead
 from keras_dream.video.blocks import Block
 from keras_dream.video.carry import Carried, Motion, begin, motion, settle
+from keras_dream.video.companions import Companions
 from keras_dream.video.flicker import sample
 from keras_dream.video.folder import (
     Made,
@@ -165,10 +166,21 @@ class BlockDreamer:
         film: The film.
         source: Of its frames; used by one thread at a time.
         dreamer: What dreams.
+        companions: The films that the recipe names; None for those that are found.
     """
 
-    def __init__(self, film: Film, source: Source, dreamer: Dreamer):
+    def __init__(
+        self,
+        film: Film,
+        source: Source,
+        dreamer: Dreamer,
+        *,
+        companions: Companions | None = None,
+    ):
         self._film = film
+        self._companions = companions or Companions(
+            film.recipe, film.clip, dreamer.files
+        )
         self._source = source
         self._dreamer = dreamer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="dream-film-writer")
@@ -221,9 +233,12 @@ class BlockDreamer:
         place, settings = Place(block.part, number), film.settings
         start = begin(image, carried, settings, moved=prepared.moved)
         released = start.released if settings.carry else 1.0
+        recipe = self._companions.at(
+            film.clip.stamps[number], film.recipe_of(number, released)
+        )
         run = self._dreamer.steps(
             prepared.picture,
-            film.recipe_of(number, released),
+            recipe,
             start=None if carried is None else start.image,
             keep_unfinished=True,
         )

@@ -40,13 +40,14 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import reported
 from keras_dream.video.blocks import Block, blocks_of, mixed, shares_of
 from keras_dream.video.carry import Carried
+from keras_dream.video.companions import Companions
 from keras_dream.video.dreaming import BlockDreamer, Film, FrameMade, FrameStep, Report
 from keras_dream.video.flicker import Flicker
 from keras_dream.video.folder import Place, WorkFolder
 from keras_dream.video.frames import Clip
 from keras_dream.video.record import FilmRecord, recorded_film
 from keras_dream.video.setup import Setup
-from keras_dream.video.sink import DEFAULT, Encoding, bits_of, check_film, write_film
+from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
 
 _log = logging.getLogger(__name__)
 
@@ -184,6 +185,7 @@ class VideoRun(Iterator[Event]):
         """Checks all that can be checked before the first frame."""
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
         _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
+        companions = Companions(recipe, clip, dreamer.files)
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
@@ -192,7 +194,7 @@ class VideoRun(Iterator[Event]):
         told = check_film(self.out, self._encoding, film_clip)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
-        bits = 16 if bits_of(self.out, self._encoding) > 8 else 8
+        bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
             self._key(clip, recipe, record, bits),
@@ -200,8 +202,11 @@ class VideoRun(Iterator[Event]):
             resume=self._wants_resume,
         )
         film = Film(folder.path, clip, recipe, bits, film_clip.has_alpha)
-        told = tuple(dict.fromkeys((*clip.notices, *told, *notices)))
-        return _Work(film, film_clip, folder, blocks, record, told, len(folder.done))
+        told = tuple(
+            dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
+        )
+        reused = len(folder.done)
+        return _Work(film, film_clip, folder, blocks, record, told, companions, reused)
 
     def _key(
         self, clip: Clip, recipe: Recipe, record: Record, bits: int
@@ -249,7 +254,9 @@ class VideoRun(Iterator[Event]):
     # What happens
 
     def _dreamed(self, work: "_Work", dreamer: Dreamer) -> Iterator[Event]:
-        team = work.team = BlockDreamer(work.film, self._source, dreamer)
+        team = work.team = BlockDreamer(
+            work.film, self._source, dreamer, companions=work.companions
+        )
         for block in work.blocks:
             after = yield from self._resumed(work, block)
             if after is not None and after == block.last - 1:
@@ -367,6 +374,7 @@ class _Work:
         blocks: What is dreamed by itself.
         record: That of a dream before its first step.
         notices: What a person should know before.
+        companions: The films that the recipe names.
         reused: How many frames an earlier run has dreamed.
         team: What dreams.
         current: The frame that is begun.
@@ -379,6 +387,7 @@ class _Work:
     blocks: tuple[Block, ...]
     record: Record
     notices: tuple[str, ...]
+    companions: Companions
     reused: int
     team: BlockDreamer | None = None
     current: Place | None = None
