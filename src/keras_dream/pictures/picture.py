@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+READ_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
+    | {".gif", ".bmp", ".heic", ".heif", ".exr"}
+)
+"""Of the pictures of a folder that are read: what Pillow opens, and HEIC and EXR, for
+which the reader says what is missing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
