@@ -6,7 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from clips import pan, still, write_clip
+from PIL import Image
 
+import keras_dream as kd
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.errors import InputError, PictureError
 from keras_dream.pictures.picture import Picture
@@ -130,3 +132,20 @@ def test_a_still_dream_takes_no_film_for_a_mask(folder, dreamer):
     image = np.full((*SIZE, 3), 0.5, np.float32)
     with pytest.raises(PictureError, match=r"mask\.mkv.* is a film; try `dream video`"):
         dreamer.dream(image, Recipe(**SHORT, mask=str(folder / "mask.mkv")))
+
+
+def test_a_film_with_a_mask_that_moves_is_its_source_outside_and_measured(folder):
+    source = pan(5)
+    write_clip(folder / "exact.mkv", source, codec="ffv1", pixel_format="bgr0")
+    options = {**SHORT, "mask": str(folder / "mask.mkv")}
+    run = kd.dream_video(folder / "exact.mkv", folder / "out", **options)
+    with run:
+        summary = run.finish()
+    for number, mask in enumerate(boxes(5)[..., 0] > 0, start=1):
+        image = np.asarray(Image.open(folder / "out" / f"{number:06}.png"))
+        differs = (image != source[number - 1]).any(-1)
+        assert not differs[~mask].any()
+        assert differs.any() == mask.any()
+    flicker = kd.flicker(folder / "out", source=folder / "exact.mkv")
+    assert flicker.film == pytest.approx(summary.flicker, rel=1e-6)
+    assert flicker.source == pytest.approx(summary.source_flicker, rel=1e-6)
