@@ -84,7 +84,7 @@ class Film:
         if later is None:
             later = max(1, round(first / 4)) if first else 0
         wanted = later + round((first - later) * released)
-        return _with_steps(own, wanted).but(video=None)
+        return with_steps(own, wanted).but(video=None)
 
     def named(self, failure: DreamError, number: int) -> DreamError:
         """Returns the error of a frame, with the frame's name in it."""
@@ -94,8 +94,13 @@ class Film:
         return type(failure)(failure.must, received=received, hint=failure.hint)
 
 
-def _with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """Returns a recipe with other steps; those of single octaves change likewise."""
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Returns a recipe with other steps; those of single octaves change likewise.
+
+    Args:
+        recipe: The recipe.
+        steps: Of each octave.
+    """
     share = steps / recipe.steps if recipe.steps else 1.0
 
     def scaled(value: int) -> int:

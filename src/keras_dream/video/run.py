@@ -68,6 +68,7 @@ class VideoRun(Iterator[Event]):
         setup: What the film is made from and by.
         out: The film.
         encoding: How it is saved.
+        sound: A file whose sound the film has, in place of the source's own.
         workers: How many processes dream; None for as many as the machine has room for.
             It does not change the pixels.
         resume: Whether frames of an earlier run are kept; False dreams them again.
@@ -90,6 +91,7 @@ class VideoRun(Iterator[Event]):
         out: str | os.PathLike[str],
         *,
         encoding: Encoding = DEFAULT,
+        sound: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         resume: bool = True,
         notes: bool = True,
@@ -99,6 +101,7 @@ class VideoRun(Iterator[Event]):
         self.planned: FilmPlanned | None = None
         self._setup = setup
         self._encoding = encoding
+        self._sound = sound
         self._workers = workers
         self._wants_resume, self._wants_notes = resume, notes
         self._dreamer = dreamer
@@ -124,6 +127,12 @@ class VideoRun(Iterator[Event]):
         """Ends the run: what is dreamed is kept."""
         self._events.close()
         self._end()
+
+    def discard(self) -> None:
+        """Ends the run and removes the work folder, with all that is dreamed."""
+        self.close()
+        if self._work is not None:
+            self._work.folder.remove()
 
     @property
     def summary(self) -> FilmFinished:
@@ -177,7 +186,7 @@ class VideoRun(Iterator[Event]):
     def _surveyed(self, settings: VideoSettings) -> Generator[Event, None, Clip]:
         survey = partial(self._source.survey, cuts=settings.cuts == "auto")
         shares = reported(lambda note: survey(progress=note))
-        return (yield from _as_events(shares, "survey"))
+        return (yield from as_events(shares, "survey"))
 
     def _prepared(
         self, clip: Clip, settings: VideoSettings, dreamer: Dreamer
@@ -191,7 +200,7 @@ class VideoRun(Iterator[Event]):
             size=result_size(clip.size, recipe),
             has_alpha=clip.has_alpha or recipe.transparency,
         )
-        told = check_film(self.out, self._encoding, film_clip)
+        told = check_film(self.out, self._encoding, film_clip, sound=self._source)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
         bits = 16 if is_deep(self.out, self._encoding) else 8
@@ -338,11 +347,11 @@ class VideoRun(Iterator[Event]):
                 (mixed([(folder.picture(p), s) for p, s in frame]) for frame in shares),
                 encoding=self._encoding,
                 notes=notes if self._wants_notes else None,
-                sound=self._source if self._encoding.sound else None,
+                sound=(self._sound or self._source) if self._encoding.sound else None,
                 progress=note,
             )
 
-        yield from _as_events(reported(write), "write")
+        yield from as_events(reported(write), "write")
 
     def _end(self) -> None:
         """Saves what is dreamed, ends the threads, and gives up the folder."""
@@ -399,10 +408,15 @@ class _Work:
         return sum(len(block.places) for block in self.blocks)
 
 
-def _as_events(
+def as_events(
     shares: Generator[float, None, Any], phase: str
 ) -> Generator[Event, None, Any]:
-    """Yields shares as events, and returns the result of the work."""
+    """Yields shares as events, and returns the result of the work.
+
+    Args:
+        shares: Yields how much is done, and returns the result.
+        phase: As of `FilmProgress`.
+    """
     try:
         while True:
             try:
