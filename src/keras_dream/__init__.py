@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
     from keras_dream.video.call import dream_video
+    from keras_dream.video.flicker import Flicker, flicker
     from keras_dream.video.run import VideoRun
     from keras_dream.video.sink import Encoding
     from keras_dream.zoo.network import Network
@@ -58,6 +59,7 @@ __all__ = [
     "Dreamer",
     "Encoding",
     "Explanation",
+    "Flicker",
     "Limits",
     "Mixer",
     "Network",
@@ -81,6 +83,7 @@ __all__ = [
     "dream",
     "dream_video",
     "explain",
+    "flicker",
     "grid",
     "guide",
     "l1",
@@ -104,6 +107,7 @@ _HOMES = {
     "Dreamer": "dreamer.dreamer",
     "Encoding": "video.sink",
     "Explanation": "explanations.explain",
+    "Flicker": "video.flicker",
     "Limits": "pictures.limits",
     "Mixer": "mixing",
     "Network": "zoo.network",
@@ -122,6 +126,7 @@ _HOMES = {
     "dream": "dreamer.dreamer",
     "dream_video": "video.call",
     "explain": "explanations.explain",
+    "flicker": "video.flicker",
     "grid": "sheets.grid",
     "parse": "recipe.objectives",
     "presets": "recipe.presets",

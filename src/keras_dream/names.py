@@ -5,6 +5,7 @@ through `plain_name` or `inside`, whose rules are those of POSIX and of Windows 
 """
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -137,3 +138,9 @@ def inside(
             hint=hint,
         )
     return path
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Returns a key that sorts `frame-9` before `frame-10`."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

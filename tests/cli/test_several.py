@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from keras_dream import events
-from keras_dream.batches.inputs import natural
 from keras_dream.cli.reporters.lines import Lines
+from keras_dream.names import natural
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.replay import read_saved
 

@@ -38,4 +38,4 @@ def test_a_film_that_is_no_photo_is_told_as_such(dream, photo):
         write_clip(name, still(2), codec=codec, pixel_format="yuv420p")
         code, _, error = dream(name)
         assert code == 2
-        assert f"'{name}', which is a film; try `dream video` for a film." in error
+        assert f"'{name}', which is a film; try `dream video`: for films" in error

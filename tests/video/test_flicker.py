@@ -1,11 +1,15 @@
 """The warping error: of known motion, of known noise, and what it does not count."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from clips import pan, still
+from clips import pan, still, write_clip
 
+import keras_dream as kd
+from keras_dream.errors import InputError
+from keras_dream.video.carry import Motion
 from keras_dream.video.flicker import Flicker, Sample, frame_error, sample
 
 SIZE = (40, 48)
@@ -51,8 +55,8 @@ def film_of(frames, source, *, cut=None):
     samples = []
     for n, (own, other) in enumerate(zip(frames, source, strict=True)):
         before = None if n in (0, cut) else (frames[n - 1], source[n - 1])
-        flow, seen = constant_flow(0, 0), np.ones(SIZE, np.float32)
-        samples.append(sample(own, other, before=before, back_flow=flow, visible=seen))
+        moved = Motion(constant_flow(0, 0), np.ones(SIZE, np.float32))
+        samples.append(sample(own, other, before=before, moved=moved))
     return Flicker(tuple(samples))
 
 
@@ -96,3 +100,46 @@ def test_black_frames_do_not_drift():
     grey = Sample(0.0, 0.0, 1, 0.5, 0.1, 0.5, 0.1)
     assert Flicker((black, grey, black, grey)).mean_drift == 0
     assert Flicker((black,)).film is None
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Two scenes that stand still, and films whose frames are brighter and darker."""
+    folder = tmp_path_factory.mktemp("films")
+    source = np.concatenate([still(4), 255 - still(4)[:, ::-1, ::-1]])
+    change = np.where(np.arange(8) % 2, 13, -12)[:, None, None, None]
+    noisy = np.clip(source.astype(int) + change, 0, 255).astype(np.uint8)
+    write_clip(folder / "source.mp4", source)
+    write_clip(folder / "film.mp4", noisy)
+    write_clip(folder / "second.mp4", noisy[1:8:2], rate=Fraction(25, 2))
+    write_clip(folder / "small.mp4", np.repeat(np.repeat(noisy, 2, 1), 2, 2))
+    write_clip(folder / "later.mp4", noisy[5:])
+    return folder
+
+
+def test_a_film_is_measured_beside_its_source_scene_by_scene(films):
+    flicker = kd.flicker(films / "film.mp4", source=films / "source.mp4")
+    assert [e is None for e in flicker.errors] == [n in (0, 4) for n in range(8)]
+    # Neighbours differ by 25 of 255, but for what the codec loses and what is clipped.
+    assert flicker.film == pytest.approx((25 / 255) ** 2, rel=0.05)
+    assert flicker.source < 0.02 * flicker.film
+    assert flicker.starts[5] == Fraction(1, 5)
+    own = kd.flicker(films / "source.mp4", source=films / "source.mp4")
+    assert own.film == own.source == pytest.approx(flicker.source, rel=1e-6)
+
+
+def test_frames_belong_together_by_their_time(films):
+    source = films / "source.mp4"
+    flicker = kd.flicker(films / "second.mp4", source=source, start="0.04")
+    assert [e is None for e in flicker.errors] == [True, False, True, False]
+    assert flicker.film < 1e-3  # every second frame has the same change
+    assert flicker.notices == ("3 of the source's 7 frames are not in the film.",)
+    same = kd.flicker(films / "second.mp4", source=source, start=0.04, every=2)
+    assert (same.samples, same.notices) == (flicker.samples, ())
+    with pytest.raises(InputError, match=r"'later.mp4', whose frame at 0.04s has none"):
+        kd.flicker(films / "later.mp4", source=source, start="0.28")
+
+
+def test_a_source_of_another_size_is_resized(films):
+    flicker = kd.flicker(films / "small.mp4", source=films / "source.mp4")
+    assert flicker.film == pytest.approx((25 / 255) ** 2, rel=0.05)

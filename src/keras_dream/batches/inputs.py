@@ -16,15 +16,10 @@ from keras_dream.events import ItemFailed
 from keras_dream.files import CELLS, check_file
 from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import read_journal
+from keras_dream.names import natural
+from keras_dream.pictures.picture import READ_SUFFIXES
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.recipe import Recipe
-
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
-    | {".gif", ".bmp", ".heic", ".heif", ".exr"}
-)
-"""Of the pictures of a folder: what Pillow opens, and HEIC and EXR, for which the
-reader says what is missing."""
 
 _OURS = re.compile(
     r"(.+-(dream|mix|grid|atlas|looks|seen|variations)|contact-sheet)(-\d+)?\.\w+"
@@ -97,12 +92,6 @@ class Photos:
     errors: dict[str, DreamError] = field(default_factory=dict[str, DreamError])
     own: int = 0
     links: int = 0
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Returns a key that sorts `frame-9` before `frame-10`."""
-    parts = re.split(r"(\d+)", text.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def find_photos(
@@ -229,8 +218,8 @@ class _Walk:
         fixed = next(n for n, part in enumerate(parts) if _SIGNS & set(part))
         top = Path(*parts[:fixed])
         matching = expand(pattern)
-        if Path(pattern).suffix.lower() not in SUFFIXES:  # such as "photos/*"
-            matching = [t for t in matching if Path(t).suffix.lower() in SUFFIXES]
+        if Path(pattern).suffix.lower() not in READ_SUFFIXES:  # such as "photos/*"
+            matching = [t for t in matching if Path(t).suffix.lower() in READ_SUFFIXES]
         folders = {Path(text).parent.absolute() for text in matching}
         for folder in {each for below in folders for each in (below, *below.parents)}:
             self._own |= _results(folder)
@@ -255,7 +244,7 @@ class _Walk:
                 return True
             if entry.is_dir():
                 self._found.links += 1
-            elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
+            elif Path(entry.name).suffix.lower() in READ_SUFFIXES and entry.is_file():
                 path = Path(entry.path)
                 if self._is_result(path):
                     self._found.own += 1

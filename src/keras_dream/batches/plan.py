@@ -13,14 +13,13 @@ from keras_dream.batches.inputs import (
     expand,
     find_photos,
     is_folder,
-    natural,
 )
 from keras_dream.batches.manifest import SUFFIXES, Line, Manifest, read_manifest
 from keras_dream.batches.naming import Name, Template, assign, result_path
 from keras_dream.dreamer.dreamer import check_preset
 from keras_dream.errors import DreamError, OutputError, short_repr
 from keras_dream.events import ItemFailed
-from keras_dream.names import inside
+from keras_dream.names import inside, natural
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import FileRef, Files, with_files
 from keras_dream.recipe.presets import preset as preset_of

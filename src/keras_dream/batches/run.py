@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from keras_dream.backend import host
 from keras_dream.backend.load import choose
-from keras_dream.batches.inputs import SUFFIXES, Task
+from keras_dream.batches.inputs import Task
 from keras_dream.batches.messages import Made, Order, Setup
 from keras_dream.batches.unfinished import kept_path
 from keras_dream.batches.worker import Worker, make_folder
@@ -53,7 +53,7 @@ from keras_dream.jobs.database import FILE
 from keras_dream.jobs.journal import Item, Journal, NewItem, State, look_of
 from keras_dream.pictures.encoding import check_depth
 from keras_dream.pictures.limits import Limits, default_limits
-from keras_dream.pictures.picture import read_size
+from keras_dream.pictures.picture import READ_SUFFIXES, read_size
 from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
@@ -774,8 +774,9 @@ def told_apart(
     def place(text: str) -> str:
         if is_source(text):
             return text
-        is_photo = Path(text).suffix.lower() in SUFFIXES and not Path(text).is_dir()
-        path = Path(text).parent if is_photo else Path(text)
+        path = Path(text)
+        if path.suffix.lower() in READ_SUFFIXES and not path.is_dir():
+            path = path.parent
         try:
             return Path(os.path.relpath(path, folder)).as_posix()
         except ValueError:  # another drive of Windows

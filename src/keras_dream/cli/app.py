@@ -11,6 +11,7 @@ from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
+from keras_dream.cli.commands.flicker import flicker
 from keras_dream.cli.commands.grid import grid
 from keras_dream.cli.commands.huge import huge
 from keras_dream.cli.commands.jobs import jobs
@@ -21,6 +22,7 @@ from keras_dream.cli.commands.networks import networks
 from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
 from keras_dream.cli.commands.show import show
+from keras_dream.cli.commands.video import video
 from keras_dream.cli.commands.weights import weights
 from keras_dream.cli.options import LimitFlags, LogFile, LogLevel
 from keras_dream.logs import Level
@@ -51,6 +53,7 @@ _EXAMPLES = """Examples:
   dream atlas motif -o atlas.html
   dream jobs resume dreams
   dream huge mural.tif -o mural-dream.tif --memory 4GB
+  dream video clip.mp4 --preview
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
 If a photo has the name of a command, write its folder, too: ./networks."""
@@ -92,6 +95,8 @@ for _command in (
     replay,
     mix,
     huge,
+    video,
+    flicker,
     doctor,
 ):
     app.command(_command, usage=None, help_epilogue="")

@@ -10,7 +10,7 @@ from keras_dream.dreamer.features import feature_maps, reduced
 from keras_dream.errors import InputError, PictureError
 from keras_dream.graph.graph import Graph
 from keras_dream.graph.passes import truncate
-from keras_dream.pictures.picture import read_picture
+from keras_dream.pictures.picture import read_named
 from keras_dream.recipe.files import FileRef, Files
 
 MAX_PIXELS = 320 * 240
@@ -80,7 +80,7 @@ class GuideSources:
         return vector
 
     def _features(self, file: FileRef, node: str) -> np.ndarray:
-        picture = read_picture(self._files.find(file), limits=self._files.limits)
+        picture = read_named(file, self._files)
         image = reduced(picture.pixels, MAX_PIXELS, self._backend)
         size = (image.shape[0], image.shape[1])
         graph = truncate(self._graph, frozenset([node]))

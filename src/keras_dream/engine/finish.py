@@ -16,7 +16,7 @@ from keras_dream.errors import SettingError
 from keras_dream.geometry import Size, bands, fitted, resample
 from keras_dream.parts import colorspaces as spaces
 from keras_dream.parts.colors import blurred
-from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.pictures.picture import Picture, read_named
 from keras_dream.recipe.files import FileRef, Files, files_of
 from keras_dream.recipe.recipe import Recipe
 
@@ -111,7 +111,7 @@ def check_files(recipe: Recipe, photo: Picture, files: Files) -> None:
         size = (photo.pixels.shape[0], photo.pixels.shape[1])
         map_of(recipe.blend_mask, photo, size, files=files, seed=recipe.seed)
     for file in files_of(recipe.colors):
-        read_picture(files.find(file), limits=files.limits)
+        read_named(file, files)
 
 
 def check_strengths(recipe: Recipe) -> None:
@@ -164,7 +164,7 @@ def _colored(
         image = np.clip(image, 0, 1)
 
     def pixels_of(file: FileRef) -> np.ndarray:
-        return read_picture(files.find(file), limits=files.limits).pixels
+        return read_named(file, files).pixels
 
     for color in recipe.colors:
         treat = partial(color, picture=pixels_of)

@@ -19,7 +19,7 @@ from keras_dream.pictures.masks import (
     mask_of,
     resized,
 )
-from keras_dream.pictures.picture import Picture, read_picture
+from keras_dream.pictures.picture import Picture, read_named
 from keras_dream.pictures.synthetic import patches
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.masks import Mask
@@ -100,7 +100,7 @@ def _own_map(mask: Mask, photo: Picture, files: Files, seed: int) -> np.ndarray:
     """Returns a mask as a map of the photo's own size."""
     height, width = size = (photo.pixels.shape[0], photo.pixels.shape[1])
     if mask.file is not None:
-        values = mask_of(read_picture(files.find(mask.file), limits=files.limits))
+        values = mask_of(read_named(mask.file, files))
         check_aspect(values, size, mask.file.name)
         values = resized(values, size)
     elif mask.box:
@@ -128,7 +128,9 @@ def _own_map(mask: Mask, photo: Picture, files: Files, seed: int) -> np.ndarray:
         values = photo.alpha
     values = feathered(values, mask.feather)
     values = 1 - values if mask.invert else values
-    if values.max() <= LEAST:
+    # A frame of a film may be black: nothing is dreamed then.
+    is_frame = mask.file is not None and files.held(mask.file) is not None
+    if values.max() <= LEAST and not is_frame:
         raise PictureError(
             "A mask must be above 0 somewhere",
             received=f"{mask.text}, which is 0 everywhere",
@@ -156,8 +158,11 @@ def around(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         mask: float32 (height, width).
 
     Returns:
-        The smallest box of these places, grown to `LEAST_PART` where the image allows.
+        The smallest box of these places, grown to `LEAST_PART` where the image allows;
+        the whole image where the mask is 0 everywhere.
     """
+    if not mask.any():
+        return image
     inside = mask > mask.max() / 2
     for axis in (0, 1):
         places = np.flatnonzero(inside.any(axis=1 - axis))

@@ -33,11 +33,19 @@ from keras_dream.pictures.decoding import (
 )
 from keras_dream.pictures.headers import Bounds
 from keras_dream.pictures.metadata import kept_exif
+from keras_dream.recipe.files import FileRef, Files
 
 if TYPE_CHECKING:
     from keras_dream.pictures.limits import Limits
 
 _log = logging.getLogger(__name__)
+
+READ_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".avif"}
+    | {".gif", ".bmp", ".heic", ".heif", ".exr"}
+)
+"""Of the pictures of a folder that are read: what Pillow opens, and HEIC and EXR, for
+which the reader says what is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +153,21 @@ def read_picture(
     height, width = picture.pixels.shape[:2]
     _log.debug("Read %s: %d × %d pixels", path, width, height)
     return picture
+
+
+def read_named(file: FileRef, files: Files) -> Picture:
+    """Returns the picture that a recipe names.
+
+    Args:
+        file: As the recipe names it.
+        files: Finds it.
+
+    Raises:
+        InputError: If there is no such file.
+        PictureError: As for `read_picture`.
+    """
+    held = files.held(file)
+    return held or read_picture(files.find(file), limits=files.limits)
 
 
 def _is_exr(path: Path) -> bool:

@@ -10,7 +10,7 @@ looked for among the files that the user names and beside the picture, nowhere e
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -24,6 +24,7 @@ from keras_dream.names import inside, name_fault, plain_name
 
 if TYPE_CHECKING:
     from keras_dream.pictures.limits import Limits
+    from keras_dream.pictures.picture import Picture
 
 MAX_NAME = 4_096  # characters: PATH_MAX of Linux
 MAX_BYTES = 1_000_000_000
@@ -220,11 +221,24 @@ class Files:
         self._named = [check_file(path, "A named file") for path in named]
         self._folders = [Path(folder) for folder in folders]
         self._paths: dict[FileRef, Path] = {}
+        self._held: dict[FileRef, Picture] = {}
 
     def look_in(self, folder: str | os.PathLike[str]) -> None:
         """Looks in another folder, too."""
         if Path(folder) not in self._folders:
             self._folders.append(Path(folder))
+
+    def hold(self, pictures: "Mapping[FileRef, Picture]") -> None:
+        """Holds pictures that stand in no file of their own, such as a film's frames.
+
+        Args:
+            pictures: By plain names with hashes; they take the place of those before.
+        """
+        self._held = dict(pictures)
+
+    def held(self, file: FileRef) -> "Picture | None":
+        """Returns a picture that is held; None where a file has to be read."""
+        return self._held.get(file)
 
     def complete(self, value: Value) -> Value:
         """Returns a value with plain names and hashes in the place of paths.

@@ -29,6 +29,7 @@ def dream_video(
     every: int = 1,
     rate: Fraction | float | None = None,
     encoding: Encoding | None = None,
+    sound: StrPath | None = None,
     files: Sequence[StrPath] = (),
     limits: Limits | None = None,
     notes: bool = True,
@@ -51,6 +52,7 @@ def dream_video(
         every: 2 for every second frame, and so on.
         rate: Frames a second of a folder of pictures; None for 25.
         encoding: How the film is saved, such as `kd.Encoding(quality=18)`.
+        sound: A file whose sound the film has, in place of the source's own.
         files: As for `Dreamer`.
         limits: As for `Dreamer`.
         notes: Whether recipe and record are saved in the film.
@@ -84,6 +86,7 @@ def dream_video(
         setup,
         out,
         encoding=encoding or Encoding(),
+        sound=sound,
         workers=workers,
         resume=resume,
         notes=notes,

@@ -26,6 +26,7 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import Ahead
 from keras_dream.video.blocks import Block
 from keras_dream.video.carry import Carried, Motion, begin, motion, settle
+from keras_dream.video.companions import Companions
 from keras_dream.video.flicker import sample
 from keras_dream.video.folder import (
     Made,
@@ -83,7 +84,7 @@ class Film:
         if later is None:
             later = max(1, round(first / 4)) if first else 0
         wanted = later + round((first - later) * released)
-        return _with_steps(own, wanted).but(video=None)
+        return with_steps(own, wanted).but(video=None)
 
     def named(self, failure: DreamError, number: int) -> DreamError:
         """Returns the error of a frame, with the frame's name in it."""
@@ -93,8 +94,13 @@ class Film:
         return type(failure)(failure.must, received=received, hint=failure.hint)
 
 
-def _with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """Returns a recipe with other steps; those of single octaves change likewise."""
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Returns a recipe with other steps; those of single octaves change likewise.
+
+    Args:
+        recipe: The recipe.
+        steps: Of each octave.
+    """
     share = steps / recipe.steps if recipe.steps else 1.0
 
     def scaled(value: int) -> int:
@@ -165,10 +171,21 @@ class BlockDreamer:
         film: The film.
         source: Of its frames; used by one thread at a time.
         dreamer: What dreams.
+        companions: The films that the recipe names; None for those that are found.
     """
 
-    def __init__(self, film: Film, source: Source, dreamer: Dreamer):
+    def __init__(
+        self,
+        film: Film,
+        source: Source,
+        dreamer: Dreamer,
+        *,
+        companions: Companions | None = None,
+    ):
         self._film = film
+        self._companions = companions or Companions(
+            film.recipe, film.clip, dreamer.files
+        )
         self._source = source
         self._dreamer = dreamer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="dream-film-writer")
@@ -219,9 +236,12 @@ class BlockDreamer:
         place, settings = Place(block.part, number), film.settings
         start = begin(image, carried, settings, moved=prepared.moved)
         released = start.released if settings.carry else 1.0
+        recipe = self._companions.at(
+            film.clip.stamps[number], film.recipe_of(number, released=released)
+        )
         run = self._dreamer.steps(
             prepared.picture,
-            film.recipe_of(number, released=released),
+            recipe,
             start=None if carried is None else start.image,
             keep_unfinished=True,
         )
@@ -266,13 +286,7 @@ class BlockDreamer:
         pair = None
         if self._last is not None and before is not None:
             pair = _at(self._last, own.shape[:2]), before
-        measured = sample(
-            own,
-            prepared.image,
-            before=pair,
-            back_flow=None if moved is None else moved.back,
-            visible=None if moved is None else moved.visible,
-        )
+        measured = sample(own, prepared.image, before=pair, moved=moved)
         self._last = own
         notes = {**notes, "sample": list(measured)}
         made = stage_frame(self._film.folder, place, pixels, settled, notes=notes)

@@ -14,15 +14,28 @@ Ruder et al. 2016 (arXiv 1604.08610).
 """
 
 import math
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from keras_dream.errors import InputError, short_repr
+from keras_dream.geometry import resample
+from keras_dream.pictures.limits import Limits
+from keras_dream.recipe.times import seconds_of, time_text
+from keras_dream.recipe.video import VideoSettings
+from keras_dream.video.frames import Clip, Frame
+
+if TYPE_CHECKING:
+    from keras_dream.video.carry import Motion
+    from keras_dream.video.source import Source
+
 VISIBLE = 0.5
-"""A pixel counts where its visibility is at least this: the mask of Ruder et al. has no
-values between, and its soft edge lies evenly around this one."""
+"""A pixel counts where its visibility is at least this. The mask of Ruder et al. is 0
+or 1; ours has soft edges."""
 
 DARK = 0.01
 """Means and contrasts below this are too near zero to say by which share they drift."""
@@ -84,8 +97,7 @@ def sample(
     source: np.ndarray,
     *,
     before: tuple[np.ndarray, np.ndarray] | None = None,
-    back_flow: np.ndarray | None = None,
-    visible: np.ndarray | None = None,
+    moved: "Motion | None" = None,
 ) -> Sample:
     """Measures one frame.
 
@@ -94,14 +106,13 @@ def sample(
         source: The source's, as large.
         before: The film's frame before it and the source's; None for the first frame of
             a scene.
-        back_flow: As for `frame_error`; needed where there is a frame before.
-        visible: As for `frame_error`; likewise.
+        moved: How the source has moved since then; needed where there is one.
     """
     error = source_error = None
     share = 0.0
-    if before is not None and back_flow is not None and visible is not None:
-        total, count = frame_error(before[0], film, back_flow, visible)
-        own, _ = frame_error(before[1], source, back_flow, visible)
+    if before is not None and moved is not None:
+        total, count = frame_error(before[0], film, moved.back, moved.visible)
+        own, _ = frame_error(before[1], source, moved.back, moved.visible)
         share = count / film.size
         if count:
             error, source_error = total / count, own / count
@@ -117,9 +128,13 @@ class Flicker:
 
     Attributes:
         samples: What was measured of each frame.
+        starts: When each frame is shown, in seconds; empty where that is not known.
+        notices: What a person should know.
     """
 
     samples: tuple[Sample, ...]
+    starts: tuple[Fraction, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, samples: Iterable[Iterable[Any]]) -> "Flicker":
@@ -167,12 +182,18 @@ class Flicker:
         """The same of the contrast."""
         return self._drift(lambda one: (one.contrast, one.source_contrast))
 
+    @property
+    def visible(self) -> float:
+        """The share of the pixels that are compared, in the frames that are."""
+        return _mean(one.visible for one in self.samples if one.error is not None) or 0
+
     def data(self) -> dict[str, Any]:
-        """Returns it for JSON, without the frames."""
+        """Returns it for JSON, without the single frames."""
         return {
             "film": self.film,
             "source": self.source,
             "compared": self.compared,
+            "visible": self.visible,
             "worst": self.worst,
             "mean_drift": self.mean_drift,
             "contrast_drift": self.contrast_drift,
@@ -202,3 +223,115 @@ def _moments(image: np.ndarray) -> tuple[float, float]:
     red, green, blue = (image[..., channel] * _LUMA[channel] for channel in range(3))
     luma = red + green + blue
     return float(luma.mean(dtype=np.float64)), float(luma.std(dtype=np.float64))
+
+
+def flicker(
+    film: str | os.PathLike[str],
+    *,
+    source: str | os.PathLike[str],
+    start: object = 0,
+    end: object = None,
+    every: int = 1,
+    flow_size: int = VideoSettings().flow_size,
+    limits: Limits | None = None,
+    progress: Callable[[float], object] | None = None,
+) -> Flicker:
+    """Measures how much a film flickers, beside the source it was made of.
+
+    Frames belong together where they are shown at the same time. A source of another
+    size is resized to the film's.
+
+    Args:
+        film: A video file, a GIF, a WebP or a folder of pictures.
+        source: What it was made of.
+        start: Where the film begins in the source: seconds, or text as in "0:12".
+        end: Where it ends; None for the end of the source.
+        every: 2 where the film has every second frame of the source, and so on.
+        flow_size: The longest side at which the optical flow is computed, in pixels.
+        limits: What the files may have and take; None for the defaults.
+        progress: Called now and then with the share that is done, 0 to 1.
+
+    Returns:
+        The flicker, with the samples of each frame.
+
+    Raises:
+        InputError: If one of them is no film, or the source has no frame at the time of
+            one of the film's.
+        SettingError: If a time or `every` is none.
+    """
+    from keras_dream.video.source import open_source
+
+    dreamed = open_source(film, limits=limits)
+    own = open_source(
+        source,
+        start=seconds_of(start, "from"),
+        end=None if end is None else seconds_of(end, "to"),
+        every=every,
+        limits=limits,
+    )
+    said: Callable[[float], object] = progress or (lambda share: None)
+    clip = own.survey(progress=lambda share: said(share / 2))
+    settings = VideoSettings.of({"flow_size": flow_size})
+    starts, samples = list[Fraction](), list[Sample]()
+    for one in _measured(dreamed, own, clip.cuts, settings):
+        starts.append(one[0])
+        samples.append(one[1])
+        said(0.5 + min(float(one[0] / clip.seconds), 1) / 2)
+    return Flicker(tuple(samples), tuple(starts), _notices(len(starts), clip))
+
+
+def _measured(
+    film: "Source", source: "Source", cuts: Collection[int], settings: VideoSettings
+) -> Iterator[tuple[Fraction, Sample]]:
+    """Yields when each of the film's frames is shown, and what is measured of it."""
+    from keras_dream.video.carry import motion
+
+    before: tuple[np.ndarray, np.ndarray] | None = None
+    last = -1
+    for made, own in _together(film, source):
+        dreamed, original = _alike(made.image, own.image)
+        if any(last < cut <= own.number for cut in cuts):
+            before = None
+        moved = None if before is None else motion(before[1], original, settings)
+        yield made.stamp.start, sample(dreamed, original, before=before, moved=moved)
+        before, last = (dreamed, original), own.number
+
+
+def _together(film: "Source", source: "Source") -> Iterator[tuple[Frame, Frame]]:
+    """Yields the frames of a film with those of its source that are shown then.
+
+    The clocks of two formats tick differently: a GIF's in hundredths of a second. So
+    times are the same where they differ by less than half a frame.
+    """
+    candidates = source.frames()
+    own = next(candidates, None)
+    for made in film.frames():
+        start, half = made.stamp.start, made.stamp.duration / 2
+        while own is not None and own.stamp.start <= start - half:
+            own = next(candidates, None)
+        if own is None or own.stamp.start >= start + half:
+            raise InputError(
+                "A film must be as long as its source, with a frame of it at each time",
+                received=f"{short_repr(film.name)}, whose frame at {time_text(start)} "
+                f"has none in {short_repr(source.name)}",
+                hint="give the part of the source with --from, --to and --every",
+            )
+        yield made, own
+
+
+def _alike(film: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both frames in one size.
+
+    Codecs that need even sides repeat a row or a column, which is cut off.
+    """
+    (height, width), (own_height, own_width) = film.shape[:2], source.shape[:2]
+    if 0 <= height - own_height <= 1 and 0 <= width - own_width <= 1:
+        return film[:own_height, :own_width], source
+    return film, resample(source, (height, width)).clip(0, 1)
+
+
+def _notices(count: int, clip: Clip) -> tuple[str, ...]:
+    unused = len(clip.stamps) - count
+    if not unused:
+        return ()
+    return (f"{unused} of the source's {len(clip.stamps)} frames are not in the film.",)

@@ -4,90 +4,26 @@ A source is seen once as a whole, by `Source.survey`, which tells what there is,
 then read frame by frame from wherever it is wanted.
 """
 
-import abc
 import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import NamedTuple, cast
 
 from keras_dream.errors import InputError, SettingError, short_repr
-from keras_dream.geometry import Size
+from keras_dream.files import check_file
 from keras_dream.pictures.limits import Limits, default_limits
+from keras_dream.pictures.picture import READ_SUFFIXES
 from keras_dream.video.cuts import CutFinder
 from keras_dream.video.frames import Clip, Frame, Stamp
+from keras_dream.video.reader import Decoded, Reader, Restart
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[float], object]
 """Called with the share that is done, 0 to 1."""
-
-
-class Decoded(abc.ABC):
-    """One frame as a reader has it, of which only what is asked for is computed.
-
-    Attributes:
-        ticks: Its time stamp in ticks of the reader; None where the file has none.
-        duration: In ticks; None where the file does not tell.
-        share: How much of the file has been read, 0 to 1.
-    """
-
-    ticks: int | None
-    duration: int | None
-    share: float
-
-    @property
-    @abc.abstractmethod
-    def bits(self) -> int:
-        """Of a channel."""
-
-    @abc.abstractmethod
-    def feed(self, digest: "hashlib._Hash") -> None:
-        """Feeds a hash with what decides the pixels."""
-
-    @abc.abstractmethod
-    def thumbnail(self) -> np.ndarray:
-        """Returns the frame small, uint8 (height, width, 3), never upright."""
-
-    @abc.abstractmethod
-    def pixels(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns the image and its alpha, as `Frame` has them."""
-
-    @property
-    @abc.abstractmethod
-    def has_alpha(self) -> bool:
-        """Whether a pixel is transparent."""
-
-
-class Reader(abc.ABC):
-    """Decodes a source in the order in which it is shown.
-
-    Attributes:
-        time_base: Seconds of a tick.
-        size: (height, width) of every frame, upright and with square pixels.
-        usual: Ticks that a frame takes where the file does not tell.
-        has_sound: Whether there is a track of sound.
-        notices: What a person should know; complete when all was read.
-    """
-
-    time_base: Fraction
-    size: Size
-    usual: int
-    has_sound: bool = False
-    notices: list[str]
-
-    @abc.abstractmethod
-    def read(self) -> Iterator[Decoded]:
-        """Yields all frames."""
-
-    def read_near(self, ticks: int) -> Iterator[Decoded] | None:
-        """Yields frames from a keyframe before a stamp on; None where that fails."""
-        del ticks
-        return None
 
 
 class _Timed(NamedTuple):
@@ -124,7 +60,7 @@ class Source:
         self._reader = reader
         self._start, self._end, self._every = start, end, every
         self._limits = limits
-        self._origin = 0
+        self._origin = self._begin = 0
 
     def survey(self, *, cuts: bool = True, progress: Progress | None = None) -> Clip:
         """Looks at every selected frame once.
@@ -139,20 +75,24 @@ class Source:
         Raises:
             InputError: No frame is selected, or there are too many.
         """
+        while True:
+            try:
+                self.clip = self._surveyed(cuts=cuts, progress=progress)
+            except Restart:
+                self._reader.be_careful()
+            else:
+                return self.clip
+
+    def _surveyed(self, *, cuts: bool, progress: Progress | None) -> Clip:
         finder = CutFinder() if cuts else None
         digest, stamps, checks = hashlib.sha256(), list[Stamp](), list[int]()
         bits, has_alpha = 8, False
         for stamp, decoded in self._selected():
-            if len(stamps) >= self._limits.max_film_frames:
-                raise InputError(
-                    f"a film must have at most {self._limits.max_film_frames:,} frames",
-                    received=f"{short_repr(self.name)}, which has more",
-                    hint="select a part of it, or allow more with --max-film-frames",
-                )
-            check = _digest(decoded)
-            digest.update(check)
+            self._check_count(len(stamps))
+            hashed = _sha256(decoded)
+            digest.update(hashed)
             digest.update(f" {stamp.start} {stamp.duration}\n".encode())
-            checks.append(int.from_bytes(check[:8], "big"))
+            checks.append(_check(hashed))
             stamps.append(stamp)
             bits = max(bits, decoded.bits)
             has_alpha = has_alpha or decoded.has_alpha
@@ -162,30 +102,40 @@ class Source:
                 progress(min(1.0, max(0.0, decoded.share)))
         if not stamps:
             raise self._nothing()
-        seconds = stamps[-1].start + stamps[-1].duration
+        if progress is not None:
+            progress(1.0)
+        _log.debug("Surveyed %s: %d frames", self.path, len(stamps))
         base = self._reader.time_base
-        self.clip = Clip(
+        return Clip(
             name=self.name,
             sha256=digest.hexdigest(),
             size=self._reader.size,
             stamps=tuple(stamps),
             time_base=base,
-            rate=len(stamps) / seconds,
+            rate=len(stamps) / (stamps[-1].start + stamps[-1].duration),
             cuts=finder.finish() if finder is not None else (0,),
             bits=bits,
             has_alpha=has_alpha,
             has_sound=self._reader.has_sound,
-            notices=tuple(dict.fromkeys(self._reader.notices)),
+            notices=self._reader.notices,
             origin=self._origin * base,
+            begin=self._begin * base,
             checks=tuple(checks),
         )
-        if progress is not None:
-            progress(1.0)
-        _log.debug("Surveyed %s: %d frames", self.path, len(stamps))
-        return self.clip
+
+    def _check_count(self, count: int) -> None:
+        if count >= self._limits.max_film_frames:
+            raise InputError(
+                f"a film must have at most {self._limits.max_film_frames:,} frames",
+                received=f"{short_repr(self.name)}, which has more",
+                hint="select a part of it, or allow more with --max-film-frames",
+            )
 
     def frames(self, first: int = 0, last: int | None = None) -> Iterator[Frame]:
         """Yields selected frames; their pixels do not depend on `first`.
+
+        With `clip`, reading begins near the first; each frame is compared with what
+        the survey saw.
 
         Args:
             first: The number of the first.
@@ -197,12 +147,57 @@ class Source:
         Raises:
             InputError: The source has changed since it was surveyed.
         """
+        number, near = first, self.clip is not None and first > 0
+        while True:
+            try:
+                reading = self._near(number) if near else self._from_start(number)
+                for frame in reading if last is None or number < last else ():
+                    yield frame
+                    number += 1
+                    if number == last:
+                        return
+                if self.clip is None or number >= len(self.clip.stamps):
+                    return
+                raise _LostError
+            except Restart:
+                self._reader.be_careful()
+            except _LostError:
+                if not near and not self._reader.be_careful():
+                    raise InputError(
+                        "a film must stay as it is while it is dreamed",
+                        received=f"{short_repr(self.name)}, of which frame {number} "
+                        "has changed",
+                        hint="begin anew with --fresh, or put the earlier file back",
+                    ) from None
+                near = False
+
+    def _from_start(self, first: int) -> Iterator[Frame]:
         for number, (stamp, decoded) in enumerate(self._selected()):
-            if last is not None and number >= last:
-                return
             if number >= first:
-                image, alpha = decoded.pixels()
-                yield Frame(number, stamp, image, alpha)
+                yield self._frame(number, stamp, decoded)
+
+    def _near(self, first: int) -> Iterator[Frame]:
+        """Yields frames that are found by their stamps."""
+        clip, number = cast("Clip", self.clip), first
+        origin, base = clip.origin, self._reader.time_base
+        for decoded in self._reader.read_near(_ticks(origin, clip, first, base)):
+            wanted = _ticks(origin, clip, number, base)
+            if decoded.ticks is None or decoded.ticks > wanted:
+                raise _LostError
+            if decoded.ticks == wanted:
+                yield self._frame(number, clip.stamps[number], decoded)
+                number += 1
+                if number == len(clip.stamps):
+                    return
+
+    def _frame(self, number: int, stamp: Stamp, decoded: Decoded) -> Frame:
+        checks = self.clip.checks if self.clip is not None else ()
+        if checks and (
+            number >= len(checks) or _check(_sha256(decoded)) != checks[number]
+        ):
+            raise _LostError
+        image, alpha = decoded.pixels()
+        return Frame(number, stamp, image, alpha)
 
     def _selected(self) -> Iterator[tuple[Stamp, Decoded]]:
         """Yields the selected frames with their stamps from the first of them."""
@@ -210,7 +205,7 @@ class Source:
         pending: tuple[int, int, Decoded] | None = None
         for number, timed in enumerate(self._in_range()):
             if zero is None:
-                zero = timed.start
+                zero = self._begin = timed.start
                 self._origin += zero
             if number % self._every and pending is not None:
                 start, duration, decoded = pending
@@ -249,27 +244,24 @@ class Source:
         """
         usual = max(1, self._reader.usual)
         last: tuple[int, Decoded] | None = None
-        shift = mended = 0
+        zero = shift = 0
         for decoded in self._reader.read():
-            ticks = None if decoded.ticks is None else decoded.ticks + shift
+            raw = decoded.ticks
+            ticks = None if raw is None else raw + shift
             if last is None:
-                self._origin = 0 if ticks is None else ticks
-                last = self._origin, decoded
-                mended += ticks is None
-                continue
-            if ticks is None or ticks <= last[0]:
+                self._origin = zero = ticks = ticks or 0
+            elif ticks is None or ticks <= last[0]:
                 ticks = last[0] + usual
-                shift = ticks - (ticks if decoded.ticks is None else decoded.ticks)
-                mended += 1
-            yield _Timed(last[0] - self._origin, ticks - last[0], last[1])
+                shift = shift if raw is None else ticks - raw
+                self._reader.tell(
+                    "Some frames have no time stamp, or one that does not go forward; "
+                    "they are shown one after the other."
+                )
+            if last is not None:
+                yield _Timed(last[0] - zero, ticks - last[0], last[1])
             last = ticks, decoded
         if last is not None:
-            yield _Timed(last[0] - self._origin, last[1].duration or usual, last[1])
-        if mended:
-            self._reader.notices.append(
-                f"{mended} frames had no time stamp, or one that does not go forward, "
-                "and were given one."
-            )
+            yield _Timed(last[0] - zero, last[1].duration or usual, last[1])
 
     def _nothing(self) -> InputError:
         whole = self._start == 0 and self._end is None
@@ -291,6 +283,7 @@ def open_source(
     every: int = 1,
     rate: Fraction | None = None,
     limits: Limits | None = None,
+    clip: Clip | None = None,
 ) -> Source:
     """Opens a video file, a folder of pictures, a GIF or a WebP.
 
@@ -299,8 +292,9 @@ def open_source(
         start: Where the selection begins, in seconds from the first frame.
         end: Where it ends; None for the end of the source.
         every: 2 for every second frame, and so on; the others' time goes to them.
-        rate: Frames a second of a folder of pictures; None for 25.
+        rate: Frames a second of a folder of pictures; None for 25. A file has its own.
         limits: What it may have and take; None for the `default_limits`.
+        clip: What an earlier survey of the same selection has found.
 
     Returns:
         The source, of which the header and the first frame were read.
@@ -325,12 +319,41 @@ def open_source(
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     from keras_dream.video.container import ContainerReader
+    from keras_dream.video.stills import AnimationReader, FolderReader, is_animation
 
-    del rate
+    if path.is_dir():
+        return FolderReader(path, rate, limits)
+    check_file(path, "a film")
+    if rate is not None:
+        raise SettingError(
+            "a rate must be given for a folder of pictures only",
+            received=f"{short_repr(path.name)}, which has its own",
+            hint="leave it out, or select frames with --every",
+        )
+    if is_animation(path):
+        return AnimationReader(path, limits)
+    if path.suffix.lower() in READ_SUFFIXES - {".png", ".avif"}:
+        raise InputError(
+            "a film must be a video file, a folder of pictures, a GIF or a WebP",
+            received=f"{short_repr(path.name)}, a picture",
+            hint="dream it with `dream`, or name the folder that it is in",
+        )
     return ContainerReader(path, limits)
 
 
-def _digest(decoded: Decoded) -> bytes:
+class _LostError(Exception):
+    """A frame is not the one that was seen by the survey."""
+
+
+def _ticks(origin: Fraction, clip: Clip, number: int, base: Fraction) -> int:
+    return round((origin + clip.stamps[number].start) / base)
+
+
+def _sha256(decoded: Decoded) -> bytes:
     digest = hashlib.sha256()
     decoded.feed(digest)
     return digest.digest()
+
+
+def _check(sha256: bytes) -> int:
+    return int.from_bytes(sha256[:8], "big")
