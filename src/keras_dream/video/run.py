@@ -40,6 +40,7 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import reported
 from keras_dream.video.blocks import Block, blocks_of, mixed, shares_of
 from keras_dream.video.carry import Carried
+from keras_dream.video.companions import Companions
 from keras_dream.video.dreaming import BlockDreamer, Film, FrameMade, FrameStep, Report
 from keras_dream.video.flicker import Flicker
 from keras_dream.video.folder import Place, WorkFolder
@@ -193,6 +194,7 @@ class VideoRun(Iterator[Event]):
         """Checks all that can be checked before the first frame."""
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
         _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
+        companions = Companions(recipe, clip, dreamer.files)
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
@@ -209,8 +211,11 @@ class VideoRun(Iterator[Event]):
             resume=self._wants_resume,
         )
         film = Film(folder.path, clip, recipe, bits, film_clip.has_alpha)
-        told = tuple(dict.fromkeys((*clip.notices, *told, *notices)))
-        return _Work(film, film_clip, folder, blocks, record, told, len(folder.done))
+        told = tuple(
+            dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
+        )
+        reused = len(folder.done)
+        return _Work(film, film_clip, folder, blocks, record, told, companions, reused)
 
     def _key(
         self, clip: Clip, recipe: Recipe, record: Record, bits: int
@@ -237,7 +242,7 @@ class VideoRun(Iterator[Event]):
         carry = film.settings.carry
         seconds = first * dreamer.seconds(size, film.recipe_of(0))
         seconds += (len(waiting) - first) * dreamer.seconds(
-            size, film.recipe_of(0, 0.0 if carry else 1.0)
+            size, film.recipe_of(0, released=0.0 if carry else 1.0)
         )
         channels = 4 if film.has_alpha else 3
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
@@ -258,7 +263,9 @@ class VideoRun(Iterator[Event]):
     # What happens
 
     def _dreamed(self, work: "_Work", dreamer: Dreamer) -> Iterator[Event]:
-        team = work.team = BlockDreamer(work.film, self._source, dreamer)
+        team = work.team = BlockDreamer(
+            work.film, self._source, dreamer, companions=work.companions
+        )
         for block in work.blocks:
             after = yield from self._resumed(work, block)
             if after is not None and after == block.last - 1:
@@ -376,6 +383,7 @@ class _Work:
         blocks: What is dreamed by itself.
         record: That of a dream before its first step.
         notices: What a person should know before.
+        companions: The films that the recipe names.
         reused: How many frames an earlier run has dreamed.
         team: What dreams.
         current: The frame that is begun.
@@ -388,6 +396,7 @@ class _Work:
     blocks: tuple[Block, ...]
     record: Record
     notices: tuple[str, ...]
+    companions: Companions
     reused: int
     team: BlockDreamer | None = None
     current: Place | None = None
