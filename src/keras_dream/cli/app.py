@@ -22,6 +22,7 @@ from keras_dream.cli.commands.networks import networks
 from keras_dream.cli.commands.presets import presets
 from keras_dream.cli.commands.replay import replay
 from keras_dream.cli.commands.show import show
+from keras_dream.cli.commands.video import video
 from keras_dream.cli.commands.weights import weights
 from keras_dream.cli.options import LimitFlags, LogFile, LogLevel
 from keras_dream.logs import Level
@@ -52,6 +53,7 @@ _EXAMPLES = """Examples:
   dream atlas motif -o atlas.html
   dream jobs resume dreams
   dream huge mural.tif -o mural-dream.tif --memory 4GB
+  dream video clip.mp4 --preview
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
 If a photo has the name of a command, write its folder, too: ./networks."""
@@ -93,6 +95,7 @@ for _command in (
     replay,
     mix,
     huge,
+    video,
     flicker,
     doctor,
 ):

@@ -165,9 +165,10 @@ class Loader:
         from keras_dream.dreamer.dreamer import Dreamer
 
         if self._dreamer is None:
-            reporter.report(Loading(_names(request.recipe)))
+            recipe = request.recipe.still
+            reporter.report(Loading(_names(recipe)))
             self._dreamer = Dreamer.of(
-                request.recipe,
+                recipe,
                 networks=request.networks,
                 run=request.run,
                 progress=progress,
@@ -407,10 +408,11 @@ def _checked(request: Request) -> Path:
         photo = Path(file_stem(request.photo) + ".png")
     else:
         photo = check_file(request.photo, "A picture", error=PictureError)
-    names = dict.fromkeys(str(n.network) for n in request.recipe.every_network)
+    recipe = request.recipe.still
+    names = dict.fromkeys(str(n.network) for n in recipe.every_network)
     for number, name in enumerate(names):
         network_of(name, networks=request.networks, further=number > 0).check()
-    request.files.check(request.recipe)
+    request.files.check(recipe)
     check_alpha(request.recipe, request.out)
     if request.out == STANDARD and request.keep_octaves:
         raise InputError(
@@ -509,7 +511,7 @@ def _dream(job: _Job) -> Outcome:
             OctaveSize(number, octave_size, request.recipe.at(number).steps)
             for number, octave_size in octaves
         )
-        names = _names(request.recipe)
+        names = _names(request.recipe.still)
         reporter.report(Started(request.photo, str(job.path), names, size, each))
         job.notice(*run.plan.take_notices())
         if run.planned is not None:
@@ -691,12 +693,17 @@ def check_work(size: tuple[int, int], recipe: Recipe) -> None:
     check_seconds(seconds(size, recipe))
 
 
-def check_seconds(predicted: float) -> None:
+def check_seconds(
+    predicted: float,
+    *,
+    what: str = "A dream",
+    hint: str = "try fewer steps, a smaller picture, fewer terms, or --yes",
+) -> None:
     """Asks for `--yes` where a dream would take very long."""
     if predicted > MOST_SECONDS:
         raise InputError(
-            "A dream that may take more than an hour on two cores must be agreed to "
+            f"{what} that may take more than an hour on two cores must be agreed to "
             "with --yes",
             received=f"a recipe of about {min(predicted / 3600, 1e9):,.1f} hours",
-            hint="try fewer steps, a smaller picture, fewer terms, or --yes",
+            hint=hint,
         )

@@ -104,16 +104,16 @@ class FilmFlags:
     ] = None
     bits: Annotated[
         int | None,
-        Parameter(group=FILES, help="of a channel: 8 or 10 [default: 8]"),
+        Parameter(group=FILES, help="of a channel [default: as few as the codec has]"),
     ] = None
     chroma: Annotated[
-        Literal["420", "444"],
+        Literal["420", "444"] | None,
         Parameter(
             group=FILES,
             help="whether two by two pixels share their colour, as players expect, or "
-            "each has its own",
+            "each has its own [default: that of the codec]",
         ),
-    ] = "420"
+    ] = None
     loop: Annotated[
         int,
         Parameter(
@@ -158,8 +158,13 @@ _TEXT = Parameter(
     show_choices=False,
 )
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
-_REPEATED = ("regions", "per_octave")  # values of their own, read by the recipe
-_ALIASES = {"regions": "--region", "center": "--centre"}
+# Values of their own, read by the recipe.
+_REPEATED = ("regions", "per_octave", "keyframes")
+_ALIASES = {
+    "regions": "--region",
+    "keyframes": "--keyframe",
+    "center": "--centre",
+}
 _PLAIN = (int, float, str, bool, type(None))
 
 
@@ -172,6 +177,26 @@ def _is_plain(kind: Any) -> bool:
     if len(parts) > 1:  # a number or a word: the recipe refuses in one sentence
         return False
     return all(map(_is_plain, parts)) if parts else kind in _PLAIN
+
+
+def _is_number(kind: Any) -> bool:
+    """Tells whether a type is a number, which may be given by its keyframes, too."""
+    if typing.get_origin(kind) is typing.Annotated:
+        kind = typing.get_args(kind)[0]
+    kinds = {part for part in typing.get_args(kind) if part is not type(None)}
+    return (kinds or {kind}) <= {int, float}
+
+
+def _number(kind: Any) -> Parameter:
+    """Returns how a number is read: by the recipe itself, which also has its bounds."""
+    whole = int in (kind, *typing.get_args(kind))
+    return Parameter(
+        converter=_as_text,
+        accepts_keys=False,
+        n_tokens=1,
+        negative=(),
+        metavar="INT" if whole else "FLOAT",
+    )
 
 
 def _flag(name: str, field: FieldInfo, *, group: Group = RECIPE) -> Any:
@@ -193,6 +218,8 @@ def _flag(name: str, field: FieldInfo, *, group: Group = RECIPE) -> Any:
         ]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
+    elif name in Recipe.model_fields and _is_number(kind):
+        parameters.append(_number(kind))
     if name in _ALIASES:
         parameters.append(Parameter(alias=_ALIASES[name]))
     return Annotated[kind, *parameters]

@@ -94,6 +94,12 @@ BLENDED_EDGES = (
 )
 """The notice on a photo that had to be made seamless."""
 
+FIRST_MOMENT = (
+    "The recipe's keyframes are for films: a picture is dreamed with their values at "
+    "0 s, and those of silence."
+)
+"""The notice on a recipe whose settings change in time."""
+
 
 class Dreamer:
     """One network or several, loaded on a device, reusable for many dreams.
@@ -280,7 +286,7 @@ class Dreamer:
             PictureError: If no octave is large enough for the layers.
             NetworkError, ObjectiveError: As for `gradient`.
         """
-        return octaves_that_fit(size, self.complete(recipe), self._ensemble)
+        return octaves_that_fit(size, self.complete(recipe.still), self._ensemble)
 
     def steps(
         self,
@@ -325,7 +331,8 @@ class Dreamer:
         """
         if isinstance(start, str | Part):
             settings["start"], start = start, None
-        task = self._task(photo, self._completed(recipe, settings), start)
+        chosen, notices = self._completed(recipe, settings)
+        task = self._task(photo, chosen, start, notices)
         kept = _Kept(keep_octaves, image=keep_unfinished or keep_octaves)
         return self._run(task, kept)
 
@@ -384,19 +391,26 @@ class Dreamer:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
         return self.steps(photo, recipe, **options).finish()
 
-    def _completed(self, recipe: Recipe | str, settings: Mapping[str, Any]) -> Recipe:
-        """Returns a recipe, a preset or either with other settings, filled in."""
+    def _completed(
+        self, recipe: Recipe | str, settings: Mapping[str, Any]
+    ) -> tuple[Recipe, tuple[str, ...]]:
+        """Returns a recipe, a preset or either with other settings, filled in.
+
+        With it are notices on what of it is for films.
+        """
         check_settings(settings)
         recipe, name = as_recipe(recipe).but(**settings), recipe
         if isinstance(name, str):
             check_preset(name, recipe.but(network=self.network))
-        return self.complete(recipe)
+        notices = (FIRST_MOMENT,) if recipe.keyframes else ()
+        return self.complete(recipe.still), notices
 
     def _task(
         self,
         photo: "Photo",
         recipe: Recipe,
         start: np.ndarray | Dream | Checkpoint | None,
+        notices: tuple[str, ...],
     ) -> "_Task":
         """Reads and checks all that a dream needs before its first step."""
         source = photo_read = _own(self._source(photo, recipe), photo)
@@ -412,7 +426,7 @@ class Dreamer:
         resumed = start if isinstance(start, Checkpoint) else None
         given = start.start if isinstance(start, Checkpoint) else start
         image = _started(picture.pixels, recipe, given)
-        octaves, notices = self.octaves(size, recipe)
+        octaves, left_out = self.octaves(size, recipe)
         start_sha256 = _start_sha256(image, recipe, start)
         record = self.record(photo_read, recipe)
         return _Task(
@@ -423,7 +437,7 @@ class Dreamer:
             recipe=recipe,
             octaves=octaves,
             places=self._places(recipe, source, size),
-            notices=(*source.notices, *blended, *notices),
+            notices=(*notices, *source.notices, *blended, *left_out),
             resumed=resumed,
             is_start_given=given is not None,
         )
@@ -520,7 +534,7 @@ class Dreamer:
                 received=f"count={count}, diversity={diversity:g}",
                 hint="try count=4, diversity=1",
             )
-        recipe = self.complete(as_recipe(recipe))
+        recipe = self.complete(as_recipe(recipe).still)
         with tempfile.TemporaryDirectory() as folder:
             pictures: list[Path] = []
             for number in range(1, count + 1):
@@ -546,7 +560,7 @@ class Dreamer:
             flops = sum(graph.flops(*view) for graph in fitting)
             return len(fitting) * cost.NETWORK + flops * cost.FLOP
 
-        return cost.seconds(size, self.complete(recipe), passes=passes)
+        return cost.seconds(size, self.complete(recipe.still), passes=passes)
 
     def record(self, picture: Picture, recipe: Recipe | None = None) -> Record:
         """Returns the record of a dream of a picture as it is before the first step.
@@ -602,7 +616,7 @@ class Dreamer:
             ObjectiveError: If the network lacks what the objective names.
         """
         check_image(image)
-        recipe = self.complete(recipe.but(mask=None))
+        recipe = self.complete(recipe.still.but(mask=None))
         size = (image.shape[0], image.shape[1])
         check_fits(size, recipe, self._ensemble)
         places = self._places(recipe, Picture(image), size)

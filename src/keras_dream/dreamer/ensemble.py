@@ -50,6 +50,8 @@ from keras_dream.zoo.load import LoadedNetwork, check_opaque, check_own_function
 Strongest = Mapping[str, Mapping[str, Sequence[int]]]
 """Channels that `strongest(n)` stands for, by network and by the text of the target."""
 
+_FILLED = ("objective", "regions", "per_octave", "transforms")
+
 KEPT_GRADIENTS = 4  # programs whose weights stay on the device for the next dream
 
 Value = TypeVar("Value")
@@ -138,32 +140,49 @@ class Ensemble:
     def complete(self, recipe: Recipe) -> Recipe:
         """Returns a recipe with the networks and their objectives filled in.
 
-        Its files are plain names with their hashes then.
+        Its files are plain names with their hashes then; keyframes are filled in, too.
         """
         recipe = self._files.complete(recipe)
-        first, *others = recipe.networks
-        if not others:
-            placed = _of_regions(recipe)
-            others = [NetworkObjective(n) for n in self.names[1:] if n not in placed]
-        networks = (replace(first, network=None, preprocessing=None), *others)
-        changes: dict[str, Any] = {}
-        if recipe.regions:
-            changes["regions"] = tuple(
-                replace(region, objective=self._completed(region.objective.networks))
-                for region in recipe.regions
-            )
-        if recipe.wrap != "none" or self._is_fixed:
-            # Edges that have neighbours, or a network of one size: no margin.
-            changes["transforms"] = tuple(
-                t for t in recipe.transforms if not isinstance(t, Pad)
+        filled = {n: self._filled(recipe, n, getattr(recipe, n)) for n in _FILLED}
+        changes: dict[str, Any] = {
+            name: value
+            for name, value in filled.items()
+            if value != getattr(recipe, name) or name in ("objective", "per_octave")
+        }
+        if recipe.keyframes:
+            changes["keyframes"] = tuple(
+                curve.with_values(
+                    lambda value, name=curve.setting: self._filled(recipe, name, value)
+                )
+                for curve in recipe.keyframes
             )
         return recipe.but(
             network=self.names[0],
             preprocessing=self.loaded(None).preprocessing,
-            objective=self._completed(networks),
-            per_octave=tuple(map(self._complete_override, recipe.per_octave)),
             **changes,
         )
+
+    def _filled(self, recipe: Recipe, setting: str, value: Any) -> Any:
+        """Returns a setting's value with the networks and objectives filled in."""
+        if setting == "objective":
+            first, *others = recipe.networks_of(value)
+            if not others:
+                placed = _of_regions(recipe)
+                names = [name for name in self.names[1:] if name not in placed]
+                others = map(NetworkObjective, names)
+            first = replace(first, network=None, preprocessing=None)
+            return self._completed((first, *others))
+        if setting == "regions":
+            return tuple(
+                replace(region, objective=self._completed(region.objective.networks))
+                for region in value
+            )
+        if setting == "per_octave":
+            return tuple(map(self._complete_override, value))
+        if setting == "transforms" and (recipe.wrap != "none" or self._is_fixed):
+            # Edges that have neighbours, or a network of one size: no margin.
+            return tuple(t for t in value if not isinstance(t, Pad))
+        return value
 
     def _complete_override(self, override: Override) -> Override:
         """Fills in an octave's own objective, which may leave networks out."""

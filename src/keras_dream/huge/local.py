@@ -73,6 +73,7 @@ _REFUSED: tuple[tuple[Callable[[Recipe], Iterator[str]], str, str], ...] = (
         "which is a picture as large as the photo",
         _OUT,
     ),
+    (_settings("keyframes"), "which are for films", "leave them out"),
     (_networks, "which are measured over the whole picture", "try one of them"),
     (
         _strongest,

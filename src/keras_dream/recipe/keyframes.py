@@ -74,6 +74,8 @@ _TIME = (
     r"|(?:\d{1,4}:)?\d{1,6}:\d\d(?:\.\d{1,9})?)"
 )
 _MOMENT = re.compile(_TIME, re.ASCII)
+KEYFRAME_TIME = f"^{_TIME}$"
+"""The regular expression of a keyframe's time."""
 _FIRST = re.compile(rf"\s*({_TIME})\s*[:=]", re.ASCII)
 _TOKEN = re.compile(
     rf"'(?:[^']|'')*'|(?P<bracket>[()])|(?P<next>,\s*(?P<time>{_TIME})\s*[:=])"
@@ -231,6 +233,11 @@ class Keyframes:
         easing = "step" if self.setting in SWITCHED else last.easing
         return between(before.value, last.value, EASINGS[easing](share))
 
+    def with_values(self, change: Callable[[Any], Any]) -> "Keyframes":
+        """Returns the curve with other values in the place of its own."""
+        keys = (replace(key, value=change(key.value)) for key in self.keys)
+        return Keyframes(self.setting, tuple(keys))
+
     def in_seconds(
         self, length: Fraction, frames: Sequence[Fraction], rate: Fraction
     ) -> "Keyframes":
@@ -288,6 +295,10 @@ class Follow:
     def values(self) -> tuple[Any, ...]:
         """All values that are named."""
         return (self.low, self.high)
+
+    def with_values(self, change: Callable[[Any], Any]) -> "Follow":
+        """Returns the curve with other values in the place of its own."""
+        return replace(self, low=change(self.low), high=change(self.high))
 
     def at(self, time: Fraction | float, level: Level) -> Any:
         """Returns the value at a level; the time is in the level."""

@@ -14,7 +14,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Union, cast
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from keras_dream.errors import SettingError, short_repr
 from keras_dream.parts.canvases import CANVASES, Canvas, Pixels
@@ -30,6 +38,8 @@ from keras_dream.recipe.byte_sizes import MOST_BYTES, bytes_of
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.files import FileRef, check_untrusted, files_of
 from keras_dream.recipe.keyframes import (
+    FIXED,
+    KEYFRAME_TIME,
     MOST_CURVES,
     Curve,
     Keyframes,
@@ -593,7 +603,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
-        count = len(self.every_network) - len(self.networks_of_octaves)
+        count = len(self.still.every_network) - len(self.networks_of_octaves)
         if count > 1 and self.max_loss is not None:
             what = "regions" if self.regions else "networks"
             raise SettingError(
@@ -649,6 +659,20 @@ class Recipe(Settings):
                 hint="leave crop out of the transforms, or use blend_mask for the mask",
             )
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Adds to the schema that a setting may be written by its keyframes."""
+        schema = handler(core_schema)
+        whole = handler.resolve_ref_schema(schema)
+        if handler.mode == "validation":
+            for name, own in whole["properties"].items():
+                if name not in FIXED and name not in _LISTS:
+                    kinds = [{k: own.pop(k) for k in tuple(own) if k in _KIND_WORDS}]
+                    own["anyOf"] = kinds + _CURVE_SCHEMAS
+        return schema
 
     @classmethod
     def read(cls, text: str) -> "Recipe":
@@ -812,22 +836,22 @@ class Recipe(Settings):
 
     @property
     def every_network(self) -> tuple[NetworkObjective, ...]:
-        """What each maximises anywhere: `networks`, those of regions and of octaves."""
+        """What each maximises anywhere: `networks`, those of regions and of octaves.
+
+        Behind them are those of keyframes, if there are any.
+        """
         regions = (self.networks_of(region.objective) for region in self.regions)
         placed = (network for one in regions for network in one)
-        return (*self.networks, *placed, *self.networks_of_octaves)
-
-    @property
-    def networks_of_film(self) -> tuple[NetworkObjective, ...]:
-        """`every_network` of all keyframes, those of the first moment first."""
-        values = (
-            self.model_copy(update={curve.setting: value, "keyframes": ()})
+        later = (
+            network
             for curve in self.keyframes
-            if curve.setting in ("objective", "regions", "per_octave")
+            if curve.setting in _WITH_OBJECTIVES
             for value in curve.values
+            for network in self.still.model_copy(
+                update={curve.setting: value}
+            ).every_network
         )
-        each = (*self.every_network, *(n for own in values for n in own.every_network))
-        return tuple(dict.fromkeys(each))
+        return (*self.networks, *placed, *self.networks_of_octaves, *later)
 
     @property
     def sha256(self) -> str:
@@ -839,10 +863,38 @@ class Recipe(Settings):
         return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
 
+_LISTS = ("regions", "per_octave")  # whose keyframes are written in `keyframes`
+
+_KIND_WORDS = frozenset(
+    {
+        *("type", "anyOf", "oneOf", "enum", "const", "$ref", "discriminator"),
+        *("items", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        *("maxLength", "minItems", "maxItems", "prefixItems"),
+    }
+)
+"""What of a setting's schema says which values it has."""
+
+_CURVE_SCHEMAS: list[Any] = [
+    {
+        "type": "object",
+        "description": "keyframes: values by their times, such as '1.5s', '1:12', "
+        "'50%' or '48f'",
+        "minProperties": 1,
+        "patternProperties": {KEYFRAME_TIME: {}},
+        "additionalProperties": False,
+    },
+    {
+        "type": "string",
+        "description": "keyframes as text, '0s: 1, 10s: 2', or follow(loudness, 1, 2)",
+    },
+]
+
+_WITH_OBJECTIVES = ("objective", "regions", "per_octave")
+
 _CHECKED_TOGETHER = frozenset(
     {
-        *("objective", "regions", "max_loss", "per_octave"),
-        *("border", "wrap", "transforms", "mask"),
+        *_WITH_OBJECTIVES,
+        *("max_loss", "border", "wrap", "transforms", "mask"),
     }
 )
 """Settings that must fit each other."""

@@ -26,6 +26,7 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import Ahead
 from keras_dream.video.blocks import Block
 from keras_dream.video.carry import Carried, Motion, begin, motion, settle
+from keras_dream.video.companions import Companions
 from keras_dream.video.flicker import sample
 from keras_dream.video.folder import (
     Made,
@@ -65,7 +66,7 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
-    def recipe_of(self, number: int, released: float = 1.0) -> Recipe:
+    def recipe_of(self, number: int, *, released: float = 1.0) -> Recipe:
         """Returns the recipe of a frame.
 
         A frame that takes nothing over has the steps of a scene's first; one that takes
@@ -83,7 +84,7 @@ class Film:
         if later is None:
             later = max(1, round(first / 4)) if first else 0
         wanted = later + round((first - later) * released)
-        return _with_steps(own, wanted).but(video=None)
+        return with_steps(own, wanted).but(video=None)
 
     def named(self, failure: DreamError, number: int) -> DreamError:
         """Returns the error of a frame, with the frame's name in it."""
@@ -93,8 +94,13 @@ class Film:
         return type(failure)(failure.must, received=received, hint=failure.hint)
 
 
-def _with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """Returns a recipe with other steps; those of single octaves change likewise."""
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Returns a recipe with other steps; those of single octaves change likewise.
+
+    Args:
+        recipe: The recipe.
+        steps: Of each octave.
+    """
     share = steps / recipe.steps if recipe.steps else 1.0
 
     def scaled(value: int) -> int:
@@ -165,19 +171,28 @@ class BlockDreamer:
         film: The film.
         source: Of its frames; used by one thread at a time.
         dreamer: What dreams.
+        companions: The films that the recipe names; None for those that are found.
     """
 
-    def __init__(self, film: Film, source: Source, dreamer: Dreamer):
+    def __init__(
+        self,
+        film: Film,
+        source: Source,
+        dreamer: Dreamer,
+        *,
+        companions: Companions | None = None,
+    ):
         self._film = film
+        self._companions = companions or Companions(
+            film.recipe, film.clip, dreamer.files
+        )
         self._source = source
         self._dreamer = dreamer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="dream-film-writer")
         self._written = deque[Future[FrameMade]]()
         self._last: np.ndarray | None = None  # of the writer: the frame before
 
-    def dream(
-        self, block: Block, after: int | None = None
-    ) -> Generator[Report, None, None]:
+    def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
         """Dreams the frames of a block and yields what happens.
 
         Args:
@@ -199,7 +214,7 @@ class BlockDreamer:
                     raise film.named(failure, prepared.number) from failure
         yield from self.finish()
 
-    def finish(self, most: int = 0) -> Iterator[Report]:
+    def finish(self, *, most: int = 0) -> Iterator[Report]:
         """Yields what is still written, until no more than `most` are left."""
         while self._written and (len(self._written) > most or self._written[0].done()):
             yield self._written.popleft().result()
@@ -221,15 +236,18 @@ class BlockDreamer:
         place, settings = Place(block.part, number), film.settings
         start = begin(image, carried, settings, moved=prepared.moved)
         released = start.released if settings.carry else 1.0
+        recipe = self._companions.at(
+            film.clip.stamps[number], film.recipe_of(number, released=released)
+        )
         run = self._dreamer.steps(
             prepared.picture,
-            film.recipe_of(number, released),
+            recipe,
             start=None if carried is None else start.image,
             keep_unfinished=True,
         )
         made = 0
         for made, step in enumerate(run, start=1):
-            yield from self.finish(_MOST_BEHIND)
+            yield from self.finish(most=_MOST_BEHIND)
             yield FrameStep(place, made, step.octaves * step.iterations)
         dream = run.dream
         unfinished = dream.unfinished
@@ -246,7 +264,7 @@ class BlockDreamer:
             "notices": [*dream.record.notices, *run.plan.take_notices()],
         }
         seconds = time.perf_counter() - began
-        yield from self.finish(_MOST_BEHIND - 1)
+        yield from self.finish(most=_MOST_BEHIND - 1)
         future = self._writer.submit(
             self._write, place, prepared, pixels, settled, notes, seconds
         )

@@ -40,13 +40,14 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import reported
 from keras_dream.video.blocks import Block, blocks_of, mixed, shares_of
 from keras_dream.video.carry import Carried
+from keras_dream.video.companions import Companions
 from keras_dream.video.dreaming import BlockDreamer, Film, FrameMade, FrameStep, Report
 from keras_dream.video.flicker import Flicker
 from keras_dream.video.folder import Place, WorkFolder
 from keras_dream.video.frames import Clip
 from keras_dream.video.record import FilmRecord, recorded_film
 from keras_dream.video.setup import Setup
-from keras_dream.video.sink import DEFAULT, Encoding, bits_of, check_film, write_film
+from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class VideoRun(Iterator[Event]):
         setup: What the film is made from and by.
         out: The film.
         encoding: How it is saved.
+        sound: A file whose sound the film has, in place of the source's own.
         workers: How many processes dream; None for as many as the machine has room for.
             It does not change the pixels.
         resume: Whether frames of an earlier run are kept; False dreams them again.
@@ -89,6 +91,7 @@ class VideoRun(Iterator[Event]):
         out: str | os.PathLike[str],
         *,
         encoding: Encoding = DEFAULT,
+        sound: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         resume: bool = True,
         notes: bool = True,
@@ -98,6 +101,7 @@ class VideoRun(Iterator[Event]):
         self.planned: FilmPlanned | None = None
         self._setup = setup
         self._encoding = encoding
+        self._sound = sound
         self._workers = workers
         self._wants_resume, self._wants_notes = resume, notes
         self._dreamer = dreamer
@@ -123,6 +127,12 @@ class VideoRun(Iterator[Event]):
         """Ends the run: what is dreamed is kept."""
         self._events.close()
         self._end()
+
+    def discard(self) -> None:
+        """Ends the run and removes the work folder, with all that is dreamed."""
+        self.close()
+        if self._work is not None:
+            self._work.folder.remove()
 
     @property
     def summary(self) -> FilmFinished:
@@ -176,7 +186,7 @@ class VideoRun(Iterator[Event]):
     def _surveyed(self, settings: VideoSettings) -> Generator[Event, None, Clip]:
         survey = partial(self._source.survey, cuts=settings.cuts == "auto")
         shares = reported(lambda note: survey(progress=note))
-        return (yield from _as_events(shares, "survey"))
+        return (yield from as_events(shares, "survey"))
 
     def _prepared(
         self, clip: Clip, settings: VideoSettings, dreamer: Dreamer
@@ -184,15 +194,16 @@ class VideoRun(Iterator[Event]):
         """Checks all that can be checked before the first frame."""
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
         _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
+        companions = Companions(recipe, clip, dreamer.files)
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
             has_alpha=clip.has_alpha or recipe.transparency,
         )
-        told = check_film(self.out, self._encoding, film_clip)
+        told = check_film(self.out, self._encoding, film_clip, sound=self._source)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
-        bits = 16 if bits_of(self.out, self._encoding) > 8 else 8
+        bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
             self._key(clip, recipe, record, bits),
@@ -200,8 +211,11 @@ class VideoRun(Iterator[Event]):
             resume=self._wants_resume,
         )
         film = Film(folder.path, clip, recipe, bits, film_clip.has_alpha)
-        told = tuple(dict.fromkeys((*clip.notices, *told, *notices)))
-        return _Work(film, film_clip, folder, blocks, record, told, len(folder.done))
+        told = tuple(
+            dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
+        )
+        reused = len(folder.done)
+        return _Work(film, film_clip, folder, blocks, record, told, companions, reused)
 
     def _key(
         self, clip: Clip, recipe: Recipe, record: Record, bits: int
@@ -228,7 +242,7 @@ class VideoRun(Iterator[Event]):
         carry = film.settings.carry
         seconds = first * dreamer.seconds(size, film.recipe_of(0))
         seconds += (len(waiting) - first) * dreamer.seconds(
-            size, film.recipe_of(0, 0.0 if carry else 1.0)
+            size, film.recipe_of(0, released=0.0 if carry else 1.0)
         )
         channels = 4 if film.has_alpha else 3
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
@@ -249,7 +263,9 @@ class VideoRun(Iterator[Event]):
     # What happens
 
     def _dreamed(self, work: "_Work", dreamer: Dreamer) -> Iterator[Event]:
-        team = work.team = BlockDreamer(work.film, self._source, dreamer)
+        team = work.team = BlockDreamer(
+            work.film, self._source, dreamer, companions=work.companions
+        )
         for block in work.blocks:
             after = yield from self._resumed(work, block)
             if after is not None and after == block.last - 1:
@@ -331,11 +347,11 @@ class VideoRun(Iterator[Event]):
                 (mixed([(folder.picture(p), s) for p, s in frame]) for frame in shares),
                 encoding=self._encoding,
                 notes=notes if self._wants_notes else None,
-                sound=self._source if self._encoding.sound else None,
+                sound=(self._sound or self._source) if self._encoding.sound else None,
                 progress=note,
             )
 
-        yield from _as_events(reported(write), "write")
+        yield from as_events(reported(write), "write")
 
     def _end(self) -> None:
         """Saves what is dreamed, ends the threads, and gives up the folder."""
@@ -367,6 +383,7 @@ class _Work:
         blocks: What is dreamed by itself.
         record: That of a dream before its first step.
         notices: What a person should know before.
+        companions: The films that the recipe names.
         reused: How many frames an earlier run has dreamed.
         team: What dreams.
         current: The frame that is begun.
@@ -379,6 +396,7 @@ class _Work:
     blocks: tuple[Block, ...]
     record: Record
     notices: tuple[str, ...]
+    companions: Companions
     reused: int
     team: BlockDreamer | None = None
     current: Place | None = None
@@ -390,10 +408,15 @@ class _Work:
         return sum(len(block.places) for block in self.blocks)
 
 
-def _as_events(
+def as_events(
     shares: Generator[float, None, Any], phase: str
 ) -> Generator[Event, None, Any]:
-    """Yields shares as events, and returns the result of the work."""
+    """Yields shares as events, and returns the result of the work.
+
+    Args:
+        shares: Yields how much is done, and returns the result.
+        phase: As of `FilmProgress`.
+    """
     try:
         while True:
             try:

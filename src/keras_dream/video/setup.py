@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.pictures.limits import Limits
+from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.video.source import Source, open_source
 from keras_dream.zoo.network import Network
@@ -47,6 +49,7 @@ class Setup:
         run: How to compute; its threads and memory are those of each worker.
         networks: What the recipe's names stand for, where it is more than a name.
         files: Files that the recipe may name, such as guides.
+        folders: Where else those are looked for.
         limits: What files may have and take.
     """
 
@@ -56,6 +59,7 @@ class Setup:
     run: RunSettings = field(default_factory=RunSettings)
     networks: Sequence[Network] = ()
     files: Sequence[str] = ()
+    folders: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
 
     def open(self) -> Source:
@@ -70,12 +74,21 @@ class Setup:
             limits=self.limits,
         )
 
-    def dreamer(self) -> Dreamer:
-        """Loads the networks."""
+    def finder(self) -> Files:
+        """Returns what finds the files that the recipe names."""
+        return Files(named=self.files, folders=self.folders, limits=self.limits)
+
+    def dreamer(self, **options: Any) -> Dreamer:
+        """Loads the networks.
+
+        Args:
+            **options: As for `Dreamer`, such as `progress`.
+        """
         return Dreamer.of(
             self.recipe,
             networks=self.networks,
             run=self.run,
-            files=self.files,
+            files=self.finder(),
             limits=self.limits,
+            **options,
         )
