@@ -117,6 +117,7 @@ class FilmFlags:
     loop: Annotated[
         int,
         Parameter(
+            name="--repeat",
             group=FILES,
             help="how often a GIF or WebP is shown; 0 for without end",
         ),
