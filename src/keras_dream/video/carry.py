@@ -17,8 +17,7 @@ from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video import flow
-
-_TINY = 1e-6  # strength of a difference that is none
+from keras_dream.video.lock import Lock
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +27,12 @@ class Carried:
     Attributes:
         frame: Its own pixels, uint8 (height, width, 3).
         difference: What was dreamed into it, float16 (height, width, 3).
-        strength: The root mean square of the differences' deviations from their mean in
-            the scene's first frame.
-        mean: The mean of the differences in it, float32 (3,).
+        lock: The measures of the dream of the scene's first frame.
     """
 
     frame: np.ndarray
     difference: np.ndarray
-    strength: float
-    mean: np.ndarray
+    lock: Lock
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes it to a file, not atomically; the same values give the same bytes."""
@@ -44,7 +40,7 @@ class Carried:
         arrays = {
             "frame": self.frame,
             "difference": self.difference.astype("<f2", copy=False),
-            "lock": np.array([self.strength, *self.mean], "<f4"),
+            "lock": self.lock.packed().astype("<f4", copy=False),
         }
         path.write_bytes(encode_arrays(arrays))
         return path
@@ -61,17 +57,15 @@ class Carried:
         shapes = [getattr(arrays.get(name), "shape", None) for name in _NAMES]
         if None in shapes or shapes[0] != shapes[1]:
             raise _refused(f"{short_repr(str(path))}, where an array is missing")
-        lock = arrays["lock"]
-        return cls(
-            arrays["frame"], arrays["difference"], float(lock[0]), lock[1:].copy()
-        )
+        lock = Lock.unpacked(arrays["lock"])
+        return cls(arrays["frame"], arrays["difference"], lock)
 
 
 _NAMES = ("frame", "difference", "lock")
 _KINDS = (
     Kind("frame", ("|u1",), (None, None, 3)),
     Kind("difference", ("<f2",), (None, None, 3)),
-    Kind("lock", ("<f4",), (4,)),
+    Kind("lock", ("<f4",), (8,)),
 )
 
 
@@ -154,7 +148,7 @@ def begin(
     back, seen = moved or motion(before, frame, settings)
     warped = flow.warp(carried.difference.astype(np.float32), back)
     taken = np.float32(settings.carry) * seen[..., None]
-    image = np.clip(frame + taken * warped, 0, 1) if settings.carry else frame
+    image = frame + taken * warped if settings.carry else frame
     return Start(image, float(1 - seen.mean()), seen, back)
 
 
@@ -164,6 +158,8 @@ def settle(
     dreamed: np.ndarray,
     carried: Carried | None,
     settings: VideoSettings,
+    *,
+    push: float = 1.0,
 ) -> Carried:
     """Returns what the next frame needs; the dreamed image is frame plus difference.
 
@@ -173,29 +169,18 @@ def settle(
         dreamed: What the dream made of it, unfinished, float32 (height, width, 3).
         carried: Of the frame before it, as for `begin`.
         settings: Of the film.
+        push: How much stronger the frame's recipe is than that of the scene's first
+            frame, where recipes change with time: the lock follows.
     """
     difference = dreamed - frame
-    mean = difference.mean((0, 1), dtype=np.float64)
-    strength = _strength(difference, mean)
-    if carried is None or not settings.carry:
-        return Carried(
-            _rounded(frame),
-            difference.astype(np.float16),
-            strength,
-            mean.astype(np.float32),
-        )
-    if settings.lock and strength > _TINY:
-        difference -= mean.astype(np.float32)
-        difference *= np.float32(carried.strength / strength)
-        difference += carried.mean
-    return Carried(
-        _rounded(frame), difference.astype(np.float16), carried.strength, carried.mean
-    )
-
-
-def _strength(difference: np.ndarray, mean: np.ndarray) -> float:
-    square = np.square(difference, dtype=np.float64).mean((0, 1))
-    return float(np.float32(np.sqrt(np.maximum(square - np.square(mean), 0).mean())))
+    if carried is None or start.visible is None or not settings.carry:
+        lock = Lock.of(frame, difference)
+    else:
+        lock = carried.lock
+        if settings.lock:
+            weights = np.float32(settings.carry) * start.visible
+            difference = lock.hold(frame, difference, weights, push=push)
+    return Carried(_rounded(frame), difference.astype(np.float16), lock)
 
 
 def _rounded(frame: np.ndarray) -> np.ndarray:
