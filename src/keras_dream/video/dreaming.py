@@ -66,7 +66,7 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
-    def recipe_of(self, number: int, released: float = 1.0) -> Recipe:
+    def recipe_of(self, number: int, *, released: float = 1.0) -> Recipe:
         """Returns the recipe of a frame.
 
         A frame that takes nothing over has the steps of a scene's first; one that takes
@@ -192,9 +192,7 @@ class BlockDreamer:
         self._written = deque[Future[FrameMade]]()
         self._last: np.ndarray | None = None  # of the writer: the frame before
 
-    def dream(
-        self, block: Block, after: int | None = None
-    ) -> Generator[Report, None, None]:
+    def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
         """Dreams the frames of a block and yields what happens.
 
         Args:
@@ -216,7 +214,7 @@ class BlockDreamer:
                     raise film.named(failure, prepared.number) from failure
         yield from self.finish()
 
-    def finish(self, most: int = 0) -> Iterator[Report]:
+    def finish(self, *, most: int = 0) -> Iterator[Report]:
         """Yields what is still written, until no more than `most` are left."""
         while self._written and (len(self._written) > most or self._written[0].done()):
             yield self._written.popleft().result()
@@ -239,7 +237,7 @@ class BlockDreamer:
         start = begin(image, carried, settings, moved=prepared.moved)
         released = start.released if settings.carry else 1.0
         recipe = self._companions.at(
-            film.clip.stamps[number], film.recipe_of(number, released)
+            film.clip.stamps[number], film.recipe_of(number, released=released)
         )
         run = self._dreamer.steps(
             prepared.picture,
@@ -249,7 +247,7 @@ class BlockDreamer:
         )
         made = 0
         for made, step in enumerate(run, start=1):
-            yield from self.finish(_MOST_BEHIND)
+            yield from self.finish(most=_MOST_BEHIND)
             yield FrameStep(place, made, step.octaves * step.iterations)
         dream = run.dream
         unfinished = dream.unfinished
@@ -266,7 +264,7 @@ class BlockDreamer:
             "notices": [*dream.record.notices, *run.plan.take_notices()],
         }
         seconds = time.perf_counter() - began
-        yield from self.finish(_MOST_BEHIND - 1)
+        yield from self.finish(most=_MOST_BEHIND - 1)
         future = self._writer.submit(
             self._write, place, prepared, pixels, settled, notes, seconds
         )
