@@ -15,6 +15,7 @@ import numpy as np
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
 from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file
+from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video import flow
 from keras_dream.video.lock import Lock
@@ -65,7 +66,7 @@ _NAMES = ("frame", "difference", "lock")
 _KINDS = (
     Kind("frame", ("|u1",), (None, None, 3)),
     Kind("difference", ("<f2",), (None, None, 3)),
-    Kind("lock", ("<f4",), (8,)),
+    Kind("lock", ("<f4",), (9,)),
 )
 
 
@@ -152,6 +153,42 @@ def begin(
     return Start(image, float(1 - seen.mean()), seen, back)
 
 
+class Push(NamedTuple):
+    """How far the steps of a frame move its pixels, were they moved the same way.
+
+    Attributes:
+        made: By its own steps.
+        whole: By as many as a scene's first frame has.
+    """
+
+    made: float = 1.0
+    whole: float = 1.0
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, first_steps: int) -> "Push":
+        """Returns that of a frame's recipe.
+
+        Args:
+            recipe: The recipe, with the frame's own steps.
+            first_steps: What it would have in a scene's first frame.
+        """
+        size = recipe.step_size * recipe.strength
+        return cls(size * recipe.steps, size * first_steps)
+
+
+class Settled(NamedTuple):
+    """A dreamed frame.
+
+    Attributes:
+        image: The frame and its dream, which is what is finished and shown, float32
+            (height, width, 3).
+        carried: What the next frame needs.
+    """
+
+    image: np.ndarray
+    carried: Carried
+
+
 def settle(
     frame: np.ndarray,
     start: Start,
@@ -159,9 +196,9 @@ def settle(
     carried: Carried | None,
     settings: VideoSettings,
     *,
-    push: float = 1.0,
-) -> Carried:
-    """Returns what the next frame needs; the dreamed image is frame plus difference.
+    push: Push | None = None,
+) -> Settled:
+    """Returns a dreamed frame with the strength and the colours of its scene's first.
 
     Args:
         frame: float32 (height, width, 3) in [0, 1].
@@ -169,18 +206,20 @@ def settle(
         dreamed: What the dream made of it, unfinished, float32 (height, width, 3).
         carried: Of the frame before it, as for `begin`.
         settings: Of the film.
-        push: How much stronger the frame's recipe is than that of the scene's first
-            frame, where recipes change with time: the lock follows.
+        push: How strong the frame's recipe is; matters where recipes change with time.
     """
-    difference = dreamed - frame
-    if carried is None or start.visible is None or not settings.carry:
-        lock = Lock.of(frame, difference)
+    push = push or Push()
+    difference, image = dreamed - frame, dreamed
+    visible = start.visible if settings.carry else None
+    if carried is None or visible is None or carried.lock.push == 0:
+        lock = Lock.of(frame, difference, push=push.made)  # also after frames undreamed
     else:
         lock = carried.lock
         if settings.lock:
-            weights = np.float32(settings.carry) * start.visible
-            difference = lock.hold(frame, difference, weights, push=push)
-    return Carried(_rounded(frame), difference.astype(np.float16), lock)
+            weights = np.float32(settings.carry) * visible
+            difference = lock.hold(frame, difference, weights, push=push.whole)
+            image = frame + difference
+    return Settled(image, Carried(_rounded(frame), difference.astype(np.float16), lock))
 
 
 def _rounded(frame: np.ndarray) -> np.ndarray:
