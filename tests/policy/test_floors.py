@@ -37,6 +37,7 @@ FLOORS = {
     "zoo": 7,
     "dreamer": 8,
     "jobs": 9,
+    "workers": 9,
     "explanations": 10,
     "sheets": 10,
     "crash": 9,

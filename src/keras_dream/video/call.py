@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -69,30 +70,16 @@ def dream_video(
         InputError: If an argument is wrong, or the source cannot be read.
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
-    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
-    film = pop_keys(settings, VideoSettings.model_fields)
-    network = settings.get("network")
-    networks = () if network is None else as_networks(network)
-    if networks:
-        settings["network"] = networks[0].name
-    more = [*RunSettings.model_fields, *VideoSettings.model_fields, "workers"]
-    check_settings(settings, more=more)
-    chosen = as_recipe(recipe).but(**settings)
-    if isinstance(recipe, str):
-        check_preset(recipe, chosen)
-    chosen = chosen.but(video=(chosen.video or VideoSettings()).but(**film))
-    setup = Setup(
-        source=os.fspath(source),
-        recipe=chosen,
-        selection=Selection(
-            _fraction(start),
-            None if end is None else _fraction(end),
-            every,
-            None if rate is None else _fraction(rate),
-        ),
-        run=run,
-        networks=networks,
-        files=[os.fspath(path) for path in files],
+    selection = Selection(
+        Fraction(str(start)),
+        None if end is None else Fraction(str(end)),
+        every,
+        None if rate is None else Fraction(str(rate)),
+    )
+    setup = _setup(os.fspath(source), recipe, selection, settings)
+    setup = replace(
+        setup,
+        files=tuple(os.fspath(path) for path in files),
         limits=limits or default_limits(),
     )
     return VideoRun(
@@ -106,6 +93,20 @@ def dream_video(
     )
 
 
-def _fraction(seconds: Fraction | float) -> Fraction:
-    """Returns seconds exactly: 0.04 is 1/25, as it is written."""
-    return Fraction(str(seconds)) if isinstance(seconds, float) else Fraction(seconds)
+def _setup(
+    source: str, recipe: Recipe | str, selection: Selection, settings: dict[str, Any]
+) -> Setup:
+    """Returns what a film is made from and by, for the settings of a call."""
+    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
+    film = pop_keys(settings, VideoSettings.model_fields)
+    network = settings.get("network")
+    networks = () if network is None else as_networks(network)
+    if networks:
+        settings["network"] = networks[0].name
+    more = [*RunSettings.model_fields, *VideoSettings.model_fields, "workers"]
+    check_settings(settings, more=more)
+    chosen = as_recipe(recipe).but(**settings)
+    if isinstance(recipe, str):
+        check_preset(recipe, chosen)
+    chosen = chosen.but(video=(chosen.video or VideoSettings()).but(**film))
+    return Setup(source, chosen, selection, run, networks)

@@ -242,7 +242,7 @@ class VideoRun(Iterator[Event]):
         carry = film.settings.carry
         seconds = first * dreamer.seconds(size, film.recipe_of(0))
         seconds += (len(waiting) - first) * dreamer.seconds(
-            size, film.recipe_of(0, 0.0 if carry else 1.0)
+            size, film.recipe_of(0, released=0.0 if carry else 1.0)
         )
         channels = 4 if film.has_alpha else 3
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
