@@ -25,7 +25,7 @@ from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import Ahead
 from keras_dream.video.blocks import Block
-from keras_dream.video.carry import Carried, Motion, begin, motion, settle
+from keras_dream.video.carry import Carried, Motion, Push, begin, motion, settle
 from keras_dream.video.companions import Companions
 from keras_dream.video.flicker import sample
 from keras_dream.video.folder import (
@@ -66,6 +66,12 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
+    @property
+    def first_steps(self) -> int:
+        """The steps in each octave of a scene's first frame."""
+        own = self.settings.first_steps
+        return self.recipe.steps if own is None else own
+
     def recipe_of(self, number: int, *, released: float = 1.0) -> Recipe:
         """Returns the recipe of a frame.
 
@@ -77,10 +83,7 @@ class Film:
             released: The share of its pixels that take nothing over.
         """
         del number
-        own, settings = self.recipe, self.settings
-        steps = own.steps
-        first = steps if settings.first_steps is None else settings.first_steps
-        later = settings.later_steps
+        own, first, later = self.recipe, self.first_steps, self.settings.later_steps
         if later is None:
             later = max(1, round(first / 4)) if first else 0
         wanted = later + round((first - later) * released)
@@ -239,20 +242,25 @@ class BlockDreamer:
         recipe = self._companions.at(
             film.clip.stamps[number], film.recipe_of(number, released=released)
         )
+        push = Push.of(recipe, first_steps=film.first_steps)
+        settled: list[Carried] = []
+
+        def locked(dreamed: np.ndarray) -> np.ndarray:
+            frame = settle(image, start, dreamed, carried, settings, push=push)
+            settled[:] = [frame.carried]
+            return frame.image
+
         run = self._dreamer.steps(
             prepared.picture,
             recipe,
-            start=None if carried is None else start.image,
-            keep_unfinished=True,
+            start=start.image if carried and settings.carry else None,
+            adjust=locked,
         )
         made = 0
         for made, step in enumerate(run, start=1):
             yield from self.finish(most=_MOST_BEHIND)
             yield FrameStep(place, made, step.octaves * step.iterations)
         dream = run.dream
-        unfinished = dream.unfinished
-        dreamed = dream.image if unfinished is None else unfinished.image
-        settled = settle(image, start, dreamed, carried, settings)
         pixels = to_depth(dream.image, str(film.bits))
         if film.has_alpha:
             alpha = np.float32(1) if dream.alpha is None else dream.alpha
@@ -266,10 +274,10 @@ class BlockDreamer:
         seconds = time.perf_counter() - began
         yield from self.finish(most=_MOST_BEHIND - 1)
         future = self._writer.submit(
-            self._write, place, prepared, pixels, settled, notes, seconds
+            self._write, place, prepared, pixels, settled[0], notes, seconds
         )
         self._written.append(future)
-        return settled
+        return settled[0]
 
     def _write(
         self,
