@@ -1,7 +1,7 @@
 """Films from the shell: checked, planned, dreamed frame by frame, and summed up."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -171,11 +171,11 @@ class _Job:
     reporter: Reporter
     interrupts: Interrupts
 
-    def dreamer(self) -> "Dreamer":
+    def dreamer(self, setup: "Setup | None" = None) -> "Dreamer":
         """Loads the networks; a download is shown."""
         names = dict.fromkeys(str(n.network) for n in self.request.recipe.every_network)
         self.reporter.report(Loading(" + ".join(names)))
-        return self.setup.dreamer(
+        return (setup or self.setup).dreamer(
             progress=self.reporter.download,
             before_download=self.request.before_download,
         )
@@ -238,7 +238,7 @@ def _suffix(request: Request) -> str:
 
 def _film(job: _Job) -> int:
     """Dreams the whole film."""
-    run = _video_run(job.setup, job.path, job.request, job.dreamer())
+    run = _video_run(job.setup, job.path, job.request, job.dreamer)
     try:
         return _follow(run, job)[0]
     except DreamError:
@@ -252,7 +252,10 @@ def _film(job: _Job) -> int:
 
 
 def _video_run(
-    setup: "Setup", path: Path, request: Request, dreamer: "Dreamer"
+    setup: "Setup",
+    path: Path,
+    request: Request,
+    dreamer: "Dreamer | Callable[[Setup], Dreamer]",
 ) -> "VideoRun":
     from keras_dream.video.run import VideoRun
 
