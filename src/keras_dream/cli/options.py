@@ -104,19 +104,20 @@ class FilmFlags:
     ] = None
     bits: Annotated[
         int | None,
-        Parameter(group=FILES, help="of a channel: 8 or 10 [default: 8]"),
+        Parameter(group=FILES, help="of a channel [default: as few as the codec has]"),
     ] = None
     chroma: Annotated[
-        Literal["420", "444"],
+        Literal["420", "444"] | None,
         Parameter(
             group=FILES,
             help="whether two by two pixels share their colour, as players expect, or "
-            "each has its own",
+            "each has its own [default: that of the codec]",
         ),
-    ] = "420"
+    ] = None
     loop: Annotated[
         int,
         Parameter(
+            name="--repeat",
             group=FILES,
             help="how often a GIF or WebP is shown; 0 for without end",
         ),

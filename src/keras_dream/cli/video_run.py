@@ -27,10 +27,13 @@ from keras_dream.recipe.times import seconds_of
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Dreamer
+    from keras_dream.video.from_picture import PictureRun
     from keras_dream.video.run import VideoRun
     from keras_dream.video.setup import Selection, Setup
     from keras_dream.video.sink import Encoding
     from keras_dream.weights.source import BeforeDownload
+
+    FilmRun = VideoRun | PictureRun
 
 PREVIEW_SECONDS = 1
 """How much of a film a preview shows."""
@@ -114,6 +117,60 @@ class Request:
             files=self.files,
             folders=[str(Path(path).parent) for path in beside],
             limits=default_limits(),
+        )
+
+    @property
+    def suffix(self) -> str:
+        """How the name of a film ends that has none: as the source's, where it can."""
+        source = Path(self.source)
+        suffix = source.suffix.lower()
+        if source.is_dir():
+            return ""
+        return suffix if suffix in (".gif", ".webp") else ".mp4"
+
+    def check_source(self, setup: "Setup") -> None:
+        """Refuses a source that cannot be read."""
+        setup.open()
+
+    def begin(
+        self,
+        setup: "Setup",
+        path: Path,
+        dreamer: "Dreamer | Callable[[Setup], Dreamer]",
+    ) -> "FilmRun":
+        """Returns the run that makes the film.
+
+        Args:
+            setup: What it is made from and by.
+            path: The film.
+            dreamer: What dreams, or what loads that.
+        """
+        from keras_dream.video.run import VideoRun
+
+        return VideoRun(
+            setup,
+            path,
+            encoding=self.encoding,
+            sound=self.sound,
+            workers=self.workers,
+            resume=not self.fresh,
+            notes=self.notes,
+            dreamer=dreamer,
+        )
+
+    def previewed(self, setup: "Setup", side: int) -> "Setup":
+        """Returns what the preview is made from and by.
+
+        Args:
+            setup: The film's.
+            side: The longest side of the preview in pixels.
+        """
+        own = setup.selection
+        end = own.start + PREVIEW_SECONDS
+        return replace(
+            setup,
+            recipe=setup.recipe.but(size=side),
+            selection=replace(own, end=end if own.end is None else min(own.end, end)),
         )
 
 
@@ -210,12 +267,12 @@ def _checked(request: Request, setup: "Setup") -> Path:
     from keras_dream.video.sink import check_film
     from keras_dream.zoo.network import network_of
 
-    setup.open()
+    request.check_source(setup)
     names = dict.fromkeys(str(n.network) for n in request.recipe.every_network)
     for number, name in enumerate(names):
         network_of(name, networks=setup.networks, further=number > 0).check()
     setup.finder().check(request.recipe)
-    path = Path(request.out or default_output(request.source, suffix=_suffix(request)))
+    path = Path(request.out or default_output(request.source, suffix=request.suffix))
     check_film(path, request.encoding)
     check_not_same(path, request.source, what="A film", instead="its own source")
     if os.path.lexists(path) and not (request.yes or request.preview):
@@ -227,18 +284,12 @@ def _checked(request: Request, setup: "Setup") -> Path:
     return path
 
 
-def _suffix(request: Request) -> str:
-    """Returns how the name of a film ends: as the source's, where that is no video."""
-    source = Path(request.source)
-    suffix = source.suffix.lower()
-    if source.is_dir():
-        return ""
-    return suffix if suffix in (".gif", ".webp") else ".mp4"
-
-
 def _film(job: _Job) -> int:
     """Dreams the whole film."""
-    run = _video_run(job.setup, job.path, job.request, job.dreamer)
+    # Where workers may share a film, its run loads the networks with their threads.
+    is_shared = type(job.request) is Request
+    dreamer = job.dreamer if is_shared else job.dreamer()
+    run = job.request.begin(job.setup, job.path, dreamer)
     try:
         return _follow(run, job)[0]
     except DreamError:
@@ -251,27 +302,7 @@ def _film(job: _Job) -> int:
         raise
 
 
-def _video_run(
-    setup: "Setup",
-    path: Path,
-    request: Request,
-    dreamer: "Dreamer | Callable[[Setup], Dreamer]",
-) -> "VideoRun":
-    from keras_dream.video.run import VideoRun
-
-    return VideoRun(
-        setup,
-        path,
-        encoding=request.encoding,
-        sound=request.sound,
-        workers=request.workers,
-        resume=not request.fresh,
-        notes=request.notes,
-        dreamer=dreamer,
-    )
-
-
-def _follow(run: "VideoRun", job: _Job) -> tuple[int, float]:
+def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
     """Reports what happens; returns the exit code, and what the frames have taken."""
     saved, seconds = list[Saved](), 0.0
     try:
@@ -300,7 +331,7 @@ def _follow(run: "VideoRun", job: _Job) -> tuple[int, float]:
     return 0, seconds
 
 
-def _kept(run: "VideoRun") -> str:
+def _kept(run: "FilmRun") -> str:
     """Says what of a film is kept, and how it goes on."""
     summary, folder = run.summary, "" if run.planned is None else run.planned.folder
     return (
@@ -313,20 +344,14 @@ def _preview(job: _Job) -> int:
     """Dreams the first second, small, and says how long the whole film takes."""
     from keras_dream.claims import claim
 
-    own, dreamer = job.setup.selection, job.dreamer()
-    request = replace(job.request, fresh=True)
+    dreamer, request = job.dreamer(), replace(job.request, fresh=True)
     name = f"{job.path.stem}-preview{job.path.suffix}"
     with claim(job.path.with_name(name)) as claimed:
-        whole = _planned(job, _video_run(job.setup, claimed.path, request, dreamer))
+        whole = _planned(job, request.begin(job.setup, claimed.path, dreamer))
         longest = max(whole.size)
         side = max(longest // PREVIEW_SHARE, min(longest, _LEAST_SIDE))
-        end = own.start + PREVIEW_SECONDS
-        small = replace(
-            job.setup,
-            recipe=request.recipe.but(size=side),
-            selection=replace(own, end=end if own.end is None else min(own.end, end)),
-        )
-        run = _video_run(small, claimed.path, request, dreamer)
+        small = request.previewed(job.setup, side)
+        run = request.begin(small, claimed.path, dreamer)
         with run:
             code, taken = _follow(run, job)
         if code:
@@ -345,7 +370,7 @@ def _preview(job: _Job) -> int:
     return code
 
 
-def _planned(job: _Job, run: "VideoRun") -> FilmPlanned:
+def _planned(job: _Job, run: "FilmRun") -> FilmPlanned:
     """Returns what a film costs, and leaves nothing of it."""
     with run:
         for event in run:

@@ -75,6 +75,12 @@ class CameraSettings(Settings):
         description="make the last frame lead into the first, so that the film can be "
         "repeated without end",
     )
+    seam: int = Field(
+        default=25,
+        ge=1,
+        le=10_000,
+        description="frames over which a loop closes: they are dreamed twice",
+    )
 
     @property
     def frame_rate(self) -> Fraction:

@@ -319,7 +319,12 @@ def open_source(
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     from keras_dream.video.container import ContainerReader
-    from keras_dream.video.stills import AnimationReader, FolderReader, is_animation
+    from keras_dream.video.stills import (
+        AnimationReader,
+        FolderReader,
+        is_animation,
+        may_move,
+    )
 
     if path.is_dir():
         return FolderReader(path, rate, limits)
@@ -332,7 +337,7 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
         )
     if is_animation(path):
         return AnimationReader(path, limits)
-    if path.suffix.lower() in READ_SUFFIXES - {".png", ".avif"}:
+    if path.suffix.lower() in READ_SUFFIXES and not may_move(path):
         raise InputError(
             "a film must be a video file, a folder of pictures, a GIF or a WebP",
             received=f"{short_repr(path.name)}, a picture",
