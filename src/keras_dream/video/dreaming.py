@@ -25,7 +25,7 @@ from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.video.ahead import Ahead
 from keras_dream.video.blocks import Block
-from keras_dream.video.carry import Carried, Motion, begin, motion, settle
+from keras_dream.video.carry import Carried, Motion, Push, begin, motion, settle
 from keras_dream.video.companions import Companions
 from keras_dream.video.flicker import sample
 from keras_dream.video.folder import (
@@ -156,20 +156,26 @@ class BlockDreamer:
         key, settings = str(block.part), film.settings
         start = begin(image, carried, settings, moved=prepared.moved)
         released = start.released if settings.carry else 1.0
+        recipe = self.recipe_of(number, released)
+        push = Push.of(recipe, first_steps=film.first_steps)
+        settled: list[Carried] = []
+
+        def locked(dreamed: np.ndarray) -> np.ndarray:
+            frame = settle(image, start, dreamed, carried, settings, push=push)
+            settled[:] = [frame.carried]
+            return frame.image
+
         run = self._dreamer.steps(
             prepared.picture,
-            self.recipe_of(number, released),
-            start=None if carried is None else start.image,
-            keep_unfinished=True,
+            recipe,
+            start=start.image if carried and settings.carry else None,
+            adjust=locked,
         )
         made = 0
         for made, step in enumerate(run, start=1):
             yield from self.finish(most=_MOST_BEHIND)
             yield FrameStep(key, number, made, step.octaves * step.iterations)
         dream = run.dream
-        unfinished = dream.unfinished
-        dreamed = dream.image if unfinished is None else unfinished.image
-        settled = settle(image, start, dreamed, carried, settings)
         pixels = to_depth(dream.image, str(film.bits))
         if film.has_alpha:
             alpha = np.float32(1) if dream.alpha is None else dream.alpha
@@ -187,12 +193,12 @@ class BlockDreamer:
             Place(block.part, number),
             prepared,
             pixels,
-            settled,
+            settled[0],
             notes,
             seconds,
         )
         self._written.append(future)
-        return settled
+        return settled[0]
 
     def _write(
         self,

@@ -121,6 +121,12 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
+    @property
+    def first_steps(self) -> int:
+        """The steps in each octave of a scene's first frame."""
+        own = self.settings.first_steps
+        return self.recipe.steps if own is None else own
+
     def with_frame_steps(self, recipe: Recipe, released: float) -> Recipe:
         """Returns the recipe of a frame, with as many steps as it has.
 
@@ -131,8 +137,9 @@ class Film:
             recipe: That of the frame's moment.
             released: The share of its pixels that take nothing over.
         """
-        steps, settings = recipe.steps, self.settings
-        first = steps if settings.first_steps is None else settings.first_steps
+        settings = self.settings
+        first = settings.first_steps
+        first = recipe.steps if first is None else first
         later = settings.later_steps
         if later is None:
             later = max(1, round(first / 4)) if first else 0
