@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from keras_dream.cli.dream_run import check_seconds
 from keras_dream.cli.interrupts import STOPPED, Interrupts
@@ -42,12 +42,6 @@ PREVIEW_SHARE = 4
 """How many times shorter the sides of a preview are."""
 
 _LEAST_SIDE = 160  # pixels of a preview, where the film has them: less shows nothing
-
-
-_SHORTER = (
-    "see --preview, try fewer steps, a smaller --size, a shorter part (--from, --to), "
-    "or --yes"
-)
 
 
 @dataclass(frozen=True)
@@ -118,6 +112,12 @@ class Request:
             folders=[str(Path(path).parent) for path in beside],
             limits=default_limits(),
         )
+
+    shorter: ClassVar[str] = (
+        "see --preview, try fewer steps, a smaller --size, a shorter part (--from, "
+        "--to), or --yes"
+    )
+    """What to try where the film would take very long."""
 
     @property
     def suffix(self) -> str:
@@ -313,7 +313,7 @@ def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
                 continue
             job.reporter.report(event)
             if isinstance(event, FilmPlanned) and not job.request.yes:
-                check_seconds(event.seconds, what="A film", hint=_SHORTER)
+                check_seconds(event.seconds, what="A film", hint=job.request.shorter)
             elif isinstance(event, FrameDone):
                 seconds += event.seconds
             job.interrupts.check()
