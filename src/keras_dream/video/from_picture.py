@@ -10,15 +10,16 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import at_size
+from keras_dream.engine.growth import Octave
 from keras_dream.engine.result import Record
 from keras_dream.errors import DreamError, InputError
 from keras_dream.events import (
@@ -32,19 +33,15 @@ from keras_dream.events import (
     Saved,
 )
 from keras_dream.files import check_room
-from keras_dream.pictures.limits import Limits
 from keras_dream.pictures.picture import Picture, as_picture
 from keras_dream.pictures.sources import is_source, paint
-from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
+from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.video.ahead import reported
 from keras_dream.video.folder import Place, State, WorkFolder, frame_name
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.run import as_events
+from keras_dream.video.setup import Setup
 from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
-from keras_dream.zoo.network import Network
-
-if TYPE_CHECKING:
-    from keras_dream.dreamer.dreamer import Photo
 
 _PACKED = 0.75
 """Bytes of a frame's file, and of its pixels: dreams are noisy."""
@@ -54,46 +51,20 @@ _UNKEYED = {"threads", "offline", "memory", "depth"}
 
 
 @dataclass(frozen=True)
-class PictureSetup:
+class PictureSetup(Setup):
     """What a film is made from and by.
 
     Attributes:
-        photo: As for `Dreamer.steps`.
-        recipe: The recipe.
-        run: How to compute.
-        networks: What the recipe's names stand for, where it is more than a name.
-        files: Files that the recipe may name, such as guides.
-        limits: What files may have and take.
-        options: More for `Dreamer.of`, such as `progress`.
+        source: The picture, as for `Dreamer.steps`.
     """
 
-    photo: "Photo"
-    recipe: Recipe
-    run: RunSettings = field(default_factory=RunSettings)
-    networks: Sequence[Network] = ()
-    files: Any = ()
-    limits: Limits = field(default_factory=Limits)
-    options: dict[str, Any] = field(default_factory=dict)
+    source: Any
 
     def picture(self) -> Picture:
         """Reads the photo, or paints the source without one."""
-        if isinstance(self.photo, str) and is_source(self.photo):
-            return paint(self.photo, seed=self.recipe.seed)
-        return as_picture(self.photo, limits=self.limits)
-
-    def dreamer(self) -> Dreamer:
-        """Loads the networks."""
-        dreamer = Dreamer.of(
-            self.recipe,
-            networks=self.networks,
-            run=self.run,
-            files=self.files,
-            limits=self.limits,
-            **self.options,
-        )
-        if isinstance(self.photo, str | os.PathLike) and not is_source(str(self.photo)):
-            dreamer.files.look_in(Path(self.photo).parent)
-        return dreamer
+        if isinstance(self.source, str) and is_source(self.source):
+            return paint(self.source, seed=self.recipe.seed)
+        return as_picture(self.source, limits=self.limits)
 
 
 @dataclass
@@ -174,6 +145,7 @@ class PictureRun(Iterator[Event]):
         self._began = time.monotonic()
         self._work: Work | None = None
         self._done = 0
+        self._frames = 0
         self._is_saved = False
         self._events = self._run()
 
@@ -191,12 +163,18 @@ class PictureRun(Iterator[Event]):
         self._events.close()
         self._end()
 
+    def discard(self) -> None:
+        """Ends the run and removes the work folder, with all that is made."""
+        self.close()
+        if self._work is not None:
+            self._work.folder.remove()
+
     @property
     def summary(self) -> FilmFinished:
         """What has been done so far."""
         return FilmFinished(
             path=str(self.out),
-            frames=0 if self.planned is None else self.planned.frames,
+            frames=self._frames,
             done=self._done,
             reused=0 if self._work is None else self._work.reused,
             complete=self._is_saved,
@@ -224,7 +202,7 @@ class PictureRun(Iterator[Event]):
         """Returns a recipe with all that decides the film filled in."""
         raise NotImplementedError
 
-    def _places(self, recipe: Recipe, picture: Picture) -> tuple[Place, ...]:
+    def _places(self, recipe: Recipe, octaves: Sequence[Octave]) -> tuple[Place, ...]:
         """Returns the places of all frames, in the order in which they are made."""
         raise NotImplementedError
 
@@ -248,8 +226,12 @@ class PictureRun(Iterator[Event]):
         """Returns the frames that the film shows, in their order, when all are made."""
         raise NotImplementedError
 
-    def _load(self, path: Path) -> object:
-        """Reads what a frame hands on.
+    def _check_state(self, path: Path, number: int) -> None:
+        """Checks what a frame hands on.
+
+        Args:
+            path: The file.
+            number: The frame's, in the order of work, from 0.
 
         Raises:
             InputError: If it is missing or damaged.
@@ -286,8 +268,8 @@ class PictureRun(Iterator[Event]):
         picture = at_size(photo, recipe)
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = self._completed(recipe.for_size(size), picture)
-        _, notices = dreamer.octaves(size, recipe)
-        places = self._places(recipe, picture)
+        octaves, notices = dreamer.octaves(size, recipe)
+        places = self._places(recipe, octaves)
         clip = self._clip(recipe, picture, len(places))
         told = check_film(self.out, self._encoding, clip)
         record = dreamer.record(photo, recipe)
@@ -320,8 +302,9 @@ class PictureRun(Iterator[Event]):
     def _plan(self, work: Work) -> FilmPlanned:
         done, count = work.folder.done, self._count(work)
         waiting = [place for place in work.places if place not in done]
+        self._frames = count
         clip = self._clip(work.recipe, work.picture, count)
-        pixels = math.prod(clip.size) * 3
+        pixels = math.prod(clip.size) * (4 if clip.has_alpha else 3)
         return FilmPlanned(
             frames=count,
             ready=len(done),
@@ -343,7 +326,7 @@ class PictureRun(Iterator[Event]):
             done += 1
         if done:
             try:
-                self._load(folder.state_path(places[done - 1]))
+                self._check_state(folder.state_path(places[done - 1]), done - 1)
             except InputError:
                 yield Notice(
                     f"What frame {done:,} was to hand on is lost: the film is made "
@@ -358,7 +341,7 @@ class PictureRun(Iterator[Event]):
         work: Work,
         number: int,
         pixels: np.ndarray,
-        state: State,
+        state: State | None,
         *,
         steps: int,
         notices: Sequence[str],
@@ -377,7 +360,7 @@ class PictureRun(Iterator[Event]):
         """
         place, folder = work.places[number], work.folder
         notes = {"steps": steps, "notices": list(notices)}
-        folder.save(place, pixels, state, notes=notes)
+        folder.save(place, pixels, state=state, notes=notes)
         self._done += 1
         return FrameDone(
             number=number + 1,
@@ -401,6 +384,7 @@ class PictureRun(Iterator[Event]):
         made = [place for place in work.places if folder.is_done(place)]
         notes = [folder.notes(place) for place in made]
         clip = self._clip(work.recipe, work.picture, len(shown))
+        self._frames = len(shown)
         notices = dict.fromkeys(str(n) for each in notes for n in each["notices"])
         record = _record(
             work.record,

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
+from keras_dream.engine.growth import Octave
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.events import Event
 from keras_dream.files import check_file
@@ -27,10 +28,10 @@ from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.camera import move, moved
-from keras_dream.video.dreaming import with_steps
 from keras_dream.video.folder import Place
 from keras_dream.video.frames import Clip
 from keras_dream.video.from_picture import PictureRun, Work, even_stamps
+from keras_dream.video.setup import with_steps
 from keras_dream.video.spectrum import Spectrum
 from keras_dream.video.timeline import Timeline
 
@@ -93,10 +94,11 @@ def _refused(received: str) -> InputError:
 class ZoomRun(PictureRun):
     """A zoom that is being dreamed; see `PictureRun` and `dream_zoom`.
 
-    A loop has its first `overlap` frames dreamed twice. The second time they go on from
-    the last frame, and are pulled towards the first time's, more from frame to frame,
-    until the first one after them is that of the first time. They are pulled before
-    their steps, so that the dream closes what does not fit; and only these are shown.
+    A loop has its first frames, as many as its `seam`, dreamed twice. The second time
+    they go on from the last frame, and are pulled towards the first time's, more from
+    frame to frame, until the first one after them is that of the first time. They are
+    pulled before their steps, so that the dream closes what does not fit; and only
+    these are shown.
     """
 
     kind = "zoom"
@@ -125,22 +127,22 @@ class ZoomRun(PictureRun):
         return self._setup.recipe.video or VideoSettings()
 
     @property
-    def _overlap(self) -> int:
+    def _seam(self) -> int:
         """How many frames are made twice, so that the last leads into the first."""
         if not self._camera.loop:
             return 0
-        return min(self._video.overlap, self._camera.frames - 1)
+        return min(self._camera.seam, self._camera.frames - 1)
 
-    def _places(self, recipe: Recipe, picture: Picture) -> tuple[Place, ...]:
+    def _places(self, recipe: Recipe, octaves: Sequence[Octave]) -> tuple[Place, ...]:
         # What a frame hands on is removed after the next one of its part, but the first
         # frames of a loop are wanted once more.
-        frames, twice = self._camera.frames, self._overlap
+        frames, twice = self._camera.frames, self._seam
         first = (Place(min(number, twice), number) for number in range(frames))
         again = (Place(twice + 1, number) for number in range(twice))
         return (*first, *again)
 
     def _shown(self, work: Work) -> Sequence[Place]:
-        twice, frames = self._overlap, self._camera.frames
+        twice, frames = self._seam, self._camera.frames
         return (*work.places[frames:], *work.places[twice:frames])
 
     def _count(self, work: Work) -> int:
@@ -177,8 +179,8 @@ class ZoomRun(PictureRun):
             later = max(1, round(first / 4)) if first else 0
         return with_steps(recipe, later).but(video=None, camera=None, start="photo")
 
-    def _load(self, path: Path) -> Canvas:
-        return Canvas.load(path)
+    def _check_state(self, path: Path, number: int) -> None:
+        Canvas.load(path)
 
     def _dreamed(self, work: Work, done: int) -> Iterator[Event]:
         clip = self._clip(work.recipe, work.picture, 0)
@@ -218,7 +220,7 @@ class ZoomRun(PictureRun):
         image = canvas.image
         if again > 0:
             before = Canvas.load(work.folder.state_path(work.places[again - 1]))
-            image = pulled(image, before.image, pull(again, self._overlap))
+            image = pulled(image, before.image, again / self._seam)
         camera = recipe.camera or CameraSettings()
         size = (image.shape[0], image.shape[1])
         image = moved(image, move(camera, size), wrap=recipe.wrap)
@@ -237,35 +239,28 @@ class ZoomRun(PictureRun):
 _OPAQUE = "The film is opaque: a zoom has no transparency."
 
 
-def pull(number: int, overlap: int) -> float:
-    """Returns how much of the first time's frame takes the place of a loop's.
+def pulled(image: np.ndarray, other: np.ndarray, way: float) -> np.ndarray:
+    """Returns a picture on its way to another one, as rich in contrast as both.
 
-    If frames only moved, what is left of the frame behind the last one would fall along
-    a smoothstep from 1 to 0 over the overlap.
-
-    Args:
-        number: The frame's, from 1.
-        overlap: How many frames there are.
-    """
-
-    def left(at: int) -> float:
-        x = min(at / overlap, 1.0)
-        return 1 - x * x * (3 - 2 * x)
-
-    return 1 - left(number) / left(number - 1)
-
-
-def pulled(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
-    """Returns a mix of two pictures with as much contrast at each size as they have.
-
-    The mean of two pictures that differ has less contrast than either, which would show
-    as a film that becomes pale and soft.
+    How far they are from each other falls along a smoothstep. It is measured, because
+    the steps in between amplify whatever the picture still has of its own. The mean of
+    two pictures that differ has less contrast than either, at each size of detail,
+    which would show as a film that becomes pale and soft; so contrasts are put back.
 
     Args:
         image: float32 (height, width, 3).
         other: The same.
-        share: How much of the other one, from 0 to 1.
+        way: How far it has come, from 0 to 1.
     """
+    apart = np.sqrt(np.square(image - other).mean(dtype=np.float64))
+    # So far apart are two pictures that have nothing in common but their mean.
+    most = np.sqrt(sum(np.square(_centered(x)).mean() for x in (image, other)))
+    left = most * (1 - way * way * (3 - 2 * way))
+    share = float(np.clip(1 - left / apart, 0, 1)) if apart else 1.0
     wanted = Spectrum.of(image).between(Spectrum.of(other), share)
     mixed = image + np.float32(share) * (other - image)
     return wanted.hold(mixed, most=np.inf)
+
+
+def _centered(image: np.ndarray) -> np.ndarray:
+    return image - image.mean((0, 1), dtype=np.float64)
