@@ -116,11 +116,13 @@ def motion(before: np.ndarray, frame: np.ndarray, settings: VideoSettings) -> Mo
         settings: Of the film.
     """
     size = (frame.shape[0], frame.shape[1])
-    flows = flow.two_way(
-        flow.grey(_rounded(before).astype(np.float32) / 255, size=settings.flow_size),
-        flow.grey(_rounded(frame).astype(np.float32) / 255, size=settings.flow_size),
+    old, new = (
+        flow.grey(_rounded(image).astype(np.float32) / 255, size=settings.flow_size)
+        for image in (before, frame)
     )
-    seen = flow.visible(flows.back, flows.forth)
+    flows = flow.two_way(old, new)
+    same = flow.alike(old, new, flows.back)
+    seen = flow.visible(flows.back, flows.forth, same=same)
     if seen.shape != size:
         import cv2
 
