@@ -12,10 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-from keras_dream.batches.messages import Began, Failed, Made, Progress
-from keras_dream.batches.worker import make_folder, serve
+from keras_dream.batches.messages import Made, Order, Setup
+from keras_dream.batches.worker import make_folder
 from keras_dream.errors import PictureError
 from keras_dream.files import stage
+from keras_dream.workers.messages import Began, Failed, Progress
+from keras_dream.workers.serve import serve
 
 STEPS = 3
 COMMAND = (sys.executable, "-P", str(Path(__file__)))
@@ -85,4 +87,4 @@ class StandIn:
 
 if __name__ == "__main__":
     StandIn.pause = float(os.environ.get("STANDIN_PAUSE", "0"))
-    serve(StandIn)
+    serve(Setup.read, Order.read, StandIn)

@@ -300,20 +300,27 @@ def resample(
     for band in bands((size[0], max(width, size[1]), image.shape[2])):
         part = image[band]
         if height != size[0]:
-            part = _weighed(image, rows[0][band], rows[1][band], 0)
+            part = weighed(image, rows[0][band], rows[1][band], 0)
         if width != size[1]:
-            part = _weighed(part, *columns, 1)
+            part = weighed(part, *columns, 1)
         result[band] = part
     return result
 
 
-def _weighed(
+def weighed(
     image: NDArray[np.float32],
     cells: NDArray[np.int64],
     weights: NDArray[np.float32],
     axis: int,
 ) -> NDArray[np.float32]:
-    """Returns an image resampled along an axis."""
+    """Returns an image resampled along an axis.
+
+    Args:
+        image: float32 (height, width, channels).
+        cells: As of `taps`.
+        weights: As of `taps`.
+        axis: 0 for down, 1 for across.
+    """
     shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
     parts = (
         image.take(cells[:, tap], axis) * weights[:, tap].reshape(shape)

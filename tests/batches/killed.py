@@ -17,11 +17,11 @@ from pathlib import Path
 import standin_worker
 
 from keras_dream.batches.inputs import Task
-from keras_dream.batches.pool import Here
 from keras_dream.batches.run import BatchRun
 from keras_dream.batches.unfinished import Unfinished
 from keras_dream.events import ItemDone, ItemProgress, ItemStarted
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.workers.pool import Here
 
 LIVES = 1_000
 
@@ -30,7 +30,7 @@ def run(folder, report, *, real):
     recipe = Recipe(octaves=1, steps=3)
     photos = sorted((folder / "photos").iterdir())
     tasks = [Task(str(p), recipe, folder / "out" / f"{p.stem}.png") for p in photos]
-    team = None if real else lambda s, _: Here(s, make=standin_worker.StandIn)
+    team = None if real else lambda s, _: Here(s, standin_worker.StandIn)
     settings = RunSettings(backend="torch", device="cpu", threads=1)
     with BatchRun(tasks, folder / "out", run=settings, team=team, workers=1) as batch:
         for event in batch:

@@ -14,8 +14,7 @@ import pytest
 
 from keras_dream.batches import worker
 from keras_dream.batches.call import batch
-from keras_dream.batches.messages import Loading, Progress
-from keras_dream.batches.pool import COMMAND
+from keras_dream.batches.run import COMMAND
 from keras_dream.batches.worker import Worker
 from keras_dream.engine.result import Dream
 from keras_dream.jobs.journal import State, read_journal
@@ -23,6 +22,7 @@ from keras_dream.pictures import picture as pictures
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.replay import read_saved
+from keras_dream.workers.messages import Loading, Progress
 
 TESTS = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ from pathlib import Path
 
 import standin_worker
 from keras_dream.batches.inputs import Task
-from keras_dream.batches.pool import Pool
+from keras_dream.workers.pool import Pool
 from keras_dream.batches.run import BatchRun
 from keras_dream.events import ItemProgress
 from keras_dream.recipe.recipe import Recipe

@@ -10,8 +10,7 @@ import standin_worker as standin
 from keras_dream.batches import run as run_module, worker
 from keras_dream.batches.call import batch
 from keras_dream.batches.inputs import Task
-from keras_dream.batches.messages import Began, Failed, Order
-from keras_dream.batches.pool import Here, Pool, threads_of
+from keras_dream.batches.messages import Order
 from keras_dream.batches.run import BatchRun, told_apart
 from keras_dream.batches.unfinished import kept_path
 from keras_dream.engine import cost
@@ -41,6 +40,8 @@ from keras_dream.jobs.journal import State, read_journal
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.workers.messages import Began, Failed
+from keras_dream.workers.pool import Here, Pool, threads_of
 from keras_dream.zoo.network import Network
 
 RECIPE = Recipe(steps=3)
@@ -65,7 +66,7 @@ class Folder:
         ]
 
     def run(self, *, make=standin.StandIn, recipe=RECIPE, **options):
-        options.setdefault("team", lambda setup, _: Here(setup, make=make))
+        options.setdefault("team", lambda setup, _: Here(setup, make))
         return BatchRun(self.tasks(recipe), self.out, **options)
 
     def pool(self, count, **options):
@@ -431,8 +432,8 @@ def test_weights_are_downloaded_once_and_seen(folder, monkeypatch):
         if offline:
             raise WeightsError("no weights")
 
-    monkeypatch.setattr("keras_dream.batches.fetch.find", lambda *_, **__: None)
-    monkeypatch.setattr("keras_dream.batches.fetch.locate", locate)
+    monkeypatch.setattr("keras_dream.workers.fetch.find", lambda *_, **__: None)
+    monkeypatch.setattr("keras_dream.workers.fetch.locate", locate)
     recipe = Recipe(network="vgg16", objective="block1_conv1; 0.5*motif")
     with pytest.raises(WeightsError):
         folder.run(recipe=recipe, run=RunSettings(offline=True)).finish()
@@ -484,13 +485,13 @@ def test_threads_are_those_of_the_first_run(folder, monkeypatch):
 
     def team(setup, count):
         setups.append((setup.run.threads, count))
-        return Here(setup, make=standin.StandIn)
+        return Here(setup, standin.StandIn)
 
     monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
     monkeypatch.setattr("keras_dream.backend.host.has_accelerator", lambda: False)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
     run = RunSettings()
-    monkeypatch.setattr("keras_dream.batches.pool._SHORT_SECONDS", 0)
+    monkeypatch.setattr("keras_dream.workers.pool.SHORT_SECONDS", 0)
     BatchRun(folder.tasks()[:1], folder.out, run=run, team=team).close()
     assert setups == [(8, 1)]
     for workers in (None, 1, 2):
@@ -515,7 +516,7 @@ def test_a_model_in_memory_is_dreamed_here(folder):
 
     def team(setup, count):
         seen.append(count)
-        return Here(setup, make=standin.StandIn)
+        return Here(setup, standin.StandIn)
 
     folder.run(networks=networks, team=team).close()
     assert seen == [1]
@@ -525,13 +526,13 @@ def test_threads_by_pictures_and_memory(monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
     long = 1e6  # seconds
-    assert threads_of(1, 250_000, long) == 8
-    assert threads_of(2, 250_000, long) == 4
-    assert threads_of(64, 250_000, long) == 1
-    assert threads_of(64, 250_000, 60) == 8  # done before a process has started
+    assert threads_of([1] * 1, 250_000, long) == 8
+    assert threads_of([1] * 2, 250_000, long) == 4
+    assert threads_of([1] * 64, 250_000, long) == 1
+    assert threads_of([1] * 64, 250_000, 60) == 8  # done before a process has started
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 5 << 30})
-    assert threads_of(64, 250_000, long) == 4  # two workers
-    assert threads_of(64, 10**9, long) == 8
+    assert threads_of([1] * 64, 250_000, long) == 4  # two workers
+    assert threads_of([1] * 64, 10**9, long) == 8
 
 
 def test_the_time_of_a_batch_is_that_of_its_largest_picture(tmp_path, monkeypatch):
@@ -543,7 +544,7 @@ def test_the_time_of_a_batch_is_that_of_its_largest_picture(tmp_path, monkeypatc
     photos = (str(tmp_path / "a.png"), "noise:40x20")
     out = tmp_path / "out"
     tasks = [Task(p, recipe, out / f"{n}.png") for n, p in enumerate(photos)]
-    BatchRun(tasks, out, team=lambda s, _: Here(s, make=standin.StandIn)).close()
+    BatchRun(tasks, out, team=lambda s, _: Here(s, standin.StandIn)).close()
     assert seen == [(2, 800, 2 * cost.seconds((20, 40), recipe))]
 
 

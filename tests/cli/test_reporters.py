@@ -109,7 +109,7 @@ def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
     lines = Lines(clock=lambda: now)
     for frame in range(100):
-        lines.report(events.FilmProgress("survey", frame, None))
+        lines.report(events.FilmProgress("survey", frame / 100))
     lines.report(PLANNED)
     for number in range(5, 21):
         now += 6.0
@@ -119,7 +119,7 @@ def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == "a.mp4\n"
     survey, planned, first, *some, done, flicker = err.splitlines()
-    assert survey == "Looking through the source: frame 0."
+    assert survey == "Looking through the source: 0%."
     assert "20 frames of 320 × 180 pixels in 2 scenes, 0.8 s; 4 of them" in planned
     assert first == (
         "5 of 20 frames done; 25% of frame 5 is new, 6.00 s a frame, about 1:32 left."
@@ -128,7 +128,9 @@ def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert done == (
         "Dreamed 16 frames in 2 scenes in 1:36, 6.00 s a frame; 4 were there before."
     )
-    assert flicker == "Flicker 0.002, the source's own 0.001: 2 times as much."
+    assert flicker == (
+        "Flicker: 2 times the source's own (warping error 0.002 beside 0.001)."
+    )
 
 
 @pytest.mark.parametrize("columns", [60, 120])

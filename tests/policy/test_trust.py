@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "recipe.terms": ("marshal",),  # hashes bytecode, and reads none
     # Processes of our own program, with a list of arguments and without a shell.
     "isolation": ("subprocess",),
-    "batches.pool": ("subprocess",),
+    "workers.pool": ("subprocess",),
     "cli.commands.jobs": ("subprocess",),
 }
 GUARDED = (*NEVER, *NETWORK, "marshal", "subprocess", "multiprocessing")

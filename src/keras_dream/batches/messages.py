@@ -1,25 +1,24 @@
-"""What a batch and its workers say to each other: orders go out, reports come back.
+"""What a batch says to its workers, and the report of a picture that is made.
 
 A worker in the same process is handed these values; a worker process reads and writes
 them as lines of JSON.
 """
 
 import json
-import logging
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
-from keras_dream import errors
-from keras_dream.errors import DreamError, RunError, SettingError, short_repr
-from keras_dream.failures import of_machine
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.targets import Custom
+from keras_dream.workers.messages import Report
+from keras_dream.workers.sendable import (
+    check_sendable,
+    networks_data,
+    only_here,
+    read_networks,
+)
 from keras_dream.zoo.network import Network
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Setup:
     @property
     def is_sendable(self) -> bool:
         """Whether another process can be told of it."""
-        return not self._only_here
+        return not only_here(self.recipes, self.networks)
 
     def check_sendable(self) -> None:
         """Makes sure that another process can be told of it.
@@ -59,19 +58,7 @@ class Setup:
         Raises:
             SettingError: If a network or an objective is in memory only.
         """
-        if self._only_here:
-            raise _only_here(self._only_here)
-
-    @property
-    def _only_here(self) -> str:
-        """What is in memory only, or ""."""
-        if not all(isinstance(n.source, str | os.PathLike) for n in self.networks):
-            return "a model in memory"
-        networks = (n for recipe in self.recipes for n in recipe.every_network)
-        targets = (term.target for network in networks for term in network.terms)
-        if any(isinstance(t, Custom) and t.function for t in targets):
-            return "an objective that is a function"
-        return ""
+        check_sendable(self.recipes, self.networks)
 
     def line(self) -> str:
         """Returns it as a line of JSON.
@@ -80,20 +67,12 @@ class Setup:
             SettingError: If a network or an objective is in memory only.
         """
         self.check_sendable()
-        networks = [
-            {
-                **{f.name: getattr(n, f.name) for f in fields(n)},
-                "source": os.fspath(n.source),
-                "weights": None if n.weights is None else os.fspath(n.weights),
-            }
-            for n in self.networks
-        ]
         data = {
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "run": self.run.json_text(),
             "limits": self.limits.json_text(),
             "recipes": [recipe.json_text() for recipe in self.recipes],
-            "networks": networks,
+            "networks": networks_data(self.networks),
         }
         return json.dumps(data)
 
@@ -105,22 +84,13 @@ class Setup:
             folder=data["folder"],
             run=RunSettings.read(data["run"]),
             recipes=tuple(map(Recipe.read, data["recipes"])),
-            networks=tuple(Network(**network) for network in data["networks"]),
+            networks=read_networks(data["networks"]),
             files=tuple(data["files"]),
             folders=tuple(data["folders"]),
             limits=Limits.read(data["limits"]),
             notes=data["notes"],
             strip=data["strip"],
         )
-
-
-def _only_here(received: str) -> SettingError:
-    return SettingError(
-        "Workers in processes of their own must be told of networks and objectives by "
-        "text and by files",
-        received=received,
-        hint="use workers=1, which dreams in this process",
-    )
 
 
 @dataclass(frozen=True)
@@ -150,55 +120,6 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Base of what a worker reports.
-
-    Attributes:
-        key: The key of the item that it is about; "" for none.
-    """
-
-    key: str
-
-    def line(self) -> str:
-        """Returns it as a line of JSON."""
-        return json.dumps({"report": type(self).__name__, **asdict(self)})
-
-
-@dataclass(frozen=True)
-class Ready(Report):
-    """A worker process has started."""
-
-
-@dataclass(frozen=True)
-class Loading(Report):
-    """A worker loads networks.
-
-    Attributes:
-        network: Their names, with " + " between them.
-    """
-
-    network: str
-
-
-@dataclass(frozen=True)
-class Began(Report):
-    """A worker has turned to an item; the one before may still be encoded."""
-
-
-@dataclass(frozen=True)
-class Progress(Report):
-    """A step was made.
-
-    Attributes:
-        step: How many are made.
-        steps: How many there are.
-    """
-
-    step: int
-    steps: int
-
-
-@dataclass(frozen=True)
 class Made(Report):
     """A result is whole and on the disk, but not yet under its name.
 
@@ -211,84 +132,12 @@ class Made(Report):
         notices: What the user should know about the dream.
     """
 
+    ends: ClassVar[bool] = True
+    is_result: ClassVar[bool] = True
+
     temporary: str
     size: int
     sha256: str
     input_sha256: str
     seconds: float
     notices: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Failed(Report):
-    """An item could not be made.
-
-    Attributes:
-        error: The name of the error's class.
-        must: As for `DreamError`.
-        received: As for `DreamError`.
-        hint: As for `DreamError`.
-    """
-
-    error: str
-    must: str
-    received: str = ""
-    hint: str = ""
-
-    @classmethod
-    def of(cls, key: str, failure: Exception) -> "Failed":
-        """Returns the report of a failure."""
-        _log.debug("A picture failed", exc_info=failure)
-        if not isinstance(failure, DreamError):
-            failure = of_machine(failure) or _unexpected(failure)
-        name = type(failure).__name__
-        return cls(key, name, failure.must, failure.received, failure.hint)
-
-    @property
-    def failure(self) -> DreamError:
-        """The error."""
-        kind: Any = getattr(errors, self.error, RunError)
-        return kind(self.must, received=self.received, hint=self.hint)
-
-
-@dataclass(frozen=True)
-class Died(Report):
-    """A worker process has died while it was at an item.
-
-    Attributes:
-        reason: Why, as a sentence without its full stop.
-    """
-
-    reason: str
-
-
-def _unexpected(failure: Exception) -> DreamError:
-    """Returns our sentence for a bug, ours or a library's."""
-    text = (str(failure).strip().splitlines() or [""])[0]
-    what = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
-    return RunError(
-        "A dream must run to its end",
-        received=short_repr(what),
-        hint="try this picture alone, with `dream`",
-    )
-
-
-def read_report(line: str) -> Report:
-    """Returns the report of a line.
-
-    Raises:
-        ValueError: If it is none: a library has printed it.
-    """
-    try:
-        data = cast("dict[str, Any]", json.loads(line))
-        kind = _REPORTS[data.pop("report")]
-        if "notices" in data:
-            data["notices"] = tuple(data["notices"])
-        return kind(**data)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        raise ValueError(line) from None
-
-
-_REPORTS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Ready, Loading, Began, Progress, Made, Failed)
-}

@@ -16,22 +16,10 @@ from typing import Any, Self
 
 from keras_dream.backend import host
 from keras_dream.backend.load import choose
-from keras_dream.batches.fetch import fetch
 from keras_dream.batches.inputs import Task
-from keras_dream.batches.messages import (
-    Began,
-    Died,
-    Failed,
-    Loading as WorkerLoads,
-    Made,
-    Order,
-    Progress,
-    Report,
-    Setup,
-)
-from keras_dream.batches.pool import Here, Pool, Team, is_parallel, threads_of
+from keras_dream.batches.messages import Made, Order, Setup
 from keras_dream.batches.unfinished import kept_path
-from keras_dream.batches.worker import make_folder
+from keras_dream.batches.worker import Worker, make_folder
 from keras_dream.engine import cost
 from keras_dream.errors import (
     DownloadError,
@@ -70,6 +58,23 @@ from keras_dream.pictures.sources import is_source, size_of
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings, canonical_json
 from keras_dream.sheets.run import by_networks
+from keras_dream.workers.fetch import fetch
+from keras_dream.workers.messages import (
+    Began,
+    Died,
+    Failed,
+    Loading as WorkerLoads,
+    Progress,
+    Report,
+)
+from keras_dream.workers.pool import (
+    Here,
+    Pool,
+    Team,
+    command_of,
+    is_parallel,
+    threads_of,
+)
 from keras_dream.zoo.network import Network
 
 _log = logging.getLogger(__name__)
@@ -78,6 +83,9 @@ MOST_ATTEMPTS = 3
 """How often a picture is begun in one run, where its worker process dies each time."""
 
 MOST_WORKERS = 256
+
+COMMAND = command_of("keras_dream.batches.worker")
+"""The command line of a worker process."""
 
 # What every other picture would meet as well; and what it may, where the first have.
 _OF_ALL = (DownloadError, SaveError)
@@ -463,7 +471,11 @@ class BatchRun(Iterator[Event]):
             yield from self._known
             self._known.clear()
             if self._waiting:
-                yield from fetch(self._setup)
+                yield from fetch(
+                    self._setup.recipes,
+                    self._setup.networks,
+                    offline=self._setup.run.offline,
+                )
             while self._waiting or self._has_more():
                 yield from self._known
                 for worker, report in self._team.run(self._take):
@@ -682,7 +694,7 @@ def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:
         return None
     size, recipe = _largest(tasks, setup.limits)
     seconds = cost.seconds(size, recipe) * len(tasks)
-    return threads_of(len(tasks), math.prod(size), seconds)
+    return threads_of([1] * len(tasks), math.prod(size), seconds)
 
 
 def _check_depths(tasks: Iterable[Task], depth: str) -> None:
@@ -708,7 +720,7 @@ def _is_parallel(setup: Setup) -> bool:
 
 
 def _team(setup: Setup, count: int) -> Team:
-    return Here(setup) if count == 1 else Pool(setup, count)
+    return Here(setup, Worker) if count == 1 else Pool(setup, count, command=COMMAND)
 
 
 def _relative(path: Path, folder: Path) -> str:

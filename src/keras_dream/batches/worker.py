@@ -8,36 +8,23 @@ orders from standard input, and writes reports to standard output, a line of JSO
 """
 
 import contextlib
-import json
-import os
-import queue
-import signal
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from keras_dream import logs
-from keras_dream.batches.messages import (
-    Began,
-    Failed,
-    Loading,
-    Made,
-    Order,
-    Progress,
-    Ready,
-    Report,
-    Setup,
-)
+from keras_dream.batches.messages import Made, Order, Setup
 from keras_dream.errors import InputError, PictureError, SaveError, short_repr
 from keras_dream.files import Staged, check_file, sha256_file, stage
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe
+from keras_dream.workers.messages import Began, Failed, Loading, Progress, Report
+from keras_dream.workers.serve import serve
 
 if TYPE_CHECKING:
     from keras_dream.batches.unfinished import Unfinished
@@ -46,26 +33,7 @@ if TYPE_CHECKING:
     from keras_dream.engine.result import Dream
     from keras_dream.pictures.picture import Picture
 
-STOP = "stop"
-"""The line after which a worker process stages what is dreamed, and ends."""
-
 _WORTH_KEEPING = 5.0  # seconds of a dream, when it is stopped
-
-
-class AnyWorker(Protocol):
-    """What dreams orders."""
-
-    def prepare(self, order: Order) -> None:
-        """Begins to read the photo of a later order."""
-        ...
-
-    def dream(self, order: Order) -> Generator[Report, None, None]:
-        """Dreams an order and yields what happens; its end may come with the next."""
-        ...
-
-    def finish(self) -> Iterator[Report]:
-        """Yields what is left of the last order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -259,63 +227,6 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def serve(make: Callable[[Setup], AnyWorker]) -> None:
-    """Runs a worker process until its standard input ends or says so.
-
-    Args:
-        make: Makes the worker.
-    """
-    for name in ("SIGINT", "SIGHUP", "SIGTERM"):  # the batch decides
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    # Whatever a library prints goes to standard error: the lines here are ours alone.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(report: Report) -> None:
-        out.write(report.line() + "\n")
-        out.flush()
-
-    stopping, orders = threading.Event(), queue.SimpleQueue[Order | None]()
-    worker = make(Setup.read(sys.stdin.readline()))
-    listener = threading.Thread(
-        target=_listen, args=(worker, orders, stopping), daemon=True
-    )
-    send(Ready(""))
-    listener.start()
-    while (order := orders.get()) is not None and not stopping.is_set():
-        dreaming = worker.dream(order)
-        for report in dreaming:
-            send(report)
-            if stopping.is_set():
-                dreaming.close()
-        if orders.empty():
-            for report in worker.finish():
-                send(report)
-    for report in worker.finish():
-        send(report)
-    # Threads that still read a photo are not waited for.
-    os._exit(0)
-
-
-def _listen(
-    worker: AnyWorker,
-    orders: "queue.SimpleQueue[Order | None]",
-    stopping: threading.Event,
-) -> None:
-    """Takes orders; ends the process at once where the batch has ended."""
-    for line in sys.stdin:
-        message = json.loads(line)
-        if message == STOP:
-            stopping.set()
-            orders.put(None)
-            continue
-        order = Order.read(message)
-        worker.prepare(order)
-        orders.put(order)
-    os._exit(1)
-
-
 if __name__ == "__main__":
     with logs.session():
-        serve(Worker)
+        serve(Setup.read, Order.read, Worker)

@@ -693,12 +693,17 @@ def check_work(size: tuple[int, int], recipe: Recipe) -> None:
     check_seconds(seconds(size, recipe))
 
 
-def check_seconds(predicted: float) -> None:
+def check_seconds(
+    predicted: float,
+    *,
+    what: str = "A dream",
+    hint: str = "try fewer steps, a smaller picture, fewer terms, or --yes",
+) -> None:
     """Asks for `--yes` where a dream would take very long."""
     if predicted > MOST_SECONDS:
         raise InputError(
-            "A dream that may take more than an hour on two cores must be agreed to "
+            f"{what} that may take more than an hour on two cores must be agreed to "
             "with --yes",
             received=f"a recipe of about {min(predicted / 3600, 1e9):,.1f} hours",
-            hint="try fewer steps, a smaller picture, fewer terms, or --yes",
+            hint=hint,
         )

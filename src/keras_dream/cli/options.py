@@ -104,19 +104,20 @@ class FilmFlags:
     ] = None
     bits: Annotated[
         int | None,
-        Parameter(group=FILES, help="of a channel: 8 or 10 [default: 8]"),
+        Parameter(group=FILES, help="of a channel [default: as few as the codec has]"),
     ] = None
     chroma: Annotated[
-        Literal["420", "444"],
+        Literal["420", "444"] | None,
         Parameter(
             group=FILES,
             help="whether two by two pixels share their colour, as players expect, or "
-            "each has its own",
+            "each has its own [default: that of the codec]",
         ),
-    ] = "420"
+    ] = None
     loop: Annotated[
         int,
         Parameter(
+            name="--repeat",
             group=FILES,
             help="how often a GIF or WebP is shown; 0 for without end",
         ),
@@ -160,6 +161,9 @@ _TEXT = Parameter(
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
 # Values of their own, read by the recipe.
 _REPEATED = ("regions", "per_octave", "keyframes")
+ZOOM_SETTINGS = ("first_steps", "later_steps", "lock")
+"""The settings of a film that a zoom has, too, whose motion is known."""
+
 _ALIASES = {
     "regions": "--region",
     "keyframes": "--keyframe",
@@ -249,6 +253,17 @@ def _video_flags() -> Any:
     return create_model("_VideoFlags", __base__=VideoSettings, **flags)
 
 
+def _zoom_flags() -> Any:
+    fields = VideoSettings.model_fields
+    flags: Any = {
+        name: (_flag(name, field, group=VIDEO), field)
+        if name in ZOOM_SETTINGS
+        else (Annotated[field.annotation, Parameter(parse=False)], field)
+        for name, field in fields.items()
+    }
+    return create_model("_ZoomFlags", __base__=VideoSettings, **flags)
+
+
 def _camera_flags() -> Any:
     fields = CameraSettings.model_fields.items()
     flags: Any = {name: (_flag(name, f, group=CAMERA), f) for name, f in fields}
@@ -281,6 +296,9 @@ RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 
 VideoFlags = Annotated[_video_flags() | None, Parameter(name="*", group=VIDEO)]
 """The settings of a film as flags."""
+
+ZoomFlags = Annotated[_zoom_flags() | None, Parameter(name="*", group=VIDEO)]
+"""Those of a film that a zoom has, too, as flags."""
 
 CameraFlags = Annotated[_camera_flags() | None, Parameter(name="*", group=CAMERA)]
 """How the camera of a zoom moves, as flags."""

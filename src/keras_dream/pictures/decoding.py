@@ -137,7 +137,7 @@ def _image(
                 "a picture must be a PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP or EXR file",
                 received=f"{short_repr(path.name)}, which is {_signature(path)}",
                 hint="try `dream video`: for films, and films as masks and guides"
-                if _is_film(path)
+                if is_film(path)
                 else "convert it with an image editor first",
             ) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -230,7 +230,7 @@ def _signature(path: Path) -> str:
     """Returns what a file that is not a picture seems to be."""
     if _is_heic(path):
         return "a damaged HEIC file"
-    if _is_film(path):
+    if is_film(path):
         return "a film"
     with path.open("rb") as file:
         head = file.read(16)
@@ -252,7 +252,7 @@ def frames_of(image: Image.Image) -> int:
         return 1
 
 
-def _is_film(path: Path) -> bool:
+def is_film(path: Path) -> bool:
     """Tells MP4, MOV, Matroska, WebM and AVI files by their first bytes."""
     with path.open("rb") as file:
         head = file.read(12)

@@ -43,7 +43,7 @@ FIXED = frozenset(
         *("schema_number", "network", "preprocessing", "keyframes"),
         *("size", "full_size", "transparency"),
         *("video", "video.cuts", "video.block", "video.overlap", "video.smooth"),
-        *("camera", "camera.seconds", "camera.fps", "camera.loop"),
+        *("camera", "camera.seconds", "camera.fps", "camera.loop", "camera.seam"),
     }
 )
 """Settings that hold for a whole film."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +29,7 @@ def dream_video(
     every: int = 1,
     rate: Fraction | float | None = None,
     encoding: Encoding | None = None,
+    sound: StrPath | None = None,
     files: Sequence[StrPath] = (),
     limits: Limits | None = None,
     notes: bool = True,
@@ -50,6 +52,7 @@ def dream_video(
         every: 2 for every second frame, and so on.
         rate: Frames a second of a folder of pictures; None for 25.
         encoding: How the film is saved, such as `kd.Encoding(quality=18)`.
+        sound: A file whose sound the film has, in place of the source's own.
         files: As for `Dreamer`.
         limits: As for `Dreamer`.
         notes: Whether recipe and record are saved in the film.
@@ -67,6 +70,33 @@ def dream_video(
         InputError: If an argument is wrong, or the source cannot be read.
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
+    selection = Selection(
+        Fraction(str(start)),
+        None if end is None else Fraction(str(end)),
+        every,
+        None if rate is None else Fraction(str(rate)),
+    )
+    setup = _setup(os.fspath(source), recipe, selection, settings)
+    setup = replace(
+        setup,
+        files=tuple(os.fspath(path) for path in files),
+        limits=limits or default_limits(),
+    )
+    return VideoRun(
+        setup,
+        out,
+        encoding=encoding or Encoding(),
+        sound=sound,
+        workers=workers,
+        resume=resume,
+        notes=notes,
+    )
+
+
+def _setup(
+    source: str, recipe: Recipe | str, selection: Selection, settings: dict[str, Any]
+) -> Setup:
+    """Returns what a film is made from and by, for the settings of a call."""
     run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
     film = pop_keys(settings, VideoSettings.model_fields)
     network = settings.get("network")
@@ -79,30 +109,4 @@ def dream_video(
     if isinstance(recipe, str):
         check_preset(recipe, chosen)
     chosen = chosen.but(video=(chosen.video or VideoSettings()).but(**film))
-    setup = Setup(
-        source=os.fspath(source),
-        recipe=chosen,
-        selection=Selection(
-            _fraction(start),
-            None if end is None else _fraction(end),
-            every,
-            None if rate is None else _fraction(rate),
-        ),
-        run=run,
-        networks=networks,
-        files=[os.fspath(path) for path in files],
-        limits=limits or default_limits(),
-    )
-    return VideoRun(
-        setup,
-        out,
-        encoding=encoding or Encoding(),
-        workers=workers,
-        resume=resume,
-        notes=notes,
-    )
-
-
-def _fraction(seconds: Fraction | float) -> Fraction:
-    """Returns seconds exactly: 0.04 is 1/25, as it is written."""
-    return Fraction(str(seconds)) if isinstance(seconds, float) else Fraction(seconds)
+    return Setup(source, chosen, selection, run, networks)

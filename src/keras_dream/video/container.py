@@ -153,12 +153,14 @@ class ContainerReader(Reader):
             ) from failure
         with container:
             stream = self._best(container)
-            if stream.width * stream.height > self._limits.max_pixels:
+            # FFmpeg itself forgets a size that is more than it may decode.
+            if not 0 < stream.width * stream.height <= self._limits.max_pixels:
+                size = f"{stream.width} × {stream.height}" if stream.width else "none"
                 raise InputError(
-                    "a film's frames must have at most "
+                    "a film's frames must have a size of at most "
                     f"{self._limits.max_pixels:,} pixels",
-                    received=f"{short_repr(self._path.name)} with {stream.width} × "
-                    f"{stream.height}",
+                    received=f"{short_repr(self._path.name)} with {size} that can be "
+                    "decoded",
                     hint="make it smaller first, or allow more with --max-pixels",
                 )
             yield container, stream
@@ -212,7 +214,6 @@ class ContainerReader(Reader):
         if name and stream.metadata.get("alpha_mode") == "1":
             context = av.CodecContext.create(name, "r")
             context.extradata = stream.codec_context.extradata
-            context.time_base = stream.time_base
         context.thread_count = self._threads
         context.thread_type = "AUTO"
         context.options = {"max_pixels": str(min(self._limits.max_pixels, 2**31 - 1))}
@@ -273,11 +274,15 @@ def _packets(
             packet = None
         if packet is not None:
             position = max(position, packet.pos or 0)
+            if packet.is_corrupt:
+                yield position, None, True
         ends = packet is None or not packet.size
         try:
             for frame in context.decode(None if ends else packet):
                 yield position, frame, False
-        except av.error.EOFError:
+        except (av.error.EOFError, MemoryError) as failure:
+            if isinstance(failure, MemoryError):
+                raise
             return
         except av.error.FFmpegError:
             yield position, None, True

@@ -31,9 +31,14 @@ _FLAT_SCORE = 27.0
 _TEXTURE = 4.0
 """The standard deviation in 8-bit steps of a frame that has texture."""
 
-_SEEN = 0.25
-"""The share of a frame that can be seen in the one before it, where there is no cut:
-0.4 and more for turns by 12 degrees and zooms by a fifth, 0.05 and less at cuts."""
+_SEEN = 0.2
+"""The share of a frame that is seen in the one before it, where there is no cut: 0.4
+and more for turns by 10 degrees and zooms by a sixth, 0.03 at cuts between random
+textures."""
+
+_ALIKE = 0.5
+"""How far the colours of a place may be apart, as a share of their standard deviation
+over the picture; brighter and darker light do not count."""
 
 _FLASH = 4
 """Frames that a flash takes at most; those of cameras and lightning take one or two."""
@@ -133,14 +138,21 @@ def is_other_scene(before: np.ndarray, at: np.ndarray) -> bool:
     """
     from keras_dream.video import flow
 
-    greys = [
-        flow.grey(image.astype(np.float32) / 255, size=THUMBNAIL)
-        for image in (before, at)
-    ]
+    images = [image.astype(np.float32) / 255 for image in (before, at)]
+    greys = [flow.grey(image, size=THUMBNAIL) for image in images]
     if min(float(grey.std()) for grey in greys) < _TEXTURE:
         return _difference(before, at) >= _FLAT_SCORE
     flows = flow.two_way(*greys)
-    return float(flow.visible(flows.back, flows.forth).mean()) < _SEEN
+    earlier, later = (_evened(image) for image in images)
+    apart = np.abs(later - flow.warp(earlier, flows.back)).mean(axis=-1)
+    seen = flow.visible(flows.back, flows.forth) * (apart < _ALIKE)
+    return float(seen.mean()) < _SEEN
+
+
+def _evened(image: np.ndarray) -> np.ndarray:
+    """Returns an image whose channels have mean 0 and standard deviation 1."""
+    spread = np.maximum(image.std(axis=(0, 1)), _TEXTURE / 255)
+    return (image - image.mean(axis=(0, 1))) / spread
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:

@@ -61,6 +61,7 @@ class Clip:
         notices: What a person should know, such as that it was interlaced.
         origin: When the first selected frame is shown, in seconds of the source's own
             clock, which its sound goes by, too.
+        begin: The same in seconds from the source's first frame.
         checks: 64 bits of the sha256 of each selected frame, by which a source that is
             opened again knows where it is; empty where it must be read from its start.
     """
@@ -77,6 +78,7 @@ class Clip:
     has_sound: bool = False
     notices: tuple[str, ...] = ()
     origin: Fraction = Fraction(0)
+    begin: Fraction = Fraction(0)
     checks: tuple[int, ...] = ()
 
     @property

@@ -20,8 +20,10 @@ from keras_dream.video.formats import (
     in_ticks,
 )
 from keras_dream.video.frames import Clip, Stamp
+from keras_dream.video.sound import Sound, Tracks, opened
 
 _BT709 = 1  # matrix, primaries and transfer: ITU-T H.273, tables 2 to 4
+_FEW = 5  # frames
 _LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
 
 
@@ -37,6 +39,7 @@ class Target:
         encoding: How it is saved.
         clip: What is known of its frames.
         text: Its notes, encoded; "" for none.
+        sound: Where its sound comes from, or None.
     """
 
     path: Path
@@ -46,6 +49,7 @@ class Target:
     encoding: Encoding
     clip: Clip
     text: str
+    sound: Sound | None = None
 
 
 class Muxer:
@@ -53,11 +57,13 @@ class Muxer:
 
     _stream: Any = None
     _filter: Any = None
+    _tracks: Tracks | None = None
 
     def __init__(self, target: Target):
         self._target = target
         self._base = clock(target.kind, target.clip.stamps)
         self._durations: dict[int, int] = {}
+        self._open_files = contextlib.ExitStack()
         with reported(target.path):
             self._container = open_muxer(target.temporary, target.kind)
         if target.text:
@@ -68,25 +74,37 @@ class Muxer:
         """Adds one picture."""
         with reported(self._target.path):
             if self._stream is None:
-                self._open(picture)
+                self._stream = self._add_video(picture)
+                self._add_sound()
             frame = self._frame(picture)
             frame.pts, frame.duration = in_ticks(self._base, stamp)
             frame.time_base = self._base
             self._durations[frame.pts] = frame.duration
             self._mux(self._stream.encode(frame))
+            if self._tracks is not None:
+                self._tracks.copy(stamp.start)
 
     def end(self) -> None:
         """Writes what is still in the encoder, and the index."""
         with reported(self._target.path):
             self._mux(self._stream.encode(None))
+            if self._tracks is not None:
+                self._tracks.copy()
             self._container.close()
 
     def close(self) -> None:
         """Ends it, whether it is complete or not."""
-        with contextlib.suppress(Exception):
+        with self._open_files, contextlib.suppress(Exception):
             self._container.close()
 
-    def _open(self, picture: np.ndarray) -> None:
+    def _add_sound(self) -> None:
+        if self._target.sound is not None:
+            source = self._open_files.enter_context(opened(self._target.sound.path))
+            self._tracks = Tracks(
+                source, self._container, self._target.kind, self._target.sound
+            )
+
+    def _add_video(self, picture: np.ndarray) -> Any:
         from av.bitstream import BitStreamFilterContext
         from av.codec.context import Flags
 
@@ -112,16 +130,18 @@ class Muxer:
         context.flags |= Flags.bitexact.value | Flags.frame_duration.value
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
-        if codec.reorders and self._moves and not _is_even(clip):
-            # These files have durations in the order of coding only.
+        # MP4 and MOV have durations in the order of coding only, and x265 gives two
+        # frames a stamp that is none.
+        is_short = len(clip.stamps) < _FEW
+        if codec.reorders and (is_short or (self._moves and not _is_even(clip))):
             context.max_b_frames = 0
         if codec.tag and self._moves:
             context.codec_tag = codec.tag
         if picture.shape[2] == 4 and codec.has_alpha(encoding):
             stream.metadata["alpha_mode"] = "1"  # WebM's mark
-        self._stream = stream
         if codec.packet_filter:
             self._filter = BitStreamFilterContext(codec.packet_filter, stream)
+        return stream
 
     def _frame(self, picture: np.ndarray) -> Any:
         """Returns a picture as the codec has it: BT.709, in limited range."""
@@ -168,7 +188,7 @@ def open_muxer(
 
     # With a protocol, so that no part of a path is read as one.
     where = f"file:{target.absolute()}" if isinstance(target, Path) else target
-    every = {"fflags": "bitexact", **kind.options, **(options or {})}
+    every = {"fflags": "+bitexact", **kind.options, **(options or {})}
     return av.open(where, "w", format=kind.muxer, options=every)
 
 

@@ -29,6 +29,7 @@ from keras_dream.video.formats import (
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.muxer import Muxer, Target
 from keras_dream.video.numbered import Folder, check_folder, staging_folder
+from keras_dream.video.sound import notices as sound_notices, sound_of
 
 if TYPE_CHECKING:
     from keras_dream.video.source import Source
@@ -62,7 +63,11 @@ _WRITERS: dict[str, Callable[[Target], Writer]] = {
 
 
 def check_film(
-    path: str | os.PathLike[str], encoding: Encoding = DEFAULT, clip: Clip | None = None
+    path: str | os.PathLike[str],
+    encoding: Encoding = DEFAULT,
+    clip: Clip | None = None,
+    *,
+    sound: "Source | str | os.PathLike[str] | None" = None,
 ) -> tuple[str, ...]:
     """Checks, before any frame is dreamed, that a film can be written.
 
@@ -70,12 +75,14 @@ def check_film(
         path: The film; one without a suffix, or with a slash at its end, is a folder.
         encoding: How it is to be saved.
         clip: What is known of its frames; its size is that of the film.
+        sound: As for `write_film`.
 
     Returns:
         What a person should know of the film, in sentences.
 
     Raises:
         OutputError: If it cannot be written there, or not so.
+        InputError: If a given file has no sound.
     """
     extra.require()
     kind = format_of(path)
@@ -89,7 +96,10 @@ def check_film(
     if clip is None:
         return ()
     _check_frames(kind, codec, clip)
-    return tuple(_notices(kind, codec, encoding, clip))
+    return (
+        *_notices(kind, codec, encoding, clip),
+        *_sound_notices(kind, encoding, clip, sound),
+    )
 
 
 def is_deep(path: str | os.PathLike[str], encoding: Encoding = DEFAULT) -> bool:
@@ -140,7 +150,8 @@ def write_film(
     path, count = Path(path), len(clip.stamps)
     with _staging(path, kind) as temporary:
         text = encode_notes(notes) if notes else ""
-        target = Target(path, temporary, kind, codec, encoding, clip, text)
+        track = sound_of(kind, encoding, clip, sound)
+        target = Target(path, temporary, kind, codec, encoding, clip, text, track)
         with contextlib.closing(_WRITERS[kind.writer](target)) as writer:
             for number, picture in enumerate(_checked(pictures, count)):
                 writer.add(_suited(picture, target), clip.stamps[number])
@@ -244,6 +255,23 @@ def _notices(
             f"Stamps are rounded to {float(base) * 1000:g} milliseconds, the clock of "
             f"{kind.name}."
         )
+
+
+def _sound_notices(
+    kind: Format,
+    encoding: Encoding,
+    clip: Clip,
+    sound: "Source | str | os.PathLike[str] | None",
+) -> Iterator[str]:
+    track = sound_of(kind, encoding, clip, sound)
+    if track is not None:
+        yield from sound_notices(kind, track)
+    elif (
+        encoding.sound
+        and not kind.sounds
+        and (clip.has_sound or isinstance(sound, str | os.PathLike))
+    ):
+        yield f"The film is silent, because {kind.name} holds no sound; .mp4 does."
 
 
 def read_film_notes(path: str | os.PathLike[str]) -> dict[str, str] | None:

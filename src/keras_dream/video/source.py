@@ -60,7 +60,7 @@ class Source:
         self._reader = reader
         self._start, self._end, self._every = start, end, every
         self._limits = limits
-        self._origin = 0
+        self._origin = self._begin = 0
 
     def survey(self, *, cuts: bool = True, progress: Progress | None = None) -> Clip:
         """Looks at every selected frame once.
@@ -119,6 +119,7 @@ class Source:
             has_sound=self._reader.has_sound,
             notices=self._reader.notices,
             origin=self._origin * base,
+            begin=self._begin * base,
             checks=tuple(checks),
         )
 
@@ -204,7 +205,7 @@ class Source:
         pending: tuple[int, int, Decoded] | None = None
         for number, timed in enumerate(self._in_range()):
             if zero is None:
-                zero = timed.start
+                zero = self._begin = timed.start
                 self._origin += zero
             if number % self._every and pending is not None:
                 start, duration, decoded = pending
@@ -318,7 +319,12 @@ def open_source(
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     from keras_dream.video.container import ContainerReader
-    from keras_dream.video.stills import AnimationReader, FolderReader, is_animation
+    from keras_dream.video.stills import (
+        AnimationReader,
+        FolderReader,
+        is_animation,
+        may_move,
+    )
 
     if path.is_dir():
         return FolderReader(path, rate, limits)
@@ -331,7 +337,7 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
         )
     if is_animation(path):
         return AnimationReader(path, limits)
-    if path.suffix.lower() in READ_SUFFIXES - {".png", ".avif"}:
+    if path.suffix.lower() in READ_SUFFIXES and not may_move(path):
         raise InputError(
             "a film must be a video file, a folder of pictures, a GIF or a WebP",
             received=f"{short_repr(path.name)}, a picture",

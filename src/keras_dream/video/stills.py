@@ -81,7 +81,7 @@ class FolderReader(Reader):
 
     def read_near(self, ticks: int) -> Iterator["_Still"]:
         """Yields the pictures from a number on."""
-        for number in range(ticks, len(self._paths)):
+        for number in range(max(0, ticks), len(self._paths)):
             yield self._read(number)
 
     def _read(self, number: int) -> "_Still":
@@ -212,6 +212,14 @@ def is_animation(path: Path) -> bool:
     return head[:6] in (b"GIF87a", b"GIF89a") or (
         head[:4] == b"RIFF" and head[8:] == b"WEBP"
     )
+
+
+def may_move(path: Path) -> bool:
+    """Tells whether a picture may be a film that FFmpeg reads: APNG or AVIF."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    is_apng = head.startswith(b"\x89PNG") and b"acTL" in head
+    return is_apng or head[4:12] == b"ftypavis"
 
 
 def _pictures_of(folder: Path) -> list[Path]:

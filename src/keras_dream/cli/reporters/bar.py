@@ -93,8 +93,7 @@ class Bar(Lines):
             self.left = self.batch.left
         if isinstance(event, FilmPlanned | FilmProgress | FrameProgress | FrameDone):
             description = self._description(event)
-            self.done = self.film.share or 0.0
-            self.total = None if self.film.share is None else 1.0
+            self.done, self.total = self.film.share, 1.0
             self.left = self.film.more
         if description:
             more = self.left

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from keras_dream.cli.output import plain
 from keras_dream.cli.reporters.eta import Eta, in_words
 from keras_dream.events import (
     Event,
@@ -30,13 +29,12 @@ class FilmState:
         clock: Returns the time in seconds.
 
     Attributes:
-        share: How much of the work under way is done, from 0 to 1; None where that is
-            not known.
+        share: How much of the work under way is done, from 0 to 1.
         left: The time left in words, or "".
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic):
-        self.share: float | None = None
+        self.share = 0.0
         self.left = ""
         self._clock = clock
         self._eta = Eta(clock=clock)
@@ -52,26 +50,26 @@ class FilmState:
             case FilmProgress():
                 if event.phase != self._phase:
                     self._phase, self._eta = event.phase, Eta(clock=self._clock)
-                self._measure(event.frame, event.frames)
+                self._measure(event.share)
             case FilmPlanned():
                 self._planned, self._done = event, event.ready
                 ready = event.ready / event.frames
                 whole = event.seconds / (1 - ready) if ready < 1 else None
                 self._eta = Eta(predicted=whole, clock=self._clock)
                 self._ends.append(self._clock())
-                self._measure(ready, 1.0)
+                self._measure(ready)
             case FrameProgress():
-                self._measure(event.share, 1.0)
+                self._measure(event.share)
             case FrameDone():
                 self._done, self._last = self._done + 1, event
                 self._ends.append(self._clock())
-                self._measure(event.share, 1.0)
+                self._measure(event.share)
             case _:
                 pass
 
-    def _measure(self, done: float, total: float | None) -> None:
-        self.share = done / total if total else None
-        self.left = self._eta.left(done, total)
+    def _measure(self, share: float) -> None:
+        self.share = share
+        self.left = self._eta.left(share, 1.0)
 
     @property
     def is_under_way(self) -> bool:
@@ -94,8 +92,7 @@ class FilmState:
         """
         match event:
             case FilmProgress():
-                of = f"/{event.frames}" if event.frames else ""
-                return f"{_PHASES.get(event.phase, event.phase)}  {event.frame}{of}"
+                return _PHASES.get(event.phase, event.phase)
             case FilmPlanned() | FrameProgress() | FrameDone():
                 frames = self._planned.frames if self._planned else 0
                 text = f"Frame {self._done}/{frames}"
@@ -117,8 +114,7 @@ class FilmState:
         match event:
             case FilmProgress():
                 what = _PHASES.get(event.phase, event.phase)
-                of = f" of {event.frames}" if event.frames else ""
-                return f"{what}: frame {event.frame}{of}{left}."
+                return f"{what}: {event.share:.0%}{left}."
             case FilmPlanned():
                 return _planned(event)
             case FrameDone():
@@ -154,16 +150,10 @@ def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
     text = f"Dreamed {_count(event.done, 'frame')}{scenes} in "
     text += f"{in_words(event.seconds)}{pace}"
     yield text + (f"; {event.reused} were there before." if event.reused else ".")
-    if event.flicker is not None and event.source_flicker is not None:
-        yield (
-            f"Flicker {event.flicker:.3g}, the source's own "
-            f"{event.source_flicker:.3g}: {plain(_times(event))}."
-        )
-
-
-def _times(event: FilmFinished) -> str:
-    flicker, own = event.flicker or 0.0, event.source_flicker or 0.0
-    return f"{flicker / own:.2g} times as much" if own else "which has none"
+    flicker, own = event.flicker, event.source_flicker
+    if flicker is not None and own is not None:
+        times = f"{flicker / own:.2g} times the source's own" if own else "from none"
+        yield f"Flicker: {times} (warping error {flicker:.2g} beside {own:.2g})."
 
 
 def _pace(seconds: float) -> str:

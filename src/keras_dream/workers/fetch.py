@@ -1,32 +1,36 @@
-"""Downloading the weights of a batch's networks, before its workers begin."""
+"""Downloading the weights of networks, before workers begin."""
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from keras_dream.batches.messages import Setup
 from keras_dream.events import Download, Event, Fetching
+from keras_dream.recipe.recipe import Recipe
 from keras_dream.weights.locate import find, locate
 from keras_dream.zoo.catalogue import ZOO
-from keras_dream.zoo.network import asks_for_class
+from keras_dream.zoo.network import Network, asks_for_class
 
 
-def fetch(setup: Setup) -> Iterator[Event]:
+def fetch(
+    recipes: Iterable[Recipe], networks: Iterable[Network], *, offline: bool
+) -> Iterator[Event]:
     """Downloads the weights that are not on this machine, and yields what happens.
 
-    So it is done once, and what cannot be had ends the batch before it begins.
+    So it is done once, and what cannot be had ends the work before it begins.
 
     Args:
-        setup: What the dreams have in common.
+        recipes: What they will dream.
+        networks: What the recipes' names stand for, where it is more than a name.
+        offline: Whether nothing may be downloaded.
 
     Raises:
         WeightsError: If they may not be had.
         DownloadError, SaveError, OutputError: If a download fails.
     """
-    own = {network.name for network in setup.networks if network.weights is not None}
+    own = {network.name for network in networks if network.weights is not None}
     needs = {
         (str(network.network), str(network.network) in asks_for_class(recipe))
-        for recipe in setup.recipes
+        for recipe in recipes
         for network in recipe.every_network
     }
     for name, classifier in sorted(needs):
@@ -35,7 +39,7 @@ def fetch(setup: Setup) -> Iterator[Event]:
             continue
         if find(entry.sources, classifier=classifier) is None:
             yield Fetching(name)
-            yield from _downloaded(name, classifier, offline=setup.run.offline)
+            yield from _downloaded(name, classifier, offline=offline)
 
 
 def _downloaded(name: str, classifier: bool, *, offline: bool) -> Iterator[Download]:

@@ -1,13 +1,13 @@
-"""The workers of a batch: one in this process, or several processes of their own.
+"""Workers: one in this process, or several processes of their own.
 
-A worker process that dies (a segmentation fault, no memory left) costs the picture that
+A worker process that dies (a segmentation fault, no memory left) costs the order that
 it was at one attempt, and another process takes its place.
 """
 
 import contextlib
+import heapq
 import json
 import logging
-import math
 import os
 import queue
 import signal
@@ -18,41 +18,48 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import keras_dream
 from keras_dream import logs
 from keras_dream.backend import host
-from keras_dream.batches.messages import (
+from keras_dream.errors import RunError, short_repr
+from keras_dream.workers.messages import (
+    AnyOrder,
     Began,
     Died,
-    Failed,
-    Made,
-    Order,
     Progress,
     Ready,
     Report,
-    Setup,
+    Sendable,
     read_report,
 )
-from keras_dream.batches.worker import STOP, AnyWorker, Worker
-from keras_dream.errors import RunError, short_repr
+from keras_dream.workers.serve import STOP, AnyWorker
 
 _log = logging.getLogger(__name__)
 
-Take = Callable[[], Order | None]
+S = TypeVar("S")
+
+Take = Callable[[], AnyOrder | None]
 """Returns the next order, None where there is none for now."""
 
-# -P: a file called json.py in the current folder must not be imported.
-COMMAND = (sys.executable, "-P", "-m", "keras_dream.batches.worker")
-
-_STOP_SECONDS = 10  # for encoding and writing a picture that is dreamed
-_MOST_DEATHS = 10  # of processes, where no picture has come of any
+_STOP_SECONDS = 10  # for encoding and writing what is dreamed
+_MOST_DEATHS = 10  # of processes, where nothing has come of any
 _KEPT_LINES = 20  # of a worker's standard error
 
 
+def command_of(module: str) -> tuple[str, ...]:
+    """Returns the command line of a worker process.
+
+    Args:
+        module: The module that is run.
+    """
+    # -P: a file called json.py in the current folder must not be imported.
+    return sys.executable, "-P", "-m", module
+
+
 class Team(Protocol):
-    """The workers of a batch."""
+    """The workers of a batch or a film."""
 
     count: int
     """How many they are."""
@@ -80,7 +87,7 @@ class Here:
 
     count = 1
 
-    def __init__(self, setup: Setup, *, make: Callable[[Setup], AnyWorker] = Worker):
+    def __init__(self, setup: S, make: Callable[[S], AnyWorker[Any]]):
         self._worker = make(setup)
         self._dreaming: Generator[Report, None, None] | None = None
 
@@ -109,7 +116,7 @@ class Here:
 
 
 class _Process:
-    """A worker process, as the batch sees it.
+    """A worker process, as who orders sees it.
 
     Attributes:
         number: Of its place in the team, from 0.
@@ -126,7 +133,7 @@ class _Process:
         reports: "queue.SimpleQueue[tuple[_Process, Report | None]]",
     ):
         self.number = number
-        self.given: dict[str, Order] = {}
+        self.given: dict[str, AnyOrder] = {}
         self.begun = ""
         self.is_ready = False
         self._tail = deque[str](maxlen=_KEPT_LINES)
@@ -148,7 +155,7 @@ class _Process:
             threading.Thread(target=target, daemon=True).start()
         self._write(setup)
 
-    def give(self, order: Order) -> None:
+    def give(self, order: AnyOrder) -> None:
         """Hands it an order."""
         self.given[order.key] = order
         self._write(order.line())
@@ -215,13 +222,13 @@ class Pool:
         SettingError: If a network or an objective is in memory only.
     """
 
-    def __init__(self, setup: Setup, count: int, *, command: Sequence[str] = COMMAND):
+    def __init__(self, setup: Sendable, count: int, *, command: Sequence[str]):
         self.count = count
         self._setup = setup.line()
         self._command = command
         self._reports = queue.SimpleQueue[tuple[_Process, Report | None]]()
         self._processes: dict[int, _Process] = {}
-        self._returned = deque[Order]()
+        self._returned = deque[AnyOrder]()
         # Keys of what dead processes had. Each is given alone from then on: the next
         # picture is decoded while another dreams, and may have been the one to blame.
         self._suspects = set[str]()
@@ -255,8 +262,9 @@ class Pool:
                 break
             if report is None:
                 self._remove(process)
-            elif isinstance(report, Made):
-                process.given.pop(report.key, None)
+            elif report.is_result:
+                if report.ends:
+                    process.given.pop(report.key, None)
                 yield process.number, report
         self.close()
 
@@ -276,7 +284,7 @@ class Pool:
             with contextlib.suppress(queue.Empty):
                 return self._reports.get(timeout=1)
 
-    def _take(self, take: Take) -> Order | None:
+    def _take(self, take: Take) -> AnyOrder | None:
         return self._returned.popleft() if self._returned else take()
 
     def _feed(self, take: Take) -> None:
@@ -302,7 +310,7 @@ class Pool:
                 return
             case Began():
                 process.begun = report.key
-            case Made() | Failed():
+            case _ if report.ends:
                 process.given.pop(report.key, None)
                 self._has_worked = True
             case Progress() if 2 * report.step >= report.steps:
@@ -358,34 +366,44 @@ def is_parallel(device: str | None) -> bool:
     return device == "cpu" or (device is None and not host.has_accelerator())
 
 
-def threads_of(items: int, pixels: int, seconds: float) -> int:
-    """Returns how many threads each worker of a batch is given on a processor.
+def threads_of(items: Sequence[int], pixels: int, seconds: float) -> int:
+    """Returns how many threads each worker is given on a processor.
 
-    Workers with few threads do more together than one with many, as long as there are
-    pictures for all of them, and memory, and more to do than to start. The number of
+    Workers with few threads do more together than one with many, as long as there is
+    work for all of them, and memory, and more to do than to start. The number of
     workers that really run does not count, so that it does not change the pixels.
 
     Args:
-        items: How many pictures there are.
-        pixels: Of the largest.
+        items: How long each piece of work is: 1 for pictures, or a block's frames.
+        pixels: Of the largest picture or frame.
         seconds: Of all, as `engine.cost` predicts them.
     """
-    if seconds < _SHORT_SECONDS:
+    if seconds < SHORT_SECONDS:
         return host.cores()
     cores, free = host.cores(), host.memory().get("free")
     fitting = cores if free is None else free // (_BASE_BYTES + pixels * _PIXEL_BYTES)
 
-    def rounds(threads: int) -> float:
+    def predicted(threads: int) -> float:
         """Returns the predicted time, in that of one picture with one thread."""
-        return math.ceil(items / (cores // threads)) / threads**_SPEEDUP
+        return _longest(items, cores // threads) / threads**_SPEEDUP
 
     able = [n for n in range(1, cores + 1) if cores // n <= fitting]
-    return min(able or [cores], key=rounds)
+    return min(able or [cores], key=predicted)
+
+
+def _longest(items: Sequence[int], workers: int) -> int:
+    """Returns when the last of workers ends, each of which takes the next item."""
+    ends = [0] * workers
+    for item in items:
+        heapq.heapreplace(ends, ends[0] + item)
+    return max(ends)
 
 
 # To start a process takes some seconds of a core, for which two workers on two cores
 # are taken to do 15 % more than one. With `motif` they are four times too many.
-_SHORT_SECONDS = 120.0
+SHORT_SECONDS = 120.0
+"""What is shorter is done in one process."""
+
 # Two threads are taken to be 2 ** 0.8 = 1.7 times as fast as one, four 3 times; of two
 # threads benchmarks/batch.py tells how fast they are.
 _SPEEDUP = 0.8

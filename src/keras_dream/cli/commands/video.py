@@ -1,0 +1,163 @@
+"""`dream video IN -o OUT`: a film that is dreamed frame by frame without flicker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from keras_dream.cli.network_files import consent, recipe_settings
+from keras_dream.cli.options import (
+    FILES,
+    OUTPUT,
+    FilmFlags,
+    Json,
+    Named,
+    Out,
+    Preset,
+    Quiet,
+    RecipeFile,
+    RecipeFlags,
+    RunFlags,
+    Switch,
+    Trust,
+    VideoFlags,
+    Weights,
+    Yes,
+)
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.cli.video_run import Request, run_video
+from keras_dream.recipe.recipe import RunSettings
+from keras_dream.recipe.video import VideoSettings
+
+_TIME = "TIME"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ClipFlags:
+    """Which frames of the source are dreamed."""
+
+    start: Annotated[
+        str | None,
+        Parameter(
+            name="--from",
+            group=FILES,
+            metavar=_TIME,
+            help="begin there: 12.5s, 0:12.5, 1:02:03",
+        ),
+    ] = None
+    end: Annotated[
+        str | None,
+        Parameter(name="--to", group=FILES, metavar=_TIME, help="end before it"),
+    ] = None
+    every: Annotated[
+        int, Parameter(group=FILES, help="dream every second, third … frame only")
+    ] = 1
+    fps: Annotated[
+        float | None,
+        Parameter(
+            group=FILES,
+            help="frames a second of a folder of pictures [default: 25]",
+        ),
+    ] = None
+
+
+_CLIP = ClipFlags()
+_FILM = FilmFlags()
+
+
+def video(
+    source: Annotated[str, Parameter(name="IN", group=FILES)],
+    /,
+    *,
+    out: Out = None,
+    clip: ClipFlags = _CLIP,
+    film: FilmFlags = _FILM,
+    sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
+    no_sound: Annotated[Switch, Parameter(group=FILES)] = False,
+    workers: Annotated[int | None, Parameter(group=FILES, metavar="NUMBER")] = None,
+    fresh: Annotated[Switch, Parameter(group=FILES)] = False,
+    preview: Annotated[Switch, Parameter(group=OUTPUT)] = False,
+    weights: Weights = (),
+    file: Named = (),
+    trust_model: Trust = False,
+    notes: Annotated[bool, Parameter(group=FILES)] = True,
+    yes: Yes = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    preset: Preset = "default",
+    recipe: RecipeFile = None,
+    video_of: VideoFlags = None,
+    flags: RecipeFlags = None,
+    run: RunFlags = None,
+) -> int:
+    """Dream a film, so that the dream moves with what is filmed and does not flicker.
+
+    dream video clip.mp4
+
+    Each frame begins with what the one before it dreamed, moved along the optical
+    flow. Times and sound stay those of the source. The same command goes on after
+    Ctrl-C, a failure or a power cut: the frames that are done are kept in a hidden
+    folder beside the result until that is saved. It needs PyAV and OpenCV, which
+    `pip install 'keras-dream[video]'` installs.
+
+    Args:
+        source: a video file, a folder of numbered pictures, or an animated GIF or WebP
+        out: a .mp4, .webm, .mov, .mkv, .gif or .webp file, or a folder of pictures
+            [default: IN-dream.mp4, or as IN is]
+        clip: which frames are dreamed
+        film: how the film is written
+        sound: a file whose sound the film has, in place of the source's own
+        no_sound: leave the sound out
+        workers: how many processes dream, scene by scene or block by block; it does
+            not change the pixels [default: as many as the machine has room for]
+        fresh: dream again what an earlier run has dreamed, or begin another film of the
+            same name
+        preview: dream only the first second, at a quarter of the size, into
+            OUT-preview, and say how long the whole takes
+        weights: a weights file for the network
+        file: a file that the recipe names, such as a guide, if it is not beside it
+        trust_model: open a .keras file; only for files from authors you trust
+        notes: save the recipe and the record in the film's metadata
+        yes: replace the result; allow a film that may take hours, and downloads that
+            only --recipe needs
+        quiet: print only the path of the result
+        json: print JSON on standard output, one event a line
+        preset: the recipe to start from, see `dream presets`
+        recipe: a .json file, or a dreamed picture or film; replaces settings of the
+            preset
+        video_of: every setting of a film
+        flags: every setting of the recipe
+        run: every run setting
+    """
+    from keras_dream.recipe.presets import preset as preset_of
+
+    base, models = preset_of(preset), dict[str, str | Path]()
+    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
+    whole = over.over(base)
+    below = whole.video or VideoSettings()
+    request = Request(
+        source=source,
+        recipe=whole.but(video=below if video_of is None else video_of.over(below)),
+        run=run or RunSettings(),
+        out=out,
+        start=clip.start,
+        end=clip.end,
+        every=clip.every,
+        fps=clip.fps,
+        encoding=film.encoding(sound=not no_sound),
+        sound=sound,
+        workers=workers,
+        fresh=fresh,
+        preview=preview,
+        weights=weights,
+        notes=notes,
+        yes=yes,
+        models=models,
+        files=file,
+        beside=recipe or "",
+        before_download=None if yes else consent([own.over(base)]),
+        trust_model=trust_model,
+    )
+    return run_video(request, reporter_for(quiet=quiet, json=json))

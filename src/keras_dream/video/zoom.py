@@ -1,0 +1,266 @@
+"""The endless zoom: each frame is dreamed from the last one, seen from nearer.
+
+The canvas of the last frame, floats that no file has rounded, is resampled once by the
+camera's step, and a few steps of ascent dream on. Each frame takes as long as the next.
+
+Each frame is a whole dream of its own, which its recipe finishes: of its colours, its
+blend and its mask the "original" is what it was begun with, and the next frame begins
+with what comes out. In a dreamed video that would treat the same picture again and
+again, but here nothing else is left of the photo that a colour could be taken from.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
+from keras_dream.engine.growth import Octave
+from keras_dream.errors import InputError, SettingError, short_repr
+from keras_dream.events import Event
+from keras_dream.files import check_file
+from keras_dream.pictures.picture import Picture, to_depth
+from keras_dream.recipe.camera import CameraSettings
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.recipe.video import VideoSettings
+from keras_dream.video.camera import move, moved
+from keras_dream.video.folder import Place
+from keras_dream.video.frames import Clip
+from keras_dream.video.from_picture import PictureRun, Work, even_stamps
+from keras_dream.video.setup import with_steps
+from keras_dream.video.spectrum import Spectrum
+from keras_dream.video.timeline import Timeline
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """What the next frame is begun with.
+
+    Attributes:
+        image: float32 (height, width, 3).
+        spectrum: The contrasts of the first frame.
+    """
+
+    image: np.ndarray
+    spectrum: Spectrum
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes it to a file, not atomically; the same values give the same bytes."""
+        path, own = Path(path), self.spectrum
+        arrays = {
+            "image": self.image.astype("<f4", copy=False),
+            "mean": own.mean.astype("<f8"),
+            "whole": own.whole.astype("<f8"),
+            "bands": own.bands.astype("<f8"),
+        }
+        path.write_bytes(encode_arrays(arrays))
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Canvas":
+        """Reads what `save` wrote, as untrusted.
+
+        Raises:
+            InputError: If it is missing or damaged.
+        """
+        path = check_file(path, "The canvas of a zoom")
+        arrays = read_arrays(path, _KINDS, _refused)
+        if set(arrays) != {kind.name for kind in _KINDS}:
+            raise _refused(f"{short_repr(str(path))}, where an array is missing")
+        spectrum = Spectrum(arrays["mean"], arrays["whole"], arrays["bands"])
+        return cls(arrays["image"], spectrum)
+
+
+_KINDS = (
+    Kind("image", ("<f4",), (None, None, 3)),
+    Kind("mean", ("<f8",), (3,)),
+    Kind("whole", ("<f8",), (2,)),
+    Kind("bands", ("<f8",), (None, 2), most=100),
+)
+
+
+def _refused(received: str) -> InputError:
+    return InputError(
+        "The canvas of a zoom must be whole, as the run wrote it",
+        received=received,
+        hint="remove it: it is made again",
+    )
+
+
+class ZoomRun(PictureRun):
+    """A zoom that is being dreamed; see `PictureRun` and `dream_zoom`.
+
+    A loop has its first frames, as many as its `seam`, dreamed twice. The second time
+    they go on from the last frame, and are pulled towards the first time's, more from
+    frame to frame, until the first one after them is that of the first time. They are
+    pulled before their steps, so that the dream closes what does not fit; and only
+    these are shown.
+    """
+
+    kind = "zoom"
+
+    def _check(self, recipe: Recipe) -> None:
+        for name in ("full_size", "transparency"):
+            if getattr(recipe, name):
+                raise SettingError(
+                    f"`{name}` must be false for a zoom, whose frames are opaque and "
+                    "of one size",
+                    received="true",
+                    hint="leave it out",
+                )
+
+    def _completed(self, recipe: Recipe, picture: Picture) -> Recipe:
+        camera = recipe.camera or CameraSettings()
+        video = recipe.video or VideoSettings()
+        return recipe.but(camera=camera, video=video, size=None)
+
+    @cached_property
+    def _camera(self) -> CameraSettings:
+        return self._setup.recipe.camera or CameraSettings()
+
+    @cached_property
+    def _video(self) -> VideoSettings:
+        return self._setup.recipe.video or VideoSettings()
+
+    @property
+    def _seam(self) -> int:
+        """How many frames are made twice, so that the last leads into the first."""
+        if not self._camera.loop:
+            return 0
+        return min(self._camera.seam, self._camera.frames - 1)
+
+    def _places(self, recipe: Recipe, octaves: Sequence[Octave]) -> tuple[Place, ...]:
+        # What a frame hands on is removed after the next one of its part, but the first
+        # frames of a loop are wanted once more.
+        frames, twice = self._camera.frames, self._seam
+        first = (Place(min(number, twice), number) for number in range(frames))
+        again = (Place(twice + 1, number) for number in range(twice))
+        return (*first, *again)
+
+    def _shown(self, work: Work) -> Sequence[Place]:
+        twice, frames = self._seam, self._camera.frames
+        return (*work.places[frames:], *work.places[twice:frames])
+
+    def _count(self, work: Work) -> int:
+        return self._camera.frames
+
+    def _clip(self, recipe: Recipe, picture: Picture, count: int) -> Clip:
+        del count
+        rate = self._camera.frame_rate
+        return Clip(
+            name=picture.name,
+            sha256=picture.sha256,
+            size=(picture.pixels.shape[0], picture.pixels.shape[1]),
+            stamps=even_stamps(self._camera.frames, rate),
+            time_base=1 / rate,
+            rate=rate,
+            notices=() if picture.alpha is None else (_OPAQUE,),
+        )
+
+    def _seconds(self, work: Work, waiting: Sequence[Place]) -> float:
+        size = (work.picture.pixels.shape[0], work.picture.pixels.shape[1])
+        first = sum(place == work.places[0] for place in waiting)
+        seconds = first * work.dreamer.seconds(size, self._stepped(work.recipe, 0))
+        later = work.dreamer.seconds(size, self._stepped(work.recipe, 1))
+        return seconds + (len(waiting) - first) * later
+
+    def _stepped(self, recipe: Recipe, number: int) -> Recipe:
+        """Returns the recipe of a frame in the order of work, with its steps."""
+        video = self._video
+        first = recipe.steps if video.first_steps is None else video.first_steps
+        if number == 0:
+            return with_steps(recipe, first).but(video=None, camera=None)
+        later = video.later_steps
+        if later is None:
+            later = max(1, round(first / 4)) if first else 0
+        return with_steps(recipe, later).but(video=None, camera=None, start="photo")
+
+    def _check_state(self, path: Path, number: int) -> None:
+        Canvas.load(path)
+
+    def _dreamed(self, work: Work, done: int) -> Iterator[Event]:
+        clip = self._clip(work.recipe, work.picture, 0)
+        timeline = Timeline(work.recipe, clip, files=work.dreamer.files)
+        canvas = None
+        if done:
+            canvas = Canvas.load(work.folder.state_path(work.places[done - 1]))
+        for number in range(done, len(work.places)):
+            began = time.perf_counter()
+            recipe = timeline.at(clip.stamps[number % self._camera.frames])
+            start = self._start(work, number, canvas, recipe)
+            work.folder.begin(work.places[number])
+            run = work.dreamer.steps(start, self._stepped(recipe, number))
+            made = 0
+            for made, step in enumerate(run, start=1):
+                steps = step.octaves * step.iterations
+                yield self._step(work, number, made, steps)
+            dream = run.dream
+            canvas = self._settled(dream.image, canvas)
+            yield self._saved(
+                work,
+                number,
+                to_depth(canvas.image, str(work.bits)),
+                canvas,
+                steps=made,
+                notices=(*dream.record.notices, *run.plan.take_notices()),
+                began=began,
+            )
+
+    def _start(
+        self, work: Work, number: int, canvas: Canvas | None, recipe: Recipe
+    ) -> Picture:
+        """Returns what a frame is dreamed from."""
+        if canvas is None:
+            return replace(work.picture, alpha=None)
+        again = number - self._camera.frames
+        image = canvas.image
+        if again > 0:
+            before = Canvas.load(work.folder.state_path(work.places[again - 1]))
+            image = pulled(image, before.image, again / self._seam)
+        camera = recipe.camera or CameraSettings()
+        size = (image.shape[0], image.shape[1])
+        image = moved(image, move(camera, size), wrap=recipe.wrap)
+        return Picture(image.clip(0, 1), None, work.picture.name)
+
+    def _settled(self, image: np.ndarray, before: Canvas | None) -> Canvas:
+        """Returns what the next frame is begun with."""
+        image = np.ascontiguousarray(image, np.float32)
+        if before is None:
+            return Canvas(image, Spectrum.of(image))
+        if self._video.lock:
+            image = before.spectrum.hold(image)
+        return Canvas(image, before.spectrum)
+
+
+_OPAQUE = "The film is opaque: a zoom has no transparency."
+
+
+def pulled(image: np.ndarray, other: np.ndarray, way: float) -> np.ndarray:
+    """Returns a picture on its way to another one, as rich in contrast as both.
+
+    How far they are from each other falls along a smoothstep. It is measured, because
+    the steps in between amplify whatever the picture still has of its own. The mean of
+    two pictures that differ has less contrast than either, at each size of detail,
+    which would show as a film that becomes pale and soft; so contrasts are put back.
+
+    Args:
+        image: float32 (height, width, 3).
+        other: The same.
+        way: How far it has come, from 0 to 1.
+    """
+    apart = np.sqrt(np.square(image - other).mean(dtype=np.float64))
+    # So far apart are two pictures that have nothing in common but their mean.
+    most = np.sqrt(sum(np.square(_centered(x)).mean() for x in (image, other)))
+    left = most * (1 - way * way * (3 - 2 * way))
+    share = float(np.clip(1 - left / apart, 0, 1)) if apart else 1.0
+    wanted = Spectrum.of(image).between(Spectrum.of(other), share)
+    mixed = image + np.float32(share) * (other - image)
+    return wanted.hold(mixed, most=np.inf)
+
+
+def _centered(image: np.ndarray) -> np.ndarray:
+    return image - image.mean((0, 1), dtype=np.float64)
