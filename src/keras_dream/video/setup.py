@@ -9,6 +9,7 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.video.frames import Clip
 from keras_dream.video.source import Source, open_source
 from keras_dream.zoo.network import Network
 
@@ -62,8 +63,12 @@ class Setup:
     folders: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
 
-    def open(self) -> Source:
-        """Opens the source."""
+    def open(self, *, clip: Clip | None = None) -> Source:
+        """Opens the source.
+
+        Args:
+            clip: What a survey has found; with it, frames in the middle are quick.
+        """
         own = self.selection
         return open_source(
             self.source,
@@ -72,6 +77,7 @@ class Setup:
             every=own.every,
             rate=own.rate,
             limits=self.limits,
+            clip=clip,
         )
 
     def finder(self) -> Files:

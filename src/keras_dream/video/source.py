@@ -53,10 +53,11 @@ class Source:
         end: Fraction | None,
         every: int,
         limits: Limits,
+        clip: Clip | None,
     ):
         self.path = path
         self.name = path.resolve().name
-        self.clip: Clip | None = None
+        self.clip = clip
         self._reader = reader
         self._start, self._end, self._every = start, end, every
         self._limits = limits
@@ -75,6 +76,20 @@ class Source:
         Raises:
             InputError: No frame is selected, or there are too many.
         """
+        if self._limits.untrusted and self.path.is_file():
+            from keras_dream.video import apart
+
+            selection = {
+                "start": str(self._start),
+                "end": None if self._end is None else str(self._end),
+                "every": str(self._every),
+            }
+            self.clip = apart.survey(
+                self.path, selection=selection, limits=self._limits, cuts=cuts
+            )
+            if progress is not None:
+                progress(1.0)
+            return self.clip
         while True:
             try:
                 self.clip = self._surveyed(cuts=cuts, progress=progress)
@@ -313,8 +328,15 @@ def open_source(
             hint="try --from 0 --every 1",
         )
     limits = limits or default_limits()
-    reader = _reader(Path(path), rate, limits)
-    return Source(Path(path), reader, start=start, end=end, every=every, limits=limits)
+    path = Path(path)
+    if limits.untrusted and clip is None and path.is_file():
+        from keras_dream.video import apart
+
+        apart.check(path, limits=limits)
+    reader = _reader(path, rate, limits)
+    return Source(
+        path, reader, start=start, end=end, every=every, limits=limits, clip=clip
+    )
 
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
