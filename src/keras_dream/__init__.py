@@ -45,9 +45,12 @@ if TYPE_CHECKING:
     from keras_dream.sheets.grid import grid
     from keras_dream.sheets.sheet import Sheet
     from keras_dream.video.call import dream_video
+    from keras_dream.video.film import FilmRun
     from keras_dream.video.flicker import Flicker, flicker
+    from keras_dream.video.picture_calls import dream_film, dream_zoom
     from keras_dream.video.run import VideoRun
     from keras_dream.video.sink import Encoding
+    from keras_dream.video.zoom import ZoomRun
     from keras_dream.zoo.network import Network
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "Dreamer",
     "Encoding",
     "Explanation",
+    "FilmRun",
     "Flicker",
     "Limits",
     "Mixer",
@@ -72,6 +76,7 @@ __all__ = [
     "Sheet",
     "Step",
     "VideoRun",
+    "ZoomRun",
     "atlas",
     "batch",
     "blur",
@@ -81,7 +86,9 @@ __all__ = [
     "class_",
     "direction",
     "dream",
+    "dream_film",
     "dream_video",
+    "dream_zoom",
     "explain",
     "flicker",
     "grid",
@@ -120,11 +127,15 @@ _HOMES = {
     "Run": "engine.loop",
     "Step": "engine.result",
     "VideoRun": "video.run",
+    "FilmRun": "video.film",
+    "ZoomRun": "video.zoom",
     "atlas": "sheets.atlas",
     "batch": "batches.call",
     "cite": "citations.cite",
     "dream": "dreamer.dreamer",
     "dream_video": "video.call",
+    "dream_film": "video.picture_calls",
+    "dream_zoom": "video.picture_calls",
     "explain": "explanations.explain",
     "flicker": "video.flicker",
     "grid": "sheets.grid",

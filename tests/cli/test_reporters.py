@@ -128,7 +128,9 @@ def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert done == (
         "Dreamed 16 frames in 2 scenes in 1:36, 6.00 s a frame; 4 were there before."
     )
-    assert flicker == "Flicker 0.002, the source's own 0.001: 2 times as much."
+    assert flicker == (
+        "Flicker: 2 times the source's own (warping error 0.002 beside 0.001)."
+    )
 
 
 @pytest.mark.parametrize("columns", [60, 120])

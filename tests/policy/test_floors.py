@@ -54,6 +54,7 @@ FLOORS = {
     "cli.dream_run": 14,
     "cli.huge_run": 15,
     "cli.video_run": 15,
+    "cli.picture_film_run": 16,
     "cli.sheet_run": 15,
     "cli.choices_run": 16,
     "cli.batch_run": 16,

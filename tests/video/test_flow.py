@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from clips import moving_square, pan, still, turned
 
-from keras_dream.video.flow import flow, grey, two_way, visible, warp
+from keras_dream.video.flow import alike, flow, grey, two_way, visible, warp
 
 
 def images(frames):
@@ -56,6 +56,24 @@ def test_a_moving_square_releases_what_it_uncovers():
     away = np.ones(seen.shape, bool)
     away[10:38, 2:36] = False
     assert seen[away].mean() > 0.97
+
+
+def test_a_clear_sky_is_seen_wherever_its_flow_leads():
+    """A flat part has no motion of its own: flows there are guesses."""
+    frames = pan(2, (96, 128), step=(0, 6)).astype(np.float32)
+    frames[:, :48] = 140 + np.linspace(0, 12, 48)[:, None, None]
+    noise = np.random.default_rng(1).normal(0, 1, frames.shape)
+    a, b = (grey(i, size=512) for i in (frames + noise).astype(np.float32) / 255)
+    flows = two_way(a, b)
+    inside = (slice(0, 40), slice(0, 116))
+    assert visible(flows.back, flows.forth)[inside].mean() < 0.9
+    same = alike(a, b, flows.back)
+    assert visible(flows.back, flows.forth, same=same)[inside].mean() > 0.97
+    # What a square uncovers is not alike.
+    a, b = (grey(i, size=512) for i in images(moving_square(2, step=(0, 6))))
+    flows = two_way(a, b)
+    seen = visible(flows.back, flows.forth, same=alike(a, b, flows.back))
+    assert seen[16:32, 8:14].mean() < 0.2
 
 
 def test_everything_of_a_still_is_visible():

@@ -11,6 +11,7 @@ from keras_dream.cli.commands.cite import cite
 from keras_dream.cli.commands.doctor import doctor
 from keras_dream.cli.commands.dream import dream
 from keras_dream.cli.commands.explain import explain
+from keras_dream.cli.commands.film import film
 from keras_dream.cli.commands.flicker import flicker
 from keras_dream.cli.commands.grid import grid
 from keras_dream.cli.commands.huge import huge
@@ -24,6 +25,7 @@ from keras_dream.cli.commands.replay import replay
 from keras_dream.cli.commands.show import show
 from keras_dream.cli.commands.video import video
 from keras_dream.cli.commands.weights import weights
+from keras_dream.cli.commands.zoom import zoom
 from keras_dream.cli.options import LimitFlags, LogFile, LogLevel
 from keras_dream.logs import Level
 from keras_dream.pictures.limits import Limits
@@ -54,6 +56,8 @@ _EXAMPLES = """Examples:
   dream jobs resume dreams
   dream huge mural.tif -o mural-dream.tif --memory 4GB
   dream video clip.mp4 --preview
+  dream zoom sky.jpg --seconds 20 --centre 0.4,0.6 --loop
+  dream film sky.jpg
   dream grid sky.jpg --x "objective=mixed2|mixed4" --y "octaves=2|4"
 
 If a photo has the name of a command, write its folder, too: ./networks."""
@@ -96,6 +100,8 @@ for _command in (
     mix,
     huge,
     video,
+    zoom,
+    film,
     flicker,
     doctor,
 ):

@@ -161,6 +161,9 @@ _TEXT = Parameter(
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
 # Values of their own, read by the recipe.
 _REPEATED = ("regions", "per_octave", "keyframes")
+ZOOM_SETTINGS = ("first_steps", "later_steps", "lock")
+"""The settings of a film that a zoom has, too, whose motion is known."""
+
 _ALIASES = {
     "regions": "--region",
     "keyframes": "--keyframe",
@@ -250,6 +253,17 @@ def _video_flags() -> Any:
     return create_model("_VideoFlags", __base__=VideoSettings, **flags)
 
 
+def _zoom_flags() -> Any:
+    fields = VideoSettings.model_fields
+    flags: Any = {
+        name: (_flag(name, field, group=VIDEO), field)
+        if name in ZOOM_SETTINGS
+        else (Annotated[field.annotation, Parameter(parse=False)], field)
+        for name, field in fields.items()
+    }
+    return create_model("_ZoomFlags", __base__=VideoSettings, **flags)
+
+
 def _camera_flags() -> Any:
     fields = CameraSettings.model_fields.items()
     flags: Any = {name: (_flag(name, f, group=CAMERA), f) for name, f in fields}
@@ -282,6 +296,9 @@ RecipeFlags = Annotated[_Flags | None, Parameter(name="*", group=RECIPE)]
 
 VideoFlags = Annotated[_video_flags() | None, Parameter(name="*", group=VIDEO)]
 """The settings of a film as flags."""
+
+ZoomFlags = Annotated[_zoom_flags() | None, Parameter(name="*", group=VIDEO)]
+"""Those of a film that a zoom has, too, as flags."""
 
 CameraFlags = Annotated[_camera_flags() | None, Parameter(name="*", group=CAMERA)]
 """How the camera of a zoom moves, as flags."""

@@ -1,11 +1,11 @@
 """Films from the shell: checked, planned, dreamed frame by frame, and summed up."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from keras_dream.cli.dream_run import check_seconds
 from keras_dream.cli.interrupts import STOPPED, Interrupts
@@ -42,12 +42,6 @@ PREVIEW_SHARE = 4
 """How many times shorter the sides of a preview are."""
 
 _LEAST_SIDE = 160  # pixels of a preview, where the film has them: less shows nothing
-
-
-_SHORTER = (
-    "see --preview, try fewer steps, a smaller --size, a shorter part (--from, --to), "
-    "or --yes"
-)
 
 
 @dataclass(frozen=True)
@@ -119,6 +113,12 @@ class Request:
             limits=default_limits(),
         )
 
+    shorter: ClassVar[str] = (
+        "see --preview, try fewer steps, a smaller --size, a shorter part (--from, "
+        "--to), or --yes"
+    )
+    """What to try where the film would take very long."""
+
     @property
     def suffix(self) -> str:
         """How the name of a film ends that has none: as the source's, where it can."""
@@ -132,13 +132,18 @@ class Request:
         """Refuses a source that cannot be read."""
         setup.open()
 
-    def begin(self, setup: "Setup", path: Path, dreamer: "Dreamer") -> "FilmRun":
+    def begin(
+        self,
+        setup: "Setup",
+        path: Path,
+        dreamer: "Dreamer | Callable[[Setup], Dreamer]",
+    ) -> "FilmRun":
         """Returns the run that makes the film.
 
         Args:
             setup: What it is made from and by.
             path: The film.
-            dreamer: What dreams.
+            dreamer: What dreams, or what loads that.
         """
         from keras_dream.video.run import VideoRun
 
@@ -223,11 +228,11 @@ class _Job:
     reporter: Reporter
     interrupts: Interrupts
 
-    def dreamer(self) -> "Dreamer":
+    def dreamer(self, setup: "Setup | None" = None) -> "Dreamer":
         """Loads the networks; a download is shown."""
         names = dict.fromkeys(str(n.network) for n in self.request.recipe.every_network)
         self.reporter.report(Loading(" + ".join(names)))
-        return self.setup.dreamer(
+        return (setup or self.setup).dreamer(
             progress=self.reporter.download,
             before_download=self.request.before_download,
         )
@@ -281,7 +286,10 @@ def _checked(request: Request, setup: "Setup") -> Path:
 
 def _film(job: _Job) -> int:
     """Dreams the whole film."""
-    run = job.request.begin(job.setup, job.path, job.dreamer())
+    # Where workers may share a film, its run loads the networks with their threads.
+    is_shared = type(job.request) is Request
+    dreamer = job.dreamer if is_shared else job.dreamer()
+    run = job.request.begin(job.setup, job.path, dreamer)
     try:
         return _follow(run, job)[0]
     except DreamError:
@@ -305,7 +313,7 @@ def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
                 continue
             job.reporter.report(event)
             if isinstance(event, FilmPlanned) and not job.request.yes:
-                check_seconds(event.seconds, what="A film", hint=_SHORTER)
+                check_seconds(event.seconds, what="A film", hint=job.request.shorter)
             elif isinstance(event, FrameDone):
                 seconds += event.seconds
             job.interrupts.check()

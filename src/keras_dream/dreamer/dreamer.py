@@ -5,7 +5,7 @@ import math
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -295,7 +295,7 @@ class Dreamer:
         *,
         start: "np.ndarray | Dream | Checkpoint | Start | str | None" = None,
         keep_octaves: bool = False,
-        keep_unfinished: bool = False,
+        adjust: Callable[[np.ndarray], np.ndarray] | None = None,
         **settings: Any,
     ) -> Run:
         """Returns the run that dreams a picture step by step; stopping is `break`.
@@ -313,8 +313,9 @@ class Dreamer:
                 photo and recipe are the same. The record names the photo, and `replay`
                 cannot make a dream again that started from an image.
             keep_octaves: Whether the dream keeps what each octave added, for `mix`.
-            keep_unfinished: Whether the dream keeps its image as the last step left it,
-                too: before its colours, its blend and so on.
+            adjust: Is given the image as the last step left it, float32 (h, w, 3), and
+                returns the one, as large, that is finished in its place: with colours,
+                blend and so on. A step's own dream is adjusted too.
             **settings: Settings of the recipe, put over it.
 
         Returns:
@@ -333,10 +334,9 @@ class Dreamer:
             settings["start"], start = start, None
         chosen, notices = self._completed(recipe, settings)
         task = self._task(photo, chosen, start, notices)
-        kept = _Kept(keep_octaves, image=keep_unfinished or keep_octaves)
-        return self._run(task, kept)
+        return self._run(replace(task, adjust=adjust), keep_octaves=keep_octaves)
 
-    def _run(self, task: "_Task", kept: "_Kept") -> Run:
+    def _run(self, task: "_Task", *, keep_octaves: bool) -> Run:
         recipe, places = task.recipe, task.places
         strongest = self._ensemble.strongest(recipe, task.image, places=places)
         planner = Planner(self._ensemble, self._backend, self.run)
@@ -355,11 +355,11 @@ class Dreamer:
                 turn=planned.turn(octave, task.resumed),
             ),
             backend=self._backend,
-            result=functools.partial(self._finished, task, kept),
+            result=functools.partial(self._finished, task, keep_octaves),
             original=task.original,
             resumed=task.resumed,
             start=loop.Start(task.record.start_sha256, is_given=task.is_start_given),
-            keep_octaves=kept.octaves or bool(recipe.octave_strengths),
+            keep_octaves=keep_octaves or bool(recipe.octave_strengths),
             weights=step_weights(recipe, places, self._backend),
             plan=planned.plan,
         )
@@ -445,7 +445,7 @@ class Dreamer:
     def _finished(
         self,
         task: "_Task",
-        kept: "_Kept",
+        keep_octaves: bool,
         image: np.ndarray,
         losses: Mapping[str, Sequence[float]],
         complete: bool,
@@ -464,6 +464,7 @@ class Dreamer:
             notices=(*task.notices, *ended),
             complete=complete,
         )
+        image = image if task.adjust is None else task.adjust(image)
         unfinished = Unfinished(image, octaves)
         finished = finish(
             unfinished,
@@ -481,7 +482,7 @@ class Dreamer:
             record,
             exif=task.source.exif,
             bits=task.source.bits,
-            unfinished=kept.of(unfinished),
+            unfinished=unfinished if keep_octaves else None,
         )
 
     def _source(self, photo: "Photo", recipe: Recipe) -> Picture:
@@ -672,6 +673,7 @@ class _Task:
         resumed: Where the dream goes on from, or None.
         is_start_given: Whether the image is in the place of what recipe and photo make.
         planned: By which schemes the gradients are computed.
+        adjust: What is made of the last image before it is finished, as for `steps`.
     """
 
     record: Record
@@ -685,31 +687,13 @@ class _Task:
     resumed: Checkpoint | None
     is_start_given: bool
     planned: PlannedRun | None = None
+    adjust: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def original(self) -> np.ndarray | None:
         """The photo's pixels, None where the dream starts from them."""
         photo = self.picture.pixels
         return None if self.image is photo else photo
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What a dream keeps of what it was before it was finished.
-
-    Attributes:
-        octaves: Whether what each octave added.
-        image: Whether its image.
-    """
-
-    octaves: bool
-    image: bool
-
-    def of(self, dream: Unfinished) -> Unfinished | None:
-        """Returns what is kept of an unfinished dream."""
-        if not self.image:
-            return None
-        return dream if self.octaves else replace(dream, octaves=None)
 
 
 def _plan_so_far(

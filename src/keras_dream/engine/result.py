@@ -111,8 +111,8 @@ class Dream:
         record: What happened.
         exif: What is kept of the photo's EXIF: camera, date and copyright.
         bits: Of a channel of the photo: 8, 16, or 32 for floats.
-        unfinished: The dream as its last step left it, and what each octave added,
-            where those were asked for.
+        unfinished: The dream as its last step left it, with what each octave added,
+            where that was asked for.
     """
 
     image: np.ndarray
@@ -163,7 +163,7 @@ class Dream:
         path = Path(path)
         saved = self._saved(path.suffix, notes=notes, strip=strip, depth=depth)
         save_picture(path, self.image, **saved)
-        if self.unfinished is not None and self.unfinished.octaves is not None:
+        if self.unfinished is not None:
             save_octaves(self.unfinished, path)
         return path
 

@@ -1,7 +1,8 @@
 """The settings of a camera that moves through a dream: a zoom from one picture."""
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -15,8 +16,11 @@ def _pair(setting: str, example: str) -> Any:
     """Returns what reads two numbers from text such as "0.4,0.6" or from a list."""
 
     def read(value: Any) -> tuple[float, float]:
-        values: Any = value.split(",") if isinstance(value, str) else value
+        text = value
+        if isinstance(value, list | tuple) and len(cast("Sequence[Any]", value)) == 1:
+            text = cast("Sequence[Any]", value)[0]  # as a flag gives text
         try:
+            values: Any = text.split(",") if isinstance(text, str) else text
             x, y = (float(each) + 0.0 for each in values)
             if abs(x) <= 10 and abs(y) <= 10:  # which no number that is none does
                 return x, y
@@ -25,7 +29,7 @@ def _pair(setting: str, example: str) -> Any:
         raise SettingError(
             f"`{setting}` must be two numbers from -10 to 10 with a comma between, "
             "across and down",
-            received=short_repr(value),
+            received=short_repr(cast("object", text)),
             hint=f"try {example}",
         )
 

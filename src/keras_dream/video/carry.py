@@ -15,10 +15,10 @@ import numpy as np
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
 from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file
+from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video import flow
-
-_TINY = 1e-6  # strength of a difference that is none
+from keras_dream.video.lock import Lock
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +28,12 @@ class Carried:
     Attributes:
         frame: Its own pixels, uint8 (height, width, 3).
         difference: What was dreamed into it, float16 (height, width, 3).
-        strength: The root mean square of the differences' deviations from their mean in
-            the scene's first frame.
-        mean: The mean of the differences in it, float32 (3,).
+        lock: The measures of the dream of the scene's first frame.
     """
 
     frame: np.ndarray
     difference: np.ndarray
-    strength: float
-    mean: np.ndarray
+    lock: Lock
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes it to a file, not atomically; the same values give the same bytes."""
@@ -44,7 +41,7 @@ class Carried:
         arrays = {
             "frame": self.frame,
             "difference": self.difference.astype("<f2", copy=False),
-            "lock": np.array([self.strength, *self.mean], "<f4"),
+            "lock": self.lock.packed().astype("<f4", copy=False),
         }
         path.write_bytes(encode_arrays(arrays))
         return path
@@ -61,17 +58,15 @@ class Carried:
         shapes = [getattr(arrays.get(name), "shape", None) for name in _NAMES]
         if None in shapes or shapes[0] != shapes[1]:
             raise _refused(f"{short_repr(str(path))}, where an array is missing")
-        lock = arrays["lock"]
-        return cls(
-            arrays["frame"], arrays["difference"], float(lock[0]), lock[1:].copy()
-        )
+        lock = Lock.unpacked(arrays["lock"])
+        return cls(arrays["frame"], arrays["difference"], lock)
 
 
 _NAMES = ("frame", "difference", "lock")
 _KINDS = (
     Kind("frame", ("|u1",), (None, None, 3)),
     Kind("difference", ("<f2",), (None, None, 3)),
-    Kind("lock", ("<f4",), (4,)),
+    Kind("lock", ("<f4",), (9,)),
 )
 
 
@@ -121,11 +116,13 @@ def motion(before: np.ndarray, frame: np.ndarray, settings: VideoSettings) -> Mo
         settings: Of the film.
     """
     size = (frame.shape[0], frame.shape[1])
-    flows = flow.two_way(
-        flow.grey(_rounded(before).astype(np.float32) / 255, size=settings.flow_size),
-        flow.grey(_rounded(frame).astype(np.float32) / 255, size=settings.flow_size),
+    old, new = (
+        flow.grey(_rounded(image).astype(np.float32) / 255, size=settings.flow_size)
+        for image in (before, frame)
     )
-    seen = flow.visible(flows.back, flows.forth)
+    flows = flow.two_way(old, new)
+    same = flow.alike(old, new, flows.back)
+    seen = flow.visible(flows.back, flows.forth, same=same)
     if seen.shape != size:
         import cv2
 
@@ -154,8 +151,44 @@ def begin(
     back, seen = moved or motion(before, frame, settings)
     warped = flow.warp(carried.difference.astype(np.float32), back)
     taken = np.float32(settings.carry) * seen[..., None]
-    image = np.clip(frame + taken * warped, 0, 1) if settings.carry else frame
+    image = frame + taken * warped if settings.carry else frame
     return Start(image, float(1 - seen.mean()), seen, back)
+
+
+class Push(NamedTuple):
+    """How far the steps of a frame move its pixels, were they moved the same way.
+
+    Attributes:
+        made: By its own steps.
+        whole: By as many as a scene's first frame has.
+    """
+
+    made: float = 1.0
+    whole: float = 1.0
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, first_steps: int) -> "Push":
+        """Returns that of a frame's recipe.
+
+        Args:
+            recipe: The recipe, with the frame's own steps.
+            first_steps: What it would have in a scene's first frame.
+        """
+        size = recipe.step_size * recipe.strength
+        return cls(size * recipe.steps, size * first_steps)
+
+
+class Settled(NamedTuple):
+    """A dreamed frame.
+
+    Attributes:
+        image: The frame and its dream, which is what is finished and shown, float32
+            (height, width, 3).
+        carried: What the next frame needs.
+    """
+
+    image: np.ndarray
+    carried: Carried
 
 
 def settle(
@@ -164,8 +197,10 @@ def settle(
     dreamed: np.ndarray,
     carried: Carried | None,
     settings: VideoSettings,
-) -> Carried:
-    """Returns what the next frame needs; the dreamed image is frame plus difference.
+    *,
+    push: Push | None = None,
+) -> Settled:
+    """Returns a dreamed frame with the strength and the colours of its scene's first.
 
     Args:
         frame: float32 (height, width, 3) in [0, 1].
@@ -173,29 +208,20 @@ def settle(
         dreamed: What the dream made of it, unfinished, float32 (height, width, 3).
         carried: Of the frame before it, as for `begin`.
         settings: Of the film.
+        push: How strong the frame's recipe is; matters where recipes change with time.
     """
-    difference = dreamed - frame
-    mean = difference.mean((0, 1), dtype=np.float64)
-    strength = _strength(difference, mean)
-    if carried is None or not settings.carry:
-        return Carried(
-            _rounded(frame),
-            difference.astype(np.float16),
-            strength,
-            mean.astype(np.float32),
-        )
-    if settings.lock and strength > _TINY:
-        difference -= mean.astype(np.float32)
-        difference *= np.float32(carried.strength / strength)
-        difference += carried.mean
-    return Carried(
-        _rounded(frame), difference.astype(np.float16), carried.strength, carried.mean
-    )
-
-
-def _strength(difference: np.ndarray, mean: np.ndarray) -> float:
-    square = np.square(difference, dtype=np.float64).mean((0, 1))
-    return float(np.float32(np.sqrt(np.maximum(square - np.square(mean), 0).mean())))
+    push = push or Push()
+    difference, image = dreamed - frame, dreamed
+    visible = start.visible if settings.carry else None
+    if carried is None or visible is None or carried.lock.push == 0:
+        lock = Lock.of(frame, difference, push=push.made)  # also after frames undreamed
+    else:
+        lock = carried.lock
+        if settings.lock:
+            weights = np.float32(settings.carry) * visible
+            difference = lock.hold(frame, difference, weights, push=push.whole)
+            image = frame + difference
+    return Settled(image, Carried(_rounded(frame), difference.astype(np.float16), lock))
 
 
 def _rounded(frame: np.ndarray) -> np.ndarray:

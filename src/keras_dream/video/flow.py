@@ -26,6 +26,11 @@ lose their edges."""
 _LEAST = 16
 """The shortest side that DIS is given; a smaller frame is repeated at its edges."""
 
+_ALIKE, _AROUND = 4.0, 5
+"""Grey levels of `grey` by which a pixel and what the flow says it was may differ on
+average, and the side of the square in which that is taken: noise and rounding are
+below it, and what comes into view is above it."""
+
 _CONTRAST, _GAIN = 40.0, 4.0
 """Grey levels to which the standard deviation of a picture is brought, so that a change
 of exposure is not taken for motion, and the most that it is multiplied by: noise of
@@ -122,7 +127,27 @@ def warp(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     )
 
 
-def visible(back: np.ndarray, forth: np.ndarray) -> np.ndarray:
+def alike(before: np.ndarray, after: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Returns where a frame looks as the flow says that it did.
+
+    Args:
+        before: A picture of `grey`.
+        after: That of the frame after it.
+        back: From this one to the one before it.
+
+    Returns:
+        bool (height, width).
+    """
+    import cv2
+
+    moved = warp(before.astype(np.float32), back)
+    apart = np.abs(after.astype(np.float32) - moved)
+    return cv2.blur(apart, (_AROUND, _AROUND)) < _ALIKE
+
+
+def visible(
+    back: np.ndarray, forth: np.ndarray, *, same: np.ndarray | None = None
+) -> np.ndarray:
     """Returns which pixels of a frame can be seen in the one before it.
 
     By the thresholds of M. Ruder et al. 2016, "Artistic style transfer for videos"
@@ -132,6 +157,9 @@ def visible(back: np.ndarray, forth: np.ndarray) -> np.ndarray:
     Args:
         back: From the frame to the one before it.
         forth: From that one to the frame.
+        same: Where the frame looks as the flow says, as `alike` tells, or None. There
+            it counts as seen wherever the flow leads: in a clear sky the two flows are
+            guesses, and contradict each other.
 
     Returns:
         float32 (height, width) in [0, 1]: 1 where it can be seen; the edges are soft.
@@ -150,7 +178,10 @@ def visible(back: np.ndarray, forth: np.ndarray) -> np.ndarray:
     gap, own = _square(there + back), _square(back)
     uncovered = gap > 0.01 * (_square(there) + own) + 0.5
     steep = _steepness(back) > 0.01 * own + 0.002
-    seen = (inside & ~uncovered & ~steep).astype(np.float32)
+    seen = ~uncovered & ~steep
+    if same is not None:
+        seen |= same
+    seen = (inside & seen).astype(np.float32)
     # The smallest of a neighbourhood, and then a blur no wider than it.
     seen = cv2.erode(seen, np.ones((3, 3), np.uint8))
     return np.minimum(seen, cv2.GaussianBlur(seen, (0, 0), 1.0))
@@ -182,7 +213,7 @@ def _dis(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     more = ((0, max(_LEAST - height, 0)), (0, max(_LEAST - width, 0)))
     if any(map(any, more)):
         a, b = np.pad(a, more, mode="edge"), np.pad(b, more, mode="edge")
-    cv2.setNumThreads(1)  # its result depends on their number
+    cv2.setNumThreads(1)  # it runs beside the dream, which has the processors
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     method.setVariationalRefinementAlpha(_SMOOTHNESS)
     if max(a.shape) <= _FINE:

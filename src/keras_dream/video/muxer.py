@@ -23,6 +23,7 @@ from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.sound import Sound, Tracks, opened
 
 _BT709 = 1  # matrix, primaries and transfer: ITU-T H.273, tables 2 to 4
+_FEW = 5  # frames
 _LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
 
 
@@ -129,8 +130,10 @@ class Muxer:
         context.flags |= Flags.bitexact.value | Flags.frame_duration.value
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
-        if codec.reorders and self._moves and not _is_even(clip):
-            # These files have durations in the order of coding only.
+        # MP4 and MOV have durations in the order of coding only, and x265 gives two
+        # frames a stamp that is none.
+        is_short = len(clip.stamps) < _FEW
+        if codec.reorders and (is_short or (self._moves and not _is_even(clip))):
             context.max_b_frames = 0
         if codec.tag and self._moves:
             context.codec_tag = codec.tag

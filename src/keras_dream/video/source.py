@@ -365,7 +365,7 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
         raise SettingError(
             "a rate must be given for a folder of pictures only",
             received=f"{short_repr(path.name)}, which has its own",
-            hint="leave it out, or select frames with --every",
+            hint="leave --fps out, or select frames with --every",
         )
     if is_animation(path):
         return AnimationReader(path, limits)

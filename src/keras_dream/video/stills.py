@@ -137,6 +137,8 @@ class AnimationReader(Reader):
             for number in range(count):
                 try:
                     decoded, duration = self._decoded(image, number)
+                    if number and decoded.pixels.shape[:2] != self.size:
+                        raise PictureError("a frame must be as large as the first")
                 except PictureError:
                     if not number:
                         raise

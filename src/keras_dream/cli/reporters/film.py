@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from keras_dream.cli.output import plain
 from keras_dream.cli.reporters.eta import Eta, in_words
 from keras_dream.events import (
     Event,
@@ -151,16 +150,10 @@ def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
     text = f"Dreamed {_count(event.done, 'frame')}{scenes} in "
     text += f"{in_words(event.seconds)}{pace}"
     yield text + (f"; {event.reused} were there before." if event.reused else ".")
-    if event.flicker is not None and event.source_flicker is not None:
-        yield (
-            f"Flicker {event.flicker:.3g}, the source's own "
-            f"{event.source_flicker:.3g}: {plain(_times(event))}."
-        )
-
-
-def _times(event: FilmFinished) -> str:
-    flicker, own = event.flicker or 0.0, event.source_flicker or 0.0
-    return f"{flicker / own:.2g} times as much" if own else "which has none"
+    flicker, own = event.flicker, event.source_flicker
+    if flicker is not None and own is not None:
+        times = f"{flicker / own:.2g} times the source's own" if own else "from none"
+        yield f"Flicker: {times} (warping error {flicker:.2g} beside {own:.2g})."
 
 
 def _pace(seconds: float) -> str:

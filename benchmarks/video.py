@@ -1,0 +1,381 @@
+"""What does a film cost beside its gradient steps, and how much does it flicker?
+
+    python benchmarks/video.py [--quick] [--parts cost,flicker,drift,memory]
+
+- cost: the seconds of a frame at 640 × 360 with the default recipe, each part measured
+  by itself, in turn; then whole films, whose parts overlap. Goal: everything beside the
+  gradient steps takes at most 15 %.
+- flicker: a textured pan, dreamed as a film, frame by frame, and with plain frame
+  blending. Goals at equal strength of the dreams: at most a third of the flicker of
+  frame by frame, and at most that of blending.
+- drift: of mean and contrast over a still. Goal: under 1 %.
+- memory: of a run without steps, so that only what is around them is left. Goal: none.
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+SOURCE = str(Path(__file__).parents[1] / "src")
+MOTION = (0.7, 1.9)  # (down, across) pixels a frame
+BLEND = 0.5  # of the frame before: graphific/DeepDreamVideo's default
+
+
+def texture(size, seed=0):
+    """A picture with details of many sizes, float32 in [0, 1]."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    image = np.zeros((*size, 3), np.float32)
+    for cell, share in ((2, 0.2), (6, 0.3), (20, 0.3), (70, 0.3)):
+        small = rng.standard_normal((size[0] // cell + 2, size[1] // cell + 2, 3))
+        small = small.astype(np.float32)
+        image += share * cv2.resize(small, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(0.5 + 0.25 * image, 0, 1)
+
+
+def pan(count, size, motion=MOTION):
+    """A camera that moves over a texture; uint8 (frames, height, width, 3)."""
+    import cv2
+
+    down, across = motion
+    more = (int(down * count) + 4, int(across * count) + 4)
+    whole = texture((size[0] + more[0], size[1] + more[1]))
+    frames = []
+    for k in range(count):
+        shift = np.float32([[1, 0, -across * k - 1], [0, 1, -down * k - 1]])
+        frame = cv2.warpAffine(whole, shift, size[::-1], flags=cv2.INTER_CUBIC)
+        frames.append(np.rint(255 * np.clip(frame, 0, 1)).astype(np.uint8))
+    return np.stack(frames)
+
+
+def written(folder, frames):
+    """Saves frames as numbered pictures, of which nothing is lost."""
+    from PIL import Image
+
+    folder.mkdir()
+    for number, frame in enumerate(frames, start=1):
+        Image.fromarray(frame).save(folder / f"{number:06}.png", compress_level=1)
+    return folder
+
+
+def read(folder):
+    from PIL import Image
+
+    names = sorted(path for path in folder.iterdir() if path.suffix == ".png")
+    return [np.asarray(Image.open(n), np.float32) / np.float32(255) for n in names]
+
+
+def floats(frames):
+    return [frame.astype(np.float32) / np.float32(255) for frame in frames]
+
+
+def film(source, out, recipe, dreamer):
+    """Returns the run of a film in this process, by a dreamer that is loaded."""
+    from keras_dream.video.run import VideoRun
+    from keras_dream.video.setup import Setup
+
+    return VideoRun(Setup(str(source), recipe), out, workers=1, dreamer=dreamer)
+
+
+def row(*cells):
+    """Prints a row of a table; floats are warping errors."""
+    texts = (f"{c:.2e}" if isinstance(c, float) else str(c) for c in cells)
+    print(f"| {' | '.join(texts)} |")
+
+
+class Clock:
+    """Seconds of each part, one value a frame."""
+
+    def __init__(self):
+        self.parts = defaultdict(list)
+        self._began = time.perf_counter()
+
+    def start(self):
+        self._began = time.perf_counter()
+
+    def lap(self, part, *, less=0.0):
+        now = time.perf_counter()
+        self.parts[part].append(now - self._began - less)
+        self._began = now
+
+
+def frame_parts(folder, dreamer, recipe, frames, clock):
+    """Dreams a film as a run does, but one thing after the other, and times it."""
+    from keras_dream.pictures.picture import Picture, to_depth
+    from keras_dream.recipe.video import VideoSettings
+    from keras_dream.video.carry import begin, motion, settle
+    from keras_dream.video.dreaming import Film
+    from keras_dream.video.flicker import sample
+    from keras_dream.video.folder import Place, stage_frame
+    from keras_dream.video.source import open_source
+
+    source, settings = open_source(folder / "in.mp4"), VideoSettings()
+    film = Film(folder, source.survey(), recipe.but(video=settings), 8, False)
+    carried = before = last = None
+    clock.start()
+    for frame in source.frames(0, frames):
+        clock.lap("decode")
+        moved = None if before is None else motion(before, frame.image, settings)
+        clock.lap("flow")
+        start = begin(frame.image, carried, settings, moved=moved)
+        clock.lap("warp")
+        run = dreamer.steps(
+            Picture(frame.image),
+            film.recipe_of(frame.number, start.released),
+            start=None if carried is None else start.image,
+            keep_unfinished=True,
+        )
+        clock.lap("prepare")
+        steps = sum(step.seconds for step in run)
+        clock.lap("octaves", less=steps)
+        clock.parts["steps"].append(steps)
+        dream = run.dream
+        clock.lap("finish")
+        carried = settle(frame.image, start, dream.image, carried, settings)
+        clock.lap("lock")
+        pixels = to_depth(dream.image, "8")
+        own = pixels / np.float32(255)
+        pair = None if last is None else (last, before)
+        measured = sample(own, frame.image, before=pair, moved=moved)
+        clock.lap("measure")
+        place, notes = Place(0, frame.number), {"sample": list(measured)}
+        stage_frame(folder, place, pixels, carried, notes=notes).staged.discard()
+        clock.lap("PNG and state")
+        before, last = frame.image, own
+
+
+def encode_seconds(folder, clip):
+    """Returns the seconds of a frame's encoding."""
+    from keras_dream.video.sink import write_film
+    from keras_dream.video.source import open_source
+
+    images = [frame.image for frame in open_source(folder / "in.mp4").frames()]
+    images = [np.rint(255 * image).astype(np.uint8) for image in images]
+    began = time.perf_counter()
+    write_film(folder / "encoded.mp4", clip, images)
+    return (time.perf_counter() - began) / len(images)
+
+
+def cost(folder, dreamer, arguments):
+    from keras_dream.recipe.presets import preset
+    from keras_dream.video.sink import write_film
+    from keras_dream.video.source import open_source
+
+    frames = 3 if arguments.quick else 8
+    still = written(folder / "cost", pan(frames, (360, 640)))
+    clip = open_source(still).survey(cuts=False)
+    write_film(folder / "in.mp4", clip, pan(frames, (360, 640)))
+    recipe = dreamer.complete(preset("default"))
+    clock, whole = Clock(), []
+    frame_parts(folder, dreamer, recipe, 2, Clock())  # warm
+    for number in range(arguments.rounds):
+        frame_parts(folder, dreamer, recipe, frames, clock)
+        clock.parts["encode"].append(encode_seconds(folder, clip))
+        began = time.perf_counter()
+        out = folder / f"cost{number}.mp4"
+        film(folder / "in.mp4", out, recipe, dreamer).finish()
+        whole.append((time.perf_counter() - began) / frames)
+    first = range(0, len(clock.parts["steps"]), frames)
+    later = {
+        part: [v for n, v in enumerate(values) if n not in first or part == "encode"]
+        for part, values in clock.parts.items()
+    }
+    medians = {part: statistics.median(values) for part, values in later.items()}
+    total = sum(medians.values())
+    print("A frame at 640 × 360, default recipe, one part after the other:\n")
+    print("| part | seconds | share |\n|---|---|---|")
+    for part, seconds in medians.items():
+        print(f"| {part} | {seconds:.4f} | {seconds / total:.1%} |")
+    beside = 1 - (medians["steps"] + medians["octaves"]) / total
+    print(f"\nbeside steps and octaves: {beside:.1%} (goal: at most 15 %)")
+    steps = [
+        s + o
+        for s, o in zip(*(clock.parts[p] for p in ("steps", "octaves")), strict=True)
+    ]
+    mean = sum(steps) / len(steps)
+    print(
+        f"films, whose parts overlap: {statistics.median(whole):.3f} s a frame, "
+        f"{statistics.median(whole) / mean:.3f} times the mean of steps and octaves "
+        f"({mean:.3f}), the survey and the first frame of {frames} included\n"
+    )
+
+
+def blended(dreamer, recipe, frames, steps):
+    """Plain frame blending: each frame begins with a half of the last dream."""
+    last, images = None, []
+    for frame in frames:
+        start = None if last is None else (1 - BLEND) * frame + BLEND * last
+        own = recipe if last is None else recipe.but(steps=steps)
+        last = np.clip(dreamer.dream(frame, own, start=start).image, 0, 1)
+        images.append(last)
+    return images
+
+
+def strength(images, frames):
+    """Returns the root mean square of what was dreamed into frames."""
+    squares = [np.square(i - f).mean() for i, f in zip(images, frames, strict=True)]
+    return float(np.sqrt(np.mean(squares[1:])))
+
+
+def flicker_of(images, frames, moves, factor):
+    """Returns the flicker of dreams whose strength is multiplied by a factor."""
+    from keras_dream.video.flicker import Flicker, sample
+
+    samples, before = [], None
+    for image, frame, moved in zip(images, frames, moves, strict=True):
+        scaled = np.clip(frame + np.float32(factor) * (image - frame), 0, 1)
+        samples.append(sample(scaled, frame, before=before, moved=moved))
+        before = scaled, frame
+    return Flicker(tuple(samples))
+
+
+def loss_of(dreamer, recipe, images):
+    """Returns the mean loss of finished frames: how much a network sees in them."""
+    some = images[1 :: max(1, len(images) // 8)]
+    return statistics.mean(dreamer.gradient(image, recipe)[0] for image in some)
+
+
+FILMS = {
+    "film": {},
+    "film, 2 later steps": {"later_steps": 2},
+    "film, 1 later step": {"later_steps": 1},
+    "frame by frame": {"carry": 0.0},
+}
+
+
+def flicker(folder, dreamer, arguments):
+    from keras_dream.recipe.presets import preset
+    from keras_dream.recipe.video import VideoSettings
+    from keras_dream.video.carry import motion
+
+    count, size = (12, (90, 160)) if arguments.quick else (60, (180, 320))
+    source = pan(count, size)
+    frames = floats(source)
+    written(folder / "pan", source)
+    recipe = dreamer.complete(preset("default"))
+    pairs = itertools.pairwise(frames)
+    moves = [None, *(motion(a, b, VideoSettings()) for a, b in pairs)]
+    films, seconds = {}, {}
+
+    for name, settings in FILMS.items():
+        began = time.perf_counter()
+        out = folder / name.replace(" ", "-")
+        own = recipe.but(video=VideoSettings(**settings))
+        film(folder / "pan", out, own, dreamer).finish()
+        seconds[name] = (time.perf_counter() - began) / count
+        films[name] = read(out)
+    later = max(1, round(recipe.steps / 4))
+    for steps in (later, recipe.steps):
+        name = f"blended, {steps} steps"
+        began = time.perf_counter()
+        films[name] = blended(dreamer, recipe, frames, steps)
+        seconds[name] = (time.perf_counter() - began) / count
+    own = strength(films["film"], frames)
+    print(f"A textured pan of {count} frames at {size[1]} × {size[0]}:\n")
+    print("| | s a frame | strength | loss | flicker | at equal strength |")
+    print("|---|---|---|---|---|---|")
+    equal = {}
+    for name, images in films.items():
+        rms = strength(images, frames)
+        plain = flicker_of(images, frames, moves, 1.0)
+        equal[name] = flicker_of(images, frames, moves, own / rms).film
+        loss, whole = loss_of(dreamer, recipe, images), f"{seconds[name]:.3f}"
+        row(name, whole, f"{rms:.4f}", f"{loss:.3f}", plain.film, equal[name])
+    source_own = flicker_of(frames, frames, moves, 1.0).film
+    loss = loss_of(dreamer, recipe, frames)
+    row("the source", "", "", f"{loss:.3f}", source_own, "")
+    single = "frame by frame"
+    print(f"\nseconds: {seconds['film'] / seconds[single]:.2f} of {single}")
+    share = equal["film"] / equal[single]
+    print(f"flicker: {share:.2f} of {single} (goal: at most 0.33)")
+    for name in list(films)[len(FILMS) :]:
+        print(f"flicker: {equal['film'] / equal[name]:.2f} of {name} (goal: at most 1)")
+    print()
+
+
+def drift(folder, dreamer, arguments):
+    import keras_dream as kd
+    from keras_dream.recipe.presets import preset
+
+    count = 40 if arguments.quick else 500
+    size = (64, 96)
+    written(folder / "still", [np.rint(255 * texture(size)).astype(np.uint8)] * count)
+    print(f"Drift over {count} frames of a still at {size[1]} × {size[0]}:\n")
+    print("| recipe | mean | contrast | flicker |\n|---|---|---|---|")
+    recipes = {
+        "default": preset("default"),
+        "twice the steps": preset("default").but(steps=2 * preset("default").steps),
+        "large steps": preset("default").but(step_size=3 * preset("default").step_size),
+    }
+    for name, recipe in recipes.items():
+        out = folder / f"drift-{name}".replace(" ", "-")
+        film(folder / "still", out, recipe, dreamer).finish()
+        found = kd.flicker(out, source=folder / "still")
+        drifts = (found.mean_drift, found.contrast_drift)
+        row(name, *(f"{drift:.2%}" for drift in drifts), found.film)
+    print("\n(goal: under 1 %)\n")
+
+
+def memory(folder, dreamer, arguments):
+    from keras_dream.backend.host import resident_bytes
+    from keras_dream.events import FrameDone
+    from keras_dream.recipe.presets import preset
+
+    count = 60 if arguments.quick else 500
+    size = (180, 320)
+    folder_in = written(folder / "long", pan(count, size, motion=(0.1, 0.3)))
+    recipe = preset("default").but(steps=0)
+    held = []
+    with film(folder_in, folder / "long.mp4", recipe, dreamer) as run:
+        for event in run:
+            if isinstance(event, FrameDone):
+                held.append(resident_bytes() / 1e6)
+    marks = [n for n in (10, 50, 100, 250, 499) if n < len(held)]
+    print(
+        f"Resident memory over {count} frames at {size[1]} × {size[0]} without steps:\n"
+    )
+    print("| after frame | MB |\n|---|---|")
+    for n in marks:
+        print(f"| {n + 1} | {held[n]:.0f} |")
+    half = len(held) // 2
+    growth = statistics.mean(held[-10:]) - statistics.mean(held[half : half + 10])
+    print(f"\ngrowth over the second half: {growth:+.1f} MB (goal: none)\n")
+
+
+PARTS = {
+    "cost": cost,
+    "flicker": flicker,
+    "drift": drift,
+    "memory": memory,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds = 1
+    import keras_dream as kd
+
+    run = kd.RunSettings(backend="torch", device="cpu", threads=arguments.threads)
+    dreamer = kd.Dreamer("motif", run=run)
+    for part in arguments.parts.split(","):
+        with tempfile.TemporaryDirectory() as name:
+            PARTS[part](Path(name), dreamer, arguments)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, SOURCE)
+    main()

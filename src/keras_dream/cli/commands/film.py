@@ -1,0 +1,108 @@
+"""`dream film PHOTO -o OUT`: how a picture is dreamed, step by step."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from keras_dream.cli.network_files import consent, recipe_settings
+from keras_dream.cli.options import (
+    FILES,
+    FilmFlags,
+    Json,
+    Named,
+    Out,
+    Photo,
+    Preset,
+    Quiet,
+    RecipeFile,
+    RecipeFlags,
+    RunFlags,
+    Switch,
+    Trust,
+    Weights,
+    Yes,
+)
+from keras_dream.cli.picture_film_run import FilmRequest
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.cli.video_run import run_video
+from keras_dream.recipe.recipe import RunSettings
+
+_FILM = FilmFlags()
+
+
+def film(
+    photo: Photo,
+    /,
+    *,
+    out: Out = None,
+    fps: Annotated[float, Parameter(group=FILES)] = 12.0,
+    hold: Annotated[float, Parameter(group=FILES)] = 1.0,
+    written: FilmFlags = _FILM,
+    fresh: Annotated[Switch, Parameter(group=FILES)] = False,
+    weights: Weights = (),
+    file: Named = (),
+    trust_model: Trust = False,
+    notes: Annotated[bool, Parameter(group=FILES)] = True,
+    yes: Yes = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    preset: Preset = "default",
+    recipe: RecipeFile = None,
+    flags: RecipeFlags = None,
+    run: RunFlags = None,
+) -> int:
+    """Film how a photo is dreamed: every step, octave by octave.
+
+    dream film sky.jpg
+
+    The first frame is the photo, and the last one the picture that `dream sky.jpg`
+    makes. The same command goes on after Ctrl-C, a failure or a power cut. It needs
+    PyAV and OpenCV, which `pip install 'keras-dream[video]'` installs.
+
+    Args:
+        photo: a photo, or a source without one, such as noise:640x480
+        out: a .mp4, .webm, .mov, .mkv, .gif or .webp file, or a folder of pictures
+            [default: PHOTO-dream.mp4]
+        fps: how many steps are shown in a second
+        hold: for how many seconds the first and the last frame stay, in addition
+        written: how the film is written
+        fresh: make again what an earlier run has made, or begin another film of the
+            same name
+        weights: a weights file for the network
+        file: a file that the recipe names, such as a guide, if it is not beside it
+        trust_model: open a .keras file; only for files from authors you trust
+        notes: save the recipe and the record in the film's metadata
+        yes: replace the result; allow a film that may take hours, and downloads that
+            only --recipe needs
+        quiet: print only the path of the result
+        json: print JSON on standard output, one event a line
+        preset: the recipe to start from, see `dream presets`
+        recipe: a .json file, or a dreamed picture or film; replaces settings of the
+            preset
+        flags: every setting of the recipe
+        run: every run setting
+    """
+    from keras_dream.recipe.presets import preset as preset_of
+
+    base, models = preset_of(preset), dict[str, str | Path]()
+    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
+    request = FilmRequest(
+        source=photo,
+        recipe=over.over(base),
+        run=run or RunSettings(),
+        out=out,
+        rate=fps,
+        hold=hold,
+        encoding=written.encoding(),
+        fresh=fresh,
+        weights=weights,
+        notes=notes,
+        yes=yes,
+        models=models,
+        files=file,
+        beside=recipe or "",
+        before_download=None if yes else consent([own.over(base)]),
+        trust_model=trust_model,
+    )
+    return run_video(request, reporter_for(quiet=quiet, json=json))
