@@ -129,8 +129,13 @@ class Request:
         return suffix if suffix in (".gif", ".webp") else ".mp4"
 
     def check_source(self, setup: "Setup") -> None:
-        """Refuses a source that cannot be read."""
+        """Refuses a source, or a sound, that cannot be read."""
+        from keras_dream.video.sound import opened
+
         setup.open()
+        if self.sound is not None:
+            with opened(Path(self.sound)):
+                pass
 
     def begin(
         self,

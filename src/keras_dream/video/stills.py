@@ -1,6 +1,8 @@
 """Films that are pictures: a folder of them, an animated GIF or WebP."""
 
+import bisect
 import contextlib
+import math
 import re
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
@@ -31,6 +33,7 @@ from keras_dream.pictures.picture import (
     to_uint8,
 )
 from keras_dream.video.cuts import THUMBNAIL
+from keras_dream.video.numbered import read_stamps
 from keras_dream.video.reader import Decoded, Reader
 
 if TYPE_CHECKING:
@@ -53,7 +56,8 @@ class FolderReader(Reader):
 
     Args:
         path: The folder.
-        rate: Frames a second; None for `USUAL_RATE`.
+        rate: Frames a second; None for the stamps that the folder of a film has beside
+            its pictures, else `USUAL_RATE`.
         limits: What each picture may have, and how many there may be.
 
     Raises:
@@ -70,7 +74,12 @@ class FolderReader(Reader):
                 received=f"{short_repr(str(path))}, which has none",
                 hint="name the folder that the pictures are in, or a video file",
             )
-        self.time_base, self.usual = 1 / (rate or USUAL_RATE), 1
+        times = read_stamps(path) if rate is None else None
+        if times is None or len(times) != len(self._paths) + 1:
+            times = [k / (rate or USUAL_RATE) for k in range(len(self._paths) + 1)]
+        self.time_base = Fraction(1, math.lcm(*(time.denominator for time in times)))
+        self._ticks = [round(time / self.time_base) for time in times]
+        self.usual = self._ticks[1]
         self.size = self._read(0).size
         gaps = _gaps([file.stem for file in self._paths])
         if gaps:
@@ -81,14 +90,17 @@ class FolderReader(Reader):
         return self.read_near(0)
 
     def read_near(self, ticks: int) -> Iterator["_Still"]:
-        """Yields the pictures from a number on."""
-        for number in range(max(0, ticks), len(self._paths)):
+        """Yields the pictures from a stamp on."""
+        first = bisect.bisect_left(self._ticks, ticks)
+        for number in range(first, len(self._paths)):
             yield self._read(number)
 
     def _read(self, number: int) -> "_Still":
         path = self._paths[number]
         picture = read_picture(path, limits=self._limits)
-        still = _Still(picture, number, 1, (number + 1) / len(self._paths))
+        start, end = self._ticks[number : number + 2]
+        share = (number + 1) / len(self._paths)
+        still = _Still(picture, start, end - start, share)
         if number and still.size != self.size:
             raise InputError(
                 "all pictures of a film must have one size, here "
