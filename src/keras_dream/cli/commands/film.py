@@ -101,7 +101,7 @@ def film(
         yes=yes,
         models=models,
         files=file,
-        beside=recipe or "",
+        beside=(recipe or "",),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )

@@ -10,6 +10,7 @@ from keras_dream.cli.options import (
     FILES,
     OUTPUT,
     CameraFlags,
+    FadeFlags,
     FilmFlags,
     Json,
     Named,
@@ -34,6 +35,7 @@ from keras_dream.recipe.recipe import RunSettings
 from keras_dream.recipe.video import VideoSettings
 
 _FILM = FilmFlags()
+_FADE = FadeFlags()
 
 
 def zoom(
@@ -42,6 +44,7 @@ def zoom(
     *,
     out: Out = None,
     film: FilmFlags = _FILM,
+    fade: FadeFlags = _FADE,
     fresh: Annotated[Switch, Parameter(group=FILES)] = False,
     preview: Annotated[Switch, Parameter(group=OUTPUT)] = False,
     weights: Weights = (),
@@ -73,6 +76,7 @@ def zoom(
         out: a .mp4, .webm, .mov, .mkv, .gif or .webp file, or a folder of pictures
             [default: PHOTO-dream.mp4]
         film: how the film is written
+        fade: another recipe into which it fades
         fresh: dream again what an earlier run has dreamed, or begin another film of the
             same name
         preview: dream only the first second, at a quarter of the size, into
@@ -99,12 +103,13 @@ def zoom(
     over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
     whole = over.over(base)
     seen, below = whole.camera or CameraSettings(), whole.video or VideoSettings()
+    whole = whole.but(
+        camera=seen if camera is None else camera.over(seen),
+        video=below if video_of is None else video_of.over(below),
+    )
     request = ZoomRequest(
         source=photo,
-        recipe=whole.but(
-            camera=seen if camera is None else camera.over(seen),
-            video=below if video_of is None else video_of.over(below),
-        ),
+        recipe=fade.put_on(whole, own),
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(),
@@ -115,7 +120,7 @@ def zoom(
         yes=yes,
         models=models,
         files=file,
-        beside=recipe or "",
+        beside=(recipe or "", fade.path),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )
