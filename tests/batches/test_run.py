@@ -491,7 +491,7 @@ def test_threads_are_those_of_the_first_run(folder, monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.has_accelerator", lambda: False)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
     run = RunSettings()
-    monkeypatch.setattr("keras_dream.workers.pool._SHORT_SECONDS", 0)
+    monkeypatch.setattr("keras_dream.workers.pool.SHORT_SECONDS", 0)
     BatchRun(folder.tasks()[:1], folder.out, run=run, team=team).close()
     assert setups == [(8, 1)]
     for workers in (None, 1, 2):
@@ -526,13 +526,13 @@ def test_threads_by_pictures_and_memory(monkeypatch):
     monkeypatch.setattr("keras_dream.backend.host.cores", lambda: 8)
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 64 << 30})
     long = 1e6  # seconds
-    assert threads_of(1, 250_000, long) == 8
-    assert threads_of(2, 250_000, long) == 4
-    assert threads_of(64, 250_000, long) == 1
-    assert threads_of(64, 250_000, 60) == 8  # done before a process has started
+    assert threads_of([1] * 1, 250_000, long) == 8
+    assert threads_of([1] * 2, 250_000, long) == 4
+    assert threads_of([1] * 64, 250_000, long) == 1
+    assert threads_of([1] * 64, 250_000, 60) == 8  # done before a process has started
     monkeypatch.setattr("keras_dream.backend.host.memory", lambda: {"free": 5 << 30})
-    assert threads_of(64, 250_000, long) == 4  # two workers
-    assert threads_of(64, 10**9, long) == 8
+    assert threads_of([1] * 64, 250_000, long) == 4  # two workers
+    assert threads_of([1] * 64, 10**9, long) == 8
 
 
 def test_the_time_of_a_batch_is_that_of_its_largest_picture(tmp_path, monkeypatch):

@@ -5,16 +5,19 @@ them as lines of JSON.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from keras_dream.errors import SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.recipe.targets import Custom
 from keras_dream.workers.messages import Report
+from keras_dream.workers.sendable import (
+    check_sendable,
+    networks_data,
+    only_here,
+    read_networks,
+)
 from keras_dream.zoo.network import Network
 
 
@@ -47,7 +50,7 @@ class Setup:
     @property
     def is_sendable(self) -> bool:
         """Whether another process can be told of it."""
-        return not self._only_here
+        return not only_here(self.recipes, self.networks)
 
     def check_sendable(self) -> None:
         """Makes sure that another process can be told of it.
@@ -55,19 +58,7 @@ class Setup:
         Raises:
             SettingError: If a network or an objective is in memory only.
         """
-        if self._only_here:
-            raise _only_here(self._only_here)
-
-    @property
-    def _only_here(self) -> str:
-        """What is in memory only, or ""."""
-        if not all(isinstance(n.source, str | os.PathLike) for n in self.networks):
-            return "a model in memory"
-        networks = (n for recipe in self.recipes for n in recipe.every_network)
-        targets = (term.target for network in networks for term in network.terms)
-        if any(isinstance(t, Custom) and t.function for t in targets):
-            return "an objective that is a function"
-        return ""
+        check_sendable(self.recipes, self.networks)
 
     def line(self) -> str:
         """Returns it as a line of JSON.
@@ -76,20 +67,12 @@ class Setup:
             SettingError: If a network or an objective is in memory only.
         """
         self.check_sendable()
-        networks = [
-            {
-                **{f.name: getattr(n, f.name) for f in fields(n)},
-                "source": os.fspath(n.source),
-                "weights": None if n.weights is None else os.fspath(n.weights),
-            }
-            for n in self.networks
-        ]
         data = {
             **{f.name: getattr(self, f.name) for f in fields(self)},
             "run": self.run.json_text(),
             "limits": self.limits.json_text(),
             "recipes": [recipe.json_text() for recipe in self.recipes],
-            "networks": networks,
+            "networks": networks_data(self.networks),
         }
         return json.dumps(data)
 
@@ -101,22 +84,13 @@ class Setup:
             folder=data["folder"],
             run=RunSettings.read(data["run"]),
             recipes=tuple(map(Recipe.read, data["recipes"])),
-            networks=tuple(Network(**network) for network in data["networks"]),
+            networks=read_networks(data["networks"]),
             files=tuple(data["files"]),
             folders=tuple(data["folders"]),
             limits=Limits.read(data["limits"]),
             notes=data["notes"],
             strip=data["strip"],
         )
-
-
-def _only_here(received: str) -> SettingError:
-    return SettingError(
-        "Workers in processes of their own must be told of networks and objectives by "
-        "text and by files",
-        received=received,
-        hint="use workers=1, which dreams in this process",
-    )
 
 
 @dataclass(frozen=True)

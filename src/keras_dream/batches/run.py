@@ -694,7 +694,7 @@ def _threads(setup: Setup, tasks: Sequence[Task]) -> int | None:
         return None
     size, recipe = _largest(tasks, setup.limits)
     seconds = cost.seconds(size, recipe) * len(tasks)
-    return threads_of(len(tasks), math.prod(size), seconds)
+    return threads_of([1] * len(tasks), math.prod(size), seconds)
 
 
 def _check_depths(tasks: Iterable[Task], depth: str) -> None:

@@ -13,11 +13,10 @@ from typing import Any
 from keras_dream.citations.works import WORKS, Work
 from keras_dream.engine.result import Dream
 from keras_dream.parts.part import Part, name_of
-from keras_dream.pictures.encoding import SUFFIXES
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.targets import Class, Guide, Layer, Penalty
-from keras_dream.replay import read_recipe, read_saved
+from keras_dream.replay import is_dream, read_recipe, read_saved
 from keras_dream.zoo.catalogue import ZOO
 
 OURS: tuple[str, ...] = ()
@@ -178,7 +177,7 @@ def cite(dream: Dream | Recipe | str | os.PathLike[str]) -> Citations:
         recipe, backend = dream.recipe, str(dream.record.run.get("backend"))
     elif isinstance(dream, Recipe):
         recipe = dream
-    elif os.fspath(dream).lower().endswith(SUFFIXES):
+    elif is_dream(dream):
         saved = read_saved(dream)
         recipe, backend = saved.recipe, str(saved.record.run.get("backend"))
     else:

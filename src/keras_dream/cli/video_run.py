@@ -1,7 +1,7 @@
 """Films from the shell: checked, planned, dreamed frame by frame, and summed up."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -129,16 +129,26 @@ class Request:
         return suffix if suffix in (".gif", ".webp") else ".mp4"
 
     def check_source(self, setup: "Setup") -> None:
-        """Refuses a source that cannot be read."""
-        setup.open()
+        """Refuses a source, or a sound, that cannot be read."""
+        from keras_dream.video.sound import opened
 
-    def begin(self, setup: "Setup", path: Path, dreamer: "Dreamer") -> "FilmRun":
+        setup.open()
+        if self.sound is not None:
+            with opened(Path(self.sound)):
+                pass
+
+    def begin(
+        self,
+        setup: "Setup",
+        path: Path,
+        dreamer: "Dreamer | Callable[[Setup], Dreamer]",
+    ) -> "FilmRun":
         """Returns the run that makes the film.
 
         Args:
             setup: What it is made from and by.
             path: The film.
-            dreamer: What dreams.
+            dreamer: What dreams, or what loads that.
         """
         from keras_dream.video.run import VideoRun
 
@@ -223,11 +233,11 @@ class _Job:
     reporter: Reporter
     interrupts: Interrupts
 
-    def dreamer(self) -> "Dreamer":
+    def dreamer(self, setup: "Setup | None" = None) -> "Dreamer":
         """Loads the networks; a download is shown."""
         names = dict.fromkeys(str(n.network) for n in self.request.recipe.every_network)
         self.reporter.report(Loading(" + ".join(names)))
-        return self.setup.dreamer(
+        return (setup or self.setup).dreamer(
             progress=self.reporter.download,
             before_download=self.request.before_download,
         )
@@ -281,7 +291,10 @@ def _checked(request: Request, setup: "Setup") -> Path:
 
 def _film(job: _Job) -> int:
     """Dreams the whole film."""
-    run = job.request.begin(job.setup, job.path, job.dreamer())
+    # Where workers may share a film, its run loads the networks with their threads.
+    is_shared = type(job.request) is Request
+    dreamer = job.dreamer if is_shared else job.dreamer()
+    run = job.request.begin(job.setup, job.path, dreamer)
     try:
         return _follow(run, job)[0]
     except DreamError:

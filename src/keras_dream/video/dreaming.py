@@ -9,144 +9,41 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import at_size
-from keras_dream.errors import DreamError
+from keras_dream.errors import DreamError, SaveError
+from keras_dream.files import Staged
 from keras_dream.geometry import Size, resample
 from keras_dream.pictures.picture import Picture, to_depth
 from keras_dream.pictures.seams import seamless
 from keras_dream.recipe.recipe import Recipe
-from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import Ahead
 from keras_dream.video.blocks import Block
 from keras_dream.video.carry import Carried, Motion, Push, begin, motion, settle
 from keras_dream.video.companions import Companions
 from keras_dream.video.flicker import sample
 from keras_dream.video.folder import (
-    Made,
     Place,
     frame_name,
     read_frame,
     stage_frame,
     state_name,
 )
-from keras_dream.video.frames import Clip, Frame
+from keras_dream.video.frames import Frame
+from keras_dream.video.messages import FrameMade, FrameStep
+from keras_dream.video.setup import Film
 from keras_dream.video.source import Source
+from keras_dream.video.timeline import Timeline
+from keras_dream.workers.messages import Report
 
 _MOST_AHEAD, _MOST_BEHIND = 2, 2  # frames
 _FAINT = np.float32(1e-6)  # an alpha that is rounded to 0 in any depth
-
-
-@dataclass(frozen=True)
-class Film:
-    """What all frames of a film have in common.
-
-    Attributes:
-        folder: The work folder.
-        clip: What is known of the source's frames.
-        recipe: The recipe, complete, with its settings of a film.
-        bits: Of a channel of the frames: 8 or 16.
-        has_alpha: Whether the frames have an alpha channel.
-    """
-
-    folder: Path
-    clip: Clip
-    recipe: Recipe
-    bits: int
-    has_alpha: bool
-
-    @property
-    def settings(self) -> VideoSettings:
-        """The settings of the film."""
-        return self.recipe.video or VideoSettings()
-
-    @property
-    def first_steps(self) -> int:
-        """The steps in each octave of a scene's first frame."""
-        own = self.settings.first_steps
-        return self.recipe.steps if own is None else own
-
-    def recipe_of(self, number: int, *, released: float = 1.0) -> Recipe:
-        """Returns the recipe of a frame.
-
-        A frame that takes nothing over has the steps of a scene's first; one that takes
-        over all has the later steps; between, as many as the share that is released.
-
-        Args:
-            number: The frame's number, from 0.
-            released: The share of its pixels that take nothing over.
-        """
-        del number
-        own, first, later = self.recipe, self.first_steps, self.settings.later_steps
-        if later is None:
-            later = max(1, round(first / 4)) if first else 0
-        wanted = later + round((first - later) * released)
-        return with_steps(own, wanted).but(video=None)
-
-    def named(self, failure: DreamError, number: int) -> DreamError:
-        """Returns the error of a frame, with the frame's name in it."""
-        seconds = float(self.clip.stamps[number].start)
-        where = f"frame {number + 1:,} (at {seconds:.2f} s)"
-        received = f"{failure.received}, in {where}" if failure.received else where
-        return type(failure)(failure.must, received=received, hint=failure.hint)
-
-
-def with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """Returns a recipe with other steps; those of single octaves change likewise.
-
-    Args:
-        recipe: The recipe.
-        steps: Of each octave.
-    """
-    share = steps / recipe.steps if recipe.steps else 1.0
-
-    def scaled(value: int) -> int:
-        return max(1, round(value * share)) if value and steps else 0
-
-    own = tuple(
-        replace(o, value=scaled(o.value)) if o.setting == "steps" else o
-        for o in recipe.per_octave
-    )
-    return recipe.but(steps=steps, per_octave=own)
-
-
-class FrameStep(NamedTuple):
-    """A step of a frame was made.
-
-    Attributes:
-        place: The frame's.
-        step: How many are made.
-        steps: How many it may have.
-    """
-
-    place: Place
-    step: int
-    steps: int
-
-
-class FrameMade(NamedTuple):
-    """A frame is on the disk, but not yet under its name.
-
-    Attributes:
-        made: It.
-        steps: How many steps were made.
-        released: The share of its pixels that took nothing over.
-        seconds: How long it took.
-    """
-
-    made: Made
-    steps: int
-    released: float
-    seconds: float
-
-
-Report = FrameStep | FrameMade
 
 
 class _Prepared(NamedTuple):
@@ -174,6 +71,7 @@ class BlockDreamer:
         film: The film.
         source: Of its frames; used by one thread at a time.
         dreamer: What dreams.
+        timeline: The recipe of every frame; None for that of the film's recipe.
         companions: The films that the recipe names; None for those that are found.
     """
 
@@ -183,9 +81,13 @@ class BlockDreamer:
         source: Source,
         dreamer: Dreamer,
         *,
+        timeline: Timeline | None = None,
         companions: Companions | None = None,
     ):
         self._film = film
+        self._timeline = timeline or Timeline(
+            film.recipe, film.clip, source=source, files=dreamer.files
+        )
         self._companions = companions or Companions(
             film.recipe, film.clip, dreamer.files
         )
@@ -193,7 +95,20 @@ class BlockDreamer:
         self._dreamer = dreamer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="dream-film-writer")
         self._written = deque[Future[FrameMade]]()
+        # They are held until the run has had time to give them their names.
+        self._staged = deque[Staged](maxlen=2 * _MOST_BEHIND)
         self._last: np.ndarray | None = None  # of the writer: the frame before
+
+    def recipe_of(self, number: int, released: float) -> Recipe:
+        """Returns the recipe of a frame: of its moment, with its own steps and films.
+
+        Args:
+            number: The frame's number, from 0.
+            released: The share of its pixels that take nothing over.
+        """
+        stamp = self._film.clip.stamps[number]
+        recipe = self._film.with_frame_steps(self._timeline.at(stamp), released)
+        return self._companions.at(stamp, recipe)
 
     def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
         """Dreams the frames of a block and yields what happens.
@@ -212,6 +127,8 @@ class BlockDreamer:
             for prepared in ahead:
                 try:
                     carried = yield from self._frame(block, prepared, carried)
+                except SaveError:
+                    raise
                 except DreamError as failure:
                     yield from self.finish()
                     raise film.named(failure, prepared.number) from failure
@@ -227,7 +144,7 @@ class BlockDreamer:
         self._writer.shutdown(wait=True, cancel_futures=True)
         for future in self._written:
             if not future.cancelled() and future.exception() is None:
-                future.result().made.staged.discard()
+                Path(future.result().temporary).unlink(missing_ok=True)
         self._written.clear()
 
     def _frame(
@@ -236,12 +153,10 @@ class BlockDreamer:
         """Dreams a frame and hands it to the writer; returns what is carried."""
         began, film = time.perf_counter(), self._film
         number, image = prepared.number, prepared.image
-        place, settings = Place(block.part, number), film.settings
+        key, settings = str(block.part), film.settings
         start = begin(image, carried, settings, moved=prepared.moved)
         released = start.released if settings.carry else 1.0
-        recipe = self._companions.at(
-            film.clip.stamps[number], film.recipe_of(number, released=released)
-        )
+        recipe = self.recipe_of(number, released)
         push = Push.of(recipe, first_steps=film.first_steps)
         settled: list[Carried] = []
 
@@ -259,7 +174,7 @@ class BlockDreamer:
         made = 0
         for made, step in enumerate(run, start=1):
             yield from self.finish(most=_MOST_BEHIND)
-            yield FrameStep(place, made, step.octaves * step.iterations)
+            yield FrameStep(key, number, made, step.octaves * step.iterations)
         dream = run.dream
         pixels = to_depth(dream.image, str(film.bits))
         if film.has_alpha:
@@ -274,7 +189,13 @@ class BlockDreamer:
         seconds = time.perf_counter() - began
         yield from self.finish(most=_MOST_BEHIND - 1)
         future = self._writer.submit(
-            self._write, place, prepared, pixels, settled[0], notes, seconds
+            self._write,
+            Place(block.part, number),
+            prepared,
+            pixels,
+            settled[0],
+            notes,
+            seconds,
         )
         self._written.append(future)
         return settled[0]
@@ -285,7 +206,7 @@ class BlockDreamer:
         prepared: _Prepared,
         pixels: np.ndarray,
         settled: Carried,
-        notes: dict[str, object],
+        notes: dict[str, Any],
         seconds: float,
     ) -> FrameMade:
         """Measures, encodes and writes a frame; in the writer's thread."""
@@ -297,9 +218,20 @@ class BlockDreamer:
         measured = sample(own, prepared.image, before=pair, moved=moved)
         self._last = own
         notes = {**notes, "sample": list(measured)}
-        made = stage_frame(self._film.folder, place, pixels, settled, notes=notes)
-        steps, released = int(str(notes["steps"])), float(str(notes["released"]))
-        return FrameMade(made, steps, released, seconds)
+        staged = stage_frame(
+            self._film.folder, place, pixels, state=settled, notes=notes
+        ).staged
+        self._staged.append(staged)
+        return FrameMade(
+            str(place.part),
+            number=place.number,
+            temporary=str(staged.temporary),
+            size=staged.size,
+            sha256=staged.sha256,
+            steps=notes["steps"],
+            released=notes["released"],
+            seconds=seconds,
+        )
 
     def _prepared(self, block: Block, after: int | None) -> Iterator[_Prepared]:
         """Yields the frames of a block; in the reader's thread."""

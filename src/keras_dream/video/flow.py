@@ -213,7 +213,7 @@ def _dis(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     more = ((0, max(_LEAST - height, 0)), (0, max(_LEAST - width, 0)))
     if any(map(any, more)):
         a, b = np.pad(a, more, mode="edge"), np.pad(b, more, mode="edge")
-    cv2.setNumThreads(1)  # its result depends on their number
+    cv2.setNumThreads(1)  # it runs beside the dream, which has the processors
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     method.setVariationalRefinementAlpha(_SMOOTHNESS)
     if max(a.shape) <= _FINE:

@@ -100,8 +100,8 @@ def stage_frame(
     folder: Path,
     place: Place,
     picture: np.ndarray,
-    state: State | None = None,
     *,
+    state: State | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> Made:
     """Writes a frame to the disk, after its state, but not yet under its name.
@@ -170,6 +170,8 @@ class WorkFolder:
         self.settings = self._journal.job.settings
         try:
             self._items = self._opened(map(_place, places))
+            done, items = ItemState.DONE, self._items.items()
+            self._finished = {place for place, item in items if item.state is done}
         except BaseException:
             self._journal.close()
             raise
@@ -199,19 +201,23 @@ class WorkFolder:
     @property
     def done(self) -> frozenset[Place]:
         """The frames that are done."""
-        done = ItemState.DONE
-        return frozenset(p for p, item in self._items.items() if item.state is done)
+        return frozenset(self._finished)
+
+    @property
+    def count(self) -> int:
+        """How many frames are done."""
+        return len(self._finished)
 
     def is_done(self, place: Place | int) -> bool:
         """Tells whether a frame is done."""
-        return self._items[_place(place)].state is ItemState.DONE
+        return _place(place) in self._finished
 
     def save(
         self,
         place: Place | int,
         picture: np.ndarray,
-        state: State | None = None,
         *,
+        state: State | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> None:
         """Writes a frame and what the next one is begun with; arguments as above.
@@ -220,7 +226,7 @@ class WorkFolder:
             SaveError: If the disk refuses; what is done is kept.
         """
         own = _place(place)
-        self.commit(stage_frame(self.path, own, picture, state, notes=notes))
+        self.commit(stage_frame(self.path, own, picture, state=state, notes=notes))
 
     def commit(self, made: Made) -> None:
         """Gives a frame its name, so that it is done, and removes older states."""
@@ -232,6 +238,7 @@ class WorkFolder:
                 hint="move that file away",
             )
         self._items[made.place] = item
+        self._finished.add(made.place)
         part, number = made.place
         for other in (number - 1, number + 1):  # forwards and backwards
             with contextlib.suppress(OSError):
@@ -262,6 +269,7 @@ class WorkFolder:
         chosen = list(places)
         again = self._journal.reset(self._items[place] for place in chosen)
         self._items.update(zip(chosen, again, strict=True))
+        self._finished.difference_update(chosen)
 
     def picture(self, place: Place | int) -> np.ndarray:
         """Returns a frame that is done, as it was saved.

@@ -360,7 +360,7 @@ class PictureRun(Iterator[Event]):
         """
         place, folder = work.places[number], work.folder
         notes = {"steps": steps, "notices": list(notices)}
-        folder.save(place, pixels, state, notes=notes)
+        folder.save(place, pixels, state=state, notes=notes)
         self._done += 1
         return FrameDone(
             number=number + 1,

@@ -9,18 +9,27 @@ import logging
 import math
 import os
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from keras_dream.backend import host
 from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.engine import cost
 from keras_dream.engine.finish import result_size
 from keras_dream.engine.result import Record
-from keras_dream.errors import DreamError, InputError
+from keras_dream.errors import (
+    InputError,
+    JobsError,
+    RunError,
+    SaveError,
+    SettingError,
+)
 from keras_dream.events import (
     Event,
     FilmFinished,
@@ -34,6 +43,7 @@ from keras_dream.events import (
 )
 from keras_dream.files import check_room
 from keras_dream.geometry import fitted
+from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.recipe.video import VideoSettings
@@ -41,13 +51,28 @@ from keras_dream.video.ahead import reported
 from keras_dream.video.blocks import Block, blocks_of, mixed, shares_of
 from keras_dream.video.carry import Carried
 from keras_dream.video.companions import Companions
-from keras_dream.video.dreaming import BlockDreamer, Film, FrameMade, FrameStep, Report
+from keras_dream.video.dreaming import BlockDreamer
 from keras_dream.video.flicker import Flicker
-from keras_dream.video.folder import Place, WorkFolder
+from keras_dream.video.folder import Place, WorkFolder, frame_name, work_folder
 from keras_dream.video.frames import Clip
+from keras_dream.video.messages import BlockOrder, FilmSetup, FrameMade, FrameStep
 from keras_dream.video.record import FilmRecord, recorded_film
-from keras_dream.video.setup import Setup
+from keras_dream.video.setup import Film, Setup
 from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
+from keras_dream.video.timeline import Timeline
+from keras_dream.video.workers import FilmWorker
+from keras_dream.workers.fetch import fetch
+from keras_dream.workers.messages import Died, Failed, Loading as WorkerLoads, Report
+from keras_dream.workers.pool import (
+    SHORT_SECONDS,
+    Here,
+    Pool,
+    Team,
+    command_of,
+    is_parallel,
+    threads_of,
+)
+from keras_dream.workers.sendable import check_sendable, only_here
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +80,14 @@ _PACKED = 0.75
 """Bytes of a frame's file, and of its pixels: dreams are noisy."""
 
 _UNKEYED = {"threads", "offline", "memory", "depth"}
+
+MOST_ATTEMPTS = 3
+"""How often a frame is begun in one run, where its worker process dies each time."""
+
+MOST_WORKERS = 256
+
+COMMAND = command_of("keras_dream.video.workers")
+"""The command line of a worker process."""
 
 
 class VideoRun(Iterator[Event]):
@@ -73,7 +106,7 @@ class VideoRun(Iterator[Event]):
             It does not change the pixels.
         resume: Whether frames of an earlier run are kept; False dreams them again.
         notes: Whether recipe and record are saved in the film.
-        dreamer: What dreams, in place of the setup's own.
+        dreamer: What dreams, alone, in place of the setup's own; or what loads that.
 
     Attributes:
         out: As above.
@@ -95,7 +128,7 @@ class VideoRun(Iterator[Event]):
         workers: int | None = None,
         resume: bool = True,
         notes: bool = True,
-        dreamer: Dreamer | None = None,
+        dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
         self.out = Path(out)
         self.planned: FilmPlanned | None = None
@@ -142,7 +175,7 @@ class VideoRun(Iterator[Event]):
             path=str(self.out),
             frames=0 if self.planned is None else self.planned.frames,
             done=self._done,
-            reused=0 if self.planned is None or work is None else work.reused,
+            reused=0 if work is None else work.reused,
             complete=self._is_saved,
             seconds=time.monotonic() - self._began,
             flicker=self._flicker.film,
@@ -163,15 +196,17 @@ class VideoRun(Iterator[Event]):
         try:
             settings = self._setup.recipe.video or VideoSettings()
             clip = yield from self._surveyed(settings)
-            if self._dreamer is None:
-                yield Loading(" + ".join(_networks(self._setup.recipe)))
-                self._dreamer = self._setup.dreamer()
-            work = self._work = self._prepared(clip, settings, self._dreamer)
-            self.planned = self._plan(work, self._dreamer)
+            blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
+            self._setup, lanes = self._shared(clip, blocks)
+            dreamer = yield from self._loaded()
+            work = self._work = self._prepared(clip, blocks, settings, dreamer)
+            self.planned = self._plan(work, dreamer, lanes)
             yield self.planned
             yield from map(Notice, work.notices)
             check_room(work.folder.path, self.planned.bytes)
-            yield from self._dreamed(work, self._dreamer)
+            work.team = self._hired(work, dreamer, self.planned.workers)
+            del dreamer
+            yield from self._dreamed(work)
             yield from self._written(work)
             work.folder.remove()
             self._is_saved = True
@@ -183,39 +218,119 @@ class VideoRun(Iterator[Event]):
 
     # What there is to do
 
+    def _loaded(self) -> Generator[Event, None, Dreamer]:
+        """Returns what dreams."""
+        if isinstance(self._dreamer, Dreamer):
+            return self._dreamer
+        if self._dreamer is not None:
+            return self._dreamer(self._setup)
+        own = self._setup
+        yield from fetch([own.recipe], own.networks, offline=own.run.offline)
+        yield Loading(" + ".join(_networks(own.recipe)))
+        return own.dreamer()
+
+    def _shared(self, clip: Clip, blocks: Sequence[Block]) -> tuple[Setup, int]:
+        """Returns the setup of a worker, and for how many workers there is room.
+
+        Threads and memory are shared by as many as there is room for, whoever runs:
+        what they change of the last bits does not depend on the number of workers.
+        """
+        setup, run = self._setup, self._setup.run
+        is_alone = isinstance(self._dreamer, Dreamer) or not is_parallel(run.device)
+        if is_alone or only_here([setup.recipe], setup.networks):
+            return setup, 1
+        cores = host.cores()
+        threads = run.threads or _recorded_threads(self.out, resume=self._wants_resume)
+        if threads is None:
+            size = fitted(clip.size, setup.recipe.size)
+            lengths = [block.last - block.first for block in blocks]
+            seconds = cost.seconds(size, setup.recipe) * sum(lengths)
+            threads = threads_of(lengths, math.prod(size), seconds)
+        lanes = max(1, min(len(blocks), cores // threads))
+        memory = None if run.memory is None else run.memory // lanes
+        return replace(setup, run=run.but(threads=threads, memory=memory)), lanes
+
+    def _count(self, work: "_Work", lanes: int, seconds: float) -> int:
+        """Returns how many workers there are for frames of so many seconds.
+
+        Raises:
+            SettingError: If there cannot be so many as are asked for.
+        """
+        left = sum(
+            not all(map(work.folder.is_done, block.places)) for block in work.blocks
+        )
+        wanted = self._workers
+        if wanted is None:
+            return max(1, min(lanes, left)) if seconds > SHORT_SECONDS else 1
+        if not 1 <= wanted <= MOST_WORKERS:
+            raise SettingError(
+                f"The workers of a film must be 1 to {MOST_WORKERS}",
+                received=str(wanted),
+                hint="leave them out, for as many as the machine has room for",
+            )
+        if isinstance(self._dreamer, Dreamer):
+            return 1
+        if wanted > 1:
+            check_sendable([work.film.recipe], self._setup.networks)
+        return min(wanted, max(1, left))
+
+    def _hired(self, work: "_Work", dreamer: Dreamer, count: int) -> Team:
+        """Returns the workers; alone, what has been loaded already dreams."""
+        setup = FilmSetup(self._setup, work.film)
+        if count > 1:
+            self._dreamer = None
+            return Pool(setup, count, command=COMMAND)
+        work.blocks_here = BlockDreamer(
+            work.film,
+            self._source,
+            dreamer,
+            timeline=work.timeline,
+            companions=work.companions,
+        )
+        worker = FilmWorker(setup, blocks=work.blocks_here)
+        return Here(setup, lambda _: worker)
+
     def _surveyed(self, settings: VideoSettings) -> Generator[Event, None, Clip]:
         survey = partial(self._source.survey, cuts=settings.cuts == "auto")
         shares = reported(lambda note: survey(progress=note))
         return (yield from as_events(shares, "survey"))
 
     def _prepared(
-        self, clip: Clip, settings: VideoSettings, dreamer: Dreamer
+        self,
+        clip: Clip,
+        blocks: tuple[Block, ...],
+        settings: VideoSettings,
+        dreamer: Dreamer,
     ) -> "_Work":
         """Checks all that can be checked before the first frame."""
+        dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
         _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
         companions = Companions(recipe, clip, dreamer.files)
+        timeline = Timeline(recipe, clip, source=self._source, files=dreamer.files)
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
             has_alpha=clip.has_alpha or recipe.transparency,
         )
-        told = check_film(self.out, self._encoding, film_clip, sound=self._source)
+        sound = self._sound or self._source
+        told = check_film(self.out, self._encoding, film_clip, sound=sound)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
-        blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
         bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
             self._key(clip, recipe, record, bits),
             (place for block in blocks for place in block.places),
             resume=self._wants_resume,
+            settings={"threads": self._setup.run.threads},
         )
         film = Film(folder.path, clip, recipe, bits, film_clip.has_alpha)
         told = tuple(
             dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
         )
-        reused = len(folder.done)
-        return _Work(film, film_clip, folder, blocks, record, told, companions, reused)
+        return _Work(
+            film, film_clip, folder, blocks, record, told, timeline, companions
+        )
 
     def _key(
         self, clip: Clip, recipe: Recipe, record: Record, bits: int
@@ -233,49 +348,57 @@ class VideoRun(Iterator[Event]):
             "depth": str(bits),
         }
 
-    def _plan(self, work: "_Work", dreamer: Dreamer) -> FilmPlanned:
+    def _plan(self, work: "_Work", dreamer: Dreamer, lanes: int) -> FilmPlanned:
         film, done = work.film, work.folder.done
         size = fitted(film.clip.size, film.recipe.size)
         waiting = [p for block in work.blocks for p in block.places if p not in done]
         firsts = {Place(block.part, block.first) for block in work.blocks}
         first = sum(place in firsts for place in waiting)
-        carry = film.settings.carry
-        seconds = first * dreamer.seconds(size, film.recipe_of(0))
-        seconds += (len(waiting) - first) * dreamer.seconds(
-            size, film.recipe_of(0, released=0.0 if carry else 1.0)
-        )
+        own = work.timeline.at(film.clip.stamps[0])
+        released = 0.0 if film.settings.carry else 1.0
+        later = film.with_frame_steps(own, released)
+        seconds = first * dreamer.seconds(size, film.with_frame_steps(own, 1.0))
+        seconds += (len(waiting) - first) * dreamer.seconds(size, later)
+        workers = self._count(work, lanes, seconds)
         channels = 4 if film.has_alpha else 3
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
         return FilmPlanned(
             frames=len(film.clip.stamps),
-            ready=len(done),
+            ready=work.reused,
             scenes=len(film.clip.cuts),
             blocks=len(work.blocks),
             size=work.film_clip.size,
             duration=float(film.clip.seconds),
-            seconds=seconds,
+            seconds=seconds / workers,
             bytes=int(_PACKED * pixels * len(waiting)),
-            workers=1,
+            workers=workers,
             folder=str(work.folder.path),
             path=str(self.out),
         )
 
     # What happens
 
-    def _dreamed(self, work: "_Work", dreamer: Dreamer) -> Iterator[Event]:
-        team = work.team = BlockDreamer(
-            work.film, self._source, dreamer, companions=work.companions
-        )
-        for block in work.blocks:
-            after = yield from self._resumed(work, block)
-            if after is not None and after == block.last - 1:
-                continue
-            for report in team.dream(block, after):
-                yield self._heard(work, report)
+    def _dreamed(self, work: "_Work") -> Iterator[Event]:
+        """Lets the workers dream all frames that are left."""
+        waiting = deque(work.blocks)
 
-    def _resumed(
-        self, work: "_Work", block: Block
-    ) -> Generator[Event, None, int | None]:
+        def take() -> BlockOrder | None:
+            while waiting:
+                block = waiting.popleft()
+                after = self._resumed(work, block)
+                if after != block.last - 1:
+                    return BlockOrder(block, after)
+            return None
+
+        if work.team is not None:
+            for worker, report in work.team.run(take):
+                if isinstance(report, Died):
+                    waiting.appendleft(work.blocks[int(report.key)])
+                yield from work.told
+                work.told.clear()
+                yield from self._heard(work, worker + 1, report)
+
+    def _resumed(self, work: "_Work", block: Block) -> int | None:
         """Returns the last of a block's frames that is done; those before it are."""
         folder = work.folder
         done = 0
@@ -287,37 +410,60 @@ class VideoRun(Iterator[Event]):
             try:
                 Carried.load(folder.state_path(block.places[done - 1]))
             except InputError:
-                yield Notice(
-                    f"What frame {block.first + done:,} was to hand on is lost: its "
-                    "scene is dreamed again."
-                )
+                number = block.first + done
+                text = f"What frame {number:,} was to hand on is lost: its scene"
+                work.told.append(Notice(f"{text} is dreamed again."))
                 done = 0
         folder.forget(place for place in block.places[done:] if folder.is_done(place))
         return block.first + done - 1 if done else None
 
-    def _heard(self, work: "_Work", report: Report) -> Event:
-        """Notes a report in the journal and returns its event."""
-        folder = work.folder
+    def _heard(self, work: "_Work", worker: int, report: Report) -> Iterator[Event]:
+        """Notes a report in the journal and yields its events."""
+        folder, count = work.folder, work.count
         match report:
-            case FrameStep(place, step, steps):
-                if work.current != place:
-                    work.current = place
+            case WorkerLoads(network=network):
+                yield Loading(network)
+            case FrameStep(number=number, step=step, steps=steps):
+                place = Place(int(report.key), number)
+                if work.begun.get(worker) != place:
+                    work.begun[worker] = place
                     folder.begin(place)
                 folder.note(place, step, steps)
-                share = len(folder.done) / work.count
-                return FrameProgress(place.number + 1, step, steps, share=share)
-            case FrameMade(made, steps, released, seconds):
-                folder.commit(made)
+                share = folder.count / count
+                yield FrameProgress(number + 1, step, steps, share, worker)
+            case FrameMade(number=number, steps=steps):
+                folder.commit(report.made(folder.path))
                 self._done += 1
-                return FrameDone(
-                    number=made.place.number + 1,
+                yield FrameDone(
+                    number=number + 1,
                     frames=len(work.film.clip.stamps),
                     steps=steps,
-                    released=released,
-                    seconds=seconds,
-                    share=len(folder.done) / work.count,
-                    path=str(made.staged.path),
+                    released=report.released,
+                    seconds=report.seconds,
+                    share=folder.count / count,
+                    path=str(folder.path / frame_name(Place(int(report.key), number))),
+                    worker=worker,
                 )
+            case Failed():
+                raise report.failure
+            case Died(reason=reason):
+                yield self._died(work, work.blocks[int(report.key)], reason)
+            case _:
+                pass
+
+    def _died(self, work: "_Work", block: Block, reason: str) -> Notice:
+        """Returns what is said where a worker has died; too often, it is an error."""
+        done = self._resumed(work, block)
+        number = block.first if done is None else done + 1
+        work.deaths[number] = work.deaths.get(number, 0) + 1
+        if work.deaths[number] >= MOST_ATTEMPTS:
+            failure = RunError(
+                f"A frame must be dreamed within {MOST_ATTEMPTS} attempts",
+                received=reason[:1].lower() + reason[1:],
+                hint="try it smaller, or with --workers 1; what is done is kept",
+            )
+            raise work.film.named(failure, number)
+        return Notice(f"{reason}, at frame {number + 1:,}; it is tried again.")
 
     def _written(self, work: "_Work") -> Iterator[Event]:
         """Writes the film from its frames, with the notes of what has happened."""
@@ -354,22 +500,30 @@ class VideoRun(Iterator[Event]):
         yield from as_events(reported(write), "write")
 
     def _end(self) -> None:
-        """Saves what is dreamed, ends the threads, and gives up the folder."""
-        work, self._work_ended = self._work, True
+        """Saves what is dreamed, ends the workers, and gives up the folder."""
+        work = self._work
         if work is None or work.is_over:
             return
         work.is_over = True
         try:
-            if work.team is not None:
-                with contextlib.suppress(DreamError):
-                    for report in work.team.finish():
-                        self._heard(work, report)
-                work.team.close()
+            self._stop(work)
             if not self._is_saved:
-                with contextlib.suppress(DreamError):
-                    work.folder.pause()
+                work.folder.pause()
+        except (SaveError, JobsError) as failure:  # the disk: what ended the run
+            _log.debug("At the end of a film: %s", failure)
         finally:
+            if work.team is not None:
+                work.team.close()
+            if work.blocks_here is not None:
+                work.blocks_here.close()
             work.folder.close()
+
+    def _stop(self, work: "_Work") -> None:
+        """Gives their names to frames that are dreamed but not yet reported."""
+        for _, report in work.team.stop() if work.team is not None else ():
+            if isinstance(report, FrameMade):
+                work.folder.commit(report.made(work.folder.path))
+                self._done += 1
 
 
 @dataclass
@@ -383,10 +537,13 @@ class _Work:
         blocks: What is dreamed by itself.
         record: That of a dream before its first step.
         notices: What a person should know before.
+        timeline: The recipe of each frame.
         companions: The films that the recipe names.
-        reused: How many frames an earlier run has dreamed.
         team: What dreams.
-        current: The frame that is begun.
+        blocks_here: The same, where it is in this process.
+        begun: The frame that each worker is at.
+        deaths: How many worker processes have died at a frame.
+        told: What is said next.
         is_over: Whether the folder was given up.
     """
 
@@ -396,11 +553,19 @@ class _Work:
     blocks: tuple[Block, ...]
     record: Record
     notices: tuple[str, ...]
+    timeline: Timeline
     companions: Companions
-    reused: int
-    team: BlockDreamer | None = None
-    current: Place | None = None
+    team: Team | None = None
+    blocks_here: BlockDreamer | None = None
+    begun: dict[int, Place] = field(default_factory=dict[int, Place])
+    deaths: dict[int, int] = field(default_factory=dict[int, int])
+    told: list[Event] = field(default_factory=list[Event])
     is_over: bool = False
+
+    def __post_init__(self) -> None:
+        shares = shares_of(self.blocks, len(self.film.clip.stamps))
+        is_done = self.folder.is_done
+        self.reused = sum(all(is_done(place) for place, _ in each) for each in shares)
 
     @property
     def count(self) -> int:
@@ -426,6 +591,18 @@ def as_events(
             yield FilmProgress(phase, share)
     finally:
         shares.close()
+
+
+def _recorded_threads(out: Path, *, resume: bool) -> int | None:
+    """Returns the threads of a worker of the run that is gone on with, if any."""
+    if resume:
+        with contextlib.suppress(JobsError):
+            for job, _ in read_journal(work_folder(out)):
+                threads = job.settings.get("threads")
+                # A journal is untrusted; another machine's may have more threads.
+                if isinstance(threads, int) and 1 <= threads <= host.cores():
+                    return threads
+    return None
 
 
 def _networks(recipe: Recipe) -> list[str]:

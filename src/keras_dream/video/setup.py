@@ -1,14 +1,18 @@
 """What a film is made from and by: all that another process needs to make it, too."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.errors import DreamError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.video import VideoSettings
+from keras_dream.video.frames import Clip
 from keras_dream.video.source import Source, open_source
 from keras_dream.zoo.network import Network
 
@@ -62,8 +66,12 @@ class Setup:
     folders: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
 
-    def open(self) -> Source:
-        """Opens the source."""
+    def open(self, *, clip: Clip | None = None) -> Source:
+        """Opens the source.
+
+        Args:
+            clip: What a survey has found; with it, frames in the middle are quick.
+        """
         own = self.selection
         return open_source(
             self.source,
@@ -72,6 +80,7 @@ class Setup:
             every=own.every,
             rate=own.rate,
             limits=self.limits,
+            clip=clip,
         )
 
     def finder(self) -> Files:
@@ -92,3 +101,78 @@ class Setup:
             limits=self.limits,
             **options,
         )
+
+
+@dataclass(frozen=True)
+class Film:
+    """What all frames of a film have in common.
+
+    Attributes:
+        folder: The work folder.
+        clip: What is known of the source's frames.
+        recipe: The recipe, complete, with its settings of a film.
+        bits: Of a channel of the frames: 8 or 16.
+        has_alpha: Whether the frames have an alpha channel.
+    """
+
+    folder: Path
+    clip: Clip
+    recipe: Recipe
+    bits: int
+    has_alpha: bool
+
+    @property
+    def settings(self) -> VideoSettings:
+        """The settings of the film."""
+        return self.recipe.video or VideoSettings()
+
+    @property
+    def first_steps(self) -> int:
+        """The steps in each octave of a scene's first frame."""
+        own = self.settings.first_steps
+        return self.recipe.steps if own is None else own
+
+    def with_frame_steps(self, recipe: Recipe, released: float) -> Recipe:
+        """Returns the recipe of a frame, with as many steps as it has.
+
+        A frame that takes nothing over has the steps of a scene's first; one that takes
+        over all has the later steps; between, as many as the share that is released.
+
+        Args:
+            recipe: That of the frame's moment.
+            released: The share of its pixels that take nothing over.
+        """
+        settings = self.settings
+        first = settings.first_steps
+        first = recipe.steps if first is None else first
+        later = settings.later_steps
+        if later is None:
+            later = max(1, round(first / 4)) if first else 0
+        wanted = later + round((first - later) * released)
+        return with_steps(recipe, wanted).but(video=None)
+
+    def named(self, failure: DreamError, number: int) -> DreamError:
+        """Returns the error of a frame, with the frame's name in it."""
+        seconds = float(self.clip.stamps[number].start)
+        where = f"frame {number + 1:,} (at {seconds:.2f} s)"
+        received = f"{failure.received}, in {where}" if failure.received else where
+        return type(failure)(failure.must, received=received, hint=failure.hint)
+
+
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Returns a recipe with other steps; those of single octaves change likewise.
+
+    Args:
+        recipe: The recipe.
+        steps: Of each octave.
+    """
+    share = steps / recipe.steps if recipe.steps else 1.0
+
+    def scaled(value: int) -> int:
+        return max(1, round(value * share)) if value and steps else 0
+
+    own = tuple(
+        replace(o, value=scaled(o.value)) if o.setting == "steps" else o
+        for o in recipe.per_octave
+    )
+    return recipe.but(steps=steps, per_octave=own)

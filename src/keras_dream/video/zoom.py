@@ -28,10 +28,10 @@ from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.camera import move, moved
-from keras_dream.video.dreaming import with_steps
 from keras_dream.video.folder import Place
 from keras_dream.video.frames import Clip
 from keras_dream.video.from_picture import PictureRun, Work, even_stamps
+from keras_dream.video.setup import with_steps
 from keras_dream.video.spectrum import Spectrum
 from keras_dream.video.timeline import Timeline
 

@@ -5,9 +5,9 @@ it was at one attempt, and another process takes its place.
 """
 
 import contextlib
+import heapq
 import json
 import logging
-import math
 import os
 import queue
 import signal
@@ -366,34 +366,44 @@ def is_parallel(device: str | None) -> bool:
     return device == "cpu" or (device is None and not host.has_accelerator())
 
 
-def threads_of(items: int, pixels: int, seconds: float) -> int:
+def threads_of(items: Sequence[int], pixels: int, seconds: float) -> int:
     """Returns how many threads each worker is given on a processor.
 
-    Workers with few threads do more together than one with many, as long as there are
-    pictures for all of them, and memory, and more to do than to start. The number of
+    Workers with few threads do more together than one with many, as long as there is
+    work for all of them, and memory, and more to do than to start. The number of
     workers that really run does not count, so that it does not change the pixels.
 
     Args:
-        items: How many pictures, or blocks of frames, there are.
-        pixels: Of the largest.
+        items: How long each piece of work is: 1 for pictures, or a block's frames.
+        pixels: Of the largest picture or frame.
         seconds: Of all, as `engine.cost` predicts them.
     """
-    if seconds < _SHORT_SECONDS:
+    if seconds < SHORT_SECONDS:
         return host.cores()
     cores, free = host.cores(), host.memory().get("free")
     fitting = cores if free is None else free // (_BASE_BYTES + pixels * _PIXEL_BYTES)
 
-    def rounds(threads: int) -> float:
+    def predicted(threads: int) -> float:
         """Returns the predicted time, in that of one picture with one thread."""
-        return math.ceil(items / (cores // threads)) / threads**_SPEEDUP
+        return _longest(items, cores // threads) / threads**_SPEEDUP
 
     able = [n for n in range(1, cores + 1) if cores // n <= fitting]
-    return min(able or [cores], key=rounds)
+    return min(able or [cores], key=predicted)
+
+
+def _longest(items: Sequence[int], workers: int) -> int:
+    """Returns when the last of workers ends, each of which takes the next item."""
+    ends = [0] * workers
+    for item in items:
+        heapq.heapreplace(ends, ends[0] + item)
+    return max(ends)
 
 
 # To start a process takes some seconds of a core, for which two workers on two cores
 # are taken to do 15 % more than one. With `motif` they are four times too many.
-_SHORT_SECONDS = 120.0
+SHORT_SECONDS = 120.0
+"""What is shorter is done in one process."""
+
 # Two threads are taken to be 2 ** 0.8 = 1.7 times as fast as one, four 3 times; of two
 # threads benchmarks/batch.py tells how fast they are.
 _SPEEDUP = 0.8
