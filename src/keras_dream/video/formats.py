@@ -387,7 +387,8 @@ def codec_of(kind: Format, name: str | None) -> Codec:
     return codec
 
 
-_MOST_TICKS = 2**31 - 1  # of a second: FFmpeg has its clocks as 32-bit integers
+MOST_TICKS = 2**31 - 1
+"""Of a second: FFmpeg has its clocks as 32-bit integers."""
 
 
 def clock(kind: Format, stamps: Iterable[Stamp]) -> Fraction:
@@ -397,7 +398,7 @@ def clock(kind: Format, stamps: Iterable[Stamp]) -> Fraction:
     ticks = 1
     for stamp in stamps:
         ticks = math.lcm(ticks, stamp.start.denominator, stamp.duration.denominator)
-        if ticks > _MOST_TICKS:
+        if ticks > MOST_TICKS:
             return Fraction(1, 90_000)  # of MPEG's clock
     return Fraction(1, ticks)
 
