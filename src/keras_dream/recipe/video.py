@@ -28,8 +28,8 @@ class VideoSettings(Settings):
         ge=0,
         le=MOST_FRAME_STEPS,
         description="steps in each octave of every later frame, which begins with what "
-        "the one before it dreamed, where it takes over all of it; none for a quarter of "
-        "the first ones",
+        "the one before it dreamed, where it takes over all of it; none for a quarter "
+        "of the first ones",
     )
     carry: FiniteFloat = Field(
         default=1.0,
