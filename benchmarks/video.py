@@ -2,9 +2,9 @@
 
     python benchmarks/video.py [--quick] [--parts cost,flicker,drift,memory]
 
-- cost: the seconds of a frame at 640 × 360 with the default recipe, each part measured
-  by itself, in turn; then whole films, whose parts overlap. Goal: everything beside the
-  gradient steps takes at most 15 %.
+- cost: a frame at 640 × 360 with the default recipe: what each part of a run takes of
+  a processor, and whole films beside their gradient steps alone, in turn. Goal:
+  everything beside the steps takes at most 15 %.
 - flicker: a textured pan, dreamed as a film, frame by frame, and with plain frame
   blending. Goals at equal strength of the dreams: at most a third of the flicker of
   frame by frame, and at most that of blending.
@@ -13,12 +13,14 @@
 """
 
 import argparse
+import contextlib
+import functools
+import importlib
 import itertools
 import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -91,77 +93,77 @@ def row(*cells):
     print(f"| {' | '.join(texts)} |")
 
 
-class Clock:
-    """Seconds of each part, one value a frame."""
-
-    def __init__(self):
-        self.parts = defaultdict(list)
-        self._began = time.perf_counter()
-
-    def start(self):
-        self._began = time.perf_counter()
-
-    def lap(self, part, *, less=0.0):
-        now = time.perf_counter()
-        self.parts[part].append(now - self._began - less)
-        self._began = now
+PARTS_OF_A_FRAME = {
+    "flow": ("dreaming", "motion"),
+    "warp": ("dreaming", "begin"),
+    "lock": ("dreaming", "settle"),
+    "rounding": ("dreaming", "to_depth"),
+    "flicker": ("dreaming", "sample"),
+    "PNG and state": ("dreaming", "stage_frame"),
+    "encoding": ("run", "write_film"),
+    "survey": ("source.Source", "survey"),
+}
 
 
-def frame_parts(folder, dreamer, recipe, frames, clock):
-    """Dreams a film as a run does, but one thing after the other, and times it."""
-    from keras_dream.pictures.picture import Picture, to_depth
-    from keras_dream.recipe.video import VideoSettings
-    from keras_dream.video.carry import begin, motion, settle
-    from keras_dream.video.dreaming import Film
-    from keras_dream.video.flicker import sample
-    from keras_dream.video.folder import Place, stage_frame
-    from keras_dream.video.source import open_source
-
-    source, settings = open_source(folder / "in.mp4"), VideoSettings()
-    film = Film(folder, source.survey(), recipe.but(video=settings), 8, False)
-    carried = before = last = None
-    clock.start()
-    for frame in source.frames(0, frames):
-        clock.lap("decode")
-        moved = None if before is None else motion(before, frame.image, settings)
-        clock.lap("flow")
-        start = begin(frame.image, carried, settings, moved=moved)
-        clock.lap("warp")
-        run = dreamer.steps(
-            Picture(frame.image),
-            film.recipe_of(frame.number, start.released),
-            start=None if carried is None else start.image,
-            keep_unfinished=True,
-        )
-        clock.lap("prepare")
-        steps = sum(step.seconds for step in run)
-        clock.lap("octaves", less=steps)
-        clock.parts["steps"].append(steps)
-        dream = run.dream
-        clock.lap("finish")
-        carried = settle(frame.image, start, dream.image, carried, settings)
-        clock.lap("lock")
-        pixels = to_depth(dream.image, "8")
-        own = pixels / np.float32(255)
-        pair = None if last is None else (last, before)
-        measured = sample(own, frame.image, before=pair, moved=moved)
-        clock.lap("measure")
-        place, notes = Place(0, frame.number), {"sample": list(measured)}
-        stage_frame(folder, place, pixels, carried, notes=notes).staged.discard()
-        clock.lap("PNG and state")
-        before, last = frame.image, own
+MORE_PARTS = ("before the steps", "decoding")
 
 
-def encode_seconds(folder, clip):
-    """Returns the seconds of a frame's encoding."""
-    from keras_dream.video.sink import write_film
-    from keras_dream.video.source import open_source
+@contextlib.contextmanager
+def timed(seconds):
+    """Adds up the processor's seconds of each part, in whichever thread it runs."""
+    with contextlib.ExitStack() as stack:
 
-    images = [frame.image for frame in open_source(folder / "in.mp4").frames()]
-    images = [np.rint(255 * image).astype(np.uint8) for image in images]
-    began = time.perf_counter()
-    write_film(folder / "encoded.mp4", clip, images)
-    return (time.perf_counter() - began) / len(images)
+        def patch(holder, name, value):
+            stack.callback(setattr, holder, name, getattr(holder, name))
+            setattr(holder, name, value)
+
+        def counted(part, function):
+            @functools.wraps(function)
+            def call(*args, **options):
+                began = time.thread_time()
+                try:
+                    return function(*args, **options)
+                finally:
+                    seconds[part] += time.thread_time() - began
+
+            return call
+
+        for part, (home, name) in PARTS_OF_A_FRAME.items():
+            module, _, kind = home.partition(".")
+            holder = importlib.import_module(f"keras_dream.video.{module}")
+            holder = getattr(holder, kind) if kind else holder
+            patch(holder, name, counted(part, getattr(holder, name)))
+        from keras_dream.dreamer.dreamer import Dreamer
+        from keras_dream.video.source import Source
+
+        patch(Dreamer, "steps", counted("before the steps", Dreamer.steps))
+        frames = Source.frames
+
+        def decoded(*args, **options):
+            several = frames(*args, **options)
+            advance = counted("decoding", lambda: next(several, None))
+            yield from iter(advance, None)
+
+        patch(Source, "frames", decoded)
+        yield
+
+
+def steps_alone(dreamer, recipe, frames):
+    """Makes the steps of a film's frames; returns the seconds of these alone."""
+    from keras_dream.video.dreaming import with_steps
+
+    few, seconds = with_steps(recipe, max(1, round(recipe.steps / 4))), 0.0
+    for number, frame in enumerate(frames):
+        for step in dreamer.steps(frame, few if number else recipe):
+            seconds += step.seconds
+    return seconds
+
+
+def measured(work):
+    """Returns the clock's seconds, the processors' seconds, and the result of work."""
+    began, spent = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - began, time.process_time() - spent, result
 
 
 def cost(folder, dreamer, arguments):
@@ -169,43 +171,36 @@ def cost(folder, dreamer, arguments):
     from keras_dream.video.sink import write_film
     from keras_dream.video.source import open_source
 
-    frames = 3 if arguments.quick else 8
-    still = written(folder / "cost", pan(frames, (360, 640)))
-    clip = open_source(still).survey(cuts=False)
-    write_film(folder / "in.mp4", clip, pan(frames, (360, 640)))
-    recipe = dreamer.complete(preset("default"))
-    clock, whole = Clock(), []
-    frame_parts(folder, dreamer, recipe, 2, Clock())  # warm
+    count = 3 if arguments.quick else 12
+    source = pan(count, (360, 640))
+    clip = open_source(written(folder / "in", source)).survey(cuts=False)
+    write_film(folder / "in.mp4", clip, source)
+    recipe, frames = dreamer.complete(preset("default")), floats(source)
+    steps_alone(dreamer, recipe.but(steps=1), frames[:1])  # warm
+    alone, films, parts = [], [], []
     for number in range(arguments.rounds):
-        frame_parts(folder, dreamer, recipe, frames, clock)
-        clock.parts["encode"].append(encode_seconds(folder, clip))
-        began = time.perf_counter()
-        out = folder / f"cost{number}.mp4"
-        film(folder / "in.mp4", out, recipe, dreamer).finish()
-        whole.append((time.perf_counter() - began) / frames)
-    first = range(0, len(clock.parts["steps"]), frames)
-    later = {
-        part: [v for n, v in enumerate(values) if n not in first or part == "encode"]
-        for part, values in clock.parts.items()
-    }
-    medians = {part: statistics.median(values) for part, values in later.items()}
-    total = sum(medians.values())
-    print("A frame at 640 × 360, default recipe, one part after the other:\n")
-    print("| part | seconds | share |\n|---|---|---|")
-    for part, seconds in medians.items():
-        print(f"| {part} | {seconds:.4f} | {seconds / total:.1%} |")
-    beside = 1 - (medians["steps"] + medians["octaves"]) / total
-    print(f"\nbeside steps and octaves: {beside:.1%} (goal: at most 15 %)")
-    steps = [
-        s + o
-        for s, o in zip(*(clock.parts[p] for p in ("steps", "octaves")), strict=True)
-    ]
-    mean = sum(steps) / len(steps)
-    print(
-        f"films, whose parts overlap: {statistics.median(whole):.3f} s a frame, "
-        f"{statistics.median(whole) / mean:.3f} times the mean of steps and octaves "
-        f"({mean:.3f}), the survey and the first frame of {frames} included\n"
-    )
+        alone.append(measured(lambda: steps_alone(dreamer, recipe, frames)))
+        seconds = dict.fromkeys((*PARTS_OF_A_FRAME, *MORE_PARTS), 0.0)
+        run = film(folder / "in.mp4", folder / f"{number}.mp4", recipe, dreamer)
+        with timed(seconds):
+            films.append(measured(run.finish))
+        parts.append(seconds)
+    medians = {p: statistics.median(r[p] for r in parts) / count for p in parts[0]}
+    steps = statistics.median(spent for _, spent, _ in alone) / count
+    print(f"Of {count} frames at 640 × 360 with the default recipe, a frame takes:\n")
+    print("| part | seconds of a processor | of the steps |\n|---|---|---|")
+    row("steps, with their octaves", f"{steps:.4f}", "")
+    for part, spent in sorted(medians.items(), key=lambda pair: -pair[1]):
+        row(part, f"{spent:.4f}", f"{spent / steps:.1%}")
+    everything = sum(medians.values())
+    row("all but the steps", f"{everything:.4f}", f"{everything / steps:.1%}")
+    pairs = list(zip(films, alone, strict=True))
+    kinds = {"processors": (1, 1), "clock": (0, 0), "clock, less octaves": (0, 2)}
+    print("\n| film / steps alone | median | beside the steps |\n|---|---|---|")
+    for kind, (own, other) in kinds.items():
+        ratio = statistics.median(f[own] / s[other] for f, s in pairs)
+        row(kind, f"{ratio:.3f}", f"{1 - 1 / ratio:.1%}")
+    print("\n(goal: at most 15 %)\n")
 
 
 def blended(dreamer, recipe, frames, steps):

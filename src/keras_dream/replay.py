@@ -92,10 +92,10 @@ def is_dream(path: str | os.PathLike[str]) -> bool:
 
 
 def read_saved(path: str | os.PathLike[str]) -> Saved:
-    """Reads recipe and record of a dreamed picture.
+    """Reads recipe and record of a dreamed picture, or of a film.
 
     Args:
-        path: The picture.
+        path: The picture; of a film's record what it shares with a picture's is read.
 
     Returns:
         Both, validated but untrusted.
@@ -105,6 +105,21 @@ def read_saved(path: str | os.PathLike[str]) -> Saved:
         SettingError: If the recipe is invalid.
     """
     return saved_of(Path(path), _notes(Path(path)))
+
+
+def film_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Returns the record of a film, as JSON types; None for anything else.
+
+    It is untrusted: any JSON, of which "frames" is a number.
+
+    Raises:
+        PictureError: If there is no such file, or it is neither picture nor film.
+    """
+    try:
+        record = parse_json((read_notes(path) or {})["record"])
+        return record if isinstance(record["frames"], int) else None
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return None
 
 
 def saved_of(path: Path, notes: Mapping[str, str]) -> Saved:
@@ -364,7 +379,7 @@ def _with_numbers(data: Any) -> Any:
     """Returns a record's data with NaN for every loss that JSON has as null."""
     numbers = {
         octave: [math.nan if loss is None else loss for loss in losses]
-        for octave, losses in data["losses"].items()
+        for octave, losses in data.get("losses", {}).items()
     }
     return {**data, "losses": numbers}
 

@@ -169,6 +169,8 @@ def test_what_cannot_be_is_refused_at_once(dream, clip, monkeypatch):
     assert "codec of a" in refused(clip, "-o", "a.webm", "--codec", "h264")
     assert "must be from 0" in refused(clip, "--crf", 99)
     assert "`carry` must be" in refused(clip, "--carry", 2)
+    assert "nothing.wav" in refused(clip, "--sound", "nothing.wav")
+    assert "a track that FFmpeg can read" in refused(clip, "--sound", "there.mp4")
     assert "A network" in refused(clip, "--network", "no")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install 'keras-dream[video]'" in refused(clip)

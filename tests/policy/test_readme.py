@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from clips import pan, write_clip
 from PIL import Image
 
 from keras_dream import cli
@@ -13,6 +14,7 @@ from keras_dream import cli
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SIZE = (132, 88)  # of the photos in the examples here: every line in seconds
+SHORT = {"--seconds": "0.12", "--size": "64"}  # of films
 
 
 def blocks(language):
@@ -43,6 +45,7 @@ def desk(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir()
     for name in ("examples/sky.jpg", "photo.jpg", "other.jpg", "photos/one.jpg"):
         sky.save(tmp_path / name)
+    write_clip(tmp_path / "clip.mp4", pan(3))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("keras_dream.sheets.choices.SIDE", 100)  # of sheets of looks
     monkeypatch.setenv("KERAS_DREAM_OFFLINE", "1")
@@ -55,7 +58,9 @@ def desk(tmp_path, monkeypatch):
 def test_shell_lines_run(desk, capsys):
     commands = dream_lines()
     assert len(commands) >= 10
-    for _, *arguments in commands:
+    for _, *words in commands:
+        before = ["", *words]
+        arguments = [SHORT.get(a, b) for a, b in zip(before, words, strict=False)]
         line = " ".join(arguments)
         needs = [name for word, name in DOWNLOADS.items() if word in line]
         downloads = needs and arguments[0] != "layers"

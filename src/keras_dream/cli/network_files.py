@@ -48,19 +48,18 @@ def recorded_models(
 
     Args:
         recipe: The recipe as it will be dreamed.
-        path: Where it was read: a picture, or a JSON file, which has no sha256.
+        path: Where it was read: a picture, a film, or a JSON file, which has no sha256.
         own: Names of models whose files the user named.
         trusted: Whether the user trusts model files.
 
     Raises:
         NetworkError: If there is none, or another one, or it is not trusted.
     """
-    from keras_dream.pictures.encoding import SUFFIXES
-    from keras_dream.replay import find_models, read_saved
+    from keras_dream.replay import find_models, is_dream, read_saved
     from keras_dream.zoo import user_models
 
     names = [n for n in user_models.files_of(recipe) if n not in own]
-    if not names or Path(path).suffix.lower() not in SUFFIXES:
+    if not names or not is_dream(path):
         return {}
     return find_models(read_saved(path), names, trusted=trusted)
 

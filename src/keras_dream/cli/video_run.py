@@ -67,7 +67,7 @@ class Request:
         yes: Whether the user agreed to long work and to replacing a file.
         models: The model files that the recipe's names stand for.
         files: Files that the recipe may name, such as guides.
-        beside: A file beside which they are looked for, too; "" for none.
+        beside: Files beside which they are looked for, too; "" for none.
         before_download: Called before weights are downloaded, as for `Dreamer`.
         trust_model: Whether model files may be opened.
     """
@@ -90,7 +90,7 @@ class Request:
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    beside: str = ""
+    beside: tuple[str, ...] = ()
     before_download: "BeforeDownload | None" = None
     trust_model: bool = False
 
@@ -101,7 +101,7 @@ class Request:
         from keras_dream.video.setup import Setup
 
         weights = weights_of(self.weights, self.recipe)
-        beside = [path for path in (self.source, self.beside) if path]
+        beside = [path for path in (self.source, *self.beside) if path]
         return Setup(
             source=self.source,
             recipe=self.recipe,
@@ -129,8 +129,13 @@ class Request:
         return suffix if suffix in (".gif", ".webp") else ".mp4"
 
     def check_source(self, setup: "Setup") -> None:
-        """Refuses a source that cannot be read."""
+        """Refuses a source, or a sound, that cannot be read."""
+        from keras_dream.video.sound import opened
+
         setup.open()
+        if self.sound is not None:
+            with opened(Path(self.sound)):
+                pass
 
     def begin(
         self,

@@ -356,21 +356,25 @@ class Ensemble:
     ) -> Schemes:
         name = str(objective.network)
         chosen = objective.with_channels(strongest.get(name, {}))
-        return self._kept(
+        # Weights are apart: in a film each frame may have others.
+        targets = tuple(term.target for term in chosen.terms)
+        schemes = self._kept(
             self._schemes,
-            (name, chosen.terms, recipe.loss, recipe.border, recipe.wrap),
+            (name, targets, recipe.loss, recipe.border, recipe.wrap),
             lambda: Schemes(
                 self._prepared(name, chosen, recipe), self._predictor(objective, recipe)
             ),
             max(KEPT_GRADIENTS, len(recipe.every_network)),
         )
+        return schemes.weighted([term.weight for term in chosen.terms])
 
     def _predictor(self, objective: NetworkObjective, recipe: Recipe) -> Predictor:
-        # Channels change neither memory nor time.
+        # Channels and weights change neither memory nor time.
         plain, name = objective.with_channels({}), str(objective.network)
+        targets = tuple(term.target for term in plain.terms)
         return self._kept(
             self._predictors,
-            (name, plain.terms, recipe.loss, recipe.border, recipe.wrap),
+            (name, targets, recipe.loss, recipe.border, recipe.wrap),
             lambda: Predictor(
                 self._graph(objective, recipe),
                 resolve(self.loaded(name).graph, plain),

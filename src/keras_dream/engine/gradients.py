@@ -1,8 +1,12 @@
 """Gradients: how an image becomes a loss and the direction in which it grows."""
 
+import copy
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
+
+import numpy as np
 
 from keras_dream.backend.protocol import Array, Backend
 from keras_dream.engine.goals import Context, Goal, Seen
@@ -30,6 +34,18 @@ class Gradient(Protocol):
             size: Its (height, width) in pixels.
             view: What the network sees of it.
             original: The photo at this size, for objectives that look at it.
+        """
+        ...
+
+
+class SchemeGradient(Gradient, Protocol):
+    """The gradient of one objective, computed in some way."""
+
+    def weighted(self, objective: "PreparedObjective") -> Self:
+        """Returns the gradient of the objective with other weights: at no cost.
+
+        Args:
+            objective: What `PreparedObjective.weighted` has returned.
         """
         ...
 
@@ -115,6 +131,7 @@ class PreparedObjective:
         context: As above.
         prepared: The network's operations with their weights.
         values: The goals' functions.
+        weights: Of the goals' values in the sum.
 
     Raises:
         DreamError: If a file that a goal names cannot be used.
@@ -127,6 +144,25 @@ class PreparedObjective:
         self.backend = context.backend
         self.prepared = Prepared(graph.graph, context.backend)
         self.values = [goal.make(context) for goal in goals]
+        self.weights = tuple(goal.weight for goal in goals)
+
+    def weighted(self, weights: Sequence[float]) -> "PreparedObjective":
+        """Returns the objective with other weights, which shares all else."""
+        weights = tuple(weights)
+        if weights == self.weights:
+            return self
+        weighted = copy.copy(self)
+        weighted.weights = weights
+        weighted.__dict__.pop("scalars", None)
+        return weighted
+
+    @functools.cached_property
+    def scalars(self) -> tuple[Array, ...]:
+        """The weights on the device, with which compiled functions are called.
+
+        They are arguments: a film may change them in each of its frames.
+        """
+        return tuple(self.backend.array(np.array(w)) for w in self.weights)
 
     @property
     def is_static(self) -> bool:
@@ -134,13 +170,20 @@ class PreparedObjective:
         own = any(goal.is_static for goal in self.goals)
         return own or bool(self.graph.graph.opaque)
 
-    def total(self, seen: Seen, numbers: Iterable[int]) -> Array:
-        """Returns the weighted sum of some goals, by their numbers."""
+    def total(
+        self, seen: Seen, numbers: Iterable[int], weights: Sequence[Array]
+    ) -> Array:
+        """Returns the weighted sum of some goals.
+
+        Args:
+            seen: What they look at.
+            numbers: Which goals.
+            weights: Those of all goals, such as `scalars`.
+        """
         b = self.backend
-        values = (
-            b.multiply(self.values[n](seen), self.goals[n].weight) for n in numbers
+        return reduce(
+            b.add, (b.multiply(self.values[n](seen), weights[n]) for n in numbers)
         )
-        return reduce(b.add, values)
 
 
 class WholeGradient:
@@ -166,6 +209,12 @@ class WholeGradient:
         self._steps: dict[Chain, Callable[..., tuple[Array, Array]]] = {}
         self._plans: dict[Size, tuple[int, ...]] = {}
 
+    def weighted(self, objective: PreparedObjective) -> "WholeGradient":
+        """Returns the gradient with other weights; as for `SchemeGradient`."""
+        weighted = copy.copy(self)
+        weighted._objective = objective
+        return weighted
+
     def __call__(
         self, image: Array, size: Size, *, view: View, original: Array | None
     ) -> tuple[Array, Array]:
@@ -174,7 +223,7 @@ class WholeGradient:
             self._plans[view.size] = self._program.values(self._graph.plan(*view.size))
         if view.chain not in self._steps:
             self._steps[view.chain] = self._step(view.chain)
-        constants = view.constants
+        constants = (*view.constants, *self._objective.scalars)
         if self._needs_original:
             constants = (*constants, checked_original(original))
         step = self._steps[view.chain]
@@ -184,9 +233,11 @@ class WholeGradient:
         """Returns the loss of what the network sees, differentiated by the image."""
         backend, count = self._backend, chain.count
         objective = self._objective
+        goals = len(objective.goals)
 
         def total(image: Array, plan: tuple[Any, ...], *constants: Any) -> Array:
-            moves, original = constants[:count], (*constants[count:], None)[0]
+            moves, weights = constants[:count], constants[count : count + goals]
+            original = (*constants[count + goals :], None)[0]
 
             def features(picture: Array) -> Mapping[str, Array]:
                 maps = self._program(chain.apply(backend, picture, moves), plan)
@@ -195,7 +246,7 @@ class WholeGradient:
             # A constant has no gradient, and so its features have none.
             reference = features(original) if self._needs_reference else {}
             seen = Seen(features(image), reference, image, original)
-            return objective.total(seen, range(len(objective.goals)))
+            return objective.total(seen, range(goals), weights)
 
         return backend.value_and_grad(total, static=objective.is_static)
 

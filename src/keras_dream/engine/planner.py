@@ -5,6 +5,7 @@ loss's cells, and of a stem in tiles. `PlannedGradient` computes what was chosen
 goes on with less where memory is out all the same.
 """
 
+import copy
 import functools
 import gc
 import math
@@ -21,6 +22,7 @@ from keras_dream.engine.gradients import (
     Gradient,
     ObjectiveGraph,
     PreparedObjective,
+    SchemeGradient,
 )
 from keras_dream.engine.tiled import border_of, check_local, gradient_of, stem_of
 from keras_dream.engine.tiles import parts_of
@@ -449,8 +451,17 @@ class Schemes:
         self._objective = objective
         self.predictor = predictor
         self.backend = objective.backend
-        self._made: dict[Scheme, Gradient] = {}
+        self._made: dict[Scheme, SchemeGradient] = {}
         self._lock = threading.Lock()  # one dreamer may dream in several threads
+
+    def weighted(self, weights: Sequence[float]) -> "Schemes":
+        """Returns the gradients of the objective with other weights of its terms.
+
+        They share all but the weights.
+        """
+        weighted = copy.copy(self)
+        weighted._objective = self._objective.weighted(weights)
+        return weighted
 
     def of(self, scheme: Scheme) -> Gradient:
         """Returns the gradient of a scheme.
@@ -461,7 +472,7 @@ class Schemes:
         with self._lock:
             if scheme not in self._made:
                 self._made[scheme] = gradient_of(scheme, self._objective)
-            return self._made[scheme]
+        return self._made[scheme].weighted(self._objective)
 
 
 class PlannedGradient:

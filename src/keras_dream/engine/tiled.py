@@ -10,11 +10,12 @@ Pixels and their gradient are on the host: what a tile sees is read from there, 
 gradient is added there, tile by tile, row by row of the grid.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,9 @@ from keras_dream.backend.host import give_back_memory
 from keras_dream.backend.protocol import Array
 from keras_dream.engine.goals import Goal, Place, Seen
 from keras_dream.engine.gradients import (
-    Gradient,
     ObjectiveGraph,
     PreparedObjective,
+    SchemeGradient,
     WholeGradient,
     checked_original,
 )
@@ -50,7 +51,7 @@ costs a seventh of a step of `motif` in four tiles at half as many."""
 _NUMBERS = 10  # of a node in the plan of a tile: four edges, four sides, a size
 
 
-def gradient_of(scheme: Scheme, objective: PreparedObjective) -> Gradient:
+def gradient_of(scheme: Scheme, objective: PreparedObjective) -> SchemeGradient:
     """Returns the gradient of an objective by a scheme.
 
     Args:
@@ -120,6 +121,12 @@ class TiledGradient(ABC):
         self._image_step = self._backend.value_and_grad(
             self._image_total, static=objective.is_static
         )
+
+    def weighted(self, objective: PreparedObjective) -> Self:
+        """Returns the gradient with other weights; as for `SchemeGradient`."""
+        weighted = copy.copy(self)
+        weighted._objective = objective
+        return weighted
 
     @abstractmethod
     def parts(
@@ -217,7 +224,7 @@ class TiledGradient(ABC):
         value = b.array(np.array(loss))
         if self._of_image:
             constants = () if original is None else (original,)
-            own = self._image_step(image, (), *constants)
+            own = self._image_step(image, (), *self._objective.scalars, *constants)
             value, gradient = b.add(value, own[0]), b.add(gradient, own[1])
         return value, gradient
 
@@ -250,9 +257,17 @@ class TiledGradient(ABC):
         step = b.value_and_grad(product)
         return step(image, (), *view.constants, b.image_view(gradient))[1]
 
-    def _image_total(self, image: Array, _: Any, *originals: Array) -> Array:
+    def _image_total(self, image: Array, _: Any, *constants: Array) -> Array:
+        weights, originals = self._parted(constants)
         seen = Seen({}, {}, image, (*originals, None)[0])
-        return self._objective.total(seen, self._of_image)
+        return self._objective.total(seen, self._of_image, weights)
+
+    def _parted(
+        self, constants: Sequence[Array]
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """Returns the weights of the goals, and the other constants behind them."""
+        count = len(self._objective.goals)
+        return constants[:count], constants[count:]
 
     def _job(
         self,
@@ -421,7 +436,8 @@ class CellGradient(TiledGradient):
             sums: What `sums` has returned, where a loss needs it.
         """
         b = self._backend
-        constants = [
+        constants = list(self._objective.scalars)
+        constants += [
             b.array(np.array(sums[n])) for n in job.goals if sums and n in sums
         ]
         if self._references:
@@ -442,16 +458,17 @@ class CellGradient(TiledGradient):
         numbers = [n for n in job.goals if n in self._firsts]
 
         def total(x: Array, plan: Sequence[Any], *constants: Array) -> Array:
+            weights, rest = self._parted(constants)
             maps, places = self._own_cells(job.nodes, x, plan)
             reference: Mapping[str, Array] = {}
             if self._references:
-                original = constants[len(numbers)]
+                original = rest[len(numbers)]
                 cells = self._own_cells(job.nodes, original, plan)
                 reference = cells[0]
             seen = Seen(maps, reference, places=places)
-            firsts = dict(zip(numbers, constants, strict=False))
+            firsts = dict(zip(numbers, rest, strict=False))
             values = (
-                self._objective.total(seen._replace(first=firsts.get(n)), [n])
+                self._objective.total(seen._replace(first=firsts.get(n)), [n], weights)
                 for n in job.goals
             )
             return reduce(b.add, values)
@@ -538,10 +555,10 @@ class StemGradient(TiledGradient):
     ) -> tuple[float, dict[str, Array]]:
         """Returns the loss, and its gradient by the maps that the stem has made."""
         maps = self._maps(plan, size, read)
-        constants: tuple[Array, ...] = ()
+        constants = self._objective.scalars
         if self._references:
             original = checked_original(read_original)
-            constants = self._maps(plan, size, original)
+            constants = (*constants, *self._maps(plan, size, original))
         values = self._deep.values(plan)
         loss, gradients = self._deep_step(maps, values, *constants)
         named = dict(zip(self._border, gradients, strict=True))
@@ -584,11 +601,12 @@ class StemGradient(TiledGradient):
         return reduce(b.add, products)
 
     def _deep_total(
-        self, maps: tuple[Array, ...], plan: Sequence[Any], *references: Array
+        self, maps: tuple[Array, ...], plan: Sequence[Any], *constants: Array
     ) -> Array:
-        reference = self._features(references, plan) if references else {}
+        weights, references = self._parted(constants)
+        reference = self._features(tuple(references), plan) if references else {}
         seen = Seen(self._features(maps, plan), reference)
-        return self._objective.total(seen, self._of_nodes)
+        return self._objective.total(seen, self._of_nodes, weights)
 
     def _features(
         self, maps: tuple[Array, ...], plan: Sequence[Any]
@@ -598,7 +616,7 @@ class StemGradient(TiledGradient):
         return {**features, **dict(ends)}
 
 
-GRADIENTS: Mapping[str, Callable[[PreparedObjective, Scheme], Gradient]] = {
+GRADIENTS: Mapping[str, Callable[[PreparedObjective, Scheme], SchemeGradient]] = {
     "whole": lambda objective, _: WholeGradient(objective),
     "cells": CellGradient,
     "stem": StemGradient,

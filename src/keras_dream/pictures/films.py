@@ -31,7 +31,9 @@ class _Box(NamedTuple):
 
 def is_film(path: Path) -> bool:
     """Tells, by the contents, whether a path is a film whose comment can be read."""
-    return path.is_dir() or path.name == INDEX or _reader(_head(path)) is not None
+    if path.is_dir():
+        return (path / INDEX).is_file()
+    return path.name == INDEX or _reader(_head(path)) is not None
 
 
 def read_text(path: Path) -> str | bytes:

@@ -71,7 +71,8 @@ def read_notes(
         PictureError: If there is no such file, or it is not a picture, or beyond the
             limits.
     """
-    path = Path(path) / films.INDEX if Path(path).is_dir() else path
+    if Path(path).is_dir() and films.is_film(Path(path)):
+        path = Path(path) / films.INDEX
     path = check_file(path, "a picture", error=PictureError)
     # Neither the pixels nor the file are read as a whole.
     head, _ = read_within(decode_notes, path, limits, pixels=None, file_bytes=1 << 62)

@@ -144,9 +144,18 @@ def begin(
         carried: Of the frame before it; None for the first of a scene.
         settings: Of the film.
         moved: The `motion` from the frame before it, where that is known already.
+
+    Raises:
+        InputError: If what is carried is of another size.
     """
     if carried is None:
         return Start(frame, 1.0)
+    if carried.frame.shape != frame.shape:
+        raise InputError(
+            "The state of a film must have the size of its frames",
+            received=f"{carried.frame.shape[:2]} for {frame.shape[:2]}",
+            hint="remove it, to begin anew",
+        )
     before = carried.frame.astype(np.float32) / np.float32(255)
     back, seen = moved or motion(before, frame, settings)
     warped = flow.warp(carried.difference.astype(np.float32), back)

@@ -1,6 +1,7 @@
 """Films in the containers of FFmpeg, written frame by frame through PyAV."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_dream.errors import OutputError, short_repr
-from keras_dream.files import saving
+from keras_dream.files import FULL, saving
 from keras_dream.video.formats import (
     THREADS,
     Codec,
@@ -22,7 +23,14 @@ from keras_dream.video.formats import (
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.sound import Sound, Tracks, opened
 
+
+class _Refused(Exception):
+    """FFmpeg does not take what it was given."""
+
+
+_DISK = frozenset({*FULL, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOENT})
 _BT709 = 1  # matrix, primaries and transfer: ITU-T H.273, tables 2 to 4
+_FEW = 5  # frames
 _LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
 
 
@@ -129,8 +137,10 @@ class Muxer:
         context.flags |= Flags.bitexact.value | Flags.frame_duration.value
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
-        if codec.reorders and self._moves and not _is_even(clip):
-            # These files have durations in the order of coding only.
+        # MP4 and MOV have durations in the order of coding only, and x265 gives two
+        # frames a stamp that is none.
+        is_short = len(clip.stamps) < _FEW
+        if codec.reorders and (is_short or (self._moves and not _is_even(clip))):
             context.max_b_frames = 0
         if codec.tag and self._moves:
             context.codec_tag = codec.tag
@@ -210,8 +220,15 @@ def reported(path: Path) -> Generator[None, None, None]:
 
     try:
         with saving(path):
-            yield
-    except av.error.FFmpegError as failure:
+            try:
+                yield
+            except av.error.FFmpegError as failure:
+                # FFmpeg has the system's numbers for failures of its own, too.
+                if failure.errno in _DISK:
+                    raise OSError(failure.errno, failure.strerror) from failure
+                raise _Refused from failure
+    except _Refused as refused:
+        failure = refused.__cause__
         raise OutputError(
             "a film must be one that its encoder takes",
             received=f"{short_repr(str(failure))} for {short_repr(str(path))}",

@@ -2,10 +2,13 @@
 
 import contextlib
 import io
+import itertools
 import json
+import math
 import re
 import shutil
 from collections.abc import Generator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +19,11 @@ from keras_dream.files import saving, sync_folder, write_atomically
 from keras_dream.pictures.deep import encode_png16
 from keras_dream.pictures.films import INDEX
 from keras_dream.pictures.metadata import metadata_options
+from keras_dream.video.formats import MOST_TICKS
 from keras_dream.video.frames import Stamp
 from keras_dream.video.muxer import Target
 
+_MOST_INDEX = 1 << 26  # bytes: a million frames' stamps and the notes
 _OWN = re.compile(r"\d{6,}\.png")
 
 
@@ -51,6 +56,32 @@ def check_folder(path: Path) -> None:
             received=where,
             hint="try another name",
         )
+
+
+def read_stamps(folder: Path) -> list[Fraction] | None:
+    """Returns when each picture of a folder is shown, and when the last one ends.
+
+    Args:
+        folder: A folder, which may hold what a `Folder` has written; it is untrusted.
+
+    Returns:
+        Seconds from 0, which increase; None where there are none, or damaged ones.
+    """
+    try:
+        with (folder / INDEX).open("rb") as file:
+            values = json.loads(file.read(_MOST_INDEX))
+        times = [Fraction(text) for text in (*values["stamps"], values["seconds"])]
+    # Anything may stand there.
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+        return None
+    except RecursionError:
+        return None
+    is_usable = (
+        times[0] == 0
+        and all(a < b for a, b in itertools.pairwise(times))
+        and math.lcm(*(time.denominator for time in times)) <= MOST_TICKS
+    )
+    return times if is_usable else None
 
 
 def _is_own(path: Path) -> bool:

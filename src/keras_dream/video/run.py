@@ -307,7 +307,8 @@ class VideoRun(Iterator[Event]):
             size=result_size(clip.size, recipe),
             has_alpha=clip.has_alpha or recipe.transparency,
         )
-        told = check_film(self.out, self._encoding, film_clip, sound=self._source)
+        sound = self._sound or self._source
+        told = check_film(self.out, self._encoding, film_clip, sound=sound)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         bits = 16 if is_deep(self.out, self._encoding) else 8
         film = Film(work_folder(self.out), clip, recipe, bits, film_clip.has_alpha)

@@ -34,6 +34,7 @@ from keras_dream.video.sound import notices as sound_notices, sound_of
 if TYPE_CHECKING:
     from keras_dream.video.source import Source
 
+_MOST_LOOPS = 65_535  # 16 bits of a GIF and of a WebP
 DEFAULT = Encoding()
 """How films are saved where nothing else is said."""
 
@@ -82,13 +83,19 @@ def check_film(
 
     Raises:
         OutputError: If it cannot be written there, or not so.
-        InputError: If a given file has no sound.
+        InputError: If a given file has no sound, or it cannot be copied.
     """
     extra.require()
     kind = format_of(path)
     codec = codec_of(kind, encoding.codec)
     codec.quality_of(encoding)
     codec.format(encoding, has_alpha=False)
+    if not 0 <= encoding.loop <= _MOST_LOOPS:
+        raise OutputError(
+            f"a film must be shown from 1 to {_MOST_LOOPS:,} times, or 0 for without "
+            "end",
+            received=f"{encoding.loop:,}",
+        )
     if kind is FOLDER:
         check_folder(Path(path))
     else:

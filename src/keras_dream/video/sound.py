@@ -5,15 +5,17 @@ told before the run.
 """
 
 import contextlib
+import io
 import os
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_dream.errors import InputError, short_repr
+from keras_dream.errors import InputError, OutputError, short_repr
 from keras_dream.files import check_file
+from keras_dream.video.extra import check_trusted
 from keras_dream.video.formats import Encoding, Format
 from keras_dream.video.frames import Clip
 
@@ -30,6 +32,7 @@ _DEMUXERS = (
 
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_DEMUXERS)}
 
+_TRIAL = Fraction(1, 2)  # seconds of sound that are tried before the run
 _BITS_A_SECOND = 192_000  # of a track that is coded anew, in stereo
 _FRAME = {"aac": 1024, "libopus": 960}  # samples that these encoders take at once
 _RATES = {"aac": (44_100, 48_000), "libopus": (48_000,)}
@@ -79,15 +82,43 @@ def notices(kind: Format, sound: Sound) -> Iterator[str]:
 
     Raises:
         InputError: If the file has no sound.
+        OutputError: If the format does not take it.
     """
     with opened(sound.path) as container:
         for stream in container.streams.audio:
             name = codec_name(stream)
-            if name not in kind.sounds:
+            if stream.codec_context is None:
+                yield "A track of sound is left out, because FFmpeg cannot decode it."
+            elif name not in kind.sounds:
                 yield (
                     f"The sound is coded anew as {kind.sound.removeprefix('lib')}, "
                     f"because {kind.name} does not hold {name}; .mkv may."
                 )
+    _try(kind, sound)
+
+
+def _try(kind: Format, sound: Sound) -> None:
+    """Puts the first packets into a file that nobody keeps.
+
+    Raises:
+        OutputError: If the format does not take them.
+    """
+    import av
+    import av.error
+
+    few = replace(sound, origin=None, seconds=_TRIAL)
+    try:
+        with opened(sound.path) as source:
+            # Without the format's options, of which one reads the file again.
+            container = av.open(io.BytesIO(), "w", format=kind.muxer)
+            with contextlib.closing(container):
+                Tracks(source, container, kind, few).copy()
+    except av.error.FFmpegError as failure:
+        raise OutputError(
+            f"the sound of {kind.name} must be one that it takes",
+            received=f"{short_repr(str(failure))} for {short_repr(sound.path.name)}",
+            hint="leave it out with --no-sound, or save the film as .mkv",
+        ) from failure
 
 
 @contextlib.contextmanager
@@ -102,6 +133,7 @@ def opened(path: Path) -> Generator["av.container.InputContainer", None, None]:
 
     must = "the sound of a film must be a file with a track that FFmpeg can read"
     path, received = check_file(path, "the sound of a film"), short_repr(path.name)
+    check_trusted(path)
     try:
         container = av.open(
             f"file:{path.absolute()}",
@@ -178,7 +210,7 @@ class Tracks:
                 packet = next(packets, None)
             except av.error.FFmpegError:  # the file ends early
                 packet = None
-            if packet is None:
+            if packet is None or all(t.is_over for t in self._tracks.values()):
                 break
             if packet.pts is not None and packet.size:
                 for each in self._tracks[packet.stream.index].convert(packet):
@@ -189,7 +221,13 @@ class Tracks:
 
 
 class _Copied:
-    """A track whose packets are copied: only their stamps are moved."""
+    """A track whose packets are copied: only their stamps are moved.
+
+    Attributes:
+        is_over: Whether a packet has begun after the film.
+    """
+
+    is_over = False
 
     def __init__(
         self, stream: Any, target: Any, kind: Format, span: tuple[Fraction, Fraction]
@@ -212,6 +250,7 @@ class _Copied:
     def convert(self, packet: Any) -> Iterator[Any]:
         """Yields the packets of the film that become known with one of the source."""
         if packet.pts >= self._end:
+            self.is_over = True
             return
         begin = packet.pts - self._shift
         packet.pts = begin
@@ -235,7 +274,13 @@ class _Copied:
 
 
 class _Coded:
-    """A track that is decoded, cut to the film, and coded anew."""
+    """A track that is decoded, cut to the film, and coded anew.
+
+    Attributes:
+        is_over: As for `_Copied`.
+    """
+
+    is_over = False
 
     def __init__(
         self, stream: Any, target: Any, kind: Format, span: tuple[Fraction, Fraction]
@@ -258,6 +303,7 @@ class _Coded:
         """Yields the packets of the film that become known with one of the source."""
         import av.error
 
+        self.is_over = _begin(packet) >= self._span[1]
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:  # a damaged packet is silent

@@ -1,6 +1,8 @@
 """Films that are pictures: a folder of them, an animated GIF or WebP."""
 
+import bisect
 import contextlib
+import math
 import re
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
@@ -10,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from keras_dream.errors import InputError, short_repr
+from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
 from keras_dream.geometry import Size
 from keras_dream.names import natural
+from keras_dream.pictures import decoding
 from keras_dream.pictures.decoding import (
     decode,
     decoding_errors,
@@ -30,6 +33,7 @@ from keras_dream.pictures.picture import (
     to_uint8,
 )
 from keras_dream.video.cuts import THUMBNAIL
+from keras_dream.video.numbered import read_stamps
 from keras_dream.video.reader import Decoded, Reader
 
 if TYPE_CHECKING:
@@ -52,7 +56,8 @@ class FolderReader(Reader):
 
     Args:
         path: The folder.
-        rate: Frames a second; None for `USUAL_RATE`.
+        rate: Frames a second; None for the stamps that the folder of a film has beside
+            its pictures, else `USUAL_RATE`.
         limits: What each picture may have, and how many there may be.
 
     Raises:
@@ -69,7 +74,12 @@ class FolderReader(Reader):
                 received=f"{short_repr(str(path))}, which has none",
                 hint="name the folder that the pictures are in, or a video file",
             )
-        self.time_base, self.usual = 1 / (rate or USUAL_RATE), 1
+        times = read_stamps(path) if rate is None else None
+        if times is None or len(times) != len(self._paths) + 1:
+            times = [k / (rate or USUAL_RATE) for k in range(len(self._paths) + 1)]
+        self.time_base = Fraction(1, math.lcm(*(time.denominator for time in times)))
+        self._ticks = [round(time / self.time_base) for time in times]
+        self.usual = self._ticks[1]
         self.size = self._read(0).size
         gaps = _gaps([file.stem for file in self._paths])
         if gaps:
@@ -80,14 +90,17 @@ class FolderReader(Reader):
         return self.read_near(0)
 
     def read_near(self, ticks: int) -> Iterator["_Still"]:
-        """Yields the pictures from a number on."""
-        for number in range(max(0, ticks), len(self._paths)):
+        """Yields the pictures from a stamp on."""
+        first = bisect.bisect_left(self._ticks, ticks)
+        for number in range(first, len(self._paths)):
             yield self._read(number)
 
     def _read(self, number: int) -> "_Still":
         path = self._paths[number]
         picture = read_picture(path, limits=self._limits)
-        still = _Still(picture, number, 1, (number + 1) / len(self._paths))
+        start, end = self._ticks[number : number + 2]
+        share = (number + 1) / len(self._paths)
+        still = _Still(picture, start, end - start, share)
         if number and still.size != self.size:
             raise InputError(
                 "all pictures of a film must have one size, here "
@@ -134,17 +147,28 @@ class AnimationReader(Reader):
                 image = Image.open(file, formats=("GIF", "WEBP"))
                 count = int(getattr(image, "n_frames", 1))
             for number in range(count):
-                # Pillow's limits are those of one thread at a time.
-                with _errors(name), pillow_limits(bounds.pixels):
-                    image.seek(number)
-                    image.load()
-                    duration = self._duration(image)
-                    decoded = decode(image) if at >= ticks else None
-                if decoded is not None:
+                try:
+                    decoded, duration = self._decoded(image, number)
+                    if number and decoded.pixels.shape[:2] != self.size:
+                        raise PictureError("a frame must be as large as the first")
+                except PictureError:
+                    if not number:
+                        raise
+                    self.is_damaged = True
+                    self.tell("The film is damaged; what is before that is used.")
+                    return
+                if at >= ticks:
                     alpha = None if decoded.alpha is None else to_float(decoded.alpha)
                     picture = Picture(to_float(decoded.pixels), alpha, name)
                     yield _Still(picture, at, duration, (number + 1) / count)
                 at += duration
+
+    def _decoded(self, image: Image.Image, number: int) -> tuple[decoding.Decoded, int]:
+        # Pillow's limits are those of one thread at a time.
+        with _errors(self._path.name), pillow_limits(self._limits.max_pixels):
+            image.seek(number)
+            image.load()
+            return decode(image), self._duration(image)
 
     def _duration(self, image: Image.Image) -> int:
         duration = int(image.info.get("duration", 0))

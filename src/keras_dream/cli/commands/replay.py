@@ -99,6 +99,14 @@ def replay(
 
 
 def _check_comparable(picture: str) -> None:
+    from keras_dream.replay import film_record
+
+    if film_record(picture) is not None:
+        raise PictureError(
+            "A dream that is made again must be one picture, to be compared",
+            received=f"{short_repr(picture)}, a film",
+            hint=f"dream its recipe: `dream video IN --recipe {shlex.quote(picture)}`",
+        )
     if Path(picture).suffix.lower() in deepzoom.SUFFIXES:
         raise PictureError(
             "A dream that is made again must be one picture, to be compared",

@@ -1,4 +1,4 @@
-"""`dream show`: the recipe and the record that a saved picture holds."""
+"""`dream show`: the recipe and the record that a saved picture or film holds."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -14,11 +14,11 @@ def show(picture: str, /, *, json: Switch = False) -> int:
     """Show the recipe and the record of a dream, or the description of a sheet.
 
     Args:
-        picture: a picture that keras-dream saved
+        picture: a picture or a film that keras-dream saved
         json: print one JSON object
     """
     from keras_dream.recipe.recipe import canonical_json
-    from keras_dream.replay import read_saved
+    from keras_dream.replay import film_record, read_saved
     from keras_dream.sheets.sheet import read_about
 
     about = read_about(picture)
@@ -26,14 +26,17 @@ def show(picture: str, /, *, json: Switch = False) -> int:
         write_stdout(canonical_json(about) if json else _sheet_text(about))
         return 0
     saved = read_saved(picture)
-    recipe, record = saved.recipe.model_dump(mode="json"), saved.record.data()
+    film = film_record(picture)
+    recipe = saved.recipe.model_dump(mode="json")
+    record = saved.record.data() if film is None else film
     if json:
         write_stdout(canonical_json({"recipe": recipe, "record": record}))
         return 0
     rows = [(name, _text(value)) for name, value in recipe.items()]
     write_stdout(table(("recipe", ""), rows))
     write_stdout("")
-    write_stdout(table(("record", ""), list(_record_rows(saved.record))))
+    told = _record_rows(saved.record) if film is None else _film_rows(film)
+    write_stdout(table(("record", ""), list(told)))
     return 0
 
 
@@ -55,6 +58,17 @@ def _json(value: object) -> str:
     from keras_dream.recipe.recipe import canonical_json
 
     return value if isinstance(value, str) else canonical_json(value)
+
+
+def _film_rows(record: "Mapping[str, Any]") -> Iterator[tuple[str, str]]:
+    """Yields what a film's record says; a stranger may have written it."""
+    for name, value in record.items():
+        if name == "notices" and isinstance(value, list):
+            yield from (("notice", plain(_json(notice))) for notice in value)
+        elif isinstance(value, dict) and name in ("run", "versions", "also"):
+            yield from ((plain(key), _text(each)) for key, each in value.items())
+        else:
+            yield plain(name), plain(_json(value))
 
 
 def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:

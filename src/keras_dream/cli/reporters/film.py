@@ -19,6 +19,7 @@ _PHASES = {
     "survey": "Looking through the source",
     "smooth": "Second pass",
     "write": "Writing the film",
+    "measure": "Measuring the film",
 }
 
 
