@@ -102,6 +102,7 @@ def test_a_stated_duration_of_24_hours(tmp_path):
     shares = []
     clip = open_source(path).survey(progress=shares.append)
     assert clip.seconds == Fraction(6, 25)
+    assert "states 86400.0 s of film" in clip.notices[0]
     assert shares[-2] > 0.3
     assert len(frames_of(path)[1]) == 6
 
@@ -188,10 +189,11 @@ def test_a_lost_index(tmp_path):
 def test_a_lost_end(tmp_path):
     """What is there of a film that was cut off is used, and told."""
     whole = pan(MANY)
-    path = write_clip(tmp_path / "a.mkv", whole, codec="ffv1")
+    path = write_clip(tmp_path / "a.mkv", whole, codec="ffv1", rate=Fraction(5))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    _, frames = frames_of(path)
+    clip, frames = frames_of(path)
     assert 5 < len(frames) < MANY
+    assert any("can be read" in notice for notice in clip.notices)
     assert error(frames[4], whole[4]) < 2
 
 
@@ -285,13 +287,31 @@ def test_pictures(tmp_path):
     assert "2.png" in sentence(folder)
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".webp"])
-def test_a_damaged_animation(tmp_path, suffix):
+@pytest.mark.parametrize(("suffix", "left"), [(".gif", 2), (".webp", 0)])
+def test_a_damaged_animation(tmp_path, suffix, left):
+    """Of a GIF the whole frames are used; libwebp reads no part of a file."""
     path = tmp_path / f"a{suffix}"
     first, *others = [Image.fromarray(image) for image in pan(4)]
     first.save(path, save_all=True, append_images=others, duration=40)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert path.name in sentence(path)
+    path.write_bytes(path.read_bytes()[: int(0.7 * path.stat().st_size)])
+    if not left:
+        assert path.name in sentence(path)
+        return
+    clip, frames = frames_of(path)
+    assert len(frames) == left
+    assert "damaged" in clip.notices[0]
+
+
+def test_a_damaged_film_that_decodes_to_chance_is_used(tmp_path, monkeypatch):
+    """Some decoders leave what is damaged as it was in memory."""
+    path = write_clip(tmp_path / "a.mp4", pan(6), options={"crf": "10"})
+    source = open_source(path)
+    source.survey()
+    monkeypatch.setattr("keras_dream.video.source._check", lambda digest: -1)
+    with pytest.raises(InputError, match="must stay as it is"):
+        next(source.frames(2))
+    source._reader.is_damaged = True
+    assert [frame.number for frame in source.frames(2)] == [2, 3, 4, 5]
 
 
 def test_ffmpeg_is_silent(tmp_path, capfd):

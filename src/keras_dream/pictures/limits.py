@@ -1,4 +1,4 @@
-"""How much a picture's file may take: all limits, their defaults and their sources."""
+"""How much the file of a picture or a film may take: all limits and their defaults."""
 
 import contextlib
 import functools
@@ -40,8 +40,8 @@ class Limits(Settings):
 
     untrusted: bool = Field(
         default=False,
-        description="decode pictures in a process of its own, within the limits of "
-        "time and memory; a tenth of a second for each",
+        description="decode pictures, and films once as a whole, in a process of its "
+        "own, within the limits of time and memory; a tenth of a second for each",
     )
     max_pixels: int = Field(
         default=MAX_PIXELS,
@@ -82,7 +82,8 @@ class Limits(Settings):
         default=60.0,
         gt=0,
         le=86_400,
-        description="the most seconds for a picture, with `untrusted`",
+        description="the most seconds for a picture, with `untrusted`; for a film "
+        "one more for each megabyte of its file",
     )
     # The largest picture takes 1,100 MB with 8 bits and 2,000 MB with 16.
     max_decode_memory: int = Field(

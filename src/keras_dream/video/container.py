@@ -50,6 +50,9 @@ _PREROLL = Fraction(1)
 """Seconds before a frame from which a keyframe is looked for: frames that are shown
 before their keyframe, and those that deinterlacing looks at, are within."""
 
+_SHORT = Fraction(1, 20)
+"""Of the stated duration: what may be missing without a word."""
+
 _MOST_STRETCH = 8
 """Of pixels that are not square; wider ones are damage."""
 
@@ -143,9 +146,8 @@ class ContainerReader(Reader):
                 options={"max_pixels": str(min(self._limits.max_pixels, 2**31 - 1))},
                 metadata_errors="replace",
             )
-        except MemoryError:
-            raise
-        except (av.error.FFmpegError, ValueError) as failure:
+        # FFmpeg is out of memory where a damaged file asks for much, too.
+        except (av.error.FFmpegError, ValueError, MemoryError) as failure:
             raise InputError(
                 "a film must be a video file that FFmpeg can read",
                 received=f"{short_repr(self._path.name)} ({_reason(failure)})",
@@ -190,20 +192,34 @@ class ContainerReader(Reader):
 
         scalers = _Scalers(VideoReformatter(), VideoReformatter())
         fields = _Fields(stream)
-        total = max(1, container.size)
+        total, last, stated = max(1, container.size), None, _stated(container, stream)
         for share, frame, harm in _packets(container, self._decoder(stream), stream):
-            if harm and self._threads > 1:
-                raise Restart
-            if harm or (frame is not None and frame.is_corrupt):
+            if harm:
+                if self._threads > 1:
+                    raise Restart
+                self.is_damaged = True
                 self.tell(
                     "The film is damaged in some places; what can be decoded is used."
                 )
             for whole in fields.add(frame) if frame is not None else ():
-                yield self._of(whole, share / total, scalers)
+                last = self._of(whole, share / total, scalers)
+                yield last
             if fields.used:
                 self.tell("The film is interlaced, and is deinterlaced.")
         for whole in fields.add(None):
             yield self._of(whole, 1.0, scalers)
+        self._compare(last, stated)
+
+    def _compare(self, last: "_Decoded | None", stated: Fraction | None) -> None:
+        """Tells where a file states much more than there is."""
+        if stated is None or last is None or last.ticks is None:
+            return
+        there = last.ticks * self.time_base
+        if stated - there > max(1, stated * _SHORT):
+            self.tell(
+                f"The file states {float(stated):.1f} s of film, of which "
+                f"{float(there):.1f} s can be read."
+            )
 
     def _decoder(self, stream: Any) -> Any:
         """Returns what decodes the stream, set up."""
@@ -255,12 +271,24 @@ class _Scalers(NamedTuple):
     thumbnails: "VideoReformatter"
 
 
+def _stated(container: "av.container.InputContainer", stream: Any) -> Fraction | None:
+    """Returns when the stream ends, in seconds, as the file says, or None.
+
+    What it says of the whole may be of its sound.
+    """
+    if stream.duration:
+        return (stream.duration + (stream.start_time or 0)) * stream.time_base
+    if container.streams.audio or not container.duration:
+        return None
+    return Fraction(container.duration + (container.start_time or 0), 1_000_000)
+
+
 def _packets(
     container: "av.container.InputContainer", context: Any, stream: Any
 ) -> Iterator[tuple[int, "av.VideoFrame | None", bool]]:
-    """Yields the frames of a stream; None with True for what is damaged.
+    """Yields how many bytes were read, a frame, and whether there is damage.
 
-    Before each stands how many bytes of the file have been read.
+    The frame is None where nothing can be decoded.
     """
     import av.error
 
@@ -279,10 +307,8 @@ def _packets(
         ends = packet is None or not packet.size
         try:
             for frame in context.decode(None if ends else packet):
-                yield position, frame, False
-        except (av.error.EOFError, MemoryError) as failure:
-            if isinstance(failure, MemoryError):
-                raise
+                yield position, frame, frame.is_corrupt
+        except av.error.EOFError:
             return
         except av.error.FFmpegError:
             yield position, None, True

@@ -64,12 +64,14 @@ class Reader(abc.ABC):
         size: (height, width) of every frame, upright and with square pixels.
         usual: Ticks that a frame takes where the file does not tell.
         has_sound: Whether there is a track of sound.
+        is_damaged: Whether something was found that cannot be decoded.
     """
 
     time_base: Fraction
     size: Size
     usual: int
     has_sound: bool = False
+    is_damaged: bool = False
 
     def __init__(self) -> None:
         self._notices = dict[str, None]()

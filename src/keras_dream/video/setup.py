@@ -66,8 +66,12 @@ class Setup:
     folders: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
 
-    def open(self) -> Source:
-        """Opens the source."""
+    def open(self, *, clip: Clip | None = None) -> Source:
+        """Opens the source.
+
+        Args:
+            clip: What a survey has found; with it, frames in the middle are quick.
+        """
         own = self.selection
         return open_source(
             self.source,
@@ -76,6 +80,7 @@ class Setup:
             every=own.every,
             rate=own.rate,
             limits=self.limits,
+            clip=clip,
         )
 
     def finder(self) -> Files:

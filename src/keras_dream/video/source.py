@@ -17,6 +17,7 @@ from keras_dream.files import check_file
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import READ_SUFFIXES
 from keras_dream.video.cuts import CutFinder
+from keras_dream.video.extra import check_trusted
 from keras_dream.video.frames import Clip, Frame, Stamp
 from keras_dream.video.reader import Decoded, Reader, Restart
 
@@ -53,10 +54,11 @@ class Source:
         end: Fraction | None,
         every: int,
         limits: Limits,
+        clip: Clip | None,
     ):
         self.path = path
         self.name = path.resolve().name
-        self.clip: Clip | None = None
+        self.clip = clip
         self._reader = reader
         self._start, self._end, self._every = start, end, every
         self._limits = limits
@@ -75,6 +77,20 @@ class Source:
         Raises:
             InputError: No frame is selected, or there are too many.
         """
+        if self._limits.untrusted and self.path.is_file():
+            from keras_dream.video import apart
+
+            selection = {
+                "start": str(self._start),
+                "end": None if self._end is None else str(self._end),
+                "every": str(self._every),
+            }
+            self.clip = apart.survey(
+                self.path, selection=selection, limits=self._limits, cuts=cuts
+            )
+            if progress is not None:
+                progress(1.0)
+            return self.clip
         while True:
             try:
                 self.clip = self._surveyed(cuts=cuts, progress=progress)
@@ -148,9 +164,11 @@ class Source:
             InputError: The source has changed since it was surveyed.
         """
         number, near = first, self.clip is not None and first > 0
+        checked = True
         while True:
             try:
-                reading = self._near(number) if near else self._from_start(number)
+                read = self._near if near else self._from_start
+                reading = read(number, checked=checked)
                 for frame in reading if last is None or number < last else ():
                     yield frame
                     number += 1
@@ -162,21 +180,26 @@ class Source:
             except Restart:
                 self._reader.be_careful()
             except _LostError:
-                if not near and not self._reader.be_careful():
+                is_careful = not near and not self._reader.be_careful()
+                near = False
+                if is_careful and self._reader.is_damaged and checked:
+                    # Some decoders leave what they cannot decode as it was in memory.
+                    checked = False
+                elif is_careful:
                     raise InputError(
                         "a film must stay as it is while it is dreamed",
                         received=f"{short_repr(self.name)}, of which frame {number} "
-                        "has changed",
-                        hint="begin anew with --fresh, or put the earlier file back",
+                        "has changed, or is damaged and decodes to something else "
+                        "each time",
+                        hint="put the earlier file back, or convert it first",
                     ) from None
-                near = False
 
-    def _from_start(self, first: int) -> Iterator[Frame]:
+    def _from_start(self, first: int, *, checked: bool) -> Iterator[Frame]:
         for number, (stamp, decoded) in enumerate(self._selected()):
             if number >= first:
-                yield self._frame(number, stamp, decoded)
+                yield self._frame(number, stamp, decoded, checked=checked)
 
-    def _near(self, first: int) -> Iterator[Frame]:
+    def _near(self, first: int, *, checked: bool) -> Iterator[Frame]:
         """Yields frames that are found by their stamps."""
         clip, number = cast("Clip", self.clip), first
         origin, base = clip.origin, self._reader.time_base
@@ -185,13 +208,16 @@ class Source:
             if decoded.ticks is None or decoded.ticks > wanted:
                 raise _LostError
             if decoded.ticks == wanted:
-                yield self._frame(number, clip.stamps[number], decoded)
+                stamp = clip.stamps[number]
+                yield self._frame(number, stamp, decoded, checked=checked)
                 number += 1
                 if number == len(clip.stamps):
                     return
 
-    def _frame(self, number: int, stamp: Stamp, decoded: Decoded) -> Frame:
-        checks = self.clip.checks if self.clip is not None else ()
+    def _frame(
+        self, number: int, stamp: Stamp, decoded: Decoded, *, checked: bool
+    ) -> Frame:
+        checks = self.clip.checks if self.clip is not None and checked else ()
         if checks and (
             number >= len(checks) or _check(_sha256(decoded)) != checks[number]
         ):
@@ -313,8 +339,15 @@ def open_source(
             hint="try --from 0 --every 1",
         )
     limits = limits or default_limits()
-    reader = _reader(Path(path), rate, limits)
-    return Source(Path(path), reader, start=start, end=end, every=every, limits=limits)
+    path = Path(path)
+    if limits.untrusted and clip is None and path.is_file():
+        from keras_dream.video import apart
+
+        apart.check(path, limits=limits)
+    reader = _reader(path, rate, limits)
+    return Source(
+        path, reader, start=start, end=end, every=every, limits=limits, clip=clip
+    )
 
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
@@ -329,11 +362,12 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     if path.is_dir():
         return FolderReader(path, rate, limits)
     check_file(path, "a film")
+    check_trusted(path, limits)
     if rate is not None:
         raise SettingError(
             "a rate must be given for a folder of pictures only",
             received=f"{short_repr(path.name)}, which has its own",
-            hint="leave it out, or select frames with --every",
+            hint="leave --fps out, or select frames with --every",
         )
     if is_animation(path):
         return AnimationReader(path, limits)

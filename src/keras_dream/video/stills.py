@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from keras_dream.errors import InputError, short_repr
+from keras_dream.errors import InputError, PictureError, short_repr
 from keras_dream.files import check_file
 from keras_dream.geometry import Size
 from keras_dream.names import natural
+from keras_dream.pictures import decoding
 from keras_dream.pictures.decoding import (
     decode,
     decoding_errors,
@@ -146,17 +147,28 @@ class AnimationReader(Reader):
                 image = Image.open(file, formats=("GIF", "WEBP"))
                 count = int(getattr(image, "n_frames", 1))
             for number in range(count):
-                # Pillow's limits are those of one thread at a time.
-                with _errors(name), pillow_limits(bounds.pixels):
-                    image.seek(number)
-                    image.load()
-                    duration = self._duration(image)
-                    decoded = decode(image) if at >= ticks else None
-                if decoded is not None:
+                try:
+                    decoded, duration = self._decoded(image, number)
+                    if number and decoded.pixels.shape[:2] != self.size:
+                        raise PictureError("a frame must be as large as the first")
+                except PictureError:
+                    if not number:
+                        raise
+                    self.is_damaged = True
+                    self.tell("The film is damaged; what is before that is used.")
+                    return
+                if at >= ticks:
                     alpha = None if decoded.alpha is None else to_float(decoded.alpha)
                     picture = Picture(to_float(decoded.pixels), alpha, name)
                     yield _Still(picture, at, duration, (number + 1) / count)
                 at += duration
+
+    def _decoded(self, image: Image.Image, number: int) -> tuple[decoding.Decoded, int]:
+        # Pillow's limits are those of one thread at a time.
+        with _errors(self._path.name), pillow_limits(self._limits.max_pixels):
+            image.seek(number)
+            image.load()
+            return decode(image), self._duration(image)
 
     def _duration(self, image: Image.Image) -> int:
         duration = int(image.info.get("duration", 0))
