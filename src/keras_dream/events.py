@@ -460,7 +460,8 @@ class FilmProgress(Event, kind="film_progress"):
 
     Attributes:
         phase: "survey", where the source is looked through; "smooth", the second pass;
-            or "write", where the film is encoded.
+            "write", where the film is encoded; or "measure", where `dream flicker`
+            measures one.
         share: How much of it is done, from 0 to 1.
     """
 

@@ -4,6 +4,7 @@ A frame is the frame before it, seen by a camera that has come closer, turned an
 What lies beyond the frame's edges is its mirror image, so that nothing is ever black.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -98,6 +99,7 @@ def moved(image: np.ndarray, by: Move, *, wrap: Wrap = "none") -> np.ndarray:
     return result
 
 
+@functools.lru_cache(maxsize=8)
 def _table(scale: float) -> np.ndarray:
     """Returns the kernel's weights for places within a pixel: (STEPS + 1, taps)."""
     reach = math.ceil(RADIUS * scale)

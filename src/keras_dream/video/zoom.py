@@ -199,7 +199,7 @@ class ZoomRun(PictureRun):
                 steps = step.octaves * step.iterations
                 yield self._step(work, number, made, steps)
             dream = run.dream
-            canvas = self._settled(dream.image, canvas)
+            canvas = settled(dream.image, canvas, lock=self._video.lock)
             yield self._saved(
                 work,
                 number,
@@ -226,17 +226,22 @@ class ZoomRun(PictureRun):
         image = moved(image, move(camera, size), wrap=recipe.wrap)
         return Picture(image.clip(0, 1), None, work.picture.name)
 
-    def _settled(self, image: np.ndarray, before: Canvas | None) -> Canvas:
-        """Returns what the next frame is begun with."""
-        image = np.ascontiguousarray(image, np.float32)
-        if before is None:
-            return Canvas(image, Spectrum.of(image))
-        if self._video.lock:
-            image = before.spectrum.hold(image)
-        return Canvas(image, before.spectrum)
-
 
 _OPAQUE = "The film is opaque: a zoom has no transparency."
+
+
+def settled(image: np.ndarray, before: Canvas | None, *, lock: bool = True) -> Canvas:
+    """Returns what the next frame is begun with.
+
+    Args:
+        image: A frame as it was dreamed, float32 (height, width, 3).
+        before: The canvas of the frame before it; None for the first frame.
+        lock: Whether it has the contrasts and the mean colour of the first frame.
+    """
+    image = np.ascontiguousarray(image, np.float32)
+    if before is None:
+        return Canvas(image, Spectrum.of(image))
+    return Canvas(before.spectrum.hold(image) if lock else image, before.spectrum)
 
 
 def pulled(image: np.ndarray, other: np.ndarray, way: float) -> np.ndarray:

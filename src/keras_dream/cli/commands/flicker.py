@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keras_dream.cli.options import Json
-from keras_dream.cli.output import table, write_stderr, write_stdout
+from keras_dream.cli.options import Json, Quiet
+from keras_dream.cli.output import table, write_stdout
+from keras_dream.cli.reporters import reporter_for
+from keras_dream.events import FilmProgress, Notice
 from keras_dream.recipe.video import VideoSettings
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def flicker(
     end: Annotated[_Time, Parameter(name="--to")] = None,
     every: int = 1,
     flow_size: int = VideoSettings().flow_size,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> int:
     """Measure how much a film flickers, beside the source it was made of.
@@ -40,18 +43,26 @@ def flicker(
         end: where it ends
         every: 2 where the film has every second frame of the source, and so on
         flow_size: longest side in pixels at which the optical flow is computed
+        quiet: print only the result
         json: print one JSON object, with every frame
     """
     from keras_dream.video.flicker import flicker as flicker_of
 
-    measured = flicker_of(
-        film, source=source, start=start, end=end, every=every, flow_size=flow_size
-    )
+    with reporter_for(quiet=quiet or json, json=False) as reporter:
+        measured = flicker_of(
+            film,
+            source=source,
+            start=start,
+            end=end,
+            every=every,
+            flow_size=flow_size,
+            progress=lambda share: reporter.report(FilmProgress("measure", share)),
+        )
+        for notice in measured.notices:
+            reporter.report(Notice(notice))
     if json:
         write_stdout(json_text.dumps(_data(measured)))
         return 0
-    for notice in measured.notices:
-        write_stderr(notice)
     write_stdout(table(("", "warping error", ""), list(_rows(measured))))
     return 0
 
