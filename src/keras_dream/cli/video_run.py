@@ -211,7 +211,9 @@ def run_video(request: Request, reporter: Reporter) -> int:
         except KeyboardInterrupt:
             interrupts.ignore()
             reporter.report(Stopped())
-            write_stderr("dream: Stopped before the first frame; nothing is saved.")
+            write_stderr(
+                "dream: Stopped before the first frame was done; nothing is kept."
+            )
             return STOPPED
 
 
@@ -325,7 +327,8 @@ def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
     except KeyboardInterrupt:
         job.interrupts.ignore()
         run.close()
-        if run.planned is None:
+        if not run.summary.done + run.summary.reused:
+            run.discard()
             raise
         job.reporter.report(Stopped())
         job.reporter.report(run.summary)

@@ -77,21 +77,18 @@ def zoom(
             [default: PHOTO-dream.mp4]
         film: how the film is written
         fade: another recipe into which it fades
-        fresh: dream again what an earlier run has dreamed, or begin another film of the
-            same name
+        fresh: dream again what an earlier run has dreamed
         preview: dream only the first second, at a quarter of the size, into
             OUT-preview, and say how long the whole takes
         weights: a weights file for the network
         file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
         notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow a film that may take hours, and downloads that
-            only --recipe needs
+        yes: replace the result; allow films of hours, and downloads for --recipe alone
         quiet: print only the path of the result
         json: print JSON on standard output, one event a line
         preset: the recipe to start from, see `dream presets`
-        recipe: a .json file, or a dreamed picture or film; replaces settings of the
-            preset
+        recipe: a .json file, or a dreamed picture or film; goes over the preset
         camera: how the camera moves
         video_of: how many steps a frame has
         flags: every setting of the recipe
