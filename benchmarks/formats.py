@@ -2,8 +2,8 @@
 
     python benchmarks/formats.py [--frames 48] [--steps 10] [--only h264,gif]
 
-A dreamed photo, over which a camera moves by fractions of pixels, with a little noise in
-each frame, at 640 × 360. Films are read again, and their PSNR in sRGB is that of all
+A dreamed photo, over which a camera moves by fractions of pixels, with a little noise
+in each frame, at 640 × 360. Films are read again, and their PSNR in sRGB is that of all
 frames. The default of each codec stands beside other qualities.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 SIZE = (360, 640)
 MOTION = (0.7, 1.9)  # (down, across) pixels a frame
+EQUAL = 1e-6  # a mean square error of float32 images that are equal
 NOISE = 1.5  # levels of 256: what a dream's ascent changes from frame to frame
 
 # Name, suffix, codec and qualities; the default is None.
@@ -60,7 +61,9 @@ def psnr(path, frames):
         np.mean((255.0 * frame.image - frames[frame.number]) ** 2)
         for frame in open_source(path).frames()
     ]
-    return 10 * np.log10(255**2 / max(np.mean(errors), 1e-9))
+    return (
+        10 * np.log10(255**2 / np.mean(errors)) if np.mean(errors) > EQUAL else np.inf
+    )
 
 
 def measure(frames, folder, case):
