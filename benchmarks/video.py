@@ -1,6 +1,7 @@
 """What does a film cost beside its gradient steps, and how much does it flicker?
 
     python benchmarks/video.py [--quick] [--parts cost,flicker,drift,memory]
+        [--height 180] [--rounds 3] [--threads 2]
 
 - cost: a frame at 640 × 360 with the default recipe: what each part of a run takes of
   a processor, and whole films beside their gradient steps alone, in turn. Goal:
@@ -251,7 +252,8 @@ def flicker(folder, dreamer, arguments):
     from keras_dream.recipe.video import VideoSettings
     from keras_dream.video.carry import motion
 
-    count, size = (12, (90, 160)) if arguments.quick else (60, (180, 320))
+    count = 12 if arguments.quick else 60
+    size = (arguments.height, arguments.height * 16 // 9)
     source = pan(count, size)
     frames = floats(source)
     written(folder / "pan", source)
@@ -357,11 +359,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--height", type=int, default=180, help="of the pan")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.rounds = 1
+        arguments.rounds, arguments.height = 1, 90
     import keras_dream as kd
 
     run = kd.RunSettings(backend="torch", device="cpu", threads=arguments.threads)
