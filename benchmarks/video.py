@@ -149,15 +149,22 @@ def timed(seconds):
         yield
 
 
-def steps_alone(dreamer, recipe, frames):
-    """Makes the steps of a film's frames; returns the seconds of these alone."""
-    from keras_dream.video.dreaming import with_steps
+def steps_alone(dreamer, recipe, frames, made):
+    """Makes as many steps as a film has made; returns the seconds of these alone."""
+    from keras_dream.video.setup import with_steps
 
-    few, seconds = with_steps(recipe, max(1, round(recipe.steps / 4))), 0.0
-    for number, frame in enumerate(frames):
-        for step in dreamer.steps(frame, few if number else recipe):
-            seconds += step.seconds
+    seconds = 0.0
+    for frame, steps in zip(frames, made, strict=True):
+        own = with_steps(recipe, round(recipe.steps * steps / made[0]))
+        seconds += sum(step.seconds for step in dreamer.steps(frame, own))
     return seconds
+
+
+def steps_made(run):
+    """Runs a film to its end; returns how many steps each frame had."""
+    from keras_dream.events import FrameDone
+
+    return [event.steps for event in run if isinstance(event, FrameDone)]
 
 
 def measured(work):
@@ -177,14 +184,15 @@ def cost(folder, dreamer, arguments):
     clip = open_source(written(folder / "in", source)).survey(cuts=False)
     write_film(folder / "in.mp4", clip, source)
     recipe, frames = dreamer.complete(preset("default")), floats(source)
-    steps_alone(dreamer, recipe.but(steps=1), frames[:1])  # warm
+    steps_alone(dreamer, recipe.but(steps=1), frames[:1], [1])  # warm
     alone, films, parts = [], [], []
     for number in range(arguments.rounds):
-        alone.append(measured(lambda: steps_alone(dreamer, recipe, frames)))
         seconds = dict.fromkeys((*PARTS_OF_A_FRAME, *MORE_PARTS), 0.0)
         run = film(folder / "in.mp4", folder / f"{number}.mp4", recipe, dreamer)
         with timed(seconds):
-            films.append(measured(run.finish))
+            films.append(measured(functools.partial(steps_made, run)))
+        work = functools.partial(steps_alone, dreamer, recipe, frames, films[-1][2])
+        alone.append(measured(work))
         parts.append(seconds)
     medians = {p: statistics.median(r[p] for r in parts) / count for p in parts[0]}
     steps = statistics.median(spent for _, spent, _ in alone) / count
@@ -196,7 +204,7 @@ def cost(folder, dreamer, arguments):
     everything = sum(medians.values())
     row("all but the steps", f"{everything:.4f}", f"{everything / steps:.1%}")
     pairs = list(zip(films, alone, strict=True))
-    kinds = {"processors": (1, 1), "clock": (0, 0), "clock, less octaves": (0, 2)}
+    kinds = {"processors": (1, 1), "clock": (0, 0), "clock, without octaves": (0, 2)}
     print("\n| film / steps alone | median | beside the steps |\n|---|---|---|")
     for kind, (own, other) in kinds.items():
         ratio = statistics.median(f[own] / s[other] for f, s in pairs)
