@@ -62,7 +62,12 @@ class Lock(NamedTuple):
 
     @classmethod
     def of(
-        cls, frame: np.ndarray, difference: np.ndarray, *, push: float = 1.0
+        cls,
+        frame: np.ndarray,
+        difference: np.ndarray,
+        *,
+        push: float = 1.0,
+        within: np.ndarray | None = None,
     ) -> "Lock":
         """Returns the measures of the first frame of a scene.
 
@@ -70,9 +75,15 @@ class Lock(NamedTuple):
             frame: float32 (height, width, 3) in [0, 1].
             difference: What was dreamed into it, float32 (height, width, 3).
             push: As in the attribute.
+            within: Which pixels are dreamed, bool (height, width); None for all. Where
+                there are none, the frame was not dreamed.
         """
-        every = np.ones(frame.shape[:2], np.float32)
-        lock = _Measured(frame, _shown(frame, difference), every).lock
+        weights = np.ones(frame.shape[:2], np.float32)
+        if within is not None and within.any():
+            weights = within.astype(np.float32)
+        elif within is not None:
+            push = 0.0
+        lock = _Measured(frame, _shown(frame, difference), weights).lock
         return lock._replace(push=push).rounded()
 
     @property
@@ -80,15 +91,19 @@ class Lock(NamedTuple):
         """Whether nothing was dreamed, although there were steps."""
         return self.light + self.color < _NOTHING < self.push
 
-    def is_outshone(self, frame: np.ndarray) -> bool:
+    def is_outshone(self, frame: np.ndarray, within: np.ndarray | None) -> bool:
         """Tells whether a frame is too bright for the measures to say much on it.
 
         That is so while a scene fades in.
 
         Args:
             frame: float32 (height, width, 3) in [0, 1].
+            within: Which pixels are dreamed, bool (height, width); None for all.
         """
-        level = float(np.sqrt(np.square(_luma(frame)).mean(dtype=np.float64)))
+        square = np.square(_luma(frame))
+        if within is not None:
+            square = square[within] if within.any() else np.zeros(1, np.float32)
+        level = float(np.sqrt(square.mean(dtype=np.float64)))
         return self.level < _LIT and level >= min(
             _LIT, _BRIGHTER * self.level + _GLIMMER
         )
