@@ -18,7 +18,6 @@ import numpy as np
 from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file
 from keras_dream.recipe.keyframes import Sound
-from keras_dream.video.extra import check_trusted
 from keras_dream.video.frames import Stamp
 
 if TYPE_CHECKING:
@@ -262,7 +261,6 @@ def _opened(path: Path) -> Iterator["av.container.InputContainer"]:
     import av.error
 
     check_file(path, "A sound")
-    check_trusted(path)
     formats = ",".join(_FORMATS)
     try:
         # With its protocol, a name with a colon or a pattern is only a name.
