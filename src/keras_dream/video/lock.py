@@ -57,7 +57,12 @@ class Lock(NamedTuple):
 
     @classmethod
     def of(
-        cls, frame: np.ndarray, difference: np.ndarray, *, push: float = 1.0
+        cls,
+        frame: np.ndarray,
+        difference: np.ndarray,
+        *,
+        push: float = 1.0,
+        within: np.ndarray | None = None,
     ) -> "Lock":
         """Returns the measures of the first frame of a scene.
 
@@ -65,9 +70,15 @@ class Lock(NamedTuple):
             frame: float32 (height, width, 3) in [0, 1].
             difference: What was dreamed into it, float32 (height, width, 3).
             push: As in the attribute.
+            within: Which pixels are dreamed, bool (height, width); None for all. Where
+                there are none, the frame was not dreamed.
         """
-        every = np.ones(frame.shape[:2], np.float32)
-        lock = _Measured(frame, _shown(frame, difference), every).lock
+        weights = np.ones(frame.shape[:2], np.float32)
+        if within is not None and within.any():
+            weights = within.astype(np.float32)
+        elif within is not None:
+            push = 0.0
+        lock = _Measured(frame, _shown(frame, difference), weights).lock
         return lock._replace(push=push).rounded()
 
     def rounded(self) -> "Lock":
