@@ -377,6 +377,7 @@ def test_a_far_range_is_entered_in_the_middle(tmp_path, kind, monkeypatch):
     )
     wanted = open_source(path, start=Fraction(41, 25)).survey()
     monkeypatch.setattr("keras_dream.video.source._FAR", 0)
+    monkeypatch.setattr("keras_dream.video.source._LEAD", Fraction(1, 2))
     monkeypatch.setattr("keras_dream.video.container._PREROLL", Fraction(1, 5))
     source = open_source(path, start=Fraction(41, 25))
     if source._reader.first is not None:

@@ -29,8 +29,12 @@ Progress = Callable[[float], object]
 """Called with the share that is done, 0 to 1."""
 
 
-_FAR = 10
+_FAR = 30
 """Seconds from the start of a source up to which it is read from there anyway."""
+
+_LEAD = 10
+"""Seconds before a range from which frames are decoded. A stream that is refreshed line
+by line, in the place of keyframes, is whole after as many: x264's usual 250 frames."""
 
 
 class _Timed(NamedTuple):
@@ -306,7 +310,7 @@ class Source:
         first, base = self._reader.first, self._reader.time_base
         if first is None or self._start < _FAR:
             return self._reader.read(), None
-        begin = first + math.floor(self._start / base)
+        begin = first + math.floor((self._start - _LEAD) / base)
         reading = self._reader.read_near(begin)
         entry = next(reading, None)
         if entry is None or entry.ticks is None or not first <= entry.ticks <= begin:
