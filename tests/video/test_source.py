@@ -10,11 +10,8 @@ from clips import fade, hard_cut, pan, still, texture, tone, turned, write_clip
 from PIL import Image
 
 from keras_dream.errors import InputError, SettingError
-from keras_dream.pictures.limits import Limits, session
-from keras_dream.recipe.keyframes import Sound
+from keras_dream.pictures.limits import Limits
 from keras_dream.video import colors
-from keras_dream.video.levels import levels_of
-from keras_dream.video.sound import opened
 from keras_dream.video.source import open_source
 
 LIMITED, FULL = 1, 2
@@ -518,15 +515,3 @@ def test_limits(tmp_path):
         open_source(path, limits=Limits(max_film_frames=3)).survey()
     with pytest.raises(InputError, match="at most 100 pixels"):
         open_source(path, limits=Limits(max_pixels=100))
-
-
-def test_what_this_process_decodes_must_be_trusted(tmp_path):
-    path = write_clip(tmp_path / "a.mp4", pan(2), sound=tone(0.1))
-    strict = Limits(untrusted=True)
-    with pytest.raises(InputError, match=r"'a\.mp4' and --untrusted"):
-        open_source(path, limits=strict)
-    with session(strict):
-        with pytest.raises(InputError, match=r"'a\.mp4' and --untrusted"), opened(path):
-            pass
-        with pytest.raises(InputError, match=r"'a\.mp4' and --untrusted"):
-            levels_of(path, [Sound()], origin=None)

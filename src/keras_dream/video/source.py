@@ -19,7 +19,6 @@ from keras_dream.files import check_file
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import READ_SUFFIXES
 from keras_dream.video.cuts import CutFinder
-from keras_dream.video.extra import check_trusted
 from keras_dream.video.frames import Clip, Frame, Stamp
 from keras_dream.video.reader import Decoded, Reader, Restart
 
@@ -390,7 +389,6 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     if path.is_dir():
         return FolderReader(path, rate, limits)
     check_file(path, "a film")
-    check_trusted(path, limits)
     if rate is not None:
         raise SettingError(
             "a rate must be given for a folder of pictures only",
