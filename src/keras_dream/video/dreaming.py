@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import at_size
+from keras_dream.engine.regions import LEAST, map_of
 from keras_dream.errors import DreamError, SaveError
 from keras_dream.files import Staged
 from keras_dream.geometry import Size, resample
@@ -164,7 +165,13 @@ class BlockDreamer:
         began, film = time.perf_counter(), self._film
         number, image = prepared.number, prepared.image
         key, settings = str(block.part), film.settings
-        start = begin(image, carried, settings, moved=prepared.moved)
+        start = begin(
+            image,
+            carried,
+            settings,
+            moved=prepared.moved,
+            within=self._within(prepared),
+        )
         released = start.released if settings.carry else 1.0
         recipe = self.recipe_of(number, released)
         push = Push.of(recipe, first_steps=film.first_steps)
@@ -209,6 +216,17 @@ class BlockDreamer:
         )
         self._written.append(future)
         return settled[0]
+
+    def _within(self, prepared: _Prepared) -> np.ndarray | None:
+        """Returns which pixels of a frame are dreamed; None for all."""
+        recipe, image = self.recipe_of(prepared.number, 1.0), prepared.image
+        if recipe.mask is None:
+            return None
+        size, files = (image.shape[0], image.shape[1]), self._dreamer.files
+        mask = map_of(
+            recipe.mask, prepared.picture, size, files=files, seed=recipe.seed
+        )
+        return mask > LEAST
 
     def _write(
         self,

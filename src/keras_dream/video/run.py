@@ -318,7 +318,7 @@ class VideoRun(Iterator[Event]):
         blocks_here.check()
         folder = WorkFolder(
             self.out,
-            self._key(clip, recipe, record, bits),
+            {**self._key(clip, recipe, record, bits), "levels": timeline.sha256},
             (place for block in blocks for place in block.places),
             resume=self._wants_resume,
             settings={"threads": self._setup.run.threads},
