@@ -361,6 +361,27 @@ def test_frames_do_not_depend_on_the_first(tmp_path, kind):
     assert np.array_equal(images(open_source(path), 58)[1], whole[59])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_far_range_is_entered_in_the_middle(tmp_path, kind, monkeypatch):
+    """Where it can be, and it has the frames that decoding from the start gives."""
+    name, codec, options = KINDS[kind]
+    path = write_clip(
+        tmp_path / name,
+        pan(60, step=(0, 1)),
+        codec=codec,
+        pixel_format="yuv420p",
+        options=options,
+    )
+    wanted = open_source(path, start=Fraction(41, 25)).survey()
+    monkeypatch.setattr("keras_dream.video.source._FAR", 0)
+    monkeypatch.setattr("keras_dream.video.source._LEAD", Fraction(1, 2))
+    monkeypatch.setattr("keras_dream.video.container._PREROLL", Fraction(1, 5))
+    source = open_source(path, start=Fraction(41, 25))
+    if source._reader.first is not None:
+        monkeypatch.setattr(source._reader, "read", None)
+    assert source.survey() == wanted
+
+
 def test_a_frame_in_the_middle_is_found_by_its_keyframe(tmp_path, monkeypatch):
     path = write_clip(
         tmp_path / "a.mp4",
