@@ -371,7 +371,9 @@ def _preview(job: _Job) -> int:
         whole = _planned(job, request.begin(job.setup, claimed.path, dreamer))
         longest = max(whole.size)
         side = max(longest // PREVIEW_SHARE, min(longest, _LEAST_SIDE))
-        small = request.previewed(job.setup, side)
+        # Percent are those of the whole film.
+        recipe = job.setup.recipe.in_seconds(Fraction(whole.duration))
+        small = request.previewed(replace(job.setup, recipe=recipe), side)
         run = request.begin(small, claimed.path, dreamer)
         with run:
             code, taken = _follow(run, job)

@@ -41,6 +41,9 @@ and other lists of files and addresses, patterns of names (`image2`), generators
 
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_DEMUXERS)}
 
+_INDEXED = ("mov", "matroska")
+"""Demuxers of containers that say which frames decoding can begin at."""
+
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave out the alpha that WebM has beside them."""
 
@@ -93,6 +96,7 @@ class ContainerReader(Reader):
             self.usual = max(1, round(1 / (rate * self.time_base)))
             self.has_sound = any(s.codec_context for s in container.streams.audio)
             self._stretch = self._stretch_of(stream)
+            self._has_index = container.format.name.startswith(_INDEXED)
         first = self._first()
         if first is None:
             raise InputError(
@@ -101,6 +105,7 @@ class ContainerReader(Reader):
                 hint="copy or download it again",
             )
         self.size = first.size
+        self.first = first.ticks if self._has_index else None
 
     def _first(self) -> "_Decoded | None":
         try:
