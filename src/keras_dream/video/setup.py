@@ -126,12 +126,6 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
-    @property
-    def first_steps(self) -> int:
-        """The steps in each octave of a scene's first frame."""
-        own = self.settings.first_steps
-        return self.recipe.steps if own is None else own
-
     def with_frame_steps(self, recipe: Recipe, released: float) -> Recipe:
         """Returns the recipe of a frame, with as many steps as it has.
 
