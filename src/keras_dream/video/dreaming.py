@@ -107,9 +107,12 @@ class BlockDreamer:
             number: The frame's number, from 0.
             released: The share of its pixels that take nothing over.
         """
-        stamp = self._film.clip.stamps[number]
-        recipe = self._film.with_frame_steps(self._timeline.at(stamp), released)
-        return self._companions.at(stamp, recipe)
+        recipe = self._film.with_frame_steps(self._moment(number), released)
+        return self._companions.at(self._film.clip.stamps[number], recipe)
+
+    def _moment(self, number: int) -> Recipe:
+        """Returns the recipe of a frame's moment."""
+        return self._timeline.at(self._film.clip.stamps[number])
 
     def check(self) -> None:
         """Makes sure, before there is any frame, that the first one can be dreamed.
@@ -164,7 +167,8 @@ class BlockDreamer:
         """Dreams a frame and hands it to the writer; returns what is carried."""
         began, film = time.perf_counter(), self._film
         number, image = prepared.number, prepared.image
-        key, settings = str(block.part), film.settings
+        key, moment = str(block.part), self._moment(number)
+        settings = film.settings_at(moment)
         start = begin(
             image,
             carried,
@@ -174,7 +178,7 @@ class BlockDreamer:
         )
         released = start.released if settings.carry else 1.0
         recipe = self.recipe_of(number, released)
-        push = Push.of(recipe, first_steps=self.recipe_of(number, 1.0).steps)
+        push = Push.of(recipe, first_steps=film.first_steps(moment))
         settled: list[Carried] = []
 
         def locked(dreamed: np.ndarray) -> np.ndarray:
@@ -270,7 +274,8 @@ class BlockDreamer:
             if after is None or frame.number > after:
                 moved = None
                 if before is not None:
-                    moved = motion(before, image, film.settings)
+                    settings = film.settings_at(self._moment(frame.number))
+                    moved = motion(before, image, settings)
                 yield _Prepared(frame.number, picture, image, moved, before)
             before = image
 

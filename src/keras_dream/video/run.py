@@ -483,10 +483,22 @@ class VideoRun(Iterator[Event]):
             raise work.film.named(failure, number)
         return Notice(f"{reason}, at frame {number + 1:,}; it is tried again.")
 
+    def _smoothed(self, work: "_Work") -> Iterator[Event]:
+        """Makes the frames of the second pass, if there is one."""
+        if work.second is None:
+            return
+        made = 0
+        for block in work.blocks:
+            for _ in work.second.run(block):
+                made += 1
+                yield FilmProgress("smooth", made / work.count)
+
     def _written(self, work: "_Work") -> Iterator[Event]:
         """Writes the film from its frames, with the notes of what has happened."""
         folder, clip = work.folder, work.film_clip
         shares = work.shares
+        if work.second is not None:
+            shares = work.second.shares(shares)
         steps, self._flicker, notices = recorded_film(
             [(folder.notes(place), share) for place, share in frame] for frame in shares
         )
