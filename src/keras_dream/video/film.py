@@ -10,7 +10,7 @@ of focus, and would jump wherever an octave puts its detail back.)
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from keras_dream.recipe.recipe import Recipe
 from keras_dream.video.folder import Place
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.from_picture import PictureRun, PictureSetup, Work
+from keras_dream.video.setup import Setup
 from keras_dream.video.sink import DEFAULT, Encoding
 
 FPS = 12.0
@@ -70,7 +71,7 @@ class FilmRun(PictureRun):
         encoding: Encoding = DEFAULT,
         resume: bool = True,
         notes: bool = True,
-        dreamer: Dreamer | None = None,
+        dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
         for name, value, least, most in (
             ("fps", fps, 0.1, 1000),

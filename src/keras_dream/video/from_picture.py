@@ -109,7 +109,7 @@ class PictureRun(Iterator[Event]):
         encoding: How it is saved.
         resume: Whether frames of an earlier run are kept; False makes them again.
         notes: Whether recipe and record are saved in the film.
-        dreamer: What dreams, in place of the setup's own.
+        dreamer: What dreams, in place of the setup's own; or what loads that.
 
     Attributes:
         out: As above.
@@ -131,7 +131,7 @@ class PictureRun(Iterator[Event]):
         encoding: Encoding = DEFAULT,
         resume: bool = True,
         notes: bool = True,
-        dreamer: Dreamer | None = None,
+        dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
         self.out = Path(out)
         self.planned: FilmPlanned | None = None
@@ -242,10 +242,13 @@ class PictureRun(Iterator[Event]):
 
     def _run(self) -> Generator[Event, None, None]:
         try:
-            if self._dreamer is None:
+            dreamer = self._dreamer
+            if dreamer is None:
                 yield Loading(" + ".join(_networks(self._setup.recipe)))
-                self._dreamer = self._setup.dreamer()
-            work = self._work = self._prepared(self._dreamer)
+                dreamer = self._setup.dreamer()
+            elif callable(dreamer):
+                dreamer = dreamer(self._setup)
+            work = self._work = self._prepared(dreamer)
             self.planned = self._plan(work)
             yield self.planned
             yield from map(Notice, work.notices)
