@@ -42,8 +42,15 @@ def main() -> None:
 
     write_frames(KEPT / "clip")
     encoding = kd.Encoding(quality=QUALITY)
-    run = kd.dream_video(KEPT / "clip", FILM, "peacock", rate=RATE, encoding=encoding)
-    run.finish()
+    kd.dream_video(
+        KEPT / "clip",
+        FILM,
+        "peacock",
+        later_steps=6,
+        rate=RATE,
+        encoding=encoding,
+        workers=1,
+    ).finish()
     shutil.copy(FILM, HERE / FILM.name)
 
 

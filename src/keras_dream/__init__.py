@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_dream.mixing import Mixer, mix
     from keras_dream.pictures.limits import Limits
     from keras_dream.pictures.picture import Picture, read_picture
+    from keras_dream.recipe.crossfade import crossfade
     from keras_dream.recipe.objectives import Objective, parse
     from keras_dream.recipe.presets import presets
     from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -84,6 +85,7 @@ __all__ = [
     "channel",
     "cite",
     "class_",
+    "crossfade",
     "direction",
     "dream",
     "dream_film",
@@ -132,6 +134,7 @@ _HOMES = {
     "atlas": "sheets.atlas",
     "batch": "batches.call",
     "cite": "citations.cite",
+    "crossfade": "recipe.crossfade",
     "dream": "dreamer.dreamer",
     "dream_video": "video.call",
     "dream_film": "video.picture_calls",

@@ -23,6 +23,7 @@ from keras_dream.recipe.objective_text import PENALTIES
 from keras_dream.recipe.presets import presets
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.targets import TARGETS
+from keras_dream.recipe.video import VideoSettings
 from keras_dream.zoo.catalogue import ZOO
 
 Dream = Callable[..., tuple[int, str, str]]
@@ -100,6 +101,12 @@ def test_a_recipe_cites_what_it_uses_and_nothing_else() -> None:
         )
     )
     assert {"olah2017", "gatys2015"} <= placed
+
+
+def test_a_film_cites_what_makes_it_one() -> None:
+    works = {"kroeger2016", "ruder2016", "lai2018"}
+    assert not works & _keys(Recipe())
+    assert works <= _keys(Recipe(video=VideoSettings()))
 
 
 @pytest.mark.parametrize("name", SOURCES["preset"])

@@ -13,7 +13,7 @@ from clips import hard_cut, pan, still, tone, write_clip
 
 from keras_dream.cli.commands.doctor import _films
 from keras_dream.cli.reporters.lines import Lines
-from keras_dream.events import FrameDone
+from keras_dream.events import FilmPlanned, FrameDone
 from keras_dream.pictures.encoding import save_picture
 from keras_dream.replay import read_recipe
 from keras_dream.video.source import open_source
@@ -105,20 +105,26 @@ def test_a_preview_says_what_the_whole_takes(dream, clip):
 
 
 class Stop(Lines):
-    """Sends the signal of Ctrl-C once when some frames are done."""
+    """Sends the signal of Ctrl-C at the plan, and later once after three frames."""
 
-    done = 0
+    done, plans = 0, 0
 
     def report(self, event):
         super().report(event)
         Stop.done += isinstance(event, FrameDone)
-        if isinstance(event, FrameDone) and Stop.done == 3:
+        Stop.plans += isinstance(event, FilmPlanned)
+        is_frame = isinstance(event, FrameDone) and Stop.done == 3
+        if is_frame or (isinstance(event, FilmPlanned) and Stop.plans == 1):
             signal.raise_signal(signal.SIGINT)
 
 
 def test_the_same_command_goes_on(dream, clip, monkeypatch):
     assert dream("video", clip, *QUICK, "-o", "whole.mp4")[0] == 0
     monkeypatch.setattr("keras_dream.cli.reporters.Lines", Stop)
+    code, _, error = dream("video", clip, *QUICK)
+    assert code == 130
+    assert "Stopped before the first frame was done; nothing is kept." in error
+    assert names() == ["clip.mp4", "whole.mp4"]
     code, out, error = dream("video", clip, *QUICK)
     assert (code, out) == (130, "")
     kept = error.splitlines()[-1]

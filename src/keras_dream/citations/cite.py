@@ -114,6 +114,11 @@ SOURCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "soft_clip": OURS,
     },
     "wrap": {"none": OURS, "horizontal": OURS, "both": OURS},
+    "video": {
+        "optical flow": ("kroeger2016",),
+        "hidden parts": ("ruder2016",),
+        "measured flicker": ("lai2018",),
+    },
     "backend": {
         "torch": ("pytorch2019",),
         "jax": ("jax2018",),
@@ -122,7 +127,7 @@ SOURCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """The works behind each part, by its setting and its name."""
 
-_PART_SETTINGS = set(SOURCES) - {"preset", "objective", "backend"}
+_PART_SETTINGS = set(SOURCES) - {"preset", "objective", "video", "backend"}
 
 # Of the settings with a few values, those that no work stands behind.
 NOT_WORKS = ("preprocessing", "octave_sizes", "small_octaves", "max_loss_rule")
@@ -161,9 +166,9 @@ def cite(dream: Dream | Recipe | str | os.PathLike[str]) -> Citations:
     """Returns the papers and repositories behind what a dream used.
 
     Args:
-        dream: A dream, its recipe, or the file of either: a picture that keras-dream
-            saved, or a recipe in JSON. What the recipe leaves to the network, such as
-            its objective, is known only where it was dreamed.
+        dream: A dream, its recipe, or the file of either: a picture or a film that
+            keras-dream saved, or a recipe in JSON. What the recipe leaves to the
+            network, such as its objective, is known only where it was dreamed.
 
     Returns:
         The works; `print(cite(...))` shows them, and `.bibtex` is for LaTeX.
@@ -238,6 +243,9 @@ def _uses(recipe: Recipe, backend: str) -> Iterator[tuple[str, tuple[str, ...]]]
         for kind in (kind for term in network.terms for kind in _kinds(term.target)):
             yield f"the objective {kind}", SOURCES["objective"][kind]
     yield from _settings(recipe)
+    if recipe.video is not None:
+        for part, keys in SOURCES["video"].items():
+            yield f"the film's {part}", keys
     if any(network.network != "motif" for network in recipe.every_network):
         yield "the networks' definitions", ("keras2015",)
     if backend in SOURCES["backend"]:

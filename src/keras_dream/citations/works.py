@@ -534,6 +534,34 @@ _METHODS = (
     ),
 )
 
+_FILMS = (
+    Work(
+        key="kroeger2016",
+        authors="Kroeger, Till and Timofte, Radu and Dai, Dengxin and Van Gool, Luc",
+        title="Fast Optical Flow using Dense Inverse Search",
+        year=2016,
+        where="ECCV 2016",
+        arxiv="1603.03590",
+    ),
+    Work(
+        key="ruder2016",
+        authors="Ruder, Manuel and Dosovitskiy, Alexey and Brox, Thomas",
+        title="Artistic style transfer for videos",
+        year=2016,
+        where="GCPR 2016",
+        arxiv="1604.08610",
+    ),
+    Work(
+        key="lai2018",
+        authors="Lai, Wei-Sheng and Huang, Jia-Bin and Wang, Oliver and Shechtman, Eli "
+        "and Yumer, Ersin and Yang, Ming-Hsuan",
+        title="Learning Blind Video Temporal Consistency",
+        year=2018,
+        where="ECCV 2018",
+        arxiv="1808.00449",
+    ),
+)
+
 _PROGRAMS = (
     Work(
         key="kerasdream",
@@ -582,6 +610,6 @@ _PROGRAMS = (
 )
 
 WORKS: Mapping[str, Work] = {
-    work.key: work for work in (*_DREAMS, *_METHODS, *_NETWORKS, *_PROGRAMS)
+    work.key: work for work in (*_DREAMS, *_METHODS, *_FILMS, *_NETWORKS, *_PROGRAMS)
 }
 """Every work, by its key."""

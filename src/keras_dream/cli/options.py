@@ -141,6 +141,60 @@ class FilmFlags:
         )
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FadeFlags:
+    """Another recipe into which a film fades."""
+
+    fade_to: Annotated[
+        str | None,
+        Parameter(
+            group=VIDEO,
+            metavar="RECIPE",
+            help="fade into another recipe: a preset's name, a .json file, or a "
+            "dreamed picture or film; the flags hold for both",
+        ),
+    ] = None
+    fade: Annotated[
+        str,
+        Parameter(
+            group=VIDEO,
+            metavar="TIME-TIME",
+            help="when it fades: 5s-8s, 1:12-1:20 or 40%-60% of the film",
+        ),
+    ] = "0%-100%"
+
+    @property
+    def path(self) -> str:
+        """The recipe's file; "" for none."""
+        from keras_dream.recipe.presets import presets
+
+        return "" if self.fade_to in (None, *presets) else str(self.fade_to)
+
+    def put_on(self, recipe: Recipe, flags: Recipe) -> Recipe:
+        """Returns a film's recipe with the fade in it.
+
+        Args:
+            recipe: That of the film's beginning.
+            flags: The recipe's settings as flags, which hold for both.
+
+        Raises:
+            DreamError: If there is no such recipe, or it cannot be faded into.
+        """
+        from keras_dream.recipe.crossfade import crossfade
+        from keras_dream.recipe.presets import preset
+        from keras_dream.replay import read_recipe
+
+        if self.fade_to is None:
+            return recipe
+        last = read_recipe(self.path) if self.path else preset(self.fade_to)
+        nested = {name: getattr(recipe, name) for name in ("video", "camera")}
+        start, dash, end = self.fade.partition("-")
+        return crossfade(
+            recipe, flags.over(last).but(**nested), start=start, end=end if dash else ""
+        )
+
+
 def _as_text(_: Any, tokens: Any) -> str:
     return tokens[0].value
 

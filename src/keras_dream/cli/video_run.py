@@ -67,7 +67,7 @@ class Request:
         yes: Whether the user agreed to long work and to replacing a file.
         models: The model files that the recipe's names stand for.
         files: Files that the recipe may name, such as guides.
-        beside: A file beside which they are looked for, too; "" for none.
+        beside: Files beside which they are looked for, too; "" for none.
         before_download: Called before weights are downloaded, as for `Dreamer`.
         trust_model: Whether model files may be opened.
     """
@@ -90,7 +90,7 @@ class Request:
     yes: bool = False
     models: "Mapping[str, str | Path]" = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    beside: str = ""
+    beside: tuple[str, ...] = ()
     before_download: "BeforeDownload | None" = None
     trust_model: bool = False
 
@@ -101,7 +101,7 @@ class Request:
         from keras_dream.video.setup import Setup
 
         weights = weights_of(self.weights, self.recipe)
-        beside = [path for path in (self.source, self.beside) if path]
+        beside = [path for path in (self.source, *self.beside) if path]
         return Setup(
             source=self.source,
             recipe=self.recipe,
@@ -211,7 +211,9 @@ def run_video(request: Request, reporter: Reporter) -> int:
         except KeyboardInterrupt:
             interrupts.ignore()
             reporter.report(Stopped())
-            write_stderr("dream: Stopped before the first frame; nothing is saved.")
+            write_stderr(
+                "dream: Stopped before the first frame was done; nothing is kept."
+            )
             return STOPPED
 
 
@@ -325,7 +327,8 @@ def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
     except KeyboardInterrupt:
         job.interrupts.ignore()
         run.close()
-        if run.planned is None:
+        if not run.summary.done + run.summary.reused:
+            run.discard()
             raise
         job.reporter.report(Stopped())
         job.reporter.report(run.summary)

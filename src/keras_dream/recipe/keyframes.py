@@ -363,7 +363,29 @@ def curve_of(setting: str, value: Any, read: Read) -> Curve:
         curve = _follow(setting, match[1], read)
     else:
         curve = _keyframes(setting, value, read)
-    _check(curve)
+    return checked(curve)
+
+
+def checked(curve: Curve) -> Curve:
+    """Returns a curve that has values at all times, and can be written.
+
+    Raises:
+        SettingError: If it cannot be written.
+        ObjectiveError: If objectives have no sum.
+    """
+    for one, other in itertools.pairwise(curve.values):
+        check_mix(one, other)
+    written = _CURVE.fullmatch(curve.text)
+    body = "" if written is None else written[2]
+    match = _FOLLOW.fullmatch(body)
+    count = len(_arguments(match[1])) if match else len(_parts(body))
+    same = count == len(curve.values) if isinstance(curve, Keyframes) else count >= 3
+    if not same:
+        raise SettingError(
+            "A value of a keyframe must be one that can be written between others",
+            received=short_repr(curve.text),
+            hint="rename the file or the layer, or write its name in quotes",
+        )
     return curve
 
 
@@ -493,23 +515,6 @@ def _unlisted(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _check(curve: Curve) -> None:
-    """Makes sure that a curve has values at all times, and can be written."""
-    for one, other in itertools.pairwise(curve.values):
-        check_mix(one, other)
-    written = _CURVE.fullmatch(curve.text)
-    body = "" if written is None else written[2]
-    match = _FOLLOW.fullmatch(body)
-    count = len(_arguments(match[1])) if match else len(_parts(body))
-    same = count == len(curve.values) if isinstance(curve, Keyframes) else count >= 3
-    if not same:
-        raise SettingError(
-            "A value of a keyframe must be one that can be written between others",
-            received=short_repr(curve.text),
-            hint="rename the file or the layer, or write its name in quotes",
-        )
 
 
 def _read_moment(text: str) -> Moment | None:

@@ -159,7 +159,7 @@ def _read_curves(value: Any) -> tuple[Curve, ...]:
 def _value_of(setting: str, value: Any) -> Any:
     """Returns a setting's value for what a recipe may hold of it."""
     name, _, part = setting.partition(".")
-    if part and name not in _nested_settings():
+    if part and name not in nested_settings():
         # The sentence about a setting that does not exist.
         return Recipe.of({setting: value})
     read = getattr(Recipe.of({name: {part: value} if part else value}), name)
@@ -172,15 +172,15 @@ def _take_curves(values: dict[str, Any], within: str = "") -> list[Curve]:
     for name, value in tuple(values.items()):
         if isinstance(value, str | Mapping) and is_curve(value):
             curves.append(curve_of(within + name, values.pop(name), _value_of))
-        elif not within and isinstance(value, dict) and name in _nested_settings():
+        elif not within and isinstance(value, dict) and name in nested_settings():
             values[name] = own = dict(cast("dict[str, Any]", value))
             curves += _take_curves(own, f"{name}.")
     return curves
 
 
 @functools.cache
-def _nested_settings() -> frozenset[str]:
-    """Returns the settings that are models of settings themselves."""
+def nested_settings() -> frozenset[str]:
+    """Returns the settings of a recipe that are models of settings themselves."""
     fields = Recipe.model_fields.items()
     return frozenset(name for name, field in fields if is_nested(field))
 

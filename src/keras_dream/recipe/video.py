@@ -28,7 +28,8 @@ class VideoSettings(Settings):
         ge=0,
         le=MOST_FRAME_STEPS,
         description="steps in each octave of every later frame, which begins with what "
-        "the one before it dreamed; none for a quarter of the recipe's steps",
+        "the one before it dreamed, where it takes over all of it; none for a quarter "
+        "of the first ones",
     )
     carry: FiniteFloat = Field(
         default=1.0,
@@ -45,8 +46,9 @@ class VideoSettings(Settings):
     )
     lock: bool = Field(
         default=True,
-        description="hold the dream's strength and its mean colour at those of the "
-        "scene's first frame, so that it neither fades nor burns out",
+        description="hold the dream's strength, and what it does to mean, contrast and "
+        "saturation, at those of the scene's first frame, so that it neither fades nor "
+        "burns out",
     )
     cuts: Literal["auto", "none"] = Field(
         default="auto",

@@ -110,6 +110,16 @@ class BlockDreamer:
         recipe = self._film.with_frame_steps(self._timeline.at(stamp), released)
         return self._companions.at(stamp, recipe)
 
+    def check(self) -> None:
+        """Makes sure, before there is any frame, that the first one can be dreamed.
+
+        Raises:
+            DreamError: As for `Dreamer.steps`.
+        """
+        (frame,) = self._source.frames(0, 1)
+        picture, _ = _pictures(frame, self._film)
+        self._dreamer.steps(picture, self.recipe_of(0, 1.0))
+
     def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
         """Dreams the frames of a block and yields what happens.
 

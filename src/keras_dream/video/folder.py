@@ -239,10 +239,10 @@ class WorkFolder:
             )
         self._items[made.place] = item
         self._finished.add(made.place)
+        # Not those of later frames, which may be written already.
         part, number = made.place
-        for other in (number - 1, number + 1):  # forwards and backwards
-            with contextlib.suppress(OSError):
-                self.state_path(Place(part, other)).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.state_path(Place(part, number - 1)).unlink(missing_ok=True)
 
     def begin(self, place: Place | int) -> int:
         """Notes that a frame is begun; returns which attempt it is, from 1."""

@@ -279,14 +279,8 @@ class VideoRun(Iterator[Event]):
         setup = FilmSetup(self._setup, work.film)
         if count > 1:
             self._dreamer = None
+            work.close_here()
             return Pool(setup, count, command=COMMAND)
-        work.blocks_here = BlockDreamer(
-            work.film,
-            self._source,
-            dreamer,
-            timeline=work.timeline,
-            companions=work.companions,
-        )
         worker = FilmWorker(setup, blocks=work.blocks_here)
         return Here(setup, lambda _: worker)
 
@@ -317,6 +311,11 @@ class VideoRun(Iterator[Event]):
         told = check_film(self.out, self._encoding, film_clip, sound=sound)
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         bits = 16 if is_deep(self.out, self._encoding) else 8
+        film = Film(work_folder(self.out), clip, recipe, bits, film_clip.has_alpha)
+        blocks_here = BlockDreamer(
+            film, self._source, dreamer, timeline=timeline, companions=companions
+        )
+        blocks_here.check()
         folder = WorkFolder(
             self.out,
             self._key(clip, recipe, record, bits),
@@ -324,12 +323,10 @@ class VideoRun(Iterator[Event]):
             resume=self._wants_resume,
             settings={"threads": self._setup.run.threads},
         )
-        film = Film(folder.path, clip, recipe, bits, film_clip.has_alpha)
-        told = tuple(
-            dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
-        )
+        told = (*clip.notices, *companions.notices, *told, *notices)
+        told = tuple(dict.fromkeys(told))
         return _Work(
-            film, film_clip, folder, blocks, record, told, timeline, companions
+            film, film_clip, folder, blocks, record, told, timeline, blocks_here
         )
 
     def _key(
@@ -514,8 +511,7 @@ class VideoRun(Iterator[Event]):
         finally:
             if work.team is not None:
                 work.team.close()
-            if work.blocks_here is not None:
-                work.blocks_here.close()
+            work.close_here()
             work.folder.close()
 
     def _stop(self, work: "_Work") -> None:
@@ -538,9 +534,8 @@ class _Work:
         record: That of a dream before its first step.
         notices: What a person should know before.
         timeline: The recipe of each frame.
-        companions: The films that the recipe names.
-        team: What dreams.
-        blocks_here: The same, where it is in this process.
+        blocks_here: What dreams in this process; None where others do.
+        team: The workers.
         begun: The frame that each worker is at.
         deaths: How many worker processes have died at a frame.
         told: What is said next.
@@ -554,9 +549,8 @@ class _Work:
     record: Record
     notices: tuple[str, ...]
     timeline: Timeline
-    companions: Companions
+    blocks_here: BlockDreamer | None
     team: Team | None = None
-    blocks_here: BlockDreamer | None = None
     begun: dict[int, Place] = field(default_factory=dict[int, Place])
     deaths: dict[int, int] = field(default_factory=dict[int, int])
     told: list[Event] = field(default_factory=list[Event])
@@ -566,6 +560,12 @@ class _Work:
         shares = shares_of(self.blocks, len(self.film.clip.stamps))
         is_done = self.folder.is_done
         self.reused = sum(all(is_done(place) for place, _ in each) for each in shares)
+
+    def close_here(self) -> None:
+        """Ends the threads of this process."""
+        if self.blocks_here is not None:
+            self.blocks_here.close()
+            self.blocks_here = None
 
     @property
     def count(self) -> int:

@@ -8,7 +8,7 @@ def cite(picture: str, /, *, bibtex: Switch = False) -> int:
     """Print the papers and repositories behind a dream.
 
     Args:
-        picture: a picture that keras-dream saved, or a recipe in JSON
+        picture: a picture or a film that keras-dream saved, or a recipe in JSON
         bibtex: print BibTeX, for LaTeX
     """
     from keras_dream.citations.cite import cite as citations_of

@@ -73,13 +73,11 @@ def film(
         file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
         notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow a film that may take hours, and downloads that
-            only --recipe needs
+        yes: replace the result; allow films of hours, and downloads for --recipe alone
         quiet: print only the path of the result
         json: print JSON on standard output, one event a line
         preset: the recipe to start from, see `dream presets`
-        recipe: a .json file, or a dreamed picture or film; replaces settings of the
-            preset
+        recipe: a .json file, or a dreamed picture or film; goes over the preset
         flags: every setting of the recipe
         run: every run setting
     """
@@ -101,7 +99,7 @@ def film(
         yes=yes,
         models=models,
         files=file,
-        beside=recipe or "",
+        beside=(recipe or "",),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )

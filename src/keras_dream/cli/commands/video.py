@@ -10,6 +10,7 @@ from keras_dream.cli.network_files import consent, recipe_settings
 from keras_dream.cli.options import (
     FILES,
     OUTPUT,
+    FadeFlags,
     FilmFlags,
     Json,
     Named,
@@ -65,6 +66,7 @@ class ClipFlags:
 
 _CLIP = ClipFlags()
 _FILM = FilmFlags()
+_FADE = FadeFlags()
 
 
 def video(
@@ -74,6 +76,7 @@ def video(
     out: Out = None,
     clip: ClipFlags = _CLIP,
     film: FilmFlags = _FILM,
+    fade: FadeFlags = _FADE,
     sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
     no_sound: Annotated[Switch, Parameter(group=FILES)] = False,
     workers: Annotated[int | None, Parameter(group=FILES, metavar="NUMBER")] = None,
@@ -108,25 +111,23 @@ def video(
             [default: IN-dream.mp4, or as IN is]
         clip: which frames are dreamed
         film: how the film is written
+        fade: another recipe into which it fades
         sound: a file whose sound the film has, in place of the source's own
         no_sound: leave the sound out
         workers: how many processes dream, scene by scene or block by block; it does
             not change the pixels [default: as many as the machine has room for]
-        fresh: dream again what an earlier run has dreamed, or begin another film of the
-            same name
+        fresh: dream again what an earlier run has dreamed
         preview: dream only the first second, at a quarter of the size, into
             OUT-preview, and say how long the whole takes
         weights: a weights file for the network
         file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
         notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow a film that may take hours, and downloads that
-            only --recipe needs
+        yes: replace the result; allow films of hours, and downloads for --recipe alone
         quiet: print only the path of the result
         json: print JSON on standard output, one event a line
         preset: the recipe to start from, see `dream presets`
-        recipe: a .json file, or a dreamed picture or film; replaces settings of the
-            preset
+        recipe: a .json file, or a dreamed picture or film; goes over the preset
         video_of: every setting of a film
         flags: every setting of the recipe
         run: every run setting
@@ -137,9 +138,10 @@ def video(
     over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
     whole = over.over(base)
     below = whole.video or VideoSettings()
+    settings = below if video_of is None else video_of.over(below)
     request = Request(
         source=source,
-        recipe=whole.but(video=below if video_of is None else video_of.over(below)),
+        recipe=fade.put_on(whole.but(video=settings), own),
         run=run or RunSettings(),
         out=out,
         start=clip.start,
@@ -156,7 +158,7 @@ def video(
         yes=yes,
         models=models,
         files=file,
-        beside=recipe or "",
+        beside=(recipe or "", fade.path),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )

@@ -10,6 +10,7 @@ from keras_dream.cli.options import (
     FILES,
     OUTPUT,
     CameraFlags,
+    FadeFlags,
     FilmFlags,
     Json,
     Named,
@@ -34,6 +35,7 @@ from keras_dream.recipe.recipe import RunSettings
 from keras_dream.recipe.video import VideoSettings
 
 _FILM = FilmFlags()
+_FADE = FadeFlags()
 
 
 def zoom(
@@ -42,6 +44,7 @@ def zoom(
     *,
     out: Out = None,
     film: FilmFlags = _FILM,
+    fade: FadeFlags = _FADE,
     fresh: Annotated[Switch, Parameter(group=FILES)] = False,
     preview: Annotated[Switch, Parameter(group=OUTPUT)] = False,
     weights: Weights = (),
@@ -73,21 +76,19 @@ def zoom(
         out: a .mp4, .webm, .mov, .mkv, .gif or .webp file, or a folder of pictures
             [default: PHOTO-dream.mp4]
         film: how the film is written
-        fresh: dream again what an earlier run has dreamed, or begin another film of the
-            same name
+        fade: another recipe into which it fades
+        fresh: dream again what an earlier run has dreamed
         preview: dream only the first second, at a quarter of the size, into
             OUT-preview, and say how long the whole takes
         weights: a weights file for the network
         file: a file that the recipe names, such as a guide, if it is not beside it
         trust_model: open a .keras file; only for files from authors you trust
         notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow a film that may take hours, and downloads that
-            only --recipe needs
+        yes: replace the result; allow films of hours, and downloads for --recipe alone
         quiet: print only the path of the result
         json: print JSON on standard output, one event a line
         preset: the recipe to start from, see `dream presets`
-        recipe: a .json file, or a dreamed picture or film; replaces settings of the
-            preset
+        recipe: a .json file, or a dreamed picture or film; goes over the preset
         camera: how the camera moves
         video_of: how many steps a frame has
         flags: every setting of the recipe
@@ -99,12 +100,13 @@ def zoom(
     over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
     whole = over.over(base)
     seen, below = whole.camera or CameraSettings(), whole.video or VideoSettings()
+    whole = whole.but(
+        camera=seen if camera is None else camera.over(seen),
+        video=below if video_of is None else video_of.over(below),
+    )
     request = ZoomRequest(
         source=photo,
-        recipe=whole.but(
-            camera=seen if camera is None else camera.over(seen),
-            video=below if video_of is None else video_of.over(below),
-        ),
+        recipe=fade.put_on(whole, own),
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(),
@@ -115,7 +117,7 @@ def zoom(
         yes=yes,
         models=models,
         files=file,
-        beside=recipe or "",
+        beside=(recipe or "", fade.path),
         before_download=None if yes else consent([own.over(base)]),
         trust_model=trust_model,
     )

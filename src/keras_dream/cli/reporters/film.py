@@ -146,7 +146,9 @@ def _planned(event: FilmPlanned) -> str:
 
 
 def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
-    scenes = f" in {_count(planned.scenes, 'scene')}" if planned else ""
+    scenes = ""
+    if planned and event.complete:
+        scenes = f" in {_count(planned.scenes, 'scene')}"
     pace = f", {_pace(event.seconds / event.done)}" if event.done else ""
     text = f"Dreamed {_count(event.done, 'frame')}{scenes} in "
     text += f"{in_words(event.seconds)}{pace}"
