@@ -51,6 +51,7 @@ class FilmRun(PictureRun):
         fps: Frames a second: steps shown in a second.
         hold: Seconds for which the first and the last frame are shown in addition.
         encoding: As for `PictureRun`.
+        sound: As for `PictureRun`.
         resume: As for `PictureRun`.
         notes: As for `PictureRun`.
         dreamer: As for `PictureRun`.
@@ -69,6 +70,7 @@ class FilmRun(PictureRun):
         fps: float = FPS,
         hold: float = HOLD,
         encoding: Encoding = DEFAULT,
+        sound: str | os.PathLike[str] | None = None,
         resume: bool = True,
         notes: bool = True,
         dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
@@ -88,6 +90,7 @@ class FilmRun(PictureRun):
             setup,
             out,
             encoding=encoding,
+            sound=sound,
             resume=resume,
             notes=notes,
             dreamer=dreamer,

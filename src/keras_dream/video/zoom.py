@@ -122,11 +122,19 @@ class ZoomRun(PictureRun):
                     received="true",
                     hint="leave it out",
                 )
+        camera = recipe.camera or CameraSettings()
+        if recipe.wrap != "none" and (camera.rate, camera.rotate) != (1, 0):
+            raise SettingError(
+                "The camera of a picture whose edges belong together must only shift",
+                received=f"wrap={recipe.wrap} with rate={camera.rate:g}, "
+                f"rotate={camera.rotate:g}",
+                hint="set rate to 1 and rotate to 0, or leave wrap out",
+            )
 
     def _completed(self, recipe: Recipe, picture: Picture) -> Recipe:
         camera = recipe.camera or CameraSettings()
         video = recipe.video or VideoSettings()
-        return recipe.but(camera=camera, video=video, size=None)
+        return recipe.but(camera=camera, video=video)
 
     @cached_property
     def _camera(self) -> CameraSettings:
@@ -170,6 +178,9 @@ class ZoomRun(PictureRun):
             rate=rate,
             notices=() if picture.alpha is None else (_OPAQUE,),
         )
+
+    def _states(self, recipe: Recipe) -> int:
+        return (self._seam + 2) * (2 if recipe.colors else 1)
 
     def _seconds(self, work: Work, waiting: Sequence[Place]) -> float:
         size = (work.picture.pixels.shape[0], work.picture.pixels.shape[1])
