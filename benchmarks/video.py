@@ -1,6 +1,7 @@
 """What does a film cost beside its gradient steps, and how much does it flicker?
 
     python benchmarks/video.py [--quick] [--parts cost,flicker,drift,memory]
+        [--height 180] [--rounds 3] [--threads 2]
 
 - cost: a frame at 640 × 360 with the default recipe: what each part of a run takes of
   a processor, and whole films beside their gradient steps alone, in turn. Goal:
@@ -148,15 +149,22 @@ def timed(seconds):
         yield
 
 
-def steps_alone(dreamer, recipe, frames):
-    """Makes the steps of a film's frames; returns the seconds of these alone."""
-    from keras_dream.video.dreaming import with_steps
+def steps_alone(dreamer, recipe, frames, made):
+    """Makes as many steps as a film has made; returns the seconds of these alone."""
+    from keras_dream.video.setup import with_steps
 
-    few, seconds = with_steps(recipe, max(1, round(recipe.steps / 4))), 0.0
-    for number, frame in enumerate(frames):
-        for step in dreamer.steps(frame, few if number else recipe):
-            seconds += step.seconds
+    seconds = 0.0
+    for frame, steps in zip(frames, made, strict=True):
+        own = with_steps(recipe, round(recipe.steps * steps / made[0]))
+        seconds += sum(step.seconds for step in dreamer.steps(frame, own))
     return seconds
+
+
+def steps_made(run):
+    """Runs a film to its end; returns how many steps each frame had."""
+    from keras_dream.events import FrameDone
+
+    return [event.steps for event in run if isinstance(event, FrameDone)]
 
 
 def measured(work):
@@ -176,14 +184,15 @@ def cost(folder, dreamer, arguments):
     clip = open_source(written(folder / "in", source)).survey(cuts=False)
     write_film(folder / "in.mp4", clip, source)
     recipe, frames = dreamer.complete(preset("default")), floats(source)
-    steps_alone(dreamer, recipe.but(steps=1), frames[:1])  # warm
+    steps_alone(dreamer, recipe.but(steps=1), frames[:1], [1])  # warm
     alone, films, parts = [], [], []
     for number in range(arguments.rounds):
-        alone.append(measured(lambda: steps_alone(dreamer, recipe, frames)))
         seconds = dict.fromkeys((*PARTS_OF_A_FRAME, *MORE_PARTS), 0.0)
         run = film(folder / "in.mp4", folder / f"{number}.mp4", recipe, dreamer)
         with timed(seconds):
-            films.append(measured(run.finish))
+            films.append(measured(functools.partial(steps_made, run)))
+        work = functools.partial(steps_alone, dreamer, recipe, frames, films[-1][2])
+        alone.append(measured(work))
         parts.append(seconds)
     medians = {p: statistics.median(r[p] for r in parts) / count for p in parts[0]}
     steps = statistics.median(spent for _, spent, _ in alone) / count
@@ -195,7 +204,7 @@ def cost(folder, dreamer, arguments):
     everything = sum(medians.values())
     row("all but the steps", f"{everything:.4f}", f"{everything / steps:.1%}")
     pairs = list(zip(films, alone, strict=True))
-    kinds = {"processors": (1, 1), "clock": (0, 0), "clock, less octaves": (0, 2)}
+    kinds = {"processors": (1, 1), "clock": (0, 0), "clock, without octaves": (0, 2)}
     print("\n| film / steps alone | median | beside the steps |\n|---|---|---|")
     for kind, (own, other) in kinds.items():
         ratio = statistics.median(f[own] / s[other] for f, s in pairs)
@@ -251,7 +260,8 @@ def flicker(folder, dreamer, arguments):
     from keras_dream.recipe.video import VideoSettings
     from keras_dream.video.carry import motion
 
-    count, size = (12, (90, 160)) if arguments.quick else (60, (180, 320))
+    count = 12 if arguments.quick else 60
+    size = (arguments.height, arguments.height * 16 // 9)
     source = pan(count, size)
     frames = floats(source)
     written(folder / "pan", source)
@@ -357,11 +367,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--height", type=int, default=180, help="of the pan")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.rounds = 1
+        arguments.rounds, arguments.height = 1, 90
     import keras_dream as kd
 
     run = kd.RunSettings(backend="torch", device="cpu", threads=arguments.threads)

@@ -136,9 +136,12 @@ def test_the_same_command_goes_on(dream, clip, monkeypatch):
     assert code == 2
     assert "begun with another recipe" in error
     assert "--fresh" in error
+    # It is in the list of jobs until it is whole.
+    assert ".clip-dream.mp4.video  film  " in dream("jobs")[1]
     done = Stop.done
     code, out, error = dream("video", clip, *QUICK)
     assert (code, out) == (0, "clip-dream.mp4\n"), error
+    assert "clip-dream" not in dream("jobs")[1]
     assert "of them are dreamed already, the others take" in error
     assert Stop.done < done + 6
     assert Path(out.strip()).read_bytes() == Path("whole.mp4").read_bytes()

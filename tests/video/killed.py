@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from clips import hard_cut, tone, write_clip
 
 from keras_dream import Dreamer
+from keras_dream.events import FilmPlanned
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.run import VideoRun
@@ -30,39 +31,49 @@ RECIPE = Recipe(
     video=VideoSettings(block=3, overlap=1),
 )
 LIVES = 1_000
-MOMENT = 0.6  # seconds: a child that is not killed needs about one
 
 
-def run(dreamer, folder):
-    with VideoRun(
-        Setup(str(folder / "clip.mp4"), RECIPE), folder / "film.mp4", dreamer=dreamer
-    ) as film:
-        film.finish()
+def run(dreamer, folder, *, planned=lambda: None):
+    """Dreams the film, or goes on with it; says when it is planned."""
+    setup = Setup(str(folder / "clip.mp4"), RECIPE)
+    with VideoRun(setup, folder / "film.mp4", dreamer=dreamer) as film:
+        for event in film:
+            if isinstance(event, FilmPlanned):
+                planned()
 
 
-def live(dreamer, folder, rng):
-    """Returns the state of a child that was to be killed."""
+def live(dreamer, folder, seconds):
+    """Returns whether a child was killed so long after its film was planned."""
+    read, write = os.pipe()
     child = os.fork()
     if not child:
         try:
-            run(dreamer, folder)
+            run(dreamer, folder, planned=lambda: os.write(write, b"."))
             os._exit(0)
         finally:
             os._exit(1)
-    time.sleep(rng.uniform(0.05, MOMENT))
+    os.close(write)
+    os.read(read, 1)
+    os.close(read)
+    time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 def main(folder, kills):
     write_clip(folder / "clip.mp4", hard_cut(8, at=4), sound=tone(0.32))
     settings = RunSettings(backend="torch", device="cpu", threads=1)
     dreamer = Dreamer("motif", run=settings)
-    rng, killed = random.Random(kills), 0
+    rng, killed, times = random.Random(kills), 0, []
+    run(dreamer, folder, planned=lambda: times.append(time.monotonic()))
+    whole = time.monotonic() - times[0]
     for _ in range(LIVES):
         if killed == kills:
             break
-        killed += os.WIFSIGNALED(live(dreamer, folder, rng))
+        # Each goes on with the film of the one before it, up to where it is written.
+        killed += live(dreamer, folder, rng.uniform(0, 0.7 * whole))
+        done = len(list(folder.glob(".film.mp4.video/frame-*")))
+        sys.stderr.write(f"{done} frames are done\n")
     run(dreamer, folder)
     sys.stdout.write(f"{killed}\n")
 

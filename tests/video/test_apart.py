@@ -7,7 +7,7 @@ from clips import hard_cut, write_clip
 from keras_dream import isolation
 from keras_dream.errors import InputError
 from keras_dream.pictures.limits import Limits
-from keras_dream.video import apart
+from keras_dream.video import apart, child
 from keras_dream.video.source import open_source
 
 
@@ -27,7 +27,7 @@ def test_the_child_sees_what_we_see(film, monkeypatch):
     monkeypatch.setattr(isolation, "call", counted)
     source = open_source(film, every=2, limits=Limits(untrusted=True))
     clip = source.survey()
-    assert calls == [f"keras_dream.video.apart:{n}_here" for n in ("open", "survey")]
+    assert calls == [f"keras_dream.video.child:{n}" for n in ("check", "survey")]
     assert clip == open_source(film, every=2).survey()
     assert [frame.number for frame in source.frames(2)] == [2, 3]
 
@@ -53,7 +53,7 @@ FORGED = {
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_answer_is_refused(film, monkeypatch, name):
-    head, arrays = apart.survey_here(
+    head, arrays = child.survey(
         str(film),
         selection={"start": "0", "end": "2/25", "every": "1"},
         limits="{}",

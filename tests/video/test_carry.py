@@ -53,7 +53,7 @@ def ascending(image, steps):
     for _ in range(steps):
         band = image - ndimage.gaussian_filter(image, (2, 2, 0))
         band -= ndimage.gaussian_filter(band, (1, 1, 0))
-        image = np.clip(image + 0.004 * band / np.abs(band).mean(), 0, 1)
+        image = np.clip(image + 0.004 * band / (np.abs(band).mean() + 1e-6), 0, 1)
     return image.astype(np.float32)
 
 
@@ -112,6 +112,36 @@ def test_a_scene_that_fades_to_black_takes_its_dream_along():
     assert strengths[4] > 0.8 * strengths[0]
     assert strengths[-2] < 0.3 * strengths[0]
     assert shown[-1].max() < 0.02
+
+
+def test_a_scene_that_fades_in_has_the_strength_of_its_bright_frames():
+    bright = image()
+    shares = [*np.linspace(0, 1, 12), *[1] * 20]
+    frames = [(share * bright).astype(np.float32) for share in shares]
+    whole = np.std(ascending(bright, 16) - bright)
+    carried, strengths, counts = None, [], []
+    for number, frame in enumerate(frames):
+        start = begin(frame, carried, SETTINGS, moved=STILL if number else None)
+        counts.append(4 + round(12 * start.released))
+        dreamed = ascending(start.image, counts[-1])
+        shown, carried = settle(frame, start, dreamed, carried, SETTINGS)
+        strengths.append(np.std(np.clip(shown, 0, 1) - frame))
+    assert strengths[-1] == pytest.approx(whole, rel=0.25)
+    assert max(strengths) < 1.3 * whole
+    assert counts[:2] == [16, 16]  # there is nothing to be dreamed into black
+    assert 1 <= counts.count(10) <= 3
+
+
+def test_a_scene_that_begins_with_a_frame_without_a_dream():
+    frame, none = image(), np.zeros_like(image())
+    first = begin(none, None, SETTINGS)
+    _, carried = settle(none, first, none, None, SETTINGS)
+    start = begin(frame, carried, SETTINGS, moved=STILL)
+    assert start.released == 1
+    dreamed = ascending(start.image, 16)
+    shown, carried = settle(frame, start, dreamed, carried, SETTINGS)
+    assert np.array_equal(shown, dreamed)
+    assert not carried.lock.is_empty
 
 
 def test_a_dream_moves_along_and_what_is_uncovered_begins_anew():

@@ -96,12 +96,15 @@ def test_a_guide_is_the_frame_of_its_time_and_the_last_is_held(folder, dreamer):
         "guide.mp4 ends after 0.12s: its last frame is held until the end.",
     )
     image = np.full((*SIZE, 3), 0.5, np.float32)
-    gradients = []
+    gradients, names = [], []
     for stamp in clip.stamps:
         own = companions.at(stamp, recipe)
         assert own.files != recipe.files
+        names += [file for file in own.files if file not in names]
         assert [file.name for file in own.files] == ["guide.mp4"]
         gradients.append(dreamer.gradient(image, own)[1])
+        held = [f for f in names if dreamer.files.held(f) is not None]
+        assert held == [*own.files]  # and nothing of the frames before
     same = [np.array_equal(a, b) for a, b in itertools.pairwise(gradients)]
     # The first two frames of the guide are alike, but for the codec.
     assert same[1:] == [False, True, True]
@@ -137,7 +140,7 @@ def test_a_still_dream_takes_no_film_for_a_mask(folder, dreamer):
 def test_a_film_with_a_mask_that_moves_is_its_source_outside_and_measured(folder):
     source = pan(5)
     write_clip(folder / "exact.mkv", source, codec="ffv1", pixel_format="bgr0")
-    options = {**SHORT, "mask": str(folder / "mask.mkv")}
+    options = {**SHORT, "mask": str(folder / "mask.mkv"), "workers": 1}
     run = kd.dream_video(folder / "exact.mkv", folder / "out", **options)
     with run:
         summary = run.finish()
@@ -149,3 +152,24 @@ def test_a_film_with_a_mask_that_moves_is_its_source_outside_and_measured(folder
     flicker = kd.flicker(folder / "out", source=folder / "exact.mkv")
     assert flicker.film == pytest.approx(summary.flicker, rel=1e-6)
     assert flicker.source == pytest.approx(summary.source_flicker, rel=1e-6)
+
+
+def test_a_mask_that_opens_dreams_what_it_opens_as_strongly(folder):
+    masks = np.zeros((5, *SIZE, 3), np.uint8)
+    for k in range(5):
+        masks[k, :, : 16 * k] = 255  # nothing, a quarter, a half ...
+    write_clip(folder / "opens.mkv", masks, codec="ffv1", pixel_format="bgr0")
+    source = pan(5)
+    write_clip(folder / "exact.mkv", source, codec="ffv1", pixel_format="bgr0")
+    options = {**SHORT, "steps": 4, "workers": 1}
+    films = {"all": None, "opening": str(folder / "opens.mkv")}
+    strengths = {}
+    for name, mask in films.items():
+        run = kd.dream_video(folder / "exact.mkv", folder / name, mask=mask, **options)
+        run.finish()
+        for number in range(1, 5):
+            path = folder / name / f"{number + 1:06}.png"
+            change = np.asarray(Image.open(path)).astype(float) - source[number]
+            strengths[name, number] = change[:, : 16 * number].std()
+    for number in range(1, 5):
+        assert strengths["opening", number] > 0.7 * strengths["all", number]

@@ -36,3 +36,15 @@ def remember(folder: str | os.PathLike[str]) -> None:
         index.remember(folder, _tokens.get(), os.getcwd())  # noqa: PTH109
     except (DreamError, OSError) as error:
         _log.debug("Not in the index of jobs: %s", error)
+
+
+def forget(folder: str | os.PathLike[str]) -> None:
+    """Takes a folder's journal out of the index: its job is done, and it is removed.
+
+    Args:
+        folder: The journal's folder.
+    """
+    from keras_dream.jobs import index
+
+    with contextlib.suppress(OSError):
+        index.forget(folder)

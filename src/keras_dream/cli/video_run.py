@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from keras_dream.cli.command_line import forget, remember
 from keras_dream.cli.dream_run import check_seconds
 from keras_dream.cli.interrupts import STOPPED, Interrupts
 from keras_dream.cli.network_files import networks_of, weights_of
@@ -305,7 +306,7 @@ def _film(job: _Job) -> int:
         if run.summary.done + run.summary.reused:
             write_stderr(f"dream: {_kept(run)[:1].upper()}{_kept(run)[1:]}")
         else:
-            run.discard()
+            _discard(run)
         raise
 
 
@@ -319,8 +320,11 @@ def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
                 saved.append(event)  # after the summary: the path comes last
                 continue
             job.reporter.report(event)
-            if isinstance(event, FilmPlanned) and not job.request.yes:
-                check_seconds(event.seconds, what="A film", hint=job.request.shorter)
+            if isinstance(event, FilmPlanned):
+                if not job.request.yes:
+                    hint = job.request.shorter
+                    check_seconds(event.seconds, what="A film", hint=hint)
+                remember(event.folder)
             elif isinstance(event, FrameDone):
                 seconds += event.seconds
             job.interrupts.check()
@@ -328,15 +332,24 @@ def _follow(run: "FilmRun", job: _Job) -> tuple[int, float]:
         job.interrupts.ignore()
         run.close()
         if not run.summary.done + run.summary.reused:
-            run.discard()
+            _discard(run)
             raise
         job.reporter.report(Stopped())
         job.reporter.report(run.summary)
         write_stderr(f"dream: Stopped; {_kept(run)}")
         return STOPPED, seconds
+    if run.planned is not None:
+        forget(run.planned.folder)
     for event in saved:
         job.reporter.report(event)
     return 0, seconds
+
+
+def _discard(run: "FilmRun") -> None:
+    """Leaves nothing of a film of which no frame is done."""
+    run.discard()
+    if run.planned is not None:
+        forget(run.planned.folder)
 
 
 def _kept(run: "FilmRun") -> str:
@@ -358,7 +371,9 @@ def _preview(job: _Job) -> int:
         whole = _planned(job, request.begin(job.setup, claimed.path, dreamer))
         longest = max(whole.size)
         side = max(longest // PREVIEW_SHARE, min(longest, _LEAST_SIDE))
-        small = request.previewed(job.setup, side)
+        # Percent are those of the whole film.
+        recipe = job.setup.recipe.in_seconds(Fraction(whole.duration))
+        small = request.previewed(replace(job.setup, recipe=recipe), side)
         run = request.begin(small, claimed.path, dreamer)
         with run:
             code, taken = _follow(run, job)

@@ -16,6 +16,7 @@ from keras_dream.recipe.keyframes import (
     Keyframes,
     Moment,
     checked,
+    value_text,
 )
 from keras_dream.recipe.recipe import Recipe, nested_settings
 from keras_dream.recipe.settings import Settings
@@ -88,7 +89,7 @@ def _curve(
         raise SettingError(
             "A cross-fade must be between recipes that are alike in what holds for a "
             "whole film",
-            received=f"{setting} {short_repr(str(one))} and {short_repr(str(other))}",
+            received=f"{setting} {' and '.join(map(_shown, (one, other)))}",
             hint="name the other network in the objective, behind a semicolon"
             if setting == "network"
             else f"give both the same {setting}",
@@ -100,6 +101,10 @@ def _curve(
         finish, easing = middle, "step"
     keys = (Keyframe(begin, one), Keyframe(finish, other, easing))
     return checked(Keyframes(setting, keys))
+
+
+def _shown(value: Any) -> str:
+    return short_repr(value_text(value))
 
 
 def _differences(first: Recipe, last: Recipe) -> Iterator[tuple[str, Any, Any]]:

@@ -145,7 +145,7 @@ class Keyframe:
     @property
     def text(self) -> str:
         """The keyframe as it is written in a curve."""
-        value = _value_text(self.value)
+        value = value_text(self.value)
         plain = self.easing == "linear" and not _EASED.fullmatch(value)
         return f"{self.moment.text}={value}{'' if plain else f' {self.easing}'}"
 
@@ -239,25 +239,25 @@ class Keyframes:
         return Keyframes(self.setting, tuple(keys))
 
     def in_seconds(
-        self, length: Fraction, frames: Sequence[Fraction], rate: Fraction
+        self, length: Fraction, frames: Sequence[Fraction] | None
     ) -> "Keyframes":
         """Returns the curve with times in seconds.
 
         Args:
             length: Of the film, in seconds.
-            frames: When each of its frames begins, in seconds.
-            rate: Its frames a second, for frames after the last.
+            frames: When each of its frames begins, in seconds; None leaves times in
+                frames as they are.
         """
 
         def seconds(moment: Moment) -> Moment:
-            number = moment.number
             if moment.unit == "%":
-                return Moment(length * number / 100)
-            if moment.unit == "s":
+                return Moment(length * moment.number / 100)
+            if moment.unit == "s" or frames is None:
                 return moment
-            rest = int(number) - len(frames)
-            time = frames[int(number)] if rest < 0 else length + Fraction(rest) / rate
-            return Moment(time)
+            number, count = int(moment.number), len(frames)
+            if number < count:
+                return Moment(frames[number])
+            return Moment(length * number / count)  # as long as the others on average
 
         keys = (replace(key, moment=seconds(key.moment)) for key in self.keys)
         return Keyframes(self.setting, tuple(keys))
@@ -283,7 +283,7 @@ class Follow:
     def text(self) -> str:
         """The curve as text that `read` reads back."""
         signal, options = self.sound.text
-        values = f"{_value_text(self.low)}, {_value_text(self.high)}"
+        values = f"{value_text(self.low)}, {value_text(self.high)}"
         return f"{self.setting}: follow({signal}, {values}{options})"
 
     @property
@@ -534,7 +534,8 @@ def _read_moment(text: str) -> Moment | None:
 
 
 # -- text and sentences ----------------------------------------------------------------
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Returns a setting's value as it is written in a curve."""
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):

@@ -149,9 +149,8 @@ def _read_curves(value: Any) -> tuple[Curve, ...]:
     elif isinstance(value, Mapping):  # of settings to their keyframes
         several = cast("Mapping[Any, Any]", value)
         texts = [curve_of(str(name), of, _value_of) for name, of in several.items()]
-    if len(texts) <= MOST_CURVES:  # others are refused unread
-        texts = [read_curve(text, _value_of) for text in texts]
-    curves = cast("Sequence[Curve]", texts)
+    # Too many are refused unread.
+    curves = [read_curve(text, _value_of) for text in texts[: MOST_CURVES + 1]]
     check_all(curves)
     return tuple(sorted(curves, key=lambda curve: curve.setting))
 
@@ -589,17 +588,19 @@ class Recipe(Settings):
     def _moments(self) -> Iterator["Recipe"]:
         """Yields the recipes at all keyframes, and between them.
 
-        Where times are of several kinds, which are told apart by a film only, they are
-        taken by themselves.
+        Where times are of several kinds, they are known for a film only; see
+        `in_seconds`.
         """
         curves = [c for c in self.keyframes if isinstance(c, Keyframes)]
-        for unit in dict.fromkeys(curve.unit for curve in curves):
-            times = sorted({t for c in curves if c.unit == unit for t in c.times})
-            halves = [(a + b) / 2 for a, b in itertools.pairwise(times)]
-            for time in (*times, *halves):
-                yield self._at(time, unit, level=lambda _: 0.5)
-        for level in (0.0, 1.0):
-            yield self._at(Fraction(0), "s", level=lambda _, level=level: level)
+        units = {curve.unit for curve in curves}
+        if len(units) > 1:
+            return
+        unit = units.pop() if units else "s"
+        times = sorted({Fraction(0), *(time for c in curves for time in c.times)})
+        halves = [(a + b) / 2 for a, b in itertools.pairwise(times)]
+        for time in (*times, *halves):
+            for level in (0.0, 1.0):
+                yield self._at(time, unit, level=lambda _, level=level: level)
 
     @model_validator(mode="after")
     def _check_max_loss(self) -> "Recipe":
@@ -766,22 +767,20 @@ class Recipe(Settings):
         return self.model_copy(update=changes)
 
     def in_seconds(
-        self, length: Fraction, frames: Sequence[Fraction], rate: Fraction
+        self, length: Fraction, frames: Sequence[Fraction] | None = None
     ) -> "Recipe":
-        """Returns the recipe for a film, with all its keyframes in seconds.
+        """Returns the recipe for a film, with its keyframes in seconds.
 
         Args:
             length: The film's length in seconds.
-            frames: When each of its frames begins, in seconds.
-            rate: Its frames a second, for frames after the last.
+            frames: When each of its frames begins, in seconds; None leaves times in
+                frames as they are.
 
         Raises:
             SettingError: If settings do not fit each other at some time.
         """
         curves = [
-            curve.in_seconds(length, frames, rate)
-            if isinstance(curve, Keyframes)
-            else curve
+            curve.in_seconds(length, frames) if isinstance(curve, Keyframes) else curve
             for curve in self.keyframes
         ]
         return self.but(keyframes=curves) if curves else self

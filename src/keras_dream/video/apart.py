@@ -45,7 +45,7 @@ def survey(
             or too much memory, or crashed the child.
     """
     arguments = {"selection": dict(selection), "cuts": cuts}
-    head, arrays = _answer("survey_here", path, arguments, limits)
+    head, arrays = _answer("survey", path, arguments, limits)
     try:
         return _clip(head, arrays)
     except (ValueError, TypeError, LookupError, ArithmeticError) as failure:
@@ -62,7 +62,7 @@ def check(path: Path, *, limits: Limits) -> None:
     Raises:
         InputError: As for `survey`.
     """
-    _answer("open_here", path, {}, limits)
+    _answer("check", path, {}, limits)
 
 
 def _answer(
@@ -70,7 +70,7 @@ def _answer(
 ) -> tuple[dict[str, Any], list[Any]]:
     child = limits.child
     return isolation.call(
-        f"{__name__}:{function}",
+        f"keras_dream.video.child:{function}",
         path,
         {"limits": limits.model_dump_json(exclude={"untrusted"}), **arguments},
         limits=isolation.Limits(
@@ -82,44 +82,6 @@ def _answer(
         error=InputError,
         hint=UNTRUSTED_HINT,
     )
-
-
-def open_here(path: str, *, limits: str) -> isolation.Result:
-    """Opens a film in this process, which is the child; see `check`."""
-    from keras_dream.video.source import open_source
-
-    open_source(path, limits=Limits.read(limits))
-    return {}, []
-
-
-def survey_here(
-    path: str, *, selection: Mapping[str, str | None], limits: str, cuts: bool
-) -> isolation.Result:
-    """Surveys a film in this process, which is the child; see `survey`."""
-    from keras_dream.video.source import open_source
-
-    end = selection["end"]
-    clip = open_source(
-        path,
-        start=Fraction(selection["start"] or 0),
-        end=None if end is None else Fraction(end),
-        every=int(selection["every"] or 1),
-        limits=Limits.read(limits),
-    ).survey(cuts=cuts)
-    ticks = [
-        [round(time / clip.time_base) for time in (stamp.start, stamp.duration)]
-        for stamp in clip.stamps
-    ]
-    names = ("name", "sha256", "size", "bits", "has_alpha", "has_sound", "notices")
-    times = ("time_base", "rate", "origin", "begin")
-    head = {name: getattr(clip, name) for name in names}
-    head |= {name: str(getattr(clip, name)) for name in times}
-    arrays = [
-        np.array(ticks, np.int64),
-        np.array(clip.checks, np.uint64),
-        np.array(clip.cuts, np.int64),
-    ]
-    return head, arrays
 
 
 def _clip(head: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> Clip:

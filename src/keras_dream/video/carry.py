@@ -20,6 +20,10 @@ from keras_dream.recipe.video import VideoSettings
 from keras_dream.video import flow
 from keras_dream.video.lock import Lock
 
+_FAINTLY = np.float32(0.5)
+"""How much is taken over by a frame that is the new measure of a scene that fades in:
+half of the steps of a first frame follow, so that it is as strong as one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Carried:
@@ -83,16 +87,20 @@ class Start(NamedTuple):
 
     Attributes:
         image: float32 (height, width, 3).
-        released: The share of its pixels that take nothing over, in [0, 1].
+        released: The share of the dreamed pixels that take nothing over, in [0, 1], and
+            more where the dream is measured anew: it is to have so much of the way from
+            the later steps to the first ones.
         visible: Which pixels do, float32 (height, width) in [0, 1]; None where nothing
             is carried.
         back: The flow to the frame before it, float32 (height, width, 2), or None.
+        within: Which pixels are dreamed, bool (height, width); None for all.
     """
 
     image: np.ndarray
     released: float
     visible: np.ndarray | None = None
     back: np.ndarray | None = None
+    within: np.ndarray | None = None
 
 
 class Motion(NamedTuple):
@@ -136,6 +144,7 @@ def begin(
     settings: VideoSettings,
     *,
     moved: Motion | None = None,
+    within: np.ndarray | None = None,
 ) -> Start:
     """Returns what the dream of a frame starts from.
 
@@ -144,12 +153,14 @@ def begin(
         carried: Of the frame before it; None for the first of a scene.
         settings: Of the film.
         moved: The `motion` from the frame before it, where that is known already.
+        within: Which pixels are dreamed, bool (height, width), where a mask leaves out
+            others: what was not dreamed in the frame before it takes nothing over.
 
     Raises:
         InputError: If what is carried is of another size.
     """
     if carried is None:
-        return Start(frame, 1.0)
+        return Start(frame, 1.0, within=within)
     if carried.frame.shape != frame.shape:
         raise InputError(
             "The state of a film must have the size of its frames",
@@ -158,10 +169,19 @@ def begin(
         )
     before = carried.frame.astype(np.float32) / np.float32(255)
     back, seen = moved or motion(before, frame, settings)
+    released = float(1 - seen.mean())
+    if within is not None:
+        dreamed = np.any(carried.difference, axis=-1).astype(np.float32)
+        seen = seen * (within & (flow.warp(dreamed, back) > 0.5))
+        released = 1 - float(seen.sum() / within.sum()) if within.any() else 0.0
     warped = flow.warp(carried.difference.astype(np.float32), back)
+    if carried.lock.is_empty:
+        released = 1.0
+    elif settings.lock and carried.lock.is_outshone(frame, within):
+        seen, released = _FAINTLY * seen, max(released, 1 - float(_FAINTLY))
     taken = np.float32(settings.carry) * seen[..., None]
     image = frame + taken * warped if settings.carry else frame
-    return Start(image, float(1 - seen.mean()), seen, back)
+    return Start(image, released, seen, back, within)
 
 
 class Push(NamedTuple):
@@ -221,15 +241,18 @@ def settle(
     """
     push = push or Push()
     difference, image = dreamed - frame, dreamed
-    visible = start.visible if settings.carry else None
-    if carried is None or visible is None or carried.lock.push == 0:
-        lock = Lock.of(frame, difference, push=push.made)  # also after frames undreamed
-    else:
-        lock = carried.lock
-        if settings.lock:
-            weights = np.float32(settings.carry) * visible
-            difference = lock.hold(frame, difference, weights, push=push.whole)
-            image = frame + difference
+    weights = start.visible if settings.carry else None
+    lock = carried.lock if carried is not None and weights is not None else None
+    if lock is None or lock.push == 0 or lock.is_empty:
+        lock = Lock.of(frame, difference, push=push.made, within=start.within)
+    elif settings.lock and lock.is_outshone(frame, start.within):
+        lock = Lock.of(frame, difference, push=push.whole, within=start.within)
+    elif settings.lock and weights is not None:
+        weights = np.float32(settings.carry) * weights
+        difference = lock.hold(frame, difference, weights, push=push.whole)
+        image = frame + difference
+    if start.within is not None:
+        difference = difference * start.within[..., None]
     return Settled(image, Carried(_rounded(frame), difference.astype(np.float16), lock))
 
 

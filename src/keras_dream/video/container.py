@@ -41,6 +41,9 @@ and other lists of files and addresses, patterns of names (`image2`), generators
 
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_DEMUXERS)}
 
+_INDEXED = ("mov", "matroska")
+"""Demuxers of containers that say which frames decoding can begin at."""
+
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave out the alpha that WebM has beside them."""
 
@@ -62,10 +65,12 @@ class _Look(NamedTuple):
 
     Attributes:
         size: (height, width) of square pixels, before they are turned upright.
+        turn: Whether a frame is transposed, turned upside down, turned left to right.
         peak: The brightest of an HDR film, in cd/m².
     """
 
     size: Size
+    turn: tuple[bool, bool, bool]
     peak: float
 
 
@@ -93,6 +98,7 @@ class ContainerReader(Reader):
             self.usual = max(1, round(1 / (rate * self.time_base)))
             self.has_sound = any(s.codec_context for s in container.streams.audio)
             self._stretch = self._stretch_of(stream)
+            self._has_index = container.format.name.startswith(_INDEXED)
         first = self._first()
         if first is None:
             raise InputError(
@@ -101,6 +107,7 @@ class ContainerReader(Reader):
                 hint="copy or download it again",
             )
         self.size = first.size
+        self.first = first.ticks if self._has_index else None
 
     def _first(self) -> "_Decoded | None":
         try:
@@ -240,7 +247,7 @@ class ContainerReader(Reader):
     ) -> "_Decoded":
         own = _squared((frame.height, frame.width), self._stretch)
         if self._look is None:
-            self._look = _Look(own, _peak_of(frame))
+            self._look = _Look(own, _turn_of(frame), _peak_of(frame))
         look = self._look
         if own != look.size:
             self.tell(
@@ -391,9 +398,8 @@ class _Decoded(Decoded):
         self.ticks = None if frame.pts is None else round(frame.pts * scale)
         self.duration = round(frame.duration * scale) if frame.duration else None
         self.colors = colors.colors_of(frame)
-        self._turn = _turn_of(frame)
         height, width = look.size
-        self.size: Size = (width, height) if self._turn[0] else look.size
+        self.size: Size = (width, height) if look.turn[0] else look.size
 
     @property
     def bits(self) -> int:
@@ -413,7 +419,7 @@ class _Decoded(Decoded):
     def feed(self, digest: "hashlib._Hash") -> None:
         """Feeds a hash with the planes as they were decoded, and what they mean."""
         frame = self._frame
-        means = f"{self.colors} {self._turn} {self._look}"
+        means = f"{self.colors} {self._look}"
         size = f"{frame.width}x{frame.height} {frame.format.name}"
         digest.update(f"{size} {means}\n".encode())
         if frame.format.has_palette or frame.planes[0].line_size < 0:
@@ -437,7 +443,7 @@ class _Decoded(Decoded):
 
     def pixels(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the image and its alpha."""
-        values = _upright(to_float(self._rgb()), *self._turn)
+        values = _upright(to_float(self._rgb()), *self._look.turn)
         image = np.ascontiguousarray(values[..., :3])
         image = colors.to_srgb(image, self.colors, peak=self._look.peak)
         if values.shape[2] == 3:
@@ -471,6 +477,11 @@ def _squared(size: Size, stretch: Fraction) -> Size:
 
 
 def _side_data(frame: "av.VideoFrame", kind: str) -> bytes | None:
+    """Returns what is beside a frame.
+
+    PyAV ties the two in a circle, so that a frame that is asked stays until the garbage
+    is collected: only the first one is.
+    """
     found = cast("Any", frame.side_data).get(kind)
     return None if found is None else bytes(found)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import at_size
+from keras_dream.engine.regions import LEAST, map_of
 from keras_dream.errors import DreamError, SaveError
 from keras_dream.files import Staged
 from keras_dream.geometry import Size, resample
@@ -106,9 +107,12 @@ class BlockDreamer:
             number: The frame's number, from 0.
             released: The share of its pixels that take nothing over.
         """
-        stamp = self._film.clip.stamps[number]
-        recipe = self._film.with_frame_steps(self._timeline.at(stamp), released)
-        return self._companions.at(stamp, recipe)
+        recipe = self._film.with_frame_steps(self._moment(number), released)
+        return self._companions.at(self._film.clip.stamps[number], recipe)
+
+    def _moment(self, number: int) -> Recipe:
+        """Returns the recipe of a frame's moment."""
+        return self._timeline.at(self._film.clip.stamps[number])
 
     def check(self) -> None:
         """Makes sure, before there is any frame, that the first one can be dreamed.
@@ -163,11 +167,18 @@ class BlockDreamer:
         """Dreams a frame and hands it to the writer; returns what is carried."""
         began, film = time.perf_counter(), self._film
         number, image = prepared.number, prepared.image
-        key, settings = str(block.part), film.settings
-        start = begin(image, carried, settings, moved=prepared.moved)
+        key, moment = str(block.part), self._moment(number)
+        settings = film.settings_at(moment)
+        start = begin(
+            image,
+            carried,
+            settings,
+            moved=prepared.moved,
+            within=self._within(prepared),
+        )
         released = start.released if settings.carry else 1.0
         recipe = self.recipe_of(number, released)
-        push = Push.of(recipe, first_steps=film.first_steps)
+        push = Push.of(recipe, first_steps=film.first_steps(moment))
         settled: list[Carried] = []
 
         def locked(dreamed: np.ndarray) -> np.ndarray:
@@ -209,6 +220,17 @@ class BlockDreamer:
         )
         self._written.append(future)
         return settled[0]
+
+    def _within(self, prepared: _Prepared) -> np.ndarray | None:
+        """Returns which pixels of a frame are dreamed; None for all."""
+        recipe, image = self.recipe_of(prepared.number, 1.0), prepared.image
+        if recipe.mask is None:
+            return None
+        size, files = (image.shape[0], image.shape[1]), self._dreamer.files
+        mask = map_of(
+            recipe.mask, prepared.picture, size, files=files, seed=recipe.seed
+        )
+        return mask > LEAST
 
     def _write(
         self,
@@ -252,7 +274,8 @@ class BlockDreamer:
             if after is None or frame.number > after:
                 moved = None
                 if before is not None:
-                    moved = motion(before, image, film.settings)
+                    settings = film.settings_at(self._moment(frame.number))
+                    moved = motion(before, image, settings)
                 yield _Prepared(frame.number, picture, image, moved, before)
             before = image
 

@@ -5,12 +5,13 @@ computes it: the mean of the squared difference between a frame and its neighbou
 was moved along the flow of the *source*, over the pixels that are not occluded and
 over the channels, in units of the range [0, 1]; and the mean of that over the frames.
 
-What differs: the flow is OpenCV's DIS and not FlowNet 2, so that numbers of the paper
-are no numbers of ours, and are compared with the source's own, which has the same flow;
-each frame is compared with the one before it and not with the one after it; frames on
-two sides of a cut are left out; and so are frames in which nothing is visible, which
-the paper's program counts as 0. As there, the mask of what is not occluded is that of
-Ruder et al. 2016 (arXiv 1604.08610).
+What differs: the flow is OpenCV's DIS and not FlowNet 2, so that the paper's numbers
+cannot be compared with ours, but the source's own can, which has the same flow. Each
+frame is compared with the one before it and not with the one after it, and that one is
+sampled by Lanczos and not bilinearly. Frames on two sides of a cut are left out, and so
+are frames in which nothing is visible, which the paper's program counts as 0. The mask
+of what is not occluded is that of Ruder et al. 2016 (arXiv 1604.08610) as there, but
+counts what looks as the flow says, too, and knows camera moves, see `flow.visible`.
 """
 
 import math

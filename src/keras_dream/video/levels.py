@@ -4,25 +4,20 @@ A track is decoded once, in bounded memory, and measured a hundred times a secon
 windows of a twentieth of a second: as a whole, or in bands of frequencies.
 """
 
-import contextlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from keras_dream.errors import InputError, short_repr
-from keras_dream.files import check_file
 from keras_dream.recipe.keyframes import Sound
-from keras_dream.video.extra import check_trusted
 from keras_dream.video.frames import Stamp
-
-if TYPE_CHECKING:
-    import av.container
+from keras_dream.video.sound import opened
 
 RATE = 100  # values a second
 WINDOW = Fraction(1, 20)
@@ -47,12 +42,6 @@ MOST_SAMPLE_RATE = 768_000
 GAP = Fraction(1, 50)  # seconds; smaller ones are how stamps are rounded
 
 _BLOCK = 256  # values that are measured at once
-_FORMATS = (
-    "wav", "w64", "mp3", "flac", "aac", "ogg", "aiff", "caf", "au", "ac3", "eac3",
-    "mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "mxf", "dv", "nut",
-)  # fmt: skip
-"""Demuxers that read one file with sound; see `keras_dream.video.container`."""
-
 Band = tuple[float, float] | None
 
 
@@ -135,14 +124,8 @@ def _measured(
     path: Path, bands: Sequence[Band]
 ) -> tuple[Fraction, dict[Band, np.ndarray]]:
     """Returns when a file's sound begins, and its amplitudes, `RATE` a second."""
-    with _opened(path) as container:
-        stream = container.streams.best("audio")
-        if stream is None:
-            raise InputError(
-                "A sound that settings follow must be in a file with a track of sound",
-                received=f"{short_repr(path.name)}, which has none",
-                hint="name a file with follow(..., file=song.mp3)",
-            )
+    with opened(path) as container:
+        stream = next(s for s in container.streams.audio if s.codec_context)
         meter: _Meter | None = None
         start = Fraction(0)
         for time, rate, samples in _decoded(container, stream):
@@ -256,34 +239,6 @@ class _Meter:
 
 
 # -- decoding --------------------------------------------------------------------------
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator["av.container.InputContainer"]:
-    import av
-    import av.error
-
-    check_file(path, "A sound")
-    check_trusted(path)
-    formats = ",".join(_FORMATS)
-    try:
-        # With its protocol, a name with a colon or a pattern is only a name.
-        container = av.open(
-            f"file:{path.absolute()}",
-            container_options={
-                "protocol_whitelist": "file",
-                "format_whitelist": formats,
-            },
-            metadata_errors="replace",
-        )
-    except (av.error.FFmpegError, ValueError) as failure:
-        raise InputError(
-            "A sound must be in a file that FFmpeg can read",
-            received=f"{short_repr(path.name)}, which it cannot",
-            hint="convert it to WAV or MP3 first",
-        ) from failure
-    with container:
-        yield container
-
-
 def _decoded(
     container: Any, stream: Any
 ) -> Iterator[tuple[Fraction | None, int, np.ndarray]]:

@@ -18,6 +18,11 @@ _LIT = 0.2
 that fades to black fades with it, and a black frame says nothing on the mean of a
 dream, which can only brighten it."""
 
+_BRIGHTER, _GLIMMER = 4.0, 0.02
+"""A dark scene is measured anew when it is so many times brighter, and by so much: the
+dream of a frame of which little is seen has a fifth to two thirds of the strength that
+it has when the lights are on."""
+
 _FLAT = 1e-4  # variance of a frame's luma (0.01 squared) that says little on contrast
 _LEAST = 1e-2  # share of a frame's pixels below which nothing is measured
 _MOST = (
@@ -57,7 +62,12 @@ class Lock(NamedTuple):
 
     @classmethod
     def of(
-        cls, frame: np.ndarray, difference: np.ndarray, *, push: float = 1.0
+        cls,
+        frame: np.ndarray,
+        difference: np.ndarray,
+        *,
+        push: float = 1.0,
+        within: np.ndarray | None = None,
     ) -> "Lock":
         """Returns the measures of the first frame of a scene.
 
@@ -65,10 +75,38 @@ class Lock(NamedTuple):
             frame: float32 (height, width, 3) in [0, 1].
             difference: What was dreamed into it, float32 (height, width, 3).
             push: As in the attribute.
+            within: Which pixels are dreamed, bool (height, width); None for all. Where
+                there are none, the frame was not dreamed.
         """
-        every = np.ones(frame.shape[:2], np.float32)
-        lock = _Measured(frame, _shown(frame, difference), every).lock
+        weights = np.ones(frame.shape[:2], np.float32)
+        if within is not None and within.any():
+            weights = within.astype(np.float32)
+        elif within is not None:
+            push = 0.0
+        lock = _Measured(frame, _shown(frame, difference), weights).lock
         return lock._replace(push=push).rounded()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was dreamed, although there were steps."""
+        return self.light + self.color < _NOTHING < self.push
+
+    def is_outshone(self, frame: np.ndarray, within: np.ndarray | None) -> bool:
+        """Tells whether a frame is too bright for the measures to say much on it.
+
+        That is so while a scene fades in.
+
+        Args:
+            frame: float32 (height, width, 3) in [0, 1].
+            within: Which pixels are dreamed, bool (height, width); None for all.
+        """
+        square = np.square(_luma(frame))
+        if within is not None:
+            square = square[within] if within.any() else np.zeros(1, np.float32)
+        level = float(np.sqrt(square.mean(dtype=np.float64)))
+        return self.level < _LIT and level >= min(
+            _LIT, _BRIGHTER * self.level + _GLIMMER
+        )
 
     def rounded(self) -> "Lock":
         """Returns what is left of it in float32, as it is saved."""

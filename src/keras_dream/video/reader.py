@@ -63,6 +63,8 @@ class Reader(abc.ABC):
         time_base: Seconds of a tick.
         size: (height, width) of every frame, upright and with square pixels.
         usual: Ticks that a frame takes where the file does not tell.
+        first: The stamp of the first frame, where `read_near` is as sure as `read`;
+            None where it is not.
         has_sound: Whether there is a track of sound.
         is_damaged: Whether something was found that cannot be decoded.
     """
@@ -70,6 +72,7 @@ class Reader(abc.ABC):
     time_base: Fraction
     size: Size
     usual: int
+    first: int | None = None
     has_sound: bool = False
     is_damaged: bool = False
 

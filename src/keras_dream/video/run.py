@@ -41,7 +41,7 @@ from keras_dream.events import (
     Notice,
     Saved,
 )
-from keras_dream.files import check_room
+from keras_dream.files import check_room, remove_leftovers
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture
@@ -142,7 +142,6 @@ class VideoRun(Iterator[Event]):
         self._source = setup.open()
         self._began = time.monotonic()
         self._work: _Work | None = None
-        self._done = 0
         self._flicker = Flicker(())
         self._is_saved = False
         self._events = self._run()
@@ -170,12 +169,12 @@ class VideoRun(Iterator[Event]):
     @property
     def summary(self) -> FilmFinished:
         """What has been done so far."""
-        work = self._work
+        done, reused = (0, 0) if self._work is None else self._work.counts()
         return FilmFinished(
             path=str(self.out),
             frames=0 if self.planned is None else self.planned.frames,
-            done=self._done,
-            reused=0 if work is None else work.reused,
+            done=done,
+            reused=reused,
             complete=self._is_saved,
             seconds=time.monotonic() - self._began,
             flicker=self._flicker.film,
@@ -297,6 +296,7 @@ class VideoRun(Iterator[Event]):
         dreamer: Dreamer,
     ) -> "_Work":
         """Checks all that can be checked before the first frame."""
+        remove_leftovers(self.out.absolute().parent)  # of a run that was killed
         dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
         _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
@@ -318,7 +318,7 @@ class VideoRun(Iterator[Event]):
         blocks_here.check()
         folder = WorkFolder(
             self.out,
-            self._key(clip, recipe, record, bits),
+            {**self._key(clip, recipe, record, bits), "levels": timeline.sha256},
             (place for block in blocks for place in block.places),
             resume=self._wants_resume,
             settings={"threads": self._setup.run.threads},
@@ -361,7 +361,7 @@ class VideoRun(Iterator[Event]):
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
         return FilmPlanned(
             frames=len(film.clip.stamps),
-            ready=work.reused,
+            ready=work.counts()[1],
             scenes=len(film.clip.cuts),
             blocks=len(work.blocks),
             size=work.film_clip.size,
@@ -429,8 +429,9 @@ class VideoRun(Iterator[Event]):
                 share = folder.count / count
                 yield FrameProgress(number + 1, step, steps, share, worker)
             case FrameMade(number=number, steps=steps):
+                place = Place(int(report.key), number)
                 folder.commit(report.made(folder.path))
-                self._done += 1
+                work.made.add(place)
                 yield FrameDone(
                     number=number + 1,
                     frames=len(work.film.clip.stamps),
@@ -438,7 +439,7 @@ class VideoRun(Iterator[Event]):
                     released=report.released,
                     seconds=report.seconds,
                     share=folder.count / count,
-                    path=str(folder.path / frame_name(Place(int(report.key), number))),
+                    path=str(folder.path / frame_name(place)),
                     worker=worker,
                 )
             case Failed():
@@ -465,7 +466,7 @@ class VideoRun(Iterator[Event]):
     def _written(self, work: "_Work") -> Iterator[Event]:
         """Writes the film from its frames, with the notes of what has happened."""
         folder, clip = work.folder, work.film_clip
-        shares = shares_of(work.blocks, len(clip.stamps))
+        shares = work.shares
         steps, self._flicker, notices = recorded_film(
             [(folder.notes(place), share) for place, share in frame] for frame in shares
         )
@@ -519,7 +520,7 @@ class VideoRun(Iterator[Event]):
         for _, report in work.team.stop() if work.team is not None else ():
             if isinstance(report, FrameMade):
                 work.folder.commit(report.made(work.folder.path))
-                self._done += 1
+                work.made.add(Place(int(report.key), report.number))
 
 
 @dataclass
@@ -537,6 +538,7 @@ class _Work:
         blocks_here: What dreams in this process; None where others do.
         team: The workers.
         begun: The frame that each worker is at.
+        made: The frames that this run has dreamed.
         deaths: How many worker processes have died at a frame.
         told: What is said next.
         is_over: Whether the folder was given up.
@@ -552,14 +554,22 @@ class _Work:
     blocks_here: BlockDreamer | None
     team: Team | None = None
     begun: dict[int, Place] = field(default_factory=dict[int, Place])
+    made: set[Place] = field(default_factory=set[Place])
     deaths: dict[int, int] = field(default_factory=dict[int, int])
     told: list[Event] = field(default_factory=list[Event])
     is_over: bool = False
 
     def __post_init__(self) -> None:
-        shares = shares_of(self.blocks, len(self.film.clip.stamps))
-        is_done = self.folder.is_done
-        self.reused = sum(all(is_done(place) for place, _ in each) for each in shares)
+        self.shares = shares_of(self.blocks, len(self.film.clip.stamps))
+
+    def counts(self) -> tuple[int, int]:
+        """Returns how many frames this run has dreamed, and how many another."""
+        done = [
+            any(place in self.made for place, _ in frame)
+            for frame in self.shares
+            if all(self.folder.is_done(place) for place, _ in frame)
+        ]
+        return sum(done), len(done) - sum(done)
 
     def close_here(self) -> None:
         """Ends the threads of this process."""

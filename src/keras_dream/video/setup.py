@@ -126,11 +126,18 @@ class Film:
         """The settings of the film."""
         return self.recipe.video or VideoSettings()
 
-    @property
-    def first_steps(self) -> int:
-        """The steps in each octave of a scene's first frame."""
-        own = self.settings.first_steps
-        return self.recipe.steps if own is None else own
+    def settings_at(self, recipe: Recipe) -> VideoSettings:
+        """Returns the settings of the film at the moment of a recipe."""
+        return recipe.video or self.settings
+
+    def first_steps(self, recipe: Recipe) -> int:
+        """Returns the steps in each octave of a frame that takes nothing over.
+
+        Args:
+            recipe: That of the frame's moment.
+        """
+        own = self.settings_at(recipe).first_steps
+        return recipe.steps if own is None else own
 
     def with_frame_steps(self, recipe: Recipe, released: float) -> Recipe:
         """Returns the recipe of a frame, with as many steps as it has.
@@ -142,10 +149,8 @@ class Film:
             recipe: That of the frame's moment.
             released: The share of its pixels that take nothing over.
         """
-        settings = self.settings
-        first = settings.first_steps
-        first = recipe.steps if first is None else first
-        later = settings.later_steps
+        first = self.first_steps(recipe)
+        later = self.settings_at(recipe).later_steps
         if later is None:
             later = max(1, round(first / 4)) if first else 0
         wanted = later + round((first - later) * released)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dream.errors import InputError, OutputError, short_repr
 from keras_dream.files import check_file
-from keras_dream.video.extra import check_trusted
 from keras_dream.video.formats import Encoding, Format
 from keras_dream.video.frames import Clip
 
@@ -133,7 +132,6 @@ def opened(path: Path) -> Generator["av.container.InputContainer", None, None]:
 
     must = "the sound of a film must be a file with a track that FFmpeg can read"
     path, received = check_file(path, "the sound of a film"), short_repr(path.name)
-    check_trusted(path)
     try:
         container = av.open(
             f"file:{path.absolute()}",

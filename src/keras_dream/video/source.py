@@ -5,7 +5,9 @@ then read frame by frame from wherever it is wanted.
 """
 
 import hashlib
+import itertools
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -17,7 +19,6 @@ from keras_dream.files import check_file
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.picture import READ_SUFFIXES
 from keras_dream.video.cuts import CutFinder
-from keras_dream.video.extra import check_trusted
 from keras_dream.video.frames import Clip, Frame, Stamp
 from keras_dream.video.reader import Decoded, Reader, Restart
 
@@ -25,6 +26,14 @@ _log = logging.getLogger(__name__)
 
 Progress = Callable[[float], object]
 """Called with the share that is done, 0 to 1."""
+
+
+_FAR = 30
+"""Seconds from the start of a source up to which it is read from there anyway."""
+
+_LEAD = 10
+"""Seconds before a range from which frames are decoded. A stream that is refreshed line
+by line, in the place of keyframes, is whole after as many: x264's usual 250 frames."""
 
 
 class _Timed(NamedTuple):
@@ -270,12 +279,14 @@ class Source:
         """
         usual = max(1, self._reader.usual)
         last: tuple[int, Decoded] | None = None
-        zero = shift = 0
-        for decoded in self._reader.read():
+        reading, zero = self._reading()
+        shift = 0
+        for decoded in reading:
             raw = decoded.ticks
             ticks = None if raw is None else raw + shift
             if last is None:
-                self._origin = zero = ticks = ticks or 0
+                ticks = ticks or 0
+                self._origin = zero = ticks if zero is None else zero
             elif ticks is None or ticks <= last[0]:
                 ticks = last[0] + usual
                 shift = shift if raw is None else ticks - raw
@@ -283,11 +294,27 @@ class Source:
                     "Some frames have no time stamp, or one that does not go forward; "
                     "they are shown one after the other."
                 )
-            if last is not None:
+            if last is not None and zero is not None:
                 yield _Timed(last[0] - zero, ticks - last[0], last[1])
             last = ticks, decoded
-        if last is not None:
+        if last is not None and zero is not None:
             yield _Timed(last[0] - zero, last[1].duration or usual, last[1])
+
+    def _reading(self) -> tuple[Iterator[Decoded], int | None]:
+        """Returns frames from one before the range on.
+
+        They are all frames where the range is near, or the source cannot be entered;
+        else the stamp of the first comes with them.
+        """
+        first, base = self._reader.first, self._reader.time_base
+        if first is None or self._start < _FAR:
+            return self._reader.read(), None
+        begin = first + math.floor((self._start - _LEAD) / base)
+        reading = self._reader.read_near(begin)
+        entry = next(reading, None)
+        if entry is None or entry.ticks is None or not first <= entry.ticks <= begin:
+            return self._reader.read(), None
+        return itertools.chain([entry], reading), first
 
     def _nothing(self) -> InputError:
         whole = self._start == 0 and self._end is None
@@ -362,7 +389,6 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     if path.is_dir():
         return FolderReader(path, rate, limits)
     check_file(path, "a film")
-    check_trusted(path, limits)
     if rate is not None:
         raise SettingError(
             "a rate must be given for a folder of pictures only",

@@ -1,5 +1,6 @@
 """The recipe of every frame of a film, whose settings may change in time."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Timeline:
         files: Files | None = None,
     ):
         starts = [stamp.start for stamp in clip.stamps]
-        self.recipe = recipe.in_seconds(clip.seconds, starts, clip.rate)
+        self.recipe = recipe.in_seconds(clip.seconds, starts)
         self._levels: dict[Sound, Levels] = {}
         sounds = (c.sound for c in self.recipe.keyframes if isinstance(c, Follow))
         by_file: dict[FileRef | None, list[Sound]] = {}
@@ -54,6 +55,19 @@ class Timeline:
             else:
                 path, origin = (files or Files()).find(file), None
             self._levels.update(levels_of(path, several, origin=origin))
+
+    @property
+    def sha256(self) -> str:
+        """Of the levels of the sounds that are followed; "" where there are none."""
+        if not self._levels:
+            return ""
+        digest = hashlib.sha256()
+        for sound, levels in sorted(
+            self._levels.items(), key=lambda item: str(item[0])
+        ):
+            digest.update(f"{sound} {levels.start} {len(levels.values)}\n".encode())
+            digest.update(levels.values.tobytes())
+        return digest.hexdigest()
 
     def at(self, stamp: Stamp) -> Recipe:
         """Returns the recipe of a frame, without keyframes; cheap.

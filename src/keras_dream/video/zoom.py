@@ -191,7 +191,7 @@ class ZoomRun(PictureRun):
 
     def _stepped(self, recipe: Recipe, number: int) -> Recipe:
         """Returns the recipe of a frame in the order of work, with its steps."""
-        video = self._video
+        video = recipe.video or self._video
         first = recipe.steps if video.first_steps is None else video.first_steps
         if number == 0:
             return with_steps(recipe, first).but(video=None, camera=None, colors=())
