@@ -65,10 +65,12 @@ class _Look(NamedTuple):
 
     Attributes:
         size: (height, width) of square pixels, before they are turned upright.
+        turn: Whether a frame is transposed, turned upside down, turned left to right.
         peak: The brightest of an HDR film, in cd/m².
     """
 
     size: Size
+    turn: tuple[bool, bool, bool]
     peak: float
 
 
@@ -245,7 +247,7 @@ class ContainerReader(Reader):
     ) -> "_Decoded":
         own = _squared((frame.height, frame.width), self._stretch)
         if self._look is None:
-            self._look = _Look(own, _peak_of(frame))
+            self._look = _Look(own, _turn_of(frame), _peak_of(frame))
         look = self._look
         if own != look.size:
             self.tell(
@@ -396,9 +398,8 @@ class _Decoded(Decoded):
         self.ticks = None if frame.pts is None else round(frame.pts * scale)
         self.duration = round(frame.duration * scale) if frame.duration else None
         self.colors = colors.colors_of(frame)
-        self._turn = _turn_of(frame)
         height, width = look.size
-        self.size: Size = (width, height) if self._turn[0] else look.size
+        self.size: Size = (width, height) if look.turn[0] else look.size
 
     @property
     def bits(self) -> int:
@@ -418,7 +419,7 @@ class _Decoded(Decoded):
     def feed(self, digest: "hashlib._Hash") -> None:
         """Feeds a hash with the planes as they were decoded, and what they mean."""
         frame = self._frame
-        means = f"{self.colors} {self._turn} {self._look}"
+        means = f"{self.colors} {self._look}"
         size = f"{frame.width}x{frame.height} {frame.format.name}"
         digest.update(f"{size} {means}\n".encode())
         if frame.format.has_palette or frame.planes[0].line_size < 0:
@@ -442,7 +443,7 @@ class _Decoded(Decoded):
 
     def pixels(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the image and its alpha."""
-        values = _upright(to_float(self._rgb()), *self._turn)
+        values = _upright(to_float(self._rgb()), *self._look.turn)
         image = np.ascontiguousarray(values[..., :3])
         image = colors.to_srgb(image, self.colors, peak=self._look.peak)
         if values.shape[2] == 3:
@@ -476,6 +477,11 @@ def _squared(size: Size, stretch: Fraction) -> Size:
 
 
 def _side_data(frame: "av.VideoFrame", kind: str) -> bytes | None:
+    """Returns what is beside a frame.
+
+    PyAV ties the two in a circle, so that a frame that is asked stays until the garbage
+    is collected: only the first one is.
+    """
     found = cast("Any", frame.side_data).get(kind)
     return None if found is None else bytes(found)
 
