@@ -181,6 +181,14 @@ def test_sound_that_begins_later_stays_there(tmp_path):
     start = packets_of(tmp_path / "a.mp4")[0][0]
     assert abs(start - packets_of(tmp_path / "in.mkv")[0][0]) < Fraction(1, 1000)
     assert start > Fraction(1, 3)
+    made(tmp_path / "in.mkv", tmp_path / "a.webm")  # where it is coded anew
+    with av.open(str(tmp_path / "a.webm")) as container:
+        heard = [
+            (frame.pts * frame.time_base, np.abs(frame.to_ndarray()).max())
+            for frame in container.decode(audio=0)
+        ]
+    first = next(time for time, loudest in heard if loudest > 0.05)
+    assert abs(first - start) < Fraction(1, 20)
 
 
 def film_of(seconds=1, **known):
@@ -209,9 +217,10 @@ def test_another_file_in_the_place_of_the_track(sources, tmp_path):
     write_clip(tmp_path / "silent.mp4", FRAMES[:2])
     with pytest.raises(InputError, match="which has none"):
         check_film(path, clip=film, sound=tmp_path / "silent.mp4")
-    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1\nin.wav\n")
+    # A list of files is none, wherever they are.
+    (tmp_path / "list.txt").write_text("ffconcat version 1.0\nfile in.wav\n")
     with pytest.raises(InputError, match="that FFmpeg can read"):
-        check_film(path, clip=film, sound=tmp_path / "list.m3u8")
+        check_film(path, clip=film, sound=tmp_path / "list.txt")
 
 
 def test_sound_may_be_left_out(sources, tmp_path):

@@ -1,5 +1,6 @@
 """What a source gives: every frame once, upright, in sRGB, when it is shown."""
 
+import gc
 import struct
 from fractions import Fraction
 
@@ -404,6 +405,20 @@ def test_a_file_that_changes_is_refused(tmp_path):
     write_clip(path, pan(4)[::-1])
     with pytest.raises(InputError, match="frame 2 has changed"):
         list(source.frames(2))
+
+
+def test_no_frame_stays_in_memory(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", pan(20))
+    gc.collect()
+    gc.disable()
+    try:
+        source = open_source(path)
+        source.survey()
+        list(source.frames(10))
+        left = [o for o in gc.get_objects() if type(o).__name__ == "VideoFrame"]
+    finally:
+        gc.enable()
+    assert len(left) <= 2
 
 
 def test_the_hash_is_of_pixels_and_stamps(tmp_path):
