@@ -277,7 +277,11 @@ class VideoRun(Iterator[Event]):
 
     def _hired(self, work: "_Work", dreamer: Dreamer, count: int) -> Team:
         """Returns the workers; alone, what has been loaded already dreams."""
-        setup = FilmSetup(self._setup, work.film)
+        # Its files by their paths: the recipe has their names and hashes only.
+        found = [dreamer.files.find(file) for file in work.film.recipe.files]
+        files = dict.fromkeys([*self._setup.files, *(str(p.absolute()) for p in found)])
+        own = replace(self._setup, files=tuple(files))
+        setup = FilmSetup(own, work.film)
         if count > 1:
             self._dreamer = None
             work.close_here()
