@@ -96,6 +96,20 @@ def test_a_setting_follows_its_keyframes(tmp_path):
     assert np.allclose(starts[3][:, 16:], starts[0][:, :-16], atol=1e-5)
 
 
+def test_colours_are_treated_for_the_eye_alone(tmp_path):
+    """Each frame once, beside the photo, however many came before it."""
+    plain, treated = (StandIn(lambda image: 0.8 * amplified(image)) for _ in range(2))
+    zoom(tmp_path / "plain", dreamer=plain, seconds=0.2).finish()
+    recipe = Recipe(colors="histogram")
+    zoom(tmp_path / "treated", dreamer=treated, recipe=recipe, seconds=0.2).finish()
+    assert all(map(np.array_equal, treated.starts, plain.starts))
+    photo = PHOTO.pixels.mean((0, 1))
+    for image in frames(tmp_path / "treated"):
+        assert np.abs(image.mean((0, 1)) - photo).max() < 0.02
+    others = frames(tmp_path / "plain")
+    assert np.abs(others[-1].mean((0, 1)) - photo).max() > 0.02
+
+
 @pytest.mark.parametrize(("lock", "count"), [(True, 200), (False, 40)])
 def test_nothing_drifts_over_200_frames(lock, count):
     step = move(CameraSettings(rate=1.02, rotate=0.5), (48, 64))
@@ -193,11 +207,23 @@ def test_what_a_zoom_cannot_have_is_refused(tmp_path, name):
         zoom(tmp_path / "a.mp4", dreamer=StandIn(), recipe=Recipe(**{name: True}))
 
 
+def test_a_picture_whose_edges_belong_together_may_be_shifted(tmp_path):
+    still, own = StandIn(lambda image: image), {"rate": 1.0, "seconds": 0.08}
+    recipe = Recipe(wrap="both")
+    options = {"recipe": recipe, "video": {"lock": False}, "shift": (0.25, 0.0)}
+    zoom(tmp_path / "a", dreamer=still, **options, **own).finish()
+    around = np.roll(still.starts[0], 16, axis=1)
+    assert np.allclose(still.starts[1], around, atol=1e-5)
+    with pytest.raises(SettingError, match="must only shift"):
+        zoom(tmp_path / "b", dreamer=still, recipe=recipe, seconds=0.08)
+
+
 def test_a_canvas_is_read_as_untrusted(tmp_path):
-    canvas = Canvas(PHOTO.pixels, Spectrum.of(PHOTO.pixels))
+    canvas = Canvas(PHOTO.pixels, Spectrum.of(PHOTO.pixels), PHOTO.pixels)
     path = canvas.save(tmp_path / "state.npz")
     again = Canvas.load(path)
     assert np.array_equal(again.image, canvas.image)
+    assert np.array_equal(again.photo, canvas.photo)
     assert np.array_equal(again.spectrum.bands, canvas.spectrum.bands)
     data = path.read_bytes()
     for wrong in (b"", data[: len(data) // 2], data.replace(b"mean", b"maen")):

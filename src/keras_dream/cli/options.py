@@ -143,6 +143,59 @@ class FilmFlags:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class FilmFileFlags:
+    """What a command that makes a film reads, keeps and shows."""
+
+    fresh: Annotated[
+        Switch,
+        Parameter(group=FILES, help="dream again what an earlier run has dreamed"),
+    ] = False
+    weights: Annotated[Weights, Parameter(help="a weights file for the network")] = ()
+    file: Annotated[
+        Named,
+        Parameter(
+            help="a file that the recipe names, such as a guide, if it is not beside it"
+        ),
+    ] = ()
+    trust_model: Annotated[
+        Trust,
+        Parameter(help="open a .keras file; only for files from authors you trust"),
+    ] = False
+    notes: Annotated[
+        bool,
+        Parameter(
+            group=FILES, help="save the recipe and the record in the film's metadata"
+        ),
+    ] = True
+    yes: Annotated[
+        Yes,
+        Parameter(
+            help="replace the result; allow films of hours, and downloads that only "
+            "--recipe needs"
+        ),
+    ] = False
+    preview: Annotated[
+        Switch,
+        Parameter(
+            group=OUTPUT,
+            help="dream only the first second, at a quarter of the size, into "
+            "OUT-preview, and say how long the whole takes",
+        ),
+    ] = False
+    quiet: Annotated[Quiet, Parameter(help="print only the path of the result")] = False
+    json: Annotated[
+        Json, Parameter(help="print JSON on standard output, one event a line")
+    ] = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that a request has under the same names, and its files."""
+        names = ("fresh", "weights", "trust_model", "notes", "yes", "preview")
+        return {**{name: getattr(self, name) for name in names}, "files": self.file}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class FadeFlags:
     """Another recipe into which a film fades."""
 

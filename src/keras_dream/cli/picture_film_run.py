@@ -1,5 +1,6 @@
 """Films of one picture from the shell: the endless zoom, and the film of an ascent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -43,7 +44,12 @@ class ZoomRequest(Request):
         if not self.yes:  # before the pixels take memory
             check_work(size(self.source), setup.recipe)
 
-    def begin(self, setup: "Setup", path: Path, dreamer: "Dreamer") -> "PictureRun":
+    def begin(
+        self,
+        setup: "Setup",
+        path: Path,
+        dreamer: "Dreamer | Callable[[Setup], Dreamer]",
+    ) -> "PictureRun":
         """Returns the run that makes the film."""
         from keras_dream.video.from_picture import PictureSetup
         from keras_dream.video.zoom import ZoomRun
@@ -52,6 +58,7 @@ class ZoomRequest(Request):
             PictureSetup(**vars(setup)),
             path,
             encoding=self.encoding,
+            sound=self.sound,
             resume=not self.fresh,
             notes=self.notes,
             dreamer=dreamer,
@@ -80,7 +87,12 @@ class FilmRequest(ZoomRequest):
 
     shorter: ClassVar[str] = "try fewer steps, a smaller --size, or --yes"
 
-    def begin(self, setup: "Setup", path: Path, dreamer: "Dreamer") -> "PictureRun":
+    def begin(
+        self,
+        setup: "Setup",
+        path: Path,
+        dreamer: "Dreamer | Callable[[Setup], Dreamer]",
+    ) -> "PictureRun":
         """Returns the run that makes the film."""
         from keras_dream.video.film import FilmRun
         from keras_dream.video.from_picture import PictureSetup
@@ -91,6 +103,7 @@ class FilmRequest(ZoomRequest):
             fps=self.rate,
             hold=self.hold,
             encoding=self.encoding,
+            sound=self.sound,
             resume=not self.fresh,
             notes=self.notes,
             dreamer=dreamer,

@@ -112,9 +112,9 @@ _MEANT = {
     "--memory 2GB, which plans tiles by itself": "max-memory memory-limit vram",
     "--gradient 'cells 2x2', or --memory 2GB": "tile-size max-tile-size tiles",
     "--halo 24": "overlap-percent overlap tile-overlap",
-    "no film: dream its frames, `dream frames/ -o dreamed`": "zoom fps video gif "
-    "create-gif frames create-ouroboros movie frame-transform animate save-video "
-    "save-gif content-video output-video framerate",
+    "`dream zoom PHOTO`": "zoom create-ouroboros frame-transform",
+    "`dream film PHOTO`, or `dream video clip.mp4`": "fps gif create-gif frames movie "
+    "animate save-video save-gif content-video output-video framerate",
 }
 
 SYNONYMS: Mapping[str, str] = {

@@ -10,7 +10,7 @@ of focus, and would jump wherever an octave puts its detail back.)
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from keras_dream.recipe.recipe import Recipe
 from keras_dream.video.folder import Place
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.from_picture import PictureRun, PictureSetup, Work
+from keras_dream.video.setup import Setup
 from keras_dream.video.sink import DEFAULT, Encoding
 
 FPS = 12.0
@@ -50,6 +51,7 @@ class FilmRun(PictureRun):
         fps: Frames a second: steps shown in a second.
         hold: Seconds for which the first and the last frame are shown in addition.
         encoding: As for `PictureRun`.
+        sound: As for `PictureRun`.
         resume: As for `PictureRun`.
         notes: As for `PictureRun`.
         dreamer: As for `PictureRun`.
@@ -68,9 +70,10 @@ class FilmRun(PictureRun):
         fps: float = FPS,
         hold: float = HOLD,
         encoding: Encoding = DEFAULT,
+        sound: str | os.PathLike[str] | None = None,
         resume: bool = True,
         notes: bool = True,
-        dreamer: Dreamer | None = None,
+        dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
         for name, value, least, most in (
             ("fps", fps, 0.1, 1000),
@@ -87,6 +90,7 @@ class FilmRun(PictureRun):
             setup,
             out,
             encoding=encoding,
+            sound=sound,
             resume=resume,
             notes=notes,
             dreamer=dreamer,

@@ -107,9 +107,10 @@ class PictureRun(Iterator[Event]):
         setup: What the film is made from and by.
         out: The film.
         encoding: How it is saved.
+        sound: A file whose sound it has; None for none.
         resume: Whether frames of an earlier run are kept; False makes them again.
         notes: Whether recipe and record are saved in the film.
-        dreamer: What dreams, in place of the setup's own.
+        dreamer: What dreams, in place of the setup's own; or what loads that.
 
     Attributes:
         out: As above.
@@ -129,14 +130,15 @@ class PictureRun(Iterator[Event]):
         out: str | os.PathLike[str],
         *,
         encoding: Encoding = DEFAULT,
+        sound: str | os.PathLike[str] | None = None,
         resume: bool = True,
         notes: bool = True,
-        dreamer: Dreamer | None = None,
+        dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
         self.out = Path(out)
         self.planned: FilmPlanned | None = None
         self._setup = setup
-        self._encoding = encoding
+        self._encoding, self._sound = encoding, sound
         self._wants_resume, self._wants_notes = resume, notes
         self._dreamer = dreamer
         check_film(self.out, encoding)
@@ -218,6 +220,11 @@ class PictureRun(Iterator[Event]):
         """Returns about how long frames take on two cores."""
         raise NotImplementedError
 
+    def _states(self, recipe: Recipe) -> int:
+        """Returns how many pictures of floats are kept for what is not made yet."""
+        del recipe
+        return 2
+
     def _dreamed(self, work: Work, done: int) -> Iterator[Event]:
         """Makes the frames behind the first ones, which are done."""
         raise NotImplementedError
@@ -242,10 +249,13 @@ class PictureRun(Iterator[Event]):
 
     def _run(self) -> Generator[Event, None, None]:
         try:
-            if self._dreamer is None:
+            dreamer = self._dreamer
+            if dreamer is None:
                 yield Loading(" + ".join(_networks(self._setup.recipe)))
-                self._dreamer = self._setup.dreamer()
-            work = self._work = self._prepared(self._dreamer)
+                dreamer = self._setup.dreamer()
+            elif callable(dreamer):
+                dreamer = dreamer(self._setup)
+            work = self._work = self._prepared(dreamer)
             self.planned = self._plan(work)
             yield self.planned
             yield from map(Notice, work.notices)
@@ -271,7 +281,7 @@ class PictureRun(Iterator[Event]):
         octaves, notices = dreamer.octaves(size, recipe)
         places = self._places(recipe, octaves)
         clip = self._clip(recipe, picture, len(places))
-        told = check_film(self.out, self._encoding, clip)
+        told = check_film(self.out, self._encoding, clip, sound=self._sound)
         record = dreamer.record(photo, recipe)
         bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
@@ -302,7 +312,7 @@ class PictureRun(Iterator[Event]):
     def _plan(self, work: Work) -> FilmPlanned:
         done, count = work.folder.done, self._count(work)
         waiting = [place for place in work.places if place not in done]
-        self._frames = count
+        self._frames = len(work.places)
         clip = self._clip(work.recipe, work.picture, count)
         pixels = math.prod(clip.size) * (4 if clip.has_alpha else 3)
         return FilmPlanned(
@@ -313,7 +323,8 @@ class PictureRun(Iterator[Event]):
             size=clip.size,
             duration=float(clip.seconds),
             seconds=self._seconds(work, waiting),
-            bytes=int(_PACKED * pixels * work.bits // 8 * len(waiting)),
+            bytes=int(_PACKED * pixels * work.bits // 8 * len(waiting))
+            + self._states(work.recipe) * 12 * math.prod(clip.size),
             workers=1,
             folder=str(work.folder.path),
             path=str(self.out),
@@ -401,6 +412,7 @@ class PictureRun(Iterator[Event]):
                 map(folder.picture, shown),
                 encoding=self._encoding,
                 notes=texts if self._wants_notes else None,
+                sound=self._sound,
                 progress=note,
             )
 

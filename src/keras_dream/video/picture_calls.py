@@ -30,6 +30,7 @@ def dream_zoom(
     recipe: Recipe | str = "default",
     *,
     encoding: Encoding = DEFAULT,
+    sound: StrPath | None = None,
     files: Sequence[StrPath] = (),
     limits: Limits | None = None,
     notes: bool = True,
@@ -49,6 +50,7 @@ def dream_zoom(
         out: The film; its suffix decides the format.
         recipe: A recipe or the name of a preset.
         encoding: How the film is saved, such as `kd.Encoding(quality=18)`.
+        sound: A file whose sound the film has.
         files: As for `Dreamer`.
         limits: As for `Dreamer`.
         notes: Whether recipe and record are saved in the film.
@@ -74,7 +76,9 @@ def dream_zoom(
         video=(own.video or VideoSettings()).but(**video),
     )
     setup = PictureSetup(**{**vars(setup), "recipe": chosen})
-    return ZoomRun(setup, out, encoding=encoding, resume=resume, notes=notes)
+    return ZoomRun(
+        setup, out, encoding=encoding, sound=sound, resume=resume, notes=notes
+    )
 
 
 def dream_film(
@@ -85,6 +89,7 @@ def dream_film(
     fps: float = FPS,
     hold: float = HOLD,
     encoding: Encoding = DEFAULT,
+    sound: StrPath | None = None,
     files: Sequence[StrPath] = (),
     limits: Limits | None = None,
     notes: bool = True,
@@ -104,6 +109,7 @@ def dream_film(
         fps: Frames a second: steps shown in a second.
         hold: Seconds for which the first and the last frame are shown in addition.
         encoding: As for `dream_zoom`.
+        sound: As for `dream_zoom`.
         files: As for `Dreamer`.
         limits: As for `Dreamer`.
         notes: As for `dream_zoom`.
@@ -118,7 +124,14 @@ def dream_film(
     """
     setup = _setup(photo, recipe, settings, files=files, limits=limits)
     return FilmRun(
-        setup, out, fps=fps, hold=hold, encoding=encoding, resume=resume, notes=notes
+        setup,
+        out,
+        fps=fps,
+        hold=hold,
+        encoding=encoding,
+        sound=sound,
+        resume=resume,
+        notes=notes,
     )
 
 

@@ -3,10 +3,11 @@
 The canvas of the last frame, floats that no file has rounded, is resampled once by the
 camera's step, and a few steps of ascent dream on. Each frame takes as long as the next.
 
-Each frame is a whole dream of its own, which its recipe finishes: of its colours, its
-blend and its mask the "original" is what it was begun with, and the next frame begins
-with what comes out. In a dreamed video that would treat the same picture again and
-again, but here nothing else is left of the photo that a colour could be taken from.
+Each frame is a whole dream of its own: of its blend, its mask and its kept colours the
+"original" is what it was begun with, and the next frame begins with what comes out, for
+nothing else is left of the photo. Only the treatments of `colors` are for the eye
+alone: the same picture would be treated again and again. Their original is the photo
+that has moved with the camera, or the photo as it was for those that compare wholes.
 """
 
 import os
@@ -19,10 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
+from keras_dream.engine.finish import Unfinished, finish
 from keras_dream.engine.growth import Octave
 from keras_dream.errors import InputError, SettingError, short_repr
 from keras_dream.events import Event
 from keras_dream.files import check_file
+from keras_dream.parts.colors import ContrastLock, Histogram
 from keras_dream.pictures.picture import Picture, to_depth
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import Recipe
@@ -43,10 +46,13 @@ class Canvas:
     Attributes:
         image: float32 (height, width, 3).
         spectrum: The contrasts of the first frame.
+        photo: The photo as the camera sees it, of the image's shape, where the recipe
+            has treatments of colours; else None.
     """
 
     image: np.ndarray
     spectrum: Spectrum
+    photo: np.ndarray | None = None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes it to a file, not atomically; the same values give the same bytes."""
@@ -57,6 +63,8 @@ class Canvas:
             "whole": own.whole.astype("<f8"),
             "bands": own.bands.astype("<f8"),
         }
+        if self.photo is not None:
+            arrays["photo"] = self.photo.astype("<f4", copy=False)
         path.write_bytes(encode_arrays(arrays))
         return path
 
@@ -69,10 +77,11 @@ class Canvas:
         """
         path = check_file(path, "The canvas of a zoom")
         arrays = read_arrays(path, _KINDS, _refused)
-        if set(arrays) != {kind.name for kind in _KINDS}:
+        photo = arrays.pop("photo", None)
+        if set(arrays) != {kind.name for kind in _KINDS} - {"photo"}:
             raise _refused(f"{short_repr(str(path))}, where an array is missing")
         spectrum = Spectrum(arrays["mean"], arrays["whole"], arrays["bands"])
-        return cls(arrays["image"], spectrum)
+        return cls(arrays["image"], spectrum, photo)
 
 
 _KINDS = (
@@ -80,6 +89,7 @@ _KINDS = (
     Kind("mean", ("<f8",), (3,)),
     Kind("whole", ("<f8",), (2,)),
     Kind("bands", ("<f8",), (None, 2), most=100),
+    Kind("photo", ("<f4",), (None, None, 3)),
 )
 
 
@@ -112,11 +122,19 @@ class ZoomRun(PictureRun):
                     received="true",
                     hint="leave it out",
                 )
+        camera = recipe.camera or CameraSettings()
+        if recipe.wrap != "none" and (camera.rate, camera.rotate) != (1, 0):
+            raise SettingError(
+                "The camera of a picture whose edges belong together must only shift",
+                received=f"wrap={recipe.wrap} with rate={camera.rate:g}, "
+                f"rotate={camera.rotate:g}",
+                hint="set rate to 1 and rotate to 0, or leave wrap out",
+            )
 
     def _completed(self, recipe: Recipe, picture: Picture) -> Recipe:
         camera = recipe.camera or CameraSettings()
         video = recipe.video or VideoSettings()
-        return recipe.but(camera=camera, video=video, size=None)
+        return recipe.but(camera=camera, video=video)
 
     @cached_property
     def _camera(self) -> CameraSettings:
@@ -161,6 +179,9 @@ class ZoomRun(PictureRun):
             notices=() if picture.alpha is None else (_OPAQUE,),
         )
 
+    def _states(self, recipe: Recipe) -> int:
+        return (self._seam + 2) * (2 if recipe.colors else 1)
+
     def _seconds(self, work: Work, waiting: Sequence[Place]) -> float:
         size = (work.picture.pixels.shape[0], work.picture.pixels.shape[1])
         first = sum(place == work.places[0] for place in waiting)
@@ -173,11 +194,12 @@ class ZoomRun(PictureRun):
         video = recipe.video or self._video
         first = recipe.steps if video.first_steps is None else video.first_steps
         if number == 0:
-            return with_steps(recipe, first).but(video=None, camera=None)
+            return with_steps(recipe, first).but(video=None, camera=None, colors=())
         later = video.later_steps
         if later is None:
             later = max(1, round(first / 4)) if first else 0
-        return with_steps(recipe, later).but(video=None, camera=None, start="photo")
+        later = with_steps(recipe, later)
+        return later.but(video=None, camera=None, colors=(), start="photo")
 
     def _check_state(self, path: Path, number: int) -> None:
         Canvas.load(path)
@@ -191,7 +213,8 @@ class ZoomRun(PictureRun):
         for number in range(done, len(work.places)):
             began = time.perf_counter()
             recipe = timeline.at(clip.stamps[number % self._camera.frames])
-            start = self._start(work, number, canvas, recipe)
+            image, photo = self._begun(work, number, canvas, recipe)
+            start = Picture(image.clip(0, 1), None, work.picture.name)
             work.folder.begin(work.places[number])
             run = work.dreamer.steps(start, self._stepped(recipe, number))
             made = 0
@@ -200,34 +223,55 @@ class ZoomRun(PictureRun):
                 yield self._step(work, number, made, steps)
             dream = run.dream
             canvas = settled(dream.image, canvas, lock=self._video.lock)
+            canvas = replace(canvas, photo=photo if recipe.colors else None)
             yield self._saved(
                 work,
                 number,
-                to_depth(canvas.image, str(work.bits)),
+                to_depth(_colored(canvas, recipe, work), str(work.bits)),
                 canvas,
                 steps=made,
                 notices=(*dream.record.notices, *run.plan.take_notices()),
                 began=began,
             )
 
-    def _start(
+    def _begun(
         self, work: Work, number: int, canvas: Canvas | None, recipe: Recipe
-    ) -> Picture:
-        """Returns what a frame is dreamed from."""
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns what a frame is dreamed from, and the photo as the camera sees it."""
         if canvas is None:
-            return replace(work.picture, alpha=None)
+            return work.picture.pixels, work.picture.pixels
         again = number - self._camera.frames
-        image = canvas.image
+        image, photo = canvas.image, canvas.photo
         if again > 0:
             before = Canvas.load(work.folder.state_path(work.places[again - 1]))
-            image = pulled(image, before.image, again / self._seam)
-        camera = recipe.camera or CameraSettings()
+            way = again / self._seam
+            image = pulled(image, before.image, way)
+            if photo is not None and before.photo is not None:
+                photo = photo + np.float32(way) * (before.photo - photo)
         size = (image.shape[0], image.shape[1])
-        image = moved(image, move(camera, size), wrap=recipe.wrap)
-        return Picture(image.clip(0, 1), None, work.picture.name)
+        step = move(recipe.camera or CameraSettings(), size)
+        seen = None if photo is None else moved(photo, step, wrap=recipe.wrap)
+        return moved(image, step, wrap=recipe.wrap), seen
 
 
 _OPAQUE = "The film is opaque: a zoom has no transparency."
+
+
+def _colored(canvas: Canvas, recipe: Recipe, work: Work) -> np.ndarray:
+    """Returns a frame after the treatments of its colours."""
+    image, seen = canvas.image, canvas.photo
+    for color in recipe.colors:
+        original = work.picture.pixels if seen is None else seen
+        if isinstance(color, Histogram | ContrastLock):
+            original = work.picture.pixels  # what the camera sees is soon one colour
+        if isinstance(color, ContrastLock):
+            color = ContrastLock()  # noqa: PLW2901 - its places have left the frame
+        one = Picture(original.clip(0, 1))
+        dream = Unfinished(image)
+        only = Recipe(colors=(color,))
+        files = work.dreamer.files
+        image = finish(dream, only, photo=one, original=one, files=files).pixels
+    return image
 
 
 def settled(image: np.ndarray, before: Canvas | None, *, lock: bool = True) -> Canvas:

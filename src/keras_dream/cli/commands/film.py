@@ -39,6 +39,7 @@ def film(
     fps: Annotated[float, Parameter(group=FILES)] = 12.0,
     hold: Annotated[float, Parameter(group=FILES)] = 1.0,
     written: FilmFlags = _FILM,
+    sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
     fresh: Annotated[Switch, Parameter(group=FILES)] = False,
     weights: Weights = (),
     file: Named = (),
@@ -67,6 +68,7 @@ def film(
         fps: how many steps are shown in a second
         hold: for how many seconds the first and the last frame stay, in addition
         written: how the film is written
+        sound: a file whose sound the film has
         fresh: make again what an earlier run has made, or begin another film of the
             same name
         weights: a weights file for the network
@@ -93,6 +95,7 @@ def film(
         rate=fps,
         hold=hold,
         encoding=written.encoding(),
+        sound=sound,
         fresh=fresh,
         weights=weights,
         notes=notes,

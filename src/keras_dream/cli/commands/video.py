@@ -9,22 +9,16 @@ from cyclopts import Parameter
 from keras_dream.cli.network_files import consent, recipe_settings
 from keras_dream.cli.options import (
     FILES,
-    OUTPUT,
     FadeFlags,
+    FilmFileFlags,
     FilmFlags,
-    Json,
-    Named,
     Out,
     Preset,
-    Quiet,
     RecipeFile,
     RecipeFlags,
     RunFlags,
     Switch,
-    Trust,
     VideoFlags,
-    Weights,
-    Yes,
 )
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.video_run import Request, run_video
@@ -64,9 +58,29 @@ class ClipFlags:
     ] = None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SoundFlags:
+    """Which sound a film has."""
+
+    sound: Annotated[
+        str | None,
+        Parameter(
+            group=FILES,
+            metavar="FILE",
+            help="a file whose sound the film has, in place of the source's own",
+        ),
+    ] = None
+    no_sound: Annotated[Switch, Parameter(group=FILES, help="leave the sound out")] = (
+        False
+    )
+
+
 _CLIP = ClipFlags()
 _FILM = FilmFlags()
 _FADE = FadeFlags()
+_SOUND = SoundFlags()
+_FILES = FilmFileFlags()
 
 
 def video(
@@ -77,18 +91,9 @@ def video(
     clip: ClipFlags = _CLIP,
     film: FilmFlags = _FILM,
     fade: FadeFlags = _FADE,
-    sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
-    no_sound: Annotated[Switch, Parameter(group=FILES)] = False,
+    sound_of: SoundFlags = _SOUND,
     workers: Annotated[int | None, Parameter(group=FILES, metavar="NUMBER")] = None,
-    fresh: Annotated[Switch, Parameter(group=FILES)] = False,
-    preview: Annotated[Switch, Parameter(group=OUTPUT)] = False,
-    weights: Weights = (),
-    file: Named = (),
-    trust_model: Trust = False,
-    notes: Annotated[bool, Parameter(group=FILES)] = True,
-    yes: Yes = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    files: FilmFileFlags = _FILES,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     video_of: VideoFlags = None,
@@ -112,20 +117,10 @@ def video(
         clip: which frames are dreamed
         film: how the film is written
         fade: another recipe into which it fades
-        sound: a file whose sound the film has, in place of the source's own
-        no_sound: leave the sound out
+        sound_of: which sound it has
         workers: how many processes dream, scene by scene or block by block; it does
             not change the pixels [default: as many as the machine has room for]
-        fresh: dream again what an earlier run has dreamed
-        preview: dream only the first second, at a quarter of the size, into
-            OUT-preview, and say how long the whole takes
-        weights: a weights file for the network
-        file: a file that the recipe names, such as a guide, if it is not beside it
-        trust_model: open a .keras file; only for files from authors you trust
-        notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow films of hours, and downloads for --recipe alone
-        quiet: print only the path of the result
-        json: print JSON on standard output, one event a line
+        files: what is read, kept and shown
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file, or a dreamed picture or film; goes over the preset
         video_of: every setting of a film
@@ -135,7 +130,7 @@ def video(
     from keras_dream.recipe.presets import preset as preset_of
 
     base, models = preset_of(preset), dict[str, str | Path]()
-    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
+    over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
     whole = over.over(base)
     below = whole.video or VideoSettings()
     settings = below if video_of is None else video_of.over(below)
@@ -148,18 +143,12 @@ def video(
         end=clip.end,
         every=clip.every,
         fps=clip.fps,
-        encoding=film.encoding(sound=not no_sound),
-        sound=sound,
+        encoding=film.encoding(sound=not sound_of.no_sound),
+        sound=sound_of.sound,
         workers=workers,
-        fresh=fresh,
-        preview=preview,
-        weights=weights,
-        notes=notes,
-        yes=yes,
         models=models,
-        files=file,
         beside=(recipe or "", fade.path),
-        before_download=None if yes else consent([own.over(base)]),
-        trust_model=trust_model,
+        before_download=None if files.yes else consent([own.over(base)]),
+        **files.options,
     )
-    return run_video(request, reporter_for(quiet=quiet, json=json))
+    return run_video(request, reporter_for(quiet=files.quiet, json=files.json))

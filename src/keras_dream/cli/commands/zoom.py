@@ -44,6 +44,7 @@ def zoom(
     *,
     out: Out = None,
     film: FilmFlags = _FILM,
+    sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
     fade: FadeFlags = _FADE,
     fresh: Annotated[Switch, Parameter(group=FILES)] = False,
     preview: Annotated[Switch, Parameter(group=OUTPUT)] = False,
@@ -77,6 +78,7 @@ def zoom(
             [default: PHOTO-dream.mp4]
         film: how the film is written
         fade: another recipe into which it fades
+        sound: a file whose sound the film has
         fresh: dream again what an earlier run has dreamed
         preview: dream only the first second, at a quarter of the size, into
             OUT-preview, and say how long the whole takes
@@ -110,6 +112,7 @@ def zoom(
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(),
+        sound=sound,
         fresh=fresh,
         preview=preview,
         weights=weights,
