@@ -194,6 +194,31 @@ def test_motif_and_a_second_network_by_hand(models):
     assert off(made.image, moved) < 1e-5
 
 
+@pytest.mark.backends
+@pytest.mark.parametrize("scheme", ["whole", "cells 2x2", "stem first 2x2"])
+def test_other_weights_of_terms_put_no_network_on_the_device(
+    scheme, models, monkeypatch
+):
+    """A film may change them in each frame; the pixels are those of a new dreamer."""
+    network = kd.Network(models[0], preprocessing="caffe")
+    run = kd.RunSettings(gradient=scheme)
+    image, kernels = picture(24, 24), []
+    kept = kd.Dreamer(network, run=run)
+    put = kept.backend.kernel
+    monkeypatch.setattr(kept.backend, "kernel", lambda v: kernels.append(v) or put(v))
+    film = kd.Recipe(objective="0s: second - 3*tv, 8s: 2*second + 0.7*first:2")
+    gradients = [kept.gradient(image, film.at_time(2))]
+    count = len(kernels)
+    gradients += [kept.gradient(image, film.at_time(t)) for t in (4, 2)]
+    assert len(kernels) == count > 0
+    again = kd.Dreamer(network, run=run)
+    expected = again.gradient(image, film.at_time(4))
+    for found, moment in zip(gradients, (False, True, False), strict=True):
+        assert (found[0] == expected[0]) is moment
+        assert np.array_equal(found[1], expected[1]) is moment
+    assert np.array_equal(gradients[0][1], gradients[2][1])
+
+
 def test_a_single_network_is_normalised_once_as_published(models, both):
     """In the ascent alone, where a floor is a floor; only several are before it."""
     image, recipe = picture(40, 37), kd.Recipe(objective="second")

@@ -339,6 +339,11 @@ def test_networks_come_and_go():
     assert names == {"motif", "squeezenet", "vgg16"}, "all are loaded before the film"
 
 
+def test_a_network_may_be_named_more_than_once():
+    recipe = Recipe(objective="0s: a; vgg16: b; vgg16: c, 4s: a; vgg16: b; 2*vgg16: c")
+    assert objective(recipe, 2) == "a; vgg16: b; 1.5*vgg16: c"
+
+
 def test_weights_that_cross_zero_together_leave_an_objective():
     """An objective without terms would stand for the network's own."""
     recipe = Recipe(objective="0s: mixed3, 2s: -mixed3")

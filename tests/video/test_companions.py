@@ -173,3 +173,20 @@ def test_a_mask_that_opens_dreams_what_it_opens_as_strongly(folder):
             strengths[name, number] = change[:, : 16 * number].std()
     for number in range(1, 5):
         assert strengths["opening", number] > 0.7 * strengths["all", number]
+
+
+def test_workers_are_told_where_the_files_of_a_recipe_are(folder, monkeypatch):
+    setups = []
+
+    def pool(setup, *_, **__):
+        setups.append(setup)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_dream.video.run.Pool", pool)
+    options = {**SHORT, "mask": str(folder / "mask.mkv"), "block": 2, "workers": 2}
+    run = kd.dream_video(folder / "source.mp4", folder / "shared.mp4", **options)
+    with pytest.raises(KeyboardInterrupt):
+        run.finish()
+    (setup,) = setups
+    assert setup.film.recipe.mask.file.is_plain
+    assert str(folder / "mask.mkv") in setup.setup.files

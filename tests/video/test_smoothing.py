@@ -83,3 +83,15 @@ def test_a_pass_goes_on_from_a_saved_state(tmp_path):
     difference = undisturbed.carried.difference
     assert np.array_equal(difference, resumed.carried.difference)
     assert difference.dtype == np.float16
+
+
+def test_nothing_is_added_outside_a_mask():
+    frames = images(pan(2, step=(0, 3)))
+    states = first_pass(frames)
+    half = np.zeros((*frames[0].shape[:2], 1), np.float16)
+    half[:, 30:] = 1
+    states = [Carried(s.frame, s.difference * half, s.lock) for s in states]
+    shown = second_pass(frames, states)
+    for frame, image in zip(frames, shown, strict=True):
+        assert np.array_equal(image[:, :30], frame[:, :30])
+    assert not np.array_equal(shown[0][:, 30:], frames[0][:, 30:])

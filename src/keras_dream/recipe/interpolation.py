@@ -7,6 +7,7 @@ are interpolated. Whatever else differs is the first until the second is reached
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -143,12 +144,24 @@ def _mixed_objective(first: Objective, last: Objective, share: float) -> Objecti
 def _pairs(
     first: Iterable[NetworkObjective], last: Iterable[NetworkObjective]
 ) -> list[tuple[NetworkObjective | None, NetworkObjective | None]]:
-    """Returns networks of two objectives by their names; None where one is missing."""
-    ones, others = (
-        {network.network: network for network in networks} for networks in (first, last)
-    )
+    """Returns networks of two objectives by their names; None where one is missing.
+
+    Of a network that is named more than once the first belongs to the first.
+    """
+    ones, others = _by_name(first), _by_name(last)
     names = dict.fromkeys((*ones, *others))
     return [(ones.get(name), others.get(name)) for name in names]
+
+
+def _by_name(
+    networks: Iterable[NetworkObjective],
+) -> dict[tuple[str | None, int], NetworkObjective]:
+    count = Counter[str | None]()
+    named: dict[tuple[str | None, int], NetworkObjective] = {}
+    for network in networks:
+        named[network.network, count[network.network]] = network
+        count[network.network] += 1
+    return named
 
 
 def _mixed_network(

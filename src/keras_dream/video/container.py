@@ -1,8 +1,4 @@
-"""Video files, decoded by FFmpeg through PyAV, restricted.
-
-Only the file itself is opened, by a few demuxers: a playlist, or an address in a
-container, leads nowhere. PyAV keeps FFmpeg's log silent.
-"""
+"""Video files, decoded by FFmpeg through PyAV, restricted."""
 
 import contextlib
 import os
@@ -21,6 +17,7 @@ from keras_dream.pictures.decoding import to_float
 from keras_dream.pictures.limits import Limits
 from keras_dream.video import colors
 from keras_dream.video.cuts import THUMBNAIL
+from keras_dream.video.opening import FILMS, PICTURES, opened
 from keras_dream.video.reader import Decoded, Reader, Restart
 
 if TYPE_CHECKING:
@@ -29,17 +26,6 @@ if TYPE_CHECKING:
     import av
     import av.container
     from av.video.reformatter import VideoReformatter
-
-_DEMUXERS = (
-    "mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc",
-    "av1", "obu", "ivf", "ogg", "flv", "asf", "mxf", "dv", "nut", "mjpeg", "apng",
-    "yuv4mpegpipe",
-)  # fmt: skip
-"""Those that read one file of one film. Not among them: `concat`, `hls`, `dash`, `sdp`
-and other lists of files and addresses, patterns of names (`image2`), generators
-(`lavfi`), devices, and formats of old games."""
-
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_DEMUXERS)}
 
 _INDEXED = ("mov", "matroska")
 """Demuxers of containers that say which frames decoding can begin at."""
@@ -57,7 +43,7 @@ _SHORT = Fraction(1, 20)
 """Of the stated duration: what may be missing without a word."""
 
 _MOST_STRETCH = 8
-"""Of pixels that are not square; wider ones are damage."""
+"""Of pixels that are not square: what claims more is left as it is."""
 
 
 class _Look(NamedTuple):
@@ -142,25 +128,14 @@ class ContainerReader(Reader):
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple["av.container.InputContainer", Any]]:
-        import av
-        import av.error
-
-        try:
-            # With its protocol, a name with a colon or a pattern is only a name.
-            container = av.open(
-                f"file:{self._path.absolute()}",
-                container_options=_OPTIONS,
-                options={"max_pixels": str(min(self._limits.max_pixels, 2**31 - 1))},
-                metadata_errors="replace",
-            )
-        # FFmpeg is out of memory where a damaged file asks for much, too.
-        except (av.error.FFmpegError, ValueError, MemoryError) as failure:
-            raise InputError(
-                "a film must be a video file that FFmpeg can read",
-                received=f"{short_repr(self._path.name)} ({_reason(failure)})",
-                hint="copy or download it again, or convert it to MP4 first",
-            ) from failure
-        with container:
+        opening = opened(
+            self._path,
+            (*FILMS, *PICTURES),
+            must="a film must be a video file that FFmpeg can read",
+            hint="copy or download it again, or convert it to MP4 first",
+            options={"max_pixels": str(min(self._limits.max_pixels, 2**31 - 1))},
+        )
+        with opening as container:
             stream = self._best(container)
             # FFmpeg itself forgets a size that is more than it may decode.
             if not 0 < stream.width * stream.height <= self._limits.max_pixels:
@@ -221,7 +196,7 @@ class ContainerReader(Reader):
         """Tells where a file states much more than there is."""
         if stated is None or last is None or last.ticks is None:
             return
-        there = last.ticks * self.time_base
+        there = (last.ticks + (last.duration or 0)) * self.time_base
         if stated - there > max(1, stated * _SHORT):
             self.tell(
                 f"The file states {float(stated):.1f} s of film, of which "
@@ -262,7 +237,9 @@ class ContainerReader(Reader):
     def _stretch_of(self, stream: Any) -> Fraction:
         """Returns width by height of a pixel; 1 where it is not told or cannot be."""
         ratio = Fraction(stream.sample_aspect_ratio or 1)
-        if ratio == 1 or not 1 / _MOST_STRETCH <= ratio <= _MOST_STRETCH:
+        stretch = max(ratio, 1 / ratio)
+        pixels = stream.width * stream.height * stretch
+        if ratio == 1 or stretch > _MOST_STRETCH or pixels > self._limits.max_pixels:
             return Fraction(1)
         self.tell(
             f"The film's pixels are not square ({ratio.numerator}:{ratio.denominator}),"
@@ -528,9 +505,3 @@ def _peak_of(frame: "av.VideoFrame") -> float:
         peak = numerator / denominator if is_told and denominator > 0 else 0.0
     usual = colors.USUAL_PEAK
     return min(max(peak, colors.REFERENCE_WHITE), 10_000.0) if peak > 0 else usual
-
-
-def _reason(failure: Exception) -> str:
-    """Returns what FFmpeg says of a failure."""
-    text = getattr(failure, "strerror", None) or str(failure)
-    return " ".join(str(text).split())[:80].rstrip(".").lower()

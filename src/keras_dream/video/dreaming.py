@@ -121,7 +121,7 @@ class BlockDreamer:
             DreamError: As for `Dreamer.steps`.
         """
         (frame,) = self._source.frames(0, 1)
-        picture, _ = _pictures(frame, self._film)
+        picture, _ = pictures_of(frame, self._film)
         self._dreamer.steps(picture, self.recipe_of(0, 1.0))
 
     def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
@@ -136,7 +136,7 @@ class BlockDreamer:
         if after is not None:
             place = Place(block.part, after)
             carried = Carried.load(film.folder / state_name(place))
-            self._last = _floats(read_frame(film.folder / frame_name(place)))
+            self._last = floats(read_frame(film.folder / frame_name(place)))
         with Ahead(lambda: self._prepared(block, after), most=_MOST_AHEAD) as ahead:
             for prepared in ahead:
                 try:
@@ -242,11 +242,11 @@ class BlockDreamer:
         seconds: float,
     ) -> FrameMade:
         """Measures, encodes and writes a frame; in the writer's thread."""
-        own, before, moved = _floats(pixels), prepared.before, prepared.moved
-        own = _at(own, (prepared.image.shape[0], prepared.image.shape[1]))
+        own, before, moved = floats(pixels), prepared.before, prepared.moved
+        own = at_image_size(own, (prepared.image.shape[0], prepared.image.shape[1]))
         pair = None
         if self._last is not None and before is not None:
-            pair = _at(self._last, own.shape[:2]), before
+            pair = at_image_size(self._last, own.shape[:2]), before
         measured = sample(own, prepared.image, before=pair, moved=moved)
         self._last = own
         notes = {**notes, "sample": list(measured)}
@@ -270,7 +270,7 @@ class BlockDreamer:
         film, before = self._film, None
         first = block.first if after is None else after
         for frame in self._source.frames(first, block.last):
-            picture, image = _pictures(frame, film)
+            picture, image = pictures_of(frame, film)
             if after is None or frame.number > after:
                 moved = None
                 if before is not None:
@@ -280,7 +280,7 @@ class BlockDreamer:
             before = image
 
 
-def _pictures(frame: Frame, film: Film) -> tuple[Picture, np.ndarray]:
+def pictures_of(frame: Frame, film: Film) -> tuple[Picture, np.ndarray]:
     """Returns what the dreamer is given for a frame, and what it makes of it first."""
     recipe, alpha = film.recipe, frame.alpha
     if alpha is not None and not alpha.any():  # as at the beginning of a fade
@@ -293,10 +293,11 @@ def _pictures(frame: Frame, film: Film) -> tuple[Picture, np.ndarray]:
     return picture if recipe.full_size else sized, sized.pixels
 
 
-def _floats(pixels: np.ndarray) -> np.ndarray:
+def floats(pixels: np.ndarray) -> np.ndarray:
     """Returns a frame's colours, float32 in [0, 1]."""
     return pixels[..., :3] / np.float32(np.iinfo(pixels.dtype).max)
 
 
-def _at(image: np.ndarray, size: Size) -> np.ndarray:
+def at_image_size(image: np.ndarray, size: Size) -> np.ndarray:
+    """Returns a frame of a film at the size at which it is dreamed."""
     return image if image.shape[:2] == tuple(size) else resample(image, size)

@@ -136,6 +136,7 @@ class WorkFolder:
         resume: Whether to go on with what is there; False begins anew.
         kind: What the job is.
         settings: JSON types, which are recorded where the film is new.
+        keep_states: Whether states of older frames are kept, for a second pass.
 
     Attributes:
         path: The folder.
@@ -155,8 +156,10 @@ class WorkFolder:
         resume: bool = True,
         kind: str = KIND,
         settings: Mapping[str, Any] | None = None,
+        keep_states: bool = False,
     ):
         self.path = work_folder(Path(result))
+        self._keeps_states = keep_states
         text = json.dumps(dict(key), sort_keys=True)
         _make(self.path)
         if not resume:
@@ -239,6 +242,8 @@ class WorkFolder:
             )
         self._items[made.place] = item
         self._finished.add(made.place)
+        if self._keeps_states:
+            return
         # Not those of later frames, which may be written already.
         part, number = made.place
         with contextlib.suppress(OSError):

@@ -57,6 +57,7 @@ from keras_dream.video.folder import Place, WorkFolder, frame_name, work_folder
 from keras_dream.video.frames import Clip
 from keras_dream.video.messages import BlockOrder, FilmSetup, FrameMade, FrameStep
 from keras_dream.video.record import FilmRecord, recorded_film
+from keras_dream.video.second_pass import SecondPass, places_of
 from keras_dream.video.setup import Film, Setup
 from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
 from keras_dream.video.timeline import Timeline
@@ -206,6 +207,7 @@ class VideoRun(Iterator[Event]):
             work.team = self._hired(work, dreamer, self.planned.workers)
             del dreamer
             yield from self._dreamed(work)
+            yield from self._smoothed(work)
             yield from self._written(work)
             work.folder.remove()
             self._is_saved = True
@@ -275,7 +277,11 @@ class VideoRun(Iterator[Event]):
 
     def _hired(self, work: "_Work", dreamer: Dreamer, count: int) -> Team:
         """Returns the workers; alone, what has been loaded already dreams."""
-        setup = FilmSetup(self._setup, work.film)
+        # Its files by their paths: the recipe has their names and hashes only.
+        found = [dreamer.files.find(file) for file in work.film.recipe.files]
+        files = dict.fromkeys([*self._setup.files, *(str(p.absolute()) for p in found)])
+        own = replace(self._setup, files=tuple(files))
+        setup = FilmSetup(own, work.film)
         if count > 1:
             self._dreamer = None
             work.close_here()
@@ -319,14 +325,32 @@ class VideoRun(Iterator[Event]):
         folder = WorkFolder(
             self.out,
             {**self._key(clip, recipe, record, bits), "levels": timeline.sha256},
-            (place for block in blocks for place in block.places),
+            places_of(blocks, settings),
             resume=self._wants_resume,
             settings={"threads": self._setup.run.threads},
+            keep_states=settings.smooth > 0,
+        )
+        second = SecondPass(
+            film,
+            folder,
+            self._source,
+            timeline=timeline,
+            companions=companions,
+            files=dreamer.files,
+            parts=len(blocks),
         )
         told = (*clip.notices, *companions.notices, *told, *notices)
         told = tuple(dict.fromkeys(told))
         return _Work(
-            film, film_clip, folder, blocks, record, told, timeline, blocks_here
+            film,
+            film_clip,
+            folder,
+            blocks,
+            record,
+            told,
+            timeline,
+            blocks_here,
+            second if settings.smooth else None,
         )
 
     def _key(
@@ -463,10 +487,22 @@ class VideoRun(Iterator[Event]):
             raise work.film.named(failure, number)
         return Notice(f"{reason}, at frame {number + 1:,}; it is tried again.")
 
+    def _smoothed(self, work: "_Work") -> Iterator[Event]:
+        """Makes the frames of the second pass, if there is one."""
+        if work.second is None:
+            return
+        made = 0
+        for block in work.blocks:
+            for _ in work.second.run(block):
+                made += 1
+                yield FilmProgress("smooth", made / work.count)
+
     def _written(self, work: "_Work") -> Iterator[Event]:
         """Writes the film from its frames, with the notes of what has happened."""
         folder, clip = work.folder, work.film_clip
         shares = work.shares
+        if work.second is not None:
+            shares = work.second.shares(shares)
         steps, self._flicker, notices = recorded_film(
             [(folder.notes(place), share) for place, share in frame] for frame in shares
         )
@@ -536,6 +572,7 @@ class _Work:
         notices: What a person should know before.
         timeline: The recipe of each frame.
         blocks_here: What dreams in this process; None where others do.
+        second: The second pass, if there is one.
         team: The workers.
         begun: The frame that each worker is at.
         made: The frames that this run has dreamed.
@@ -552,6 +589,7 @@ class _Work:
     notices: tuple[str, ...]
     timeline: Timeline
     blocks_here: BlockDreamer | None
+    second: SecondPass | None
     team: Team | None = None
     begun: dict[int, Place] = field(default_factory=dict[int, Place])
     made: set[Place] = field(default_factory=set[Place])

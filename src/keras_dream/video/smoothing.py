@@ -47,12 +47,14 @@ def smoothed(
     if moved is None:
         after = following.frame.astype(np.float32) / np.float32(255)
         moved = motion(after, frame, settings)
-    lock = Lock.of(frame, own)
+    within = np.any(own, axis=-1)  # nothing is dreamed outside a mask
+    visible = moved.visible * within
+    lock = Lock.of(frame, own, within=within)
     later = flow.warp(following.difference.astype(np.float32), moved.back)
     later -= own
-    later *= np.float32(_LATER) * moved.visible[..., None]
-    later = lock.hold(frame, own + later, moved.visible)
+    later *= np.float32(_LATER) * visible[..., None]
+    later = lock.hold(frame, own + later, visible)
     share = np.float32(settings.smooth)
-    mixed = lock.hold(frame, own + share * (later - own), share * moved.visible)
+    mixed = lock.hold(frame, own + share * (later - own), share * visible)
     later = later.astype(np.float16)
     return Settled(frame + mixed, Carried(dreamed.frame, later, dreamed.lock))

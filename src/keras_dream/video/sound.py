@@ -15,21 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dream.errors import InputError, OutputError, short_repr
 from keras_dream.files import check_file
+from keras_dream.video import opening
 from keras_dream.video.formats import Encoding, Format
 from keras_dream.video.frames import Clip
+from keras_dream.video.opening import FILMS, SOUNDS
 
 if TYPE_CHECKING:
     import av.container
 
     from keras_dream.video.source import Source
-
-_DEMUXERS = (
-    "wav", "w64", "mp3", "flac", "aac", "ogg", "aiff", "caf", "au", "ac3", "eac3",
-    "mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "mxf", "dv", "nut",
-)  # fmt: skip
-"""Those that read one file with sound; see `keras_dream.video.container`."""
-
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_DEMUXERS)}
 
 _TRIAL = Fraction(1, 2)  # seconds of sound that are tried before the run
 _BITS_A_SECOND = 192_000  # of a track that is coded anew, in stereo
@@ -127,25 +121,11 @@ def opened(path: Path) -> Generator["av.container.InputContainer", None, None]:
     Raises:
         InputError: If there is none, or it has no sound.
     """
-    import av
-    import av.error
-
     must = "the sound of a film must be a file with a track that FFmpeg can read"
-    path, received = check_file(path, "the sound of a film"), short_repr(path.name)
-    try:
-        container = av.open(
-            f"file:{path.absolute()}",
-            container_options=_OPTIONS,
-            metadata_errors="replace",
-        )
-    except (av.error.FFmpegError, ValueError) as failure:
-        reason = getattr(failure, "strerror", None) or str(failure)
-        raise InputError(
-            must, received=f"{received} ({reason})", hint="convert it to WAV first"
-        ) from failure
-    with container:
+    path, hint = check_file(path, "the sound of a film"), "convert it to WAV first"
+    with opening.opened(path, (*FILMS, *SOUNDS), must=must, hint=hint) as container:
         if not any(stream.codec_context for stream in container.streams.audio):
-            raise InputError(must, received=f"{received}, which has none")
+            raise InputError(must, received=f"{short_repr(path.name)}, which has none")
         yield container
 
 
