@@ -305,7 +305,9 @@ class VideoRun(Iterator[Event]):
         remove_leftovers(self.out.absolute().parent)  # of a run that was killed
         dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
-        _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
+        size = fitted(clip.size, recipe.size)
+        _, notices = dreamer.octaves(size, recipe)
+        dreamer.check_keyframes(size, recipe)
         companions = Companions(recipe, clip, dreamer.files)
         timeline = Timeline(recipe, clip, source=self._source, files=dreamer.files)
         film_clip = replace(

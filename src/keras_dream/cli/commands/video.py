@@ -136,7 +136,7 @@ def video(
     settings = below if video_of is None else video_of.over(below)
     request = Request(
         source=source,
-        recipe=fade.put_on(whole.but(video=settings), own),
+        recipe=fade.put_on(whole.but(video=settings), own, base),
         run=run or RunSettings(),
         out=out,
         start=clip.start,

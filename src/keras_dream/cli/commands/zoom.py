@@ -108,7 +108,7 @@ def zoom(
     )
     request = ZoomRequest(
         source=photo,
-        recipe=fade.put_on(whole, own),
+        recipe=fade.put_on(whole, own, base),
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(),
