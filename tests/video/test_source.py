@@ -72,6 +72,45 @@ def test_matrix_and_range_of_the_tags_hold(tmp_path, matrix, span):
     assert error(own, image) < 0.8
 
 
+@pytest.mark.parametrize("span", [LIMITED, FULL])
+def test_grey_films(tmp_path, span):
+    grey = texture()[..., :1]
+    values = grey if span == FULL else 16 + 219 * grey.astype(float) / 255
+    plane = np.rint(values[..., 0]).astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(plane, "gray")
+    path = encode(tmp_path / "a.mkv", [frame], form="gray", tags={"color_range": span})
+    [own] = images(open_source(path))
+    assert np.abs(own - grey).max() <= (0 if span == FULL else 1)
+
+
+@pytest.mark.parametrize("primaries", [9, 12])
+def test_wide_colors_are_converted(tmp_path, primaries):
+    """A red, green and blue of BT.709, written in BT.2020 or P3."""
+    wide = {  # BT.2087-0, table 2; and SMPTE RP 431-2's primaries with D65
+        9: [
+            [0.6274, 0.3293, 0.0433],
+            [0.0691, 0.9195, 0.0114],
+            [0.0164, 0.088, 0.8956],
+        ],
+        12: [[0.8225, 0.1775, 0], [0.0332, 0.9668, 0], [0.0171, 0.0724, 0.9105]],
+    }[primaries]
+    light = np.tile(np.transpose(wide)[None], (48, 1, 1)).repeat(16, axis=1)
+    curve = 1.055 * light ** (1 / 2.4) - 0.055
+    values = np.where(light <= 0.0031308, 12.92 * light, curve)
+    frame = av.VideoFrame.from_ndarray(np.rint(255 * values).astype(np.uint8), "rgb24")
+    path = encode(
+        tmp_path / "a.mov",
+        [frame.reformat(format="rgb24")],
+        form="rgb24",
+        codec="png",
+        tags={"color_primaries": primaries},
+    )
+    source = open_source(path)
+    assert any("converted to sRGB" in notice for notice in source.survey().notices)
+    [own] = images(source)
+    assert np.abs(own[:, ::16] - 255 * np.eye(3)).max() <= 8
+
+
 @pytest.mark.parametrize(("size", "matrix"), [((48, 64), BT601), ((600, 64), BT709)])
 def test_an_untagged_matrix_goes_by_the_size(tmp_path, size, matrix):
     image = texture(size)
@@ -405,6 +444,12 @@ def test_a_file_that_changes_is_refused(tmp_path):
     write_clip(path, pan(4)[::-1])
     with pytest.raises(InputError, match="frame 2 has changed"):
         list(source.frames(2))
+    folder = folder_of(tmp_path / "film", pan(3), numbers=(1, 2, 3))
+    source = open_source(folder)
+    source.survey()
+    Image.fromarray(pan(4)[3]).save(folder / "frame-2.png")
+    with pytest.raises(InputError, match="frame 1 has changed"):
+        list(source.frames())
 
 
 def test_no_frame_stays_in_memory(tmp_path):

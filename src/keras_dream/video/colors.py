@@ -22,7 +22,7 @@ _RGB, _BT709, _UNKNOWN, _FCC, _BT470BG, _SMPTE170M, _SMPTE240M = 0, 1, 2, 4, 5, 
 _BT2020_NCL, _BT2020_CL = 9, 10
 _PQ, _HLG = 16, 18
 _PRIMARIES_BT2020, _PRIMARIES_DCI_P3, _PRIMARIES_DISPLAY_P3 = 9, 11, 12
-_FULL = 2  # AVCOL_RANGE_JPEG
+_LIMITED, _FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 
 _MATRICES = {
     _BT709: 1, _FCC: 4, _BT470BG: 5, _SMPTE170M: 5, _SMPTE240M: 7, _BT2020_NCL: 9,
@@ -60,7 +60,7 @@ class Colors(NamedTuple):
     """How the numbers of a frame mean colours.
 
     Attributes:
-        matrix: libswscale's number of the matrix; None for RGB.
+        matrix: libswscale's number of the matrix; None for RGB and grey.
         is_full: Whether values take the full range.
         transfer: "sdr", "pq" or "hlg".
         gamut: "bt709", "bt2020" or "p3".
@@ -102,8 +102,8 @@ def colors_of(frame: "av.VideoFrame") -> Colors:
         gamut = "bt2020"  # BT.2100 has no other
     grey = len(layout.components) <= 2
     if layout.is_rgb or layout.has_palette or grey:
-        is_full = int(frame.color_range) == _FULL or not int(frame.color_range)
-        return Colors(None, is_full or not grey, transfer, gamut)  # pyright: ignore[reportArgumentType]
+        is_full = not grey or int(frame.color_range) != _LIMITED
+        return Colors(None, is_full, transfer, gamut)  # pyright: ignore[reportArgumentType]
     tag = int(frame.colorspace)
     matrix = _MATRICES.get(tag)
     is_jpeg = layout.name.startswith("yuvj")
@@ -155,12 +155,12 @@ def has_alpha(frame: "av.VideoFrame") -> bool:
 
 
 def bits_of(frame: "av.VideoFrame") -> int:
-    """Returns the bits of a channel."""
-    return max(c.bits for c in frame.format.components)
+    """Returns the bits of a channel, of which 16 are kept at most."""
+    return min(16, max(c.bits for c in frame.format.components))
 
 
 def to_srgb(image: np.ndarray, colors: Colors, *, peak: float) -> np.ndarray:
-    """Converts values of HDR or of a wide gamut to sRGB.
+    """Converts values of HDR, of a wide gamut, or of grey in limited range to sRGB.
 
     Args:
         image: float32 (height, width, 3) in [0, 1].
@@ -170,6 +170,9 @@ def to_srgb(image: np.ndarray, colors: Colors, *, peak: float) -> np.ndarray:
     Returns:
         float32 (height, width, 3) in [0, 1]; SDR of BT.709 as it is.
     """
+    if colors.matrix is None and not colors.is_full:
+        # libswscale takes all grey as full; BT.709-6, item 4.6.
+        image = np.clip((255 * image - 16) / np.float32(219), 0, 1)
     if colors.transfer == "sdr":
         if colors.gamut == "bt709":
             return image

@@ -43,7 +43,7 @@ _SHORT = Fraction(1, 20)
 """Of the stated duration: what may be missing without a word."""
 
 _MOST_STRETCH = 8
-"""Of pixels that are not square; wider ones are damage."""
+"""Of pixels that are not square: what claims more is left as it is."""
 
 
 class _Look(NamedTuple):
@@ -196,7 +196,7 @@ class ContainerReader(Reader):
         """Tells where a file states much more than there is."""
         if stated is None or last is None or last.ticks is None:
             return
-        there = last.ticks * self.time_base
+        there = (last.ticks + (last.duration or 0)) * self.time_base
         if stated - there > max(1, stated * _SHORT):
             self.tell(
                 f"The file states {float(stated):.1f} s of film, of which "
@@ -237,7 +237,9 @@ class ContainerReader(Reader):
     def _stretch_of(self, stream: Any) -> Fraction:
         """Returns width by height of a pixel; 1 where it is not told or cannot be."""
         ratio = Fraction(stream.sample_aspect_ratio or 1)
-        if ratio == 1 or not 1 / _MOST_STRETCH <= ratio <= _MOST_STRETCH:
+        stretch = max(ratio, 1 / ratio)
+        pixels = stream.width * stream.height * stretch
+        if ratio == 1 or stretch > _MOST_STRETCH or pixels > self._limits.max_pixels:
             return Fraction(1)
         self.tell(
             f"The film's pixels are not square ({ratio.numerator}:{ratio.denominator}),"
