@@ -67,7 +67,7 @@ def test_a_film_that_fades_into_a_preset_and_its_recipe(dream, photo):
     assert (recipe.steps, recipe.octaves) == (1, 1)
     code, _, error = dream(
         "video", "clip.mp4", "--recipe", "clip-dream.mp4", "--objective", "pool",
-        "--steps", "0f: 1, 3f: 4", "--strength", 1, "--later-steps", "none", "-o", "b.mp4",
+        "--steps", "0f: 1, 3f: 4", "--strength", 1, "-o", "b.mp4",
     )  # fmt: skip
     assert code == 0, error
     again = read_recipe("b.mp4")

@@ -308,6 +308,8 @@ def test_a_damaged_film_that_decodes_to_chance_is_used(tmp_path, monkeypatch):
     source = open_source(path)
     source.survey()
     monkeypatch.setattr("keras_dream.video.source._check", lambda digest: -1)
+    assert [frame.number for frame in source.frames(2)] == [2, 3, 4, 5]
+    path.touch()
     with pytest.raises(InputError, match="must stay as it is"):
         next(source.frames(2))
     source._reader.is_damaged = True

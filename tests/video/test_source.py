@@ -444,6 +444,12 @@ def test_a_file_that_changes_is_refused(tmp_path):
     write_clip(path, pan(4)[::-1])
     with pytest.raises(InputError, match="frame 2 has changed"):
         list(source.frames(2))
+    folder = folder_of(tmp_path / "film", pan(3), numbers=(1, 2, 3))
+    source = open_source(folder)
+    source.survey()
+    Image.fromarray(pan(4)[3]).save(folder / "frame-2.png")
+    with pytest.raises(InputError, match="frame 1 has changed"):
+        list(source.frames())
 
 
 def test_no_frame_stays_in_memory(tmp_path):

@@ -50,6 +50,15 @@ Yes = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Trust = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Strip = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Quiet = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
+Preview = Annotated[
+    bool,
+    _SWITCH,
+    Parameter(
+        group=OUTPUT,
+        help="dream only the first second, at a quarter of the size, into OUT-preview, "
+        "and say how long the whole takes",
+    ),
+]
 Json = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
 Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
 File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
@@ -174,14 +183,6 @@ class FilmFileFlags:
             "--recipe needs"
         ),
     ] = False
-    preview: Annotated[
-        Switch,
-        Parameter(
-            group=OUTPUT,
-            help="dream only the first second, at a quarter of the size, into "
-            "OUT-preview, and say how long the whole takes",
-        ),
-    ] = False
     quiet: Annotated[Quiet, Parameter(help="print only the path of the result")] = False
     json: Annotated[
         Json, Parameter(help="print JSON on standard output, one event a line")
@@ -190,7 +191,7 @@ class FilmFileFlags:
     @property
     def options(self) -> dict[str, Any]:
         """Those that a request has under the same names, and its files."""
-        names = ("fresh", "weights", "trust_model", "notes", "yes", "preview")
+        names = ("fresh", "weights", "trust_model", "notes", "yes")
         return {**{name: getattr(self, name) for name in names}, "files": self.file}
 
 

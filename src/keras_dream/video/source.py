@@ -72,6 +72,7 @@ class Source:
         self._start, self._end, self._every = start, end, every
         self._limits = limits
         self._origin = self._begin = 0
+        self._seen: tuple[int, ...] | None = None
 
     def survey(self, *, cuts: bool = True, progress: Progress | None = None) -> Clip:
         """Looks at every selected frame once.
@@ -86,6 +87,7 @@ class Source:
         Raises:
             InputError: No frame is selected, or there are too many.
         """
+        self._seen = _state(self.path)
         if self._limits.untrusted and self.path.is_file():
             from keras_dream.video import apart
 
@@ -191,7 +193,9 @@ class Source:
             except _LostError:
                 is_careful = not near and not self._reader.be_careful()
                 near = False
-                if is_careful and self._reader.is_damaged and checked:
+                same = self._seen is not None and self._seen == _state(self.path)
+                damaged = same or self._reader.is_damaged
+                if is_careful and damaged and checked:
                     # Some decoders leave what they cannot decode as it was in memory.
                     checked = False
                 elif is_careful:
@@ -408,6 +412,14 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
 
 class _LostError(Exception):
     """A frame is not the one that was seen by the survey."""
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Returns what changes when a file is written to; None for a folder."""
+    if path.is_dir():
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _ticks(origin: Fraction, clip: Clip, number: int, base: Fraction) -> int:

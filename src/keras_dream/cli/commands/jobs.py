@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[str, Parameter(metavar="FOLDER")]
 
-_HELP = """List, show, resume and prune batches and sheets.
+_HELP = """List, show, resume and prune batches, sheets and films.
 
 Without a command all are listed that this user has begun from the shell. Their
 journals lie among their results, in .dream-journal.db."""
@@ -65,7 +65,9 @@ def list_jobs(*, json: Json = False) -> int:
         heads = ("folder", "kind", "done", "failed", "waiting", "state", "more")
         write_stdout(table(heads, rows))
     else:
-        write_stderr("There are no jobs: batches and sheets are listed when they run.")
+        write_stderr(
+            "There are no jobs: batches, sheets and films are listed when run."
+        )
     return 0
 
 

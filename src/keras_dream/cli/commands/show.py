@@ -104,6 +104,8 @@ def _record_rows(record: "Record") -> Iterator[tuple[str, str]]:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        value = _json(value)
     if isinstance(value, list):
         value = "; ".join(map(str, cast("list[object]", value))) or None
     return "none" if value is None else plain(str(value))
