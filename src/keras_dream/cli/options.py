@@ -205,8 +205,8 @@ class FadeFlags:
         Parameter(
             group=VIDEO,
             metavar="RECIPE",
-            help="fade into another recipe: a preset's name, a .json file, or a "
-            "dreamed picture or film; the flags hold for both",
+            help="fade into another recipe: a preset's name, or a .json file or a "
+            "dreamed picture or film as for --recipe; the flags hold for both",
         ),
     ] = None
     fade: Annotated[
@@ -225,12 +225,13 @@ class FadeFlags:
 
         return "" if self.fade_to in (None, *presets) else str(self.fade_to)
 
-    def put_on(self, recipe: Recipe, flags: Recipe) -> Recipe:
+    def put_on(self, recipe: Recipe, flags: Recipe, base: Recipe) -> Recipe:
         """Returns a film's recipe with the fade in it.
 
         Args:
             recipe: That of the film's beginning.
             flags: The recipe's settings as flags, which hold for both.
+            base: The preset whose settings a recipe's file replaces.
 
         Raises:
             DreamError: If there is no such recipe, or it cannot be faded into.
@@ -241,7 +242,7 @@ class FadeFlags:
 
         if self.fade_to is None:
             return recipe
-        last = read_recipe(self.path) if self.path else preset(self.fade_to)
+        last = read_recipe(self.path).over(base) if self.path else preset(self.fade_to)
         nested = {name: getattr(recipe, name) for name in ("video", "camera")}
         start, dash, end = self.fade.partition("-")
         return crossfade(

@@ -140,7 +140,7 @@ def video(
     whole = whole.but(video=settings.over(whole.video or VideoSettings()))
     request = Request(
         source=source,
-        recipe=fade.put_on(whole, own),
+        recipe=fade.put_on(whole, own, base),
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(sound=not clip.no_sound),

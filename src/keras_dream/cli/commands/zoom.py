@@ -81,7 +81,7 @@ def zoom(
     over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
     request = ZoomRequest(
         source=photo,
-        recipe=fade.put_on(_recipe(over.over(base), camera, video_of), own),
+        recipe=fade.put_on(_recipe(over.over(base), camera, video_of), own, base),
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(),
