@@ -66,7 +66,7 @@ class Source:
         clip: Clip | None,
     ):
         self.path = path
-        self.name = path.resolve().name
+        self.name = path.resolve().name if path.is_dir() else path.name
         self.clip = clip
         self._reader = reader
         self._start, self._end, self._every = start, end, every
