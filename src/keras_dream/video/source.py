@@ -366,7 +366,7 @@ def open_source(
         raise SettingError(
             "a selection must begin at 0 or later and end after it, of every first "
             "frame or more",
-            received=f"from {start} s to {end} s, every {every}",
+            received=f"from {start} s to {_until(end)}, every {every}",
             hint="try --from 0 --every 1",
         )
     limits = limits or default_limits()
@@ -379,6 +379,10 @@ def open_source(
     return Source(
         path, reader, start=start, end=end, every=every, limits=limits, clip=clip
     )
+
+
+def _until(end: Fraction | None) -> str:
+    return "its end" if end is None else f"{end} s"
 
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
