@@ -174,7 +174,8 @@ class Source:
         Raises:
             InputError: The source has changed since it was surveyed.
         """
-        number, near = first, self.clip is not None and first > 0
+        number = first
+        near = first > 0 and self.clip is not None and bool(self.clip.checks)
         checked = True
         while True:
             try:
