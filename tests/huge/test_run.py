@@ -240,6 +240,7 @@ def test_a_folder_is_of_one_dream_and_one_process(dreamer, tmp_path):
         ({"objective": "dense@1"}, "dense@1, which sees the whole picture"),
         ({"objective": "mixed1 - 5*tv"}, "of the image itself"),
         ({"loss": "softmax_mean"}, "compares all cells"),
+        ({"steps": "0s: 1, 9s: 2"}, "keyframes, which are for films"),
     ],
     ids=lambda value: str(value)[:40],
 )

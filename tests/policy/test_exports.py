@@ -136,6 +136,7 @@ POSITIONAL = {
     "explanations.explain.explain(network)",
     "sheets.atlas.atlas(network)",
     "sheets.grid.grid(recipe)",
+    "video.call.dream_video(recipe)",
     "video.picture_calls.dream_film(recipe)",
     "video.picture_calls.dream_zoom(recipe)",
     "video.source.Source.frames(first)",  # as of a range

@@ -39,6 +39,13 @@ def test_easing_and_percent():
     assert str(moment.objective) == "0.75*mixed3 + 0.25*mixed4"
 
 
+def test_keyframes_of_both_stay():
+    own = {"steps": "0s: 4, 8s: 12", "video": {"carry": {"0s": 1, "8s": 0}}}
+    film = kd.crossfade(ONE.but(**own), OTHER.but(**own), start=0, end=8)
+    moment = film.at_time(4)
+    assert (moment.steps, moment.video.carry, moment.jitter) == (8, 0.5, 5)
+
+
 def test_settings_of_a_film_fade_too():
     one, other = Recipe(), Recipe(video=VideoSettings(carry=0))
     film = kd.crossfade(one, other, start=0, end=2)
@@ -69,7 +76,7 @@ def test_the_default_preset_fades_into_every_other(name):
             {},
             "video.cuts 'auto' and 'none'",
         ),
-        (ONE, Recipe(jitter="0s: 1, 1s: 2"), {}, "without keyframes"),
+        (ONE, Recipe(jitter="0s: 1, 1s: 2"), {}, "with the same keyframes, or none"),
         (ONE, OTHER, {"start": 5, "end": 5}, "begin before it ends"),
         (ONE, OTHER, {"start": "5s", "end": "50%"}, "in the same unit"),
         (ONE, OTHER, {"start": "soon"}, "seconds, minutes, percent"),

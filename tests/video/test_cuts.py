@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import skimage.data
 from clips import fade, hard_cut, moving_square, pan, still, texture, turned
+from PIL import Image
 
 from keras_dream.video.cuts import CutFinder
 
@@ -75,3 +77,21 @@ def test_memory_is_bounded():
         finder.add(frame)
         assert len(finder._recent) < 12
     assert finder.finish() == (0,)
+
+
+def test_a_hand_held_camera_over_photographs():
+    """Zooms that tremble, with noise: two parts of each of two photographs."""
+    noise = np.random.default_rng(0)
+    frames = []
+    for photo in (skimage.data.astronaut(), skimage.data.coffee()):
+        for part in (photo[:300, :400], photo[-300:, -400:][:, ::-1]):
+            for number in range(9):
+                size = 1 - 0.05 * number * noise.uniform(0.8, 1)
+                height, width = int(size * 300), int(size * 400)
+                top, left = noise.integers(0, 6, 2)
+                image = Image.fromarray(part[top : top + height, left : left + width])
+                small = np.asarray(image.resize((96, 72))) + noise.normal(
+                    0, 6, (72, 96, 3)
+                )
+                frames.append(np.clip(small, 0, 255).astype(np.uint8))
+    assert cuts_of(frames) == (0, 9, 18, 27)

@@ -140,6 +140,18 @@ def test_frames_belong_together_by_their_time(films):
         kd.flicker(films / "later.mp4", source=source, start="0.28")
 
 
+def test_clocks_that_tick_differently_lead_to_the_nearest_frames(tmp_path):
+    # In milliseconds, and in those of a clock that rounds down.
+    stamps, source = [0, 33, 67, 100, 133, 167], pan(6)
+    exact = {"time_base": Fraction(1, 1000), "codec": "ffv1", "pixel_format": "bgr0"}
+    write_clip(tmp_path / "source.mkv", source, stamps=stamps, rate=30, **exact)
+    second, later = source[::2], [0, 66, 133]
+    write_clip(tmp_path / "second.mkv", second, stamps=later, rate=15, **exact)
+    flicker = kd.flicker(tmp_path / "second.mkv", source=tmp_path / "source.mkv")
+    assert flicker.film == flicker.source is not None  # the very same pixels
+    assert flicker.mean_drift < 1e-6
+
+
 def test_a_source_of_another_size_is_resized(films):
     flicker = kd.flicker(films / "small.mp4", source=films / "source.mp4")
     assert flicker.film == pytest.approx((25 / 255) ** 2, rel=0.05)

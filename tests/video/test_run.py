@@ -209,17 +209,18 @@ def test_a_disk_that_becomes_full_loses_nothing(begin, whole, monkeypatch):
     assert again.out.read_bytes() == whole
 
 
-def test_what_a_frame_hands_on_may_be_lost(begin, whole):
-    with begin() as run:
-        for event in run:
-            if isinstance(event, FrameDone) and event.number == 2:
-                break
+def test_what_a_frame_hands_on_may_be_lost(begin):
+    video = {"cuts": "none"}  # one long scene
+    undisturbed = begin("undisturbed.mp4", video=video)
+    undisturbed.finish()
+    with begin(video=video) as run:
+        next(event for event in run if isinstance(event, FrameDone))
     (state,) = work_folder(run.out).glob("state-*.npz")
     state.write_bytes(state.read_bytes()[:100])
-    again = begin()
+    again = begin(video=video)
     assert "is dreamed again" in kinds(list(again), Notice)[0].text
     assert again.summary.done == FRAMES
-    assert again.out.read_bytes() == whole
+    assert again.out.read_bytes() == undisturbed.out.read_bytes()
 
 
 def test_another_film_is_refused_until_it_is_to_begin_anew(begin, folder):
@@ -338,3 +339,24 @@ def test_a_recipe_that_no_frame_fits_is_refused_before_the_first(begin):
     with pytest.raises(SettingError, match="at most one number for each octave"):
         run.finish()
     assert not work_folder(run.out).exists()
+
+
+def test_a_second_pass_needs_the_states_of_all_frames(begin):
+    video = {"smooth": 0.5}
+    first = begin("first.mp4", video=video)
+    first.finish()
+    with begin(video=video) as run:
+        for event in run:
+            if isinstance(event, FrameDone) and event.number == 5:
+                break
+    (work_folder(run.out) / "state-0000-000001.npz").unlink()
+    again = begin(video=video)
+    done = [event.number for event in kinds(list(again), FrameDone)]
+    assert done[:2] == [2, 3]
+    assert again.out.read_bytes() == first.out.read_bytes()
+
+
+def test_a_second_pass_refuses_strengths_of_octaves(begin):
+    recipe = RECIPE.but(octave_strengths=(0.5,))
+    with pytest.raises(SettingError, match="octave_strengths with smooth"):
+        begin(recipe=recipe, video={"smooth": 0.5}).finish()

@@ -146,12 +146,24 @@ def test_stamps_are_those_of_the_clip(tmp_path, name):
             assert stream.duration * stream.time_base == sum(UNEVEN) * base
 
 
+@pytest.mark.parametrize("name", ["h264.mp4", "hevc.mp4", "av1.mp4", "vp9.mp4"])
+def test_any_clock_and_any_rate(tmp_path, name):
+    """Ten thousand frames a second, one in a minute, and a million ticks a second."""
+    frames, path = pan(6, SIZE), tmp_path / name
+    encoding = Encoding(codec=name.partition(".")[0])
+    for base in (Fraction(1, 10_000), Fraction(60), Fraction(1, 1_000_003)):
+        stamps = stamps_of(UNEVEN, base)
+        write_film(path, clip_of(frames, stamps), frames, encoding=encoding)
+        read = stamps_in(path)
+        assert [stamp.start for stamp in read] == [stamp.start for stamp in stamps]
+
+
 def test_stamps_that_a_clock_does_not_have_are_rounded_and_told(tmp_path):
     frames = pan(6, SIZE)
     clip = clip_of(frames, stamps_of([1] * 6, NTSC))
     for name, tick in (("a.mkv", Fraction(1, 1000)), ("a.gif", Fraction(1, 100))):
         (told,) = check_film(tmp_path / name, clip=clip)
-        assert f"rounded to {float(tick) * 1000:g} milliseconds" in told
+        assert f"rounded to {float(tick) * 1000:g} ms" in told
         write_film(tmp_path / name, clip, frames)
         read = stamps_in(tmp_path / name)
         # None adds up: every stamp is the nearest.
@@ -373,6 +385,12 @@ def test_frames_that_a_format_cannot_hold(tmp_path):
         check_film(tmp_path / "a.gif", clip=fast)
     with pytest.raises(OutputError, match="at least 64 pixels"):
         check_film(tmp_path / "a.mp4", Encoding(codec="av1"), fast)
+    close = clip_of(pan(2), stamps_of([1, 1], Fraction(1, 5000)))
+    with pytest.raises(OutputError, match="must be 1 ms apart"):
+        check_film(tmp_path / "a.mkv", clip=close)
+    slow = clip_of(pan(2), stamps_of([1, 1], Fraction(3600 * 5)))
+    with pytest.raises(OutputError, match=r"at most 655\.35 seconds"):
+        check_film(tmp_path / "a.gif", clip=slow)
     wide = replace(fast, size=(10, 20_000))
     with pytest.raises(OutputError, match="at most 16,383 pixels"):
         check_film(tmp_path / "a.webp", clip=wide)

@@ -50,6 +50,15 @@ Yes = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Trust = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Strip = Annotated[bool, _SWITCH, Parameter(group=FILES)]
 Quiet = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
+Preview = Annotated[
+    bool,
+    _SWITCH,
+    Parameter(
+        group=OUTPUT,
+        help="dream only the first second, at a quarter of the size, into OUT-preview, "
+        "and say how long the whole takes",
+    ),
+]
 Json = Annotated[bool, _SWITCH, Parameter(group=OUTPUT)]
 Out = Annotated[str | None, Parameter(alias="-o", group=FILES, metavar="FILE")]
 File = Annotated[str | None, Parameter(group=FILES, metavar="FILE")]
@@ -174,14 +183,6 @@ class FilmFileFlags:
             "--recipe needs"
         ),
     ] = False
-    preview: Annotated[
-        Switch,
-        Parameter(
-            group=OUTPUT,
-            help="dream only the first second, at a quarter of the size, into "
-            "OUT-preview, and say how long the whole takes",
-        ),
-    ] = False
     quiet: Annotated[Quiet, Parameter(help="print only the path of the result")] = False
     json: Annotated[
         Json, Parameter(help="print JSON on standard output, one event a line")
@@ -190,7 +191,7 @@ class FilmFileFlags:
     @property
     def options(self) -> dict[str, Any]:
         """Those that a request has under the same names, and its files."""
-        names = ("fresh", "weights", "trust_model", "notes", "yes", "preview")
+        names = ("fresh", "weights", "trust_model", "notes", "yes")
         return {**{name: getattr(self, name) for name in names}, "files": self.file}
 
 
@@ -204,8 +205,8 @@ class FadeFlags:
         Parameter(
             group=VIDEO,
             metavar="RECIPE",
-            help="fade into another recipe: a preset's name, a .json file, or a "
-            "dreamed picture or film; the flags hold for both",
+            help="fade into another recipe: a preset's name, or a .json file or a "
+            "dreamed picture or film as for --recipe; the flags hold for both",
         ),
     ] = None
     fade: Annotated[
@@ -224,12 +225,13 @@ class FadeFlags:
 
         return "" if self.fade_to in (None, *presets) else str(self.fade_to)
 
-    def put_on(self, recipe: Recipe, flags: Recipe) -> Recipe:
+    def put_on(self, recipe: Recipe, flags: Recipe, base: Recipe) -> Recipe:
         """Returns a film's recipe with the fade in it.
 
         Args:
             recipe: That of the film's beginning.
             flags: The recipe's settings as flags, which hold for both.
+            base: The preset whose settings a recipe's file replaces.
 
         Raises:
             DreamError: If there is no such recipe, or it cannot be faded into.
@@ -240,7 +242,7 @@ class FadeFlags:
 
         if self.fade_to is None:
             return recipe
-        last = read_recipe(self.path) if self.path else preset(self.fade_to)
+        last = read_recipe(self.path).over(base) if self.path else preset(self.fade_to)
         nested = {name: getattr(recipe, name) for name in ("video", "camera")}
         start, dash, end = self.fade.partition("-")
         return crossfade(

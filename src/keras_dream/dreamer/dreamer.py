@@ -82,6 +82,12 @@ if TYPE_CHECKING:
 
 _UNRECORDED = {"offline", "memory", "halo"}
 
+_FITTING = (
+    *("objective", "regions", "per_octave", "border", "transforms"),
+    *("octaves", "octaves_above", "octave_scale", "octave_sides"),
+)
+"""Settings that decide whether a network can be run at a size."""
+
 _KEPT, _BLOCK, _MOST_BLOCK = 64, 256, 32 << 20
 """Shares of a limit of memory: what is kept of it when it is freed, and the largest
 block of that. On torch, `motif` at 1 GB on four megapixels took 1.23 GB with 512 and
@@ -287,6 +293,20 @@ class Dreamer:
             NetworkError, ObjectiveError: As for `gradient`.
         """
         return octaves_that_fit(size, self.complete(recipe.still), self._ensemble)
+
+    def check_keyframes(self, size: Size, recipe: Recipe) -> None:
+        """Makes sure that a film can be dreamed at all keyframes of its recipe.
+
+        Args:
+            size: The film's (height, width) in pixels.
+            recipe: The recipe.
+
+        Raises:
+            PictureError: If no octave is large enough for the layers.
+            NetworkError, ObjectiveError: As for `gradient`.
+        """
+        for moment in self.complete(recipe).with_values_of(*_FITTING):
+            octaves_that_fit(size, moment, self._ensemble)
 
     def steps(
         self,

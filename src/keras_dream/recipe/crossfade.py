@@ -46,9 +46,9 @@ def crossfade(
         easing: How it goes: linear, step, ease-in, ease-out or ease-in-out.
 
     Raises:
-        SettingError: If one of the recipes has keyframes already, if they differ in
-            what holds for a whole film, such as the network or the size, or if the fade
-            does not end after it begins.
+        SettingError: If the recipes differ in their keyframes or in what holds for a
+            whole film, such as the network or the size, or if the fade does not end
+            after it begins.
         ObjectiveError: If the objectives have no sum.
     """
     begin, finish = Moment.of(start), Moment.of(end)
@@ -64,18 +64,19 @@ def crossfade(
             received=short_repr(easing),
             hint="try ease-in-out",
         )
-    if first.keyframes or last.keyframes:
+    if first.keyframes != last.keyframes:
+        one = set(first.keyframes) ^ set(last.keyframes)
         raise SettingError(
-            "A cross-fade must be between recipes without keyframes",
-            received=(first.keyframes or last.keyframes)[0].text,
-            hint="write the fade as keyframes, too",
+            "A cross-fade must be between recipes with the same keyframes, or none",
+            received=f"{min(curve.text for curve in one)} in one of them",
+            hint="give them to both, or write the fade as keyframes, too",
         )
     middle = replace(begin, number=(begin.number + finish.number) / 2)
     curves = [
         _curve(setting, one, other, (begin, middle, finish), easing)
         for setting, one, other in _differences(first, last)
     ]
-    return first.but(keyframes=curves) if curves else first
+    return first.but(keyframes=(*first.keyframes, *curves)) if curves else first
 
 
 def _curve(

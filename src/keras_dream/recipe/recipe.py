@@ -766,6 +766,19 @@ class Recipe(Settings):
             changes[name] = value
         return self.model_copy(update=changes)
 
+    def with_values_of(self, *settings: str) -> Iterator["Recipe"]:
+        """Yields the recipe with each value of the keyframes of some settings.
+
+        All others have those of the film's first moment.
+
+        Args:
+            *settings: The settings.
+        """
+        for curve in self.keyframes:
+            if curve.setting in settings:
+                for value in dict.fromkeys(curve.values):
+                    yield self.still.model_copy(update={curve.setting: value})
+
     def in_seconds(
         self, length: Fraction, frames: Sequence[Fraction] | None = None
     ) -> "Recipe":
@@ -841,15 +854,8 @@ class Recipe(Settings):
         """
         regions = (self.networks_of(region.objective) for region in self.regions)
         placed = (network for one in regions for network in one)
-        later = (
-            network
-            for curve in self.keyframes
-            if curve.setting in _WITH_OBJECTIVES
-            for value in curve.values
-            for network in self.still.model_copy(
-                update={curve.setting: value}
-            ).every_network
-        )
+        values = self.with_values_of(*_WITH_OBJECTIVES)
+        later = (network for own in values for network in own.every_network)
         return (*self.networks, *placed, *self.networks_of_octaves, *later)
 
     @property

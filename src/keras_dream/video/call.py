@@ -70,27 +70,12 @@ def dream_video(
         InputError: If an argument is wrong, or the source cannot be read.
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
-    selection = Selection(
-        Fraction(str(start)),
-        None if end is None else Fraction(str(end)),
-        every,
-        None if rate is None else Fraction(str(rate)),
-    )
+    selection = Selection.of(start, end, every, rate)
     setup = _setup(os.fspath(source), recipe, selection, settings)
-    setup = replace(
-        setup,
-        files=tuple(os.fspath(path) for path in files),
-        limits=limits or default_limits(),
-    )
-    return VideoRun(
-        setup,
-        out,
-        encoding=encoding or Encoding(),
-        sound=sound,
-        workers=workers,
-        resume=resume,
-        notes=notes,
-    )
+    paths = tuple(os.fspath(path) for path in files)
+    setup = replace(setup, files=paths, limits=limits or default_limits())
+    how = {"encoding": encoding or Encoding(), "sound": sound, "workers": workers}
+    return VideoRun(setup, out, resume=resume, notes=notes, **how)
 
 
 def _setup(

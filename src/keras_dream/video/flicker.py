@@ -301,16 +301,16 @@ def _measured(
 def _together(film: "Source", source: "Source") -> Iterator[tuple[Frame, Frame]]:
     """Yields the frames of a film with those of its source that are shown then.
 
-    The clocks of two formats tick differently: a GIF's in hundredths of a second. So
-    times are the same where they differ by less than half a frame.
+    The clocks of two formats tick differently: a GIF's in hundredths of a second. So it
+    is the nearest in time, by less than half of what the film's frame takes.
     """
     candidates = source.frames()
-    own = next(candidates, None)
+    own, after = next(candidates), next(candidates, None)
     for made in film.frames():
-        start, half = made.stamp.start, made.stamp.duration / 2
-        while own is not None and own.stamp.start <= start - half:
-            own = next(candidates, None)
-        if own is None or own.stamp.start >= start + half:
+        start = made.stamp.start
+        while after is not None and _apart(after, start) <= _apart(own, start):
+            own, after = after, next(candidates, None)
+        if _apart(own, start) >= made.stamp.duration / 2:
             raise InputError(
                 "A film must be as long as its source, with a frame of it at each time",
                 received=f"{short_repr(film.name)}, whose frame at {time_text(start)} "
@@ -318,6 +318,10 @@ def _together(film: "Source", source: "Source") -> Iterator[tuple[Frame, Frame]]
                 hint="give the part of the source with --from, --to and --every",
             )
         yield made, own
+
+
+def _apart(frame: Frame, start: Fraction) -> Fraction:
+    return abs(frame.stamp.start - start)
 
 
 def _alike(film: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -159,6 +159,7 @@ class Format:
         writer: Which of the writers of `sink` writes it.
         tick: Seconds of its clock, where that is fixed: stamps are rounded to it.
         shortest: Seconds that a frame must be shown at least.
+        longest: And at most; None for any time.
         most: Pixels of the longest side; None for any.
         sounds: FFmpeg's names of the codecs of sound that it holds.
         sound: The one that others are coded anew with.
@@ -172,6 +173,7 @@ class Format:
     writer: Literal["muxer", "gif", "webp", "folder"] = "muxer"
     tick: Fraction | None = None
     shortest: Fraction = Fraction(0)
+    longest: Fraction | None = None
     most: int | None = None
     sounds: frozenset[str] = frozenset()
     sound: str = ""
@@ -316,6 +318,7 @@ FORMATS: tuple[Format, ...] = (
         tick=Fraction(1, 100),
         # Browsers show a frame of one tick, or of none, for ten.
         shortest=Fraction(2, 100),
+        longest=Fraction(65_535, 100),
         most=65_535,
     ),
     Format(
@@ -325,6 +328,7 @@ FORMATS: tuple[Format, ...] = (
         writer="webp",
         tick=Fraction(1, 1000),
         shortest=Fraction(1, 1000),
+        longest=Fraction(2**24 - 1, 1000),
         most=16_383,
     ),
 )
@@ -387,8 +391,8 @@ def codec_of(kind: Format, name: str | None) -> Codec:
     return codec
 
 
-MOST_TICKS = 2**31 - 1
-"""Of a second: FFmpeg has its clocks as 32-bit integers."""
+MOST_TICKS = 1_000_000_000
+"""Of a second: those of libvpx; FFmpeg has twice as many."""
 
 
 def clock(kind: Format, stamps: Iterable[Stamp]) -> Fraction:

@@ -279,6 +279,7 @@ class PictureRun(Iterator[Event]):
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         recipe = self._completed(recipe.for_size(size), picture)
         octaves, notices = dreamer.octaves(size, recipe)
+        dreamer.check_keyframes(size, recipe)
         places = self._places(recipe, octaves)
         clip = self._clip(recipe, picture, len(places))
         told = check_film(self.out, self._encoding, clip, sound=self._sound)

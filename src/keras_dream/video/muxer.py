@@ -5,6 +5,7 @@ import errno
 import os
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,8 @@ class Muxer:
         if quality is not None:
             options[codec.quality_option] = f"{quality:g}"
         os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes to stderr
-        rate = clip.rate.limit_denominator(1001 * 240)
+        # Encoders plan with it; SVT-AV1 takes no more.
+        rate = min(clip.rate.limit_denominator(1001 * 240), Fraction(240))
         stream = self._container.add_stream(codec.encoder, rate=rate, options=options)
         rows, columns = codec.padding(encoding, picture.shape[:2])
         context = stream.codec_context
@@ -174,6 +176,9 @@ class Muxer:
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:
+            if packet.pts not in self._durations:  # libvpx's clock is not as fine
+                near = min(self._durations, key=lambda pts: abs(pts - packet.pts))
+                packet.pts = packet.dts = near
             packet.duration = self._durations.pop(packet.pts)
             filtered = [packet] if self._filter is None else self._filter.filter(packet)
             for each in filtered:

@@ -4,6 +4,7 @@ Every frame that is done is on the disk, in a hidden work folder beside the film
 that a run goes on from wherever it was stopped or killed, and ends with the same film.
 """
 
+import bisect
 import contextlib
 import logging
 import math
@@ -305,7 +306,10 @@ class VideoRun(Iterator[Event]):
         remove_leftovers(self.out.absolute().parent)  # of a run that was killed
         dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
-        _, notices = dreamer.octaves(fitted(clip.size, recipe.size), recipe)
+        _check_second(recipe, settings)
+        size = fitted(clip.size, recipe.size)
+        _, notices = dreamer.octaves(size, recipe)
+        dreamer.check_keyframes(size, recipe)
         companions = Companions(recipe, clip, dreamer.files)
         timeline = Timeline(recipe, clip, source=self._source, files=dreamer.files)
         film_clip = replace(
@@ -422,8 +426,12 @@ class VideoRun(Iterator[Event]):
     def _resumed(self, work: "_Work", block: Block) -> int | None:
         """Returns the last of a block's frames that is done; those before it are."""
         folder = work.folder
+        needs_all = work.second is not None  # of the states
         done = 0
-        while done < len(block.places) and folder.is_done(block.places[done]):
+        for place in block.places:
+            is_whole = not needs_all or folder.state_path(place).is_file()
+            if not (is_whole and folder.is_done(place)):
+                break
             done += 1
         if done == len(block.places):
             return block.last - 1
@@ -465,6 +473,7 @@ class VideoRun(Iterator[Event]):
                     share=folder.count / count,
                     path=str(folder.path / frame_name(place)),
                     worker=worker,
+                    scene=bisect.bisect(work.film.clip.cuts, number),
                 )
             case Failed():
                 raise report.failure
@@ -639,6 +648,16 @@ def as_events(
             yield FilmProgress(phase, share)
     finally:
         shares.close()
+
+
+def _check_second(recipe: Recipe, settings: VideoSettings) -> None:
+    """Refuses a second pass of what it knows nothing about."""
+    if settings.smooth and recipe.octave_strengths:
+        raise SettingError(
+            "A film with a second pass must leave what its octaves added as it is",
+            received="octave_strengths with smooth",
+            hint="leave one of them out",
+        )
 
 
 def _recorded_threads(out: Path, *, resume: bool) -> int | None:

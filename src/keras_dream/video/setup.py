@@ -33,6 +33,21 @@ class Selection:
     every: int = 1
     rate: Fraction | None = None
 
+    @classmethod
+    def of(
+        cls,
+        start: Fraction | float,
+        end: Fraction | float | None,
+        every: int,
+        rate: Fraction | float | None,
+    ) -> "Selection":
+        """Returns the selection of numbers as they are written: 0.04 is 1/25."""
+
+        def exact(number: Fraction | float | None) -> Fraction | None:
+            return None if number is None else Fraction(str(number))
+
+        return cls(Fraction(str(start)), exact(end), every, exact(rate))
+
     def data(self) -> dict[str, str]:
         """Returns it as a record has it."""
         return {

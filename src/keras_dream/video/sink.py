@@ -25,6 +25,7 @@ from keras_dream.video.formats import (
     clock,
     codec_of,
     format_of,
+    in_ticks,
 )
 from keras_dream.video.frames import Clip, Stamp
 from keras_dream.video.muxer import Muxer, Target
@@ -238,6 +239,22 @@ def _check_frames(kind: Format, codec: Codec, clip: Clip) -> None:
             received=f"one that is shown for {float(shortest) * 1000:.3g} ms",
             hint="take fewer frames with --every 2, or save it as .mp4",
         )
+    base = clock(kind, clip.stamps)
+    starts = {in_ticks(base, stamp)[0] for stamp in clip.stamps}
+    if kind.writer != "folder" and len(starts) < len(clip.stamps):
+        raise OutputError(
+            f"the frames of {kind.name} must be {float(base) * 1000:g} ms apart",
+            received="some that are shown for less",
+            hint="take fewer frames with --every 2, or save it as .mp4",
+        )
+    longest = max(stamp.duration for stamp in clip.stamps)
+    if kind.longest is not None and longest > kind.longest:
+        raise OutputError(
+            f"a frame of {kind.name} must be shown for at most {float(kind.longest):g} "
+            "seconds",
+            received=f"{float(longest):g}",
+            hint="save it as .mp4",
+        )
 
 
 def _notices(
@@ -259,7 +276,7 @@ def _notices(
     base = clock(kind, clip.stamps)
     if any((stamp.start / base).denominator != 1 for stamp in clip.stamps):
         yield (
-            f"Stamps are rounded to {float(base) * 1000:g} milliseconds, the clock of "
+            f"Stamps are rounded to {float(base) * 1000:g} ms, the clock of "
             f"{kind.name}."
         )
 

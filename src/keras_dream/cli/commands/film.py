@@ -8,20 +8,14 @@ from cyclopts import Parameter
 from keras_dream.cli.network_files import consent, recipe_settings
 from keras_dream.cli.options import (
     FILES,
+    FilmFileFlags,
     FilmFlags,
-    Json,
-    Named,
     Out,
     Photo,
     Preset,
-    Quiet,
     RecipeFile,
     RecipeFlags,
     RunFlags,
-    Switch,
-    Trust,
-    Weights,
-    Yes,
 )
 from keras_dream.cli.picture_film_run import FilmRequest
 from keras_dream.cli.reporters import reporter_for
@@ -29,6 +23,7 @@ from keras_dream.cli.video_run import run_video
 from keras_dream.recipe.recipe import RunSettings
 
 _FILM = FilmFlags()
+_FILES = FilmFileFlags()
 
 
 def film(
@@ -40,14 +35,7 @@ def film(
     hold: Annotated[float, Parameter(group=FILES)] = 1.0,
     written: FilmFlags = _FILM,
     sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
-    fresh: Annotated[Switch, Parameter(group=FILES)] = False,
-    weights: Weights = (),
-    file: Named = (),
-    trust_model: Trust = False,
-    notes: Annotated[bool, Parameter(group=FILES)] = True,
-    yes: Yes = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    files: FilmFileFlags = _FILES,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     flags: RecipeFlags = None,
@@ -69,15 +57,7 @@ def film(
         hold: for how many seconds the first and the last frame stay, in addition
         written: how the film is written
         sound: a file whose sound the film has
-        fresh: make again what an earlier run has made, or begin another film of the
-            same name
-        weights: a weights file for the network
-        file: a file that the recipe names, such as a guide, if it is not beside it
-        trust_model: open a .keras file; only for files from authors you trust
-        notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow films of hours, and downloads for --recipe alone
-        quiet: print only the path of the result
-        json: print JSON on standard output, one event a line
+        files: what is read, kept and shown
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file, or a dreamed picture or film; goes over the preset
         flags: every setting of the recipe
@@ -86,7 +66,7 @@ def film(
     from keras_dream.recipe.presets import preset as preset_of
 
     base, models = preset_of(preset), dict[str, str | Path]()
-    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
+    over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
     request = FilmRequest(
         source=photo,
         recipe=over.over(base),
@@ -96,14 +76,9 @@ def film(
         hold=hold,
         encoding=written.encoding(),
         sound=sound,
-        fresh=fresh,
-        weights=weights,
-        notes=notes,
-        yes=yes,
         models=models,
-        files=file,
         beside=(recipe or "",),
-        before_download=None if yes else consent([own.over(base)]),
-        trust_model=trust_model,
+        before_download=None if files.yes else consent([own.over(base)]),
+        **files.options,
     )
-    return run_video(request, reporter_for(quiet=quiet, json=json))
+    return run_video(request, reporter_for(quiet=files.quiet, json=files.json))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from keras_dream.cli.options import (
     FilmFlags,
     Out,
     Preset,
+    Preview,
     RecipeFile,
     RecipeFlags,
     RunFlags,
@@ -31,7 +32,7 @@ _TIME = "TIME"
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ClipFlags:
-    """Which frames of the source are dreamed."""
+    """What of the source is used, with which sound, and by how many processes."""
 
     start: Annotated[
         str | None,
@@ -56,13 +57,6 @@ class ClipFlags:
             help="frames a second of a folder of pictures [default: 25]",
         ),
     ] = None
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class SoundFlags:
-    """Which sound a film has."""
-
     sound: Annotated[
         str | None,
         Parameter(
@@ -75,11 +69,26 @@ class SoundFlags:
         False
     )
 
+    workers: Annotated[
+        int | None,
+        Parameter(
+            group=FILES,
+            metavar="NUMBER",
+            help="how many processes dream, scene by scene or block by block; it does "
+            "not change the pixels [default: as many as the machine has room for]",
+        ),
+    ] = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that a request has under the same names."""
+        names = ("start", "end", "every", "fps", "sound", "workers")
+        return {name: getattr(self, name) for name in names}
+
 
 _CLIP = ClipFlags()
 _FILM = FilmFlags()
 _FADE = FadeFlags()
-_SOUND = SoundFlags()
 _FILES = FilmFileFlags()
 
 
@@ -91,9 +100,8 @@ def video(
     clip: ClipFlags = _CLIP,
     film: FilmFlags = _FILM,
     fade: FadeFlags = _FADE,
-    sound_of: SoundFlags = _SOUND,
-    workers: Annotated[int | None, Parameter(group=FILES, metavar="NUMBER")] = None,
     files: FilmFileFlags = _FILES,
+    preview: Preview = False,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     video_of: VideoFlags = None,
@@ -106,21 +114,18 @@ def video(
 
     Each frame begins with what the one before it dreamed, moved along the optical
     flow. Times and sound stay those of the source. The same command goes on after
-    Ctrl-C, a failure or a power cut: the frames that are done are kept in a hidden
-    folder beside the result until that is saved. It needs PyAV and OpenCV, which
-    `pip install 'keras-dream[video]'` installs.
+    Ctrl-C or a crash: frames that are done are kept in a hidden folder beside the
+    result. It needs the extra: `pip install 'keras-dream[video]'`.
 
     Args:
         source: a video file, a folder of numbered pictures, or an animated GIF or WebP
         out: a .mp4, .webm, .mov, .mkv, .gif or .webp file, or a folder of pictures
             [default: IN-dream.mp4, or as IN is]
-        clip: which frames are dreamed
+        clip: what of it is used
         film: how the film is written
         fade: another recipe into which it fades
-        sound_of: which sound it has
-        workers: how many processes dream, scene by scene or block by block; it does
-            not change the pixels [default: as many as the machine has room for]
         files: what is read, kept and shown
+        preview: dream only the first second, small
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file, or a dreamed picture or film; goes over the preset
         video_of: every setting of a film
@@ -131,24 +136,19 @@ def video(
 
     base, models = preset_of(preset), dict[str, str | Path]()
     over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
-    whole = over.over(base)
-    below = whole.video or VideoSettings()
-    settings = below if video_of is None else video_of.over(below)
+    whole, settings = over.over(base), video_of or VideoSettings()
+    whole = whole.but(video=settings.over(whole.video or VideoSettings()))
     request = Request(
         source=source,
-        recipe=fade.put_on(whole.but(video=settings), own),
+        recipe=fade.put_on(whole, own, base),
         run=run or RunSettings(),
         out=out,
-        start=clip.start,
-        end=clip.end,
-        every=clip.every,
-        fps=clip.fps,
-        encoding=film.encoding(sound=not sound_of.no_sound),
-        sound=sound_of.sound,
-        workers=workers,
+        encoding=film.encoding(sound=not clip.no_sound),
         models=models,
         beside=(recipe or "", fade.path),
         before_download=None if files.yes else consent([own.over(base)]),
+        preview=preview,
+        **clip.options,
         **files.options,
     )
     return run_video(request, reporter_for(quiet=files.quiet, json=files.json))

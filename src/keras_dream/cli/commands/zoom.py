@@ -8,33 +8,28 @@ from cyclopts import Parameter
 from keras_dream.cli.network_files import consent, recipe_settings
 from keras_dream.cli.options import (
     FILES,
-    OUTPUT,
     CameraFlags,
     FadeFlags,
+    FilmFileFlags,
     FilmFlags,
-    Json,
-    Named,
     Out,
     Photo,
     Preset,
-    Quiet,
+    Preview,
     RecipeFile,
     RecipeFlags,
     RunFlags,
-    Switch,
-    Trust,
-    Weights,
-    Yes,
     ZoomFlags,
 )
 from keras_dream.cli.picture_film_run import ZoomRequest
 from keras_dream.cli.reporters import reporter_for
 from keras_dream.cli.video_run import run_video
 from keras_dream.recipe.camera import CameraSettings
-from keras_dream.recipe.recipe import RunSettings
+from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.video import VideoSettings
 
 _FILM = FilmFlags()
+_FILES = FilmFileFlags()
 _FADE = FadeFlags()
 
 
@@ -46,15 +41,8 @@ def zoom(
     film: FilmFlags = _FILM,
     sound: Annotated[str | None, Parameter(group=FILES, metavar="FILE")] = None,
     fade: FadeFlags = _FADE,
-    fresh: Annotated[Switch, Parameter(group=FILES)] = False,
-    preview: Annotated[Switch, Parameter(group=OUTPUT)] = False,
-    weights: Weights = (),
-    file: Named = (),
-    trust_model: Trust = False,
-    notes: Annotated[bool, Parameter(group=FILES)] = True,
-    yes: Yes = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    files: FilmFileFlags = _FILES,
+    preview: Preview = False,
     preset: Preset = "default",
     recipe: RecipeFile = None,
     camera: CameraFlags = None,
@@ -68,9 +56,8 @@ def zoom(
 
     Each frame is dreamed from the last one, as a camera sees it that has come nearer;
     with --loop the last frame leads into the first. The same command goes on after
-    Ctrl-C, a failure or a power cut: the frames that are done are kept in a hidden
-    folder beside the result until that is saved. It needs PyAV and OpenCV, which
-    `pip install 'keras-dream[video]'` installs.
+    Ctrl-C or a crash: frames that are done are kept in a hidden folder beside the
+    result. It needs the extra: `pip install 'keras-dream[video]'`.
 
     Args:
         photo: a photo, or a source without one, such as noise:640x480
@@ -79,16 +66,8 @@ def zoom(
         film: how the film is written
         fade: another recipe into which it fades
         sound: a file whose sound the film has
-        fresh: dream again what an earlier run has dreamed
-        preview: dream only the first second, at a quarter of the size, into
-            OUT-preview, and say how long the whole takes
-        weights: a weights file for the network
-        file: a file that the recipe names, such as a guide, if it is not beside it
-        trust_model: open a .keras file; only for files from authors you trust
-        notes: save the recipe and the record in the film's metadata
-        yes: replace the result; allow films of hours, and downloads for --recipe alone
-        quiet: print only the path of the result
-        json: print JSON on standard output, one event a line
+        files: what is read, kept and shown
+        preview: dream only the first second, small
         preset: the recipe to start from, see `dream presets`
         recipe: a .json file, or a dreamed picture or film; goes over the preset
         camera: how the camera moves
@@ -99,29 +78,29 @@ def zoom(
     from keras_dream.recipe.presets import preset as preset_of
 
     base, models = preset_of(preset), dict[str, str | Path]()
-    over, own = recipe_settings(recipe, flags, models, trusted=trust_model)
-    whole = over.over(base)
-    seen, below = whole.camera or CameraSettings(), whole.video or VideoSettings()
-    whole = whole.but(
-        camera=seen if camera is None else camera.over(seen),
-        video=below if video_of is None else video_of.over(below),
-    )
+    over, own = recipe_settings(recipe, flags, models, trusted=files.trust_model)
     request = ZoomRequest(
         source=photo,
-        recipe=fade.put_on(whole, own),
+        recipe=fade.put_on(_recipe(over.over(base), camera, video_of), own, base),
         run=run or RunSettings(),
         out=out,
         encoding=film.encoding(),
         sound=sound,
-        fresh=fresh,
-        preview=preview,
-        weights=weights,
-        notes=notes,
-        yes=yes,
         models=models,
-        files=file,
         beside=(recipe or "", fade.path),
-        before_download=None if yes else consent([own.over(base)]),
-        trust_model=trust_model,
+        before_download=None if files.yes else consent([own.over(base)]),
+        preview=preview,
+        **files.options,
     )
-    return run_video(request, reporter_for(quiet=quiet, json=json))
+    return run_video(request, reporter_for(quiet=files.quiet, json=files.json))
+
+
+def _recipe(
+    recipe: Recipe, camera: CameraSettings | None, video: VideoSettings | None
+) -> Recipe:
+    """Returns a recipe with settings of a camera and of a film."""
+    seen, steps = camera or CameraSettings(), video or VideoSettings()
+    return recipe.but(
+        camera=seen.over(recipe.camera or CameraSettings()),
+        video=steps.over(recipe.video or VideoSettings()),
+    )
