@@ -533,6 +533,7 @@ class FrameDone(Event, kind="frame"):
         share: The share of the film's frames that is dreamed, from 0 to 1.
         path: Its file in the work folder, a PNG.
         worker: The number of the process that dreamed it, from 1.
+        scene: The number of its scene, from 1.
     """
 
     number: int
@@ -543,6 +544,7 @@ class FrameDone(Event, kind="frame"):
     share: float
     path: str
     worker: int = 1
+    scene: int = 1
 
 
 @dataclass(frozen=True)

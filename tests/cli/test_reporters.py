@@ -145,5 +145,6 @@ def test_the_bar_of_a_film_fits(
     shown = capsys.readouterr().err.splitlines()[-1]
     assert len(shown) <= columns
     assert shown.startswith("Frame 6/20")
-    assert ("25% new" in shown) is (columns == 120)
+    assert ("scene 1/2  25% new" in shown) is (columns == 120)
+    assert "━━━" in shown
     assert "s a frame, about" in shown

@@ -60,7 +60,9 @@ def test_a_clip_becomes_a_film_beside_it(dream, clip):
     kinds = [event["event"] for event in events]
     assert kinds[-2:] == ["film", "saved"]
     assert {"film_progress", "film_planned", "frame"} <= {*kinds}
-    assert [e["steps"] for e in events if e["event"] == "frame"] == [2, 1, 1, 1, 2, 1]
+    frames = [event for event in events if event["event"] == "frame"]
+    assert [frame["steps"] for frame in frames] == [2, 1, 1, 1, 2, 1]
+    assert [frame["scene"] for frame in frames] == [1, 1, 1, 1, 2, 2]
     recipe = read_recipe("b.webm")
     assert recipe.video is not None
     assert (recipe.steps, recipe.video.carry) == (2, 0.5)

@@ -25,7 +25,7 @@ from keras_dream.pictures.metadata import read_notes
 from keras_dream.recipe.masks import parse_mask, parse_region
 from keras_dream.recipe.objectives import parse
 from keras_dream.recipe.recipe import Recipe, RunSettings
-from keras_dream.replay import read_saved, recorded_run
+from keras_dream.replay import film_record, read_saved, recorded_run
 from keras_dream.sheets.sheet import read_about
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -64,7 +64,7 @@ def recipe(data: bytes) -> None:
 
 
 def metadata(data: bytes) -> None:
-    """The bytes of a picture, or notes in a sound picture."""
+    """The bytes of a picture or a film, or notes in a sound picture."""
     folder = Path(_folder().name)
     if data[:1] == b"{":
         path = folder / "a.png"
@@ -79,6 +79,7 @@ def metadata(data: bytes) -> None:
     for note in (notes or {}).values():
         json.loads(note)
     _read(read_about, path)
+    _read(film_record, path)
     saved = _read(read_saved, path)
     if saved is not None:
         _read(recorded_run, saved.record.run)

@@ -73,6 +73,24 @@ def test_a_part_of_the_source_has_its_part_of_the_mask(folder, dreamer):
     ] * 3
 
 
+def test_clocks_that_tick_differently_show_the_same_frames(folder, dreamer):
+    lossless = {"codec": "ffv1", "pixel_format": "bgr0"}
+    milli = {"time_base": Fraction(1, 1000), **lossless}
+    write_clip(folder / "milli.mkv", pan(4), stamps=[0, 33, 66, 99], **milli)
+    shades = np.stack([np.full((*SIZE, 3), 60 * k, np.uint8) for k in range(4)])
+    write_clip(
+        folder / "thirds.mov", shades, rate=30, codec="png", pixel_format="rgb24"
+    )
+    clip = open_source(folder / "milli.mkv").survey(cuts=False)
+    recipe = dreamer.complete(Recipe(mask=str(folder / "thirds.mov")))
+    companions = Companions(recipe, clip, dreamer.files)
+    shown = []
+    for stamp in clip.stamps:
+        (file,) = companions.at(stamp, recipe).files
+        shown.append(round(255 * dreamer.files.held(file).pixels[0, 0, 0]))
+    assert shown == [0, 60, 120, 180]
+
+
 def test_every_kind_of_mask_and_palette_moves(folder, dreamer):
     mask, guide = folder / "mask.mkv", folder / "guide.mp4"
     recipes = [

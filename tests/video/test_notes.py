@@ -185,6 +185,19 @@ def test_a_broken_index(tmp_path):
         assert read_notes(folder) is None
 
 
+@pytest.mark.parametrize("wrap", [in_mp4, in_matroska])
+def test_a_film_of_too_many_parts_is_given_up(tmp_path, wrap):
+    """However they are nested; each of them would be looked at."""
+    path = tmp_path / "a.bin"
+    part = box(b"udta", box(b"free") * 400) if wrap is in_mp4 else element(b"\xec", b"")
+    many = box(b"moov", part * 100) * 30 if wrap is in_mp4 else part * 300_000
+    text = wrap(b'{"keras-dream":{"recipe":1}}')
+    if wrap is in_matroska:
+        text, many = EBML, element(b"\x18\x53\x80\x67", many + text[len(EBML) + 12 :])
+    path.write_bytes(HEAD + many + text[len(HEAD) :] if wrap is in_mp4 else text + many)
+    assert read_notes(path) is None
+
+
 def test_a_long_film_is_not_read_as_a_whole(tmp_path):
     """The boxes on the way are skipped, whatever they hold."""
     path = tmp_path / "a.mp4"

@@ -18,7 +18,26 @@ INDEX = "film.json"
 MOST = 64_000
 """Bytes of a comment that is read, as of the notes of pictures."""
 
-_MOST_BOXES = 200_000  # as many clusters, of 5 seconds, take eleven days
+_MOST_READS = 200_000  # as many clusters, of 5 seconds, take eleven days
+
+
+class _File:
+    """An untrusted file, of which some places are looked at, but not too many."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._left = file, _MOST_READS
+
+    def at(self, place: int, size: int) -> bytes:
+        """Returns bytes from a place.
+
+        Raises:
+            ValueError: It was asked for too often.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("a film with more parts than a film has")
+        self._file.seek(place)
+        return self._file.read(size)
 
 
 class _Box(NamedTuple):
@@ -53,7 +72,7 @@ def read_text(path: Path) -> str | bytes:
     if read is None:
         return ""
     with path.open("rb") as file:
-        texts = read(file, path.stat().st_size)
+        texts = read(_File(file), path.stat().st_size)
         return next((t for t in texts if t.lstrip().startswith(b"{")), b"")
 
 
@@ -62,7 +81,7 @@ def _head(path: Path) -> bytes:
         return file.read(12)
 
 
-def _reader(head: bytes) -> Callable[[BinaryIO, int], Iterator[bytes]] | None:
+def _reader(head: bytes) -> Callable[[_File, int], Iterator[bytes]] | None:
     """Returns what yields the comments of a file that begins so."""
     if head[4:8] in (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"):
         return _mp4_comments
@@ -82,7 +101,7 @@ def _index_text(path: Path) -> str:
     return "" if notes is None else json.dumps({"keras-dream": notes})
 
 
-def _mp4_comments(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _mp4_comments(file: _File, size: int) -> Iterator[bytes]:
     """Yields the comments of an MP4 or a QuickTime file.
 
     ISO/IEC 14496-12, 4.2; QuickTime File Format, "User Data Atoms" and "Metadata".
@@ -100,13 +119,10 @@ def _mp4_comments(file: BinaryIO, size: int) -> Iterator[bytes]:
                             yield _read(file, text.start + 8, text.end)
 
 
-def _boxes(file: BinaryIO, start: int, end: int, name: bytes) -> Iterator[_Box]:
+def _boxes(file: _File, start: int, end: int, name: bytes) -> Iterator[_Box]:
     """Yields the boxes of a name in a part of an MP4 file."""
-    for _ in range(_MOST_BOXES):
-        if start + 8 > end:
-            return
-        file.seek(start)
-        head = file.read(16)
+    while start + 8 <= end:
+        head = file.at(start, 16)
         size, header = int.from_bytes(head[:4], "big"), 8
         if size == 1:
             size, header = int.from_bytes(head[8:16], "big"), 16
@@ -123,7 +139,7 @@ _SEGMENT, _TAGS, _TAG = b"\x18\x53\x80\x67", b"\x12\x54\xc3\x67", b"\x73\x73"
 _SIMPLE, _NAME, _STRING = b"\x67\xc8", b"\x45\xa3", b"\x44\x87"
 
 
-def _matroska_comments(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _matroska_comments(file: _File, size: int) -> Iterator[bytes]:
     """Yields the comments of a Matroska or WebM file (RFC 8794; RFC 9559, 5.1.8)."""
     for segment in _elements(file, 0, size, _SEGMENT):
         for tags in _elements(file, segment.start, segment.end, _TAGS):
@@ -138,15 +154,10 @@ def _matroska_comments(file: BinaryIO, size: int) -> Iterator[bytes]:
                         yield texts.get(_STRING, b"")
 
 
-def _elements(
-    file: BinaryIO, start: int, end: int, name: bytes = b""
-) -> Iterator[_Box]:
+def _elements(file: _File, start: int, end: int, name: bytes = b"") -> Iterator[_Box]:
     """Yields the elements of a name, or all, in a part of a Matroska file."""
-    for _ in range(_MOST_BOXES):
-        if start >= end:
-            return
-        file.seek(start)
-        head = file.read(12)
+    while start < end:
+        head = file.at(start, 12)
         length = 9 - head[0].bit_length() if head else 0
         rest = head[length:]
         if not 1 <= length <= 4 or not rest or not rest[0]:
@@ -163,24 +174,21 @@ def _elements(
         start = begin + size
 
 
-def _gif_comments(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _gif_comments(file: _File, size: int) -> Iterator[bytes]:
     """Yields the comments before the first picture of a GIF (GIF89a, 17 to 24)."""
-    file.seek(10)
-    flags = file.read(1)[0]
-    file.seek(13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
-    while file.read(1) == b"\x21":
-        is_comment, text = file.read(1) == b"\xfe", b""
-        while (length := file.read(1)) not in (b"", b"\0"):
-            block = file.read(length[0])
-            if is_comment and len(text) <= MOST:
-                text += block
-        if is_comment and len(text) <= MOST:
+    flags = file.at(10, 1)[0]
+    place = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while (head := file.at(place, 2))[:1] == b"\x21":
+        text, place = b"", place + 2
+        while length := file.at(place, 1)[0]:
+            if head[1:] == b"\xfe" and len(text) <= MOST:
+                text += file.at(place + 1, length)
+            place += 1 + length
+        if len(text) <= MOST:
             yield text
+        place += 1
 
 
-def _read(file: BinaryIO, start: int, end: int) -> bytes:
+def _read(file: _File, start: int, end: int) -> bytes:
     """Returns a text; b"" for one that is too long."""
-    if not 0 <= end - start <= MOST:
-        return b""
-    file.seek(start)
-    return file.read(end - start)
+    return file.at(start, end - start) if 0 <= end - start <= MOST else b""

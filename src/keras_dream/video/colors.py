@@ -181,7 +181,7 @@ def to_srgb(image: np.ndarray, colors: Colors, *, peak: float) -> np.ndarray:
         decode = pq_to_light if colors.transfer == "pq" else hlg_to_light
         light = tone_mapped(decode(image), peak=peak)
     light = light @ _to_bt709(colors.gamut).T
-    return np.clip(from_linear(np.clip(light, 0, 1)), 0, 1).astype(np.float32)
+    return _srgb_table()[_indices(light)]
 
 
 # SMPTE ST 2084, also ITU-R BT.2100, table 4.
@@ -240,10 +240,8 @@ def tone_mapped(light: np.ndarray, *, peak: float) -> np.ndarray:
     Returns:
         float32 of the same shape in [0, 1].
     """
-    brightest = light.max(axis=-1)
-    knots = np.geomspace(0.1, _PQ_MOST, 512)
-    gains = eetf(knots, peak=peak) / knots / REFERENCE_WHITE
-    gain = np.interp(brightest, knots, gains).astype(np.float32)
+    brightest = np.maximum(np.maximum(light[..., 0], light[..., 1]), light[..., 2])
+    gain = _gains(peak)[_indices(np.sqrt(brightest / np.float32(_PQ_MOST)))]
     return np.minimum(light * gain[..., None], 1)
 
 
@@ -272,6 +270,18 @@ def _pq(signal: np.ndarray) -> np.ndarray:
     power = signal ** (1 / _M2)
     share = np.maximum(power - _C1, 0) / (_C2 - _C3 * power)
     return _PQ_MOST * share ** (1 / _M1)
+
+
+@functools.lru_cache(maxsize=8)
+def _gains(peak: float) -> np.ndarray:
+    """Returns what light is multiplied by, by the root of its share of 10,000 cd/m²."""
+    light = np.maximum(_CODES, _CODES[1]) ** 2 * _PQ_MOST
+    return (eetf(light, peak=peak) / light / REFERENCE_WHITE).astype(np.float32)
+
+
+@functools.cache
+def _srgb_table() -> np.ndarray:
+    return from_linear(_CODES).astype(np.float32)
 
 
 @functools.cache

@@ -44,7 +44,7 @@ class Companions:
         self._begin = clip.begin
         paths = {file: files.find(file) for file in recipe.files}
         self._films = {
-            file: _Companion(file, path, files.limits)
+            file: _Companion(file, path, files.limits, clip.time_base)
             for file, path in paths.items()
             if _moves(path, files.limits)
         }
@@ -87,21 +87,27 @@ class _Companion:
         file: As the recipe names it.
         path: Where it is.
         limits: What it may have and take.
+        tick: Of the clock of the film that is dreamed, in seconds.
     """
 
-    def __init__(self, file: FileRef, path: Path, limits: Limits | None):
+    def __init__(
+        self, file: FileRef, path: Path, limits: Limits | None, tick: Fraction
+    ):
         self.file = file
         self._source: Source = open_source(path, limits=limits)
         clip = self._source.survey(cuts=False)
         self.seconds: Fraction = clip.seconds
         self._starts = [stamp.start for stamp in clip.stamps]
+        # The same time is rounded to the ticks of both clocks.
+        self._rounding = min(tick + clip.time_base, 1 / (4 * clip.rate))
         self._frames: Iterator[Frame] = iter(())
         self._next = -_NEAR - 1  # the number of the frame that `_frames` yields next
         self._shown: tuple[int, Picture] | None = None
 
     def at(self, time: Fraction) -> tuple[FileRef, Picture]:
         """Returns the frame that is shown at a time, and a name for it."""
-        number = max(bisect.bisect_right(self._starts, time) - 1, 0)
+        after = bisect.bisect_right(self._starts, time + self._rounding)
+        number = max(after - 1, 0)
         if self._shown is None or self._shown[0] != number:
             if not 0 <= number - self._next <= _NEAR:
                 self._frames = self._source.frames(number)

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import tempfile
 from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
@@ -43,10 +44,8 @@ def check_folder(path: Path) -> None:
     elif path.exists():
         where = f"{where}, a file"
     else:
-        trial = path.with_name(f".{path.name}.part")
         try:
-            trial.mkdir(exist_ok=True)
-            trial.rmdir()
+            Path(tempfile.mkdtemp(prefix=".dream-", dir=path.parent)).rmdir()
             where = ""
         except OSError as failure:
             where = f"{where} ({(failure.strerror or str(failure)).lower()})"

@@ -4,6 +4,7 @@ Every frame that is done is on the disk, in a hidden work folder beside the film
 that a run goes on from wherever it was stopped or killed, and ends with the same film.
 """
 
+import bisect
 import contextlib
 import logging
 import math
@@ -506,6 +507,7 @@ class VideoRun(Iterator[Event]):
                     share=folder.count / count,
                     path=str(folder.path / frame_name(place)),
                     worker=worker,
+                    scene=bisect.bisect(work.film.clip.cuts, number),
                 )
             case Failed():
                 raise report.failure

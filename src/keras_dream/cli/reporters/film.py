@@ -15,6 +15,7 @@ from keras_dream.events import (
 )
 
 _RECENT = 20  # frames by which the pace is measured: some seconds of a small film
+_WIDE = 80  # columns of a terminal, in which more fits beside a bar
 _PHASES = {
     "survey": "Looking through the source",
     "smooth": "Second pass",
@@ -97,8 +98,10 @@ class FilmState:
             case FilmPlanned() | FrameProgress() | FrameDone():
                 frames = self._planned.frames if self._planned else 0
                 text = f"Frame {self._done}/{frames}"
-                if self._last is not None and width >= 80:
-                    text += f"  {self._last.released:.0%} new"
+                scenes = self._planned.scenes if self._planned else 1
+                if self._last is not None and width >= _WIDE:
+                    of = f"  scene {self._last.scene}/{scenes}" if scenes > 1 else ""
+                    text += f"{of}  {self._last.released:.0%} new"
                 return text
             case _:
                 return ""
@@ -155,8 +158,12 @@ def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
     yield text + (f"; {event.reused} were there before." if event.reused else ".")
     flicker, own = event.flicker, event.source_flicker
     if flicker is not None and own is not None:
-        times = f"{flicker / own:.2g} times the source's own" if own else "from none"
+        times = f"{_times(flicker / own)} the source's own" if own else "from none"
         yield f"Flicker: {times} (warping error {flicker:.2g} beside {own:.2g})."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
 
 
 def _pace(seconds: float) -> str:
