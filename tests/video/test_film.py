@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import keras_dream as kd
 from keras_dream import Dreamer
-from keras_dream.errors import SettingError
+from keras_dream.errors import PictureError, SettingError
 from keras_dream.pictures.picture import read_picture
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.replay import read_recipe
@@ -116,3 +117,22 @@ def test_the_commands(photo, dream):
         code, out, error = dream("zoom", photo, *wrong)
         assert (code, out) == (2, ""), error
         assert word in error
+
+
+def test_the_calls(photo):
+    """Settings of every kind in one call, and what is none of them."""
+    quick = {"steps": 1, "octaves": 1, "threads": 1}
+    assert kd.dream_film(photo, "a.gif", "reef", fps=4, **quick).finish().complete
+    assert len(frames("a.gif")) == 2
+    image = read_picture(photo).pixels
+    zoom = {"seconds": 0.2, "fps": 10, "rate": 1.1, "later_steps": 0}
+    with kd.dream_zoom(image, "b.gif", **zoom, **quick) as run:
+        steps = [event.steps for event in run if event.kind == "frame"]
+    assert steps == [1, 0]
+    with pytest.raises(SettingError, match="A setting must be one that exists"):
+        kd.dream_zoom(photo, "c.gif", zoom=1.1)
+    with pytest.raises(SettingError, match="`rate` must be a finite number"):
+        kd.dream_zoom(photo, "c.gif", rate=0)
+    with pytest.raises(PictureError):
+        kd.dream_film("none.png", "c.gif")
+    assert sorted(p.name for p in Path().iterdir()) == ["a.gif", "b.gif", "photo.png"]

@@ -21,7 +21,7 @@ from keras_dream.video.from_picture import PictureSetup
 from keras_dream.video.sink import read_film_notes
 from keras_dream.video.source import open_source
 from keras_dream.video.spectrum import Spectrum
-from keras_dream.video.zoom import Canvas, ZoomRun, settled
+from keras_dream.video.zoom import Canvas, ZoomRun, pulled, settled
 
 pytest.importorskip("av")
 
@@ -143,6 +143,19 @@ def test_a_loop_has_no_seam(tmp_path):
     assert all(map(np.array_equal, looped[15:], open_film[15:]))
     contrasts = np.array([measured(image)[1] for image in looped])
     assert contrasts[:15].min() > 0.98 * contrasts[15:].min()
+
+
+def test_a_picture_on_its_way_to_another_keeps_its_contrast():
+    one, other = PHOTO.pixels, texture((48, 64), seed=6) / np.float32(255)
+    own, half = Spectrum.of(one), 0.5 * (one + other)
+    assert Spectrum.of(half).whole[0] < 0.8 * own.whole[0]
+    middle = Spectrum.of(pulled(one, other, 0.5))
+    assert np.abs(middle.whole / own.whole - 1).max() < 0.1
+    assert np.allclose(pulled(one, other, 0.0), one, atol=1e-5)
+    assert np.allclose(pulled(one, other, 1.0), other, atol=1e-5)
+    assert np.allclose(pulled(one, one, 0.5), one, atol=1e-5)
+    apart = [np.abs(pulled(one, other, way) - other).mean() for way in (0.2, 0.5, 0.8)]
+    assert apart == sorted(apart, reverse=True)
 
 
 def test_a_stopped_zoom_goes_on_with_the_same_bytes(tmp_path):

@@ -174,7 +174,8 @@ class Source:
         Raises:
             InputError: The source has changed since it was surveyed.
         """
-        number, near = first, self.clip is not None and first > 0
+        number = first
+        near = first > 0 and self.clip is not None and bool(self.clip.checks)
         checked = True
         while True:
             try:
@@ -366,7 +367,7 @@ def open_source(
         raise SettingError(
             "a selection must begin at 0 or later and end after it, of every first "
             "frame or more",
-            received=f"from {start} s to {end} s, every {every}",
+            received=f"from {start} s to {_until(end)}, every {every}",
             hint="try --from 0 --every 1",
         )
     limits = limits or default_limits()
@@ -379,6 +380,10 @@ def open_source(
     return Source(
         path, reader, start=start, end=end, every=every, limits=limits, clip=clip
     )
+
+
+def _until(end: Fraction | None) -> str:
+    return "its end" if end is None else f"{end} s"
 
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:

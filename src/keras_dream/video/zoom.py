@@ -305,7 +305,9 @@ def pulled(image: np.ndarray, other: np.ndarray, way: float) -> np.ndarray:
     # So far apart are two pictures that have nothing in common but their mean.
     most = np.sqrt(sum(np.square(_centered(x)).mean() for x in (image, other)))
     left = most * (1 - way * way * (3 - 2 * way))
-    share = float(np.clip(1 - left / apart, 0, 1)) if apart else 1.0
+    share = 1 - float(left / apart) if apart else 1.0
+    # Some are further apart at first: by chance one is dark where the other is light.
+    share = min(max(share, 0.0), 2 * way, 1.0)
     wanted = Spectrum.of(image).between(Spectrum.of(other), share)
     mixed = image + np.float32(share) * (other - image)
     return wanted.hold(mixed, most=np.inf)

@@ -158,8 +158,12 @@ def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
     yield text + (f"; {event.reused} were there before." if event.reused else ".")
     flicker, own = event.flicker, event.source_flicker
     if flicker is not None and own is not None:
-        times = f"{flicker / own:.2g} times the source's own" if own else "from none"
+        times = f"{_times(flicker / own)} the source's own" if own else "from none"
         yield f"Flicker: {times} (warping error {flicker:.2g} beside {own:.2g})."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
 
 
 def _pace(seconds: float) -> str:
