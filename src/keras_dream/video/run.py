@@ -347,15 +347,14 @@ class VideoRun(Iterator[Event]):
             files=dreamer.files,
             parts=len(blocks),
         )
-        told = (*clip.notices, *companions.notices, *told, *notices)
-        told = tuple(dict.fromkeys(told))
+        told = dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
         return _Work(
             film,
             film_clip,
             folder,
             blocks,
             record,
-            told,
+            tuple(told),
             timeline,
             blocks_here,
             second if settings.smooth else None,
