@@ -16,6 +16,7 @@ import numpy as np
 from keras_dream.engine.finish import at_size
 from keras_dream.engine.result import Record
 from keras_dream.recipe.files import Files
+from keras_dream.recipe.recipe import RunSettings
 from keras_dream.video.messages import BlockOrder, FilmSetup
 from keras_dream.video.workers import FilmWorker
 from keras_dream.workers.serve import serve
@@ -28,12 +29,16 @@ class StandIn:
 
     def __init__(self):
         self.files = Files()
+        self.run = RunSettings()
 
     def complete(self, recipe):
         return recipe
 
     def octaves(self, size, recipe):
         return (), ()
+
+    def check_keyframes(self, size, recipe):
+        pass
 
     def seconds(self, size, recipe):
         return recipe.steps / 1000
@@ -55,7 +60,7 @@ class Run:
         self._photo, self._steps = photo, recipe.steps
         self._image = photo.pixels if start is None else start
         self._adjust = adjust or (lambda image: image)
-        self.plan = SimpleNamespace(take_notices=list)
+        self.plan = SimpleNamespace(take_notices=list, text=lambda: "whole")
 
     def __iter__(self):
         for _ in range(self._steps):

@@ -137,6 +137,9 @@ POSITIONAL = {
     "sheets.atlas.atlas(network)",
     "sheets.grid.grid(recipe)",
     "video.call.dream_video(recipe)",
+    "video.sink.check_film(clip)",
+    "video.sink.check_film(encoding)",
+    "video.sink.is_deep(encoding)",
     "video.picture_calls.dream_film(recipe)",
     "video.picture_calls.dream_zoom(recipe)",
     "video.source.Source.frames(first)",  # as of a range

@@ -28,7 +28,7 @@ RECIPE = Recipe(
     octaves=1,
     steps=2,
     step_size=0.02,
-    video=VideoSettings(block=3, overlap=1),
+    video=VideoSettings(block=3, overlap=1, smooth=0.5),
 )
 LIVES = 1_000
 

@@ -14,7 +14,7 @@ from keras_dream.errors import InputError, PictureError
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.video.companions import Companions
-from keras_dream.video.source import open_source
+from keras_dream.video.source import Source, open_source
 
 SIZE = (48, 64)
 SHORT = {"steps": 1, "octaves": 1, "objective": "mixed1"}
@@ -89,6 +89,22 @@ def test_clocks_that_tick_differently_show_the_same_frames(folder, dreamer):
         (file,) = companions.at(stamp, recipe).files
         shown.append(round(255 * dreamer.files.held(file).pixels[0, 0, 0]))
     assert shown == [0, 60, 120, 180]
+
+
+def test_frames_are_the_same_in_any_order(folder, dreamer, monkeypatch):
+    clip = open_source(folder / "source.mp4").survey(cuts=False)
+    recipe = dreamer.complete(Recipe(mask=str(folder / "mask.mkv")))
+    companions = Companions(recipe, clip, dreamer.files)
+    begun = []
+    frames = Source.frames
+    monkeypatch.setattr(
+        Source, "frames", lambda self, first: begun.append(first) or frames(self, first)
+    )
+    for number in (0, 1, 4, 3, 2, 1, 0, 0, 3, 4, 1):
+        (file,) = companions.at(clip.stamps[number], recipe).files
+        shown = dreamer.files.held(file).pixels
+        assert np.array_equal(shown > 0, boxes(5)[number] > 0)
+    assert begun == [0, 0, 0]  # once, once backwards, and backwards again
 
 
 def test_every_kind_of_mask_and_palette_moves(folder, dreamer):

@@ -53,14 +53,13 @@ def test_flow_of_a_pan(size, step):
 
 @pytest.mark.parametrize("flow_size", [640, 300])
 def test_flow_of_a_large_pan_at_full_and_at_less_resolution(flow_size):
-    size, step = (360, 640), (3, -5)
+    size = (360, 640)
     large = np.repeat(np.repeat(texture((92, 162)), 4, 0), 4, 1)
     a, b = images(np.stack([large[3:363, :640], large[6:366, 5:645]]))
     own = flow(a, b, size=flow_size)
     assert own.shape == (*size, 2)
     error = np.linalg.norm(own + np.array([3, 5]), axis=-1)
     assert np.quantile(error[30:-30, 30:-30], 0.999) < HALF
-    assert step != (0, 0)
 
 
 @pytest.mark.parametrize(

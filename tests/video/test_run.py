@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -360,3 +361,37 @@ def test_a_second_pass_refuses_strengths_of_octaves(begin):
     recipe = RECIPE.but(octave_strengths=(0.5,))
     with pytest.raises(SettingError, match="octave_strengths with smooth"):
         begin(recipe=recipe, video={"smooth": 0.5}).finish()
+
+
+def test_ctrl_c_within_a_step_keeps_what_is_done(begin, dreamer, whole, monkeypatch):
+    steps, calls = dreamer.steps, []
+
+    def stopped(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return steps(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dreamer, "steps", stopped)
+        run = begin()
+        with pytest.raises(KeyboardInterrupt):
+            run.finish()
+    assert no_thread_is_left()
+    assert run.summary.done == 2
+    again = begin()
+    assert again.finish().reused == 2
+    assert again.out.read_bytes() == whole
+
+
+def test_all_frames_have_the_tiles_of_the_first(folder, tmp_path):
+    """Whatever memory is free when a run goes on."""
+    setup = Setup(str(folder / "cut.mp4"), RECIPE, run=RunSettings(threads=1))
+    with VideoRun(setup, tmp_path / "film.mp4", workers=1) as run:
+        next(event for event in run if isinstance(event, FrameDone))
+        assert run._setup.run.gradient == "whole"
+        settings = run._work.folder.settings
+        assert settings == {"threads": 1, "gradient": "whole"}
+    tiled = replace(setup, run=RunSettings(threads=1, gradient="cells 2x2"))
+    with pytest.raises(JobsError, match="begun with another run settings"):
+        VideoRun(tiled, tmp_path / "film.mp4", workers=1).finish()

@@ -788,7 +788,7 @@ class Recipe(Settings):
                     yield self.still.model_copy(update={curve.setting: value})
 
     def in_seconds(
-        self, length: Fraction, frames: Sequence[Fraction] | None = None
+        self, length: Fraction, *, frames: Sequence[Fraction] | None = None
     ) -> "Recipe":
         """Returns the recipe for a film, with its keyframes in seconds.
 

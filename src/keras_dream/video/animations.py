@@ -90,7 +90,7 @@ class Gif:
         container = open_muxer(
             _WithComment(file, target.text),
             target.kind,
-            {
+            options={
                 # The file says how often it is repeated; without a number, never.
                 "loop": {0: "0", 1: "-1"}.get(loop, str(loop - 1)),
                 "final_delay": str(in_ticks(base, stamps[-1])[1]),

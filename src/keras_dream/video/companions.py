@@ -7,6 +7,7 @@ drawn over a source fits it, whichever part of the source is dreamed.
 
 import bisect
 import hashlib
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,9 @@ from keras_dream.video.source import Source, open_source
 
 _NEAR = 64
 """Frames that are decoded and left out rather than looked for from a keyframe on."""
+
+_MOST_BACK, _MOST_BYTES = 32, 128 << 20
+"""Frames that are held where they are asked for backwards, and their bytes."""
 
 
 class Companions:
@@ -81,7 +85,7 @@ class Companions:
 
 
 class _Companion:
-    """A film beside the one that is dreamed; holds one frame of it.
+    """A film beside the one that is dreamed; holds one frame of it, or a few backwards.
 
     Args:
         file: As the recipe names it.
@@ -102,19 +106,32 @@ class _Companion:
         self._rounding = min(tick + clip.time_base, 1 / (4 * clip.rate))
         self._frames: Iterator[Frame] = iter(())
         self._next = -_NEAR - 1  # the number of the frame that `_frames` yields next
-        self._shown: tuple[int, Picture] | None = None
+        self._held: dict[int, Picture] = {}
+        bytes_each = 4 * 3 * math.prod(clip.size)
+        self._back = max(1, min(_MOST_BACK, _MOST_BYTES // bytes_each))
 
     def at(self, time: Fraction) -> tuple[FileRef, Picture]:
         """Returns the frame that is shown at a time, and a name for it."""
         after = bisect.bisect_right(self._starts, time + self._rounding)
         number = max(after - 1, 0)
-        if self._shown is None or self._shown[0] != number:
-            if not 0 <= number - self._next <= _NEAR:
-                self._frames = self._source.frames(number)
-            frame = next(frame for frame in self._frames if frame.number == number)
-            self._next = number + 1
-            self._shown = number, Picture(frame.image, frame.alpha, self.file.name)
-        return _frame_name(self.file, number), self._shown[1]
+        if number not in self._held:
+            self._read(number)
+        return _frame_name(self.file, number), self._held[number]
+
+    def _read(self, number: int) -> None:
+        first = number
+        if number < self._next:  # as in a pass backwards in time
+            first = max(number - self._back + 1, 0)
+        if not 0 <= first - self._next <= _NEAR:
+            self._frames = self._source.frames(first)
+        self._held = {}
+        for frame in self._frames:
+            if frame.number >= first:
+                picture = Picture(frame.image, frame.alpha, self.file.name)
+                self._held[frame.number] = picture
+            if frame.number == number:
+                break
+        self._next = number + 1
 
 
 def _moves(path: Path, limits: Limits | None) -> bool:

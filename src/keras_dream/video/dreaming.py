@@ -114,15 +114,18 @@ class BlockDreamer:
         """Returns the recipe of a frame's moment."""
         return self._timeline.at(self._film.clip.stamps[number])
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Makes sure, before there is any frame, that the first one can be dreamed.
+
+        Returns:
+            How its gradient is computed, as text.
 
         Raises:
             DreamError: As for `Dreamer.steps`.
         """
         (frame,) = self._source.frames(0, 1)
         picture, _ = pictures_of(frame, self._film)
-        self._dreamer.steps(picture, self.recipe_of(0, 1.0))
+        return self._dreamer.steps(picture, self.recipe_of(0, 1.0)).plan.text()
 
     def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
         """Dreams the frames of a block and yields what happens.

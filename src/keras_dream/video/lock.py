@@ -18,16 +18,14 @@ _LIT = 0.2
 that fades to black fades with it, and a black frame says nothing on the mean of a
 dream, which can only brighten it."""
 
-_BRIGHTER, _GLIMMER = 4.0, 0.02
-"""A dark scene is measured anew when it is so many times brighter, and by so much: the
-dream of a frame of which little is seen has a fifth to two thirds of the strength that
-it has when the lights are on."""
+_BRIGHTER, _GLIMMER, _CLEARLY = 4.0, 0.02, 1.5
+"""A dark scene is measured anew when it is so many times brighter, and by so much, or
+no longer dark and clearly brighter: the dream of a frame of which little is seen has a
+fifth to two thirds of the strength that it has when the lights are on."""
 
 _FLAT = 1e-4  # variance of a frame's luma (0.01 squared) that says little on contrast
 _LEAST = 1e-2  # share of a frame's pixels below which nothing is measured
-_MOST = (
-    4.0  # times that a difference is made stronger in a frame: none is made of noise
-)
+_MOST = 4.0  # times that a difference is made stronger: no dream is made of noise
 _NOTHING = 1e-7
 
 _LINEAR, _BENT = 0.03, 0.4
@@ -104,9 +102,13 @@ class Lock(NamedTuple):
         if within is not None:
             square = square[within] if within.any() else np.zeros(1, np.float32)
         level = float(np.sqrt(square.mean(dtype=np.float64)))
-        return self.level < _LIT and level >= min(
-            _LIT, _BRIGHTER * self.level + _GLIMMER
-        )
+        return self.level < _LIT and level >= self._measured_until
+
+    @property
+    def _measured_until(self) -> float:
+        """The level from which a dark scene is measured anew."""
+        brighter = min(_LIT, _BRIGHTER * self.level + _GLIMMER)
+        return max(brighter, _CLEARLY * self.level)
 
     def rounded(self) -> "Lock":
         """Returns what is left of it in float32, as it is saved."""
@@ -174,7 +176,8 @@ class Lock(NamedTuple):
         )
         trust = 1.0
         if self.level < _LIT:
-            trust = min(max((_LIT - level) / (_LIT - self.level), 0.0), 1.0)
+            until = self._measured_until
+            trust = min(max((until - level) / (until - self.level), 0.0), 1.0)
         red, green, blue = (shown * trust * value for value in self.mean)
         return Lock(
             level=level,

@@ -90,7 +90,7 @@ class Muxer:
             self._durations[frame.pts] = frame.duration
             self._mux(self._stream.encode(frame))
             if self._tracks is not None:
-                self._tracks.copy(stamp.start)
+                self._tracks.copy(until=stamp.start)
 
     def end(self) -> None:
         """Writes what is still in the encoder, and the index."""
@@ -187,7 +187,7 @@ class Muxer:
 
 
 def open_muxer(
-    target: Any, kind: Format, options: Mapping[str, str] | None = None
+    target: Any, kind: Format, *, options: Mapping[str, str] | None = None
 ) -> Any:
     """Returns an output container of PyAV, which writes no versions and no dates.
 

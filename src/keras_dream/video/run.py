@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,7 @@ from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.recipe import Recipe, canonical_json
+from keras_dream.recipe.scheme_plans import AUTO, read_gradient
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import reported
 from keras_dream.video.blocks import Block, blocks_of, mixed, shares_of
@@ -80,6 +81,9 @@ _log = logging.getLogger(__name__)
 
 _PACKED = 0.75
 """Bytes of a frame's file, and of its pixels: dreams are noisy."""
+
+_STATE = 9
+"""Bytes of a pixel in a state: its colours, and its difference as half floats."""
 
 _UNKEYED = {"threads", "offline", "memory", "depth"}
 
@@ -242,8 +246,12 @@ class VideoRun(Iterator[Event]):
         if is_alone or only_here([setup.recipe], setup.networks):
             return setup, 1
         cores = host.cores()
-        threads = run.threads or _recorded_threads(self.out, resume=self._wants_resume)
-        if threads is None:
+        threads = _recorded(self.out, resume=self._wants_resume).get("threads")
+        threads = run.threads or threads
+        # A journal is untrusted; another machine's may have more threads than this has.
+        if not isinstance(threads, int) or not 1 <= threads <= max(
+            cores, run.threads or 0
+        ):
             size = fitted(clip.size, setup.recipe.size)
             lengths = [block.last - block.first for block in blocks]
             seconds = cost.seconds(size, setup.recipe) * sum(lengths)
@@ -319,21 +327,17 @@ class VideoRun(Iterator[Event]):
         )
         sound = self._sound or self._source
         told = check_film(self.out, self._encoding, film_clip, sound=sound)
-        record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
         bits = 16 if is_deep(self.out, self._encoding) else 8
         film = Film(work_folder(self.out), clip, recipe, bits, film_clip.has_alpha)
         blocks_here = BlockDreamer(
             film, self._source, dreamer, timeline=timeline, companions=companions
         )
-        blocks_here.check()
-        folder = WorkFolder(
-            self.out,
-            {**self._key(clip, recipe, record, bits), "levels": timeline.sha256},
-            places_of(blocks, settings),
-            resume=self._wants_resume,
-            settings={"threads": self._setup.run.threads},
-            keep_states=settings.smooth > 0,
-        )
+        gradient = blocks_here.check()
+        record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
+        key = self._key(clip, recipe, record, bits) | {"levels": timeline.sha256}
+        gradient = self._pinned(gradient, dreamer)
+        record = replace(record, run={**record.run, "gradient": gradient})
+        folder = self._folder(key, blocks, settings)
         second = SecondPass(
             film,
             folder,
@@ -343,19 +347,47 @@ class VideoRun(Iterator[Event]):
             files=dreamer.files,
             parts=len(blocks),
         )
-        told = (*clip.notices, *companions.notices, *told, *notices)
-        told = tuple(dict.fromkeys(told))
+        told = dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
         return _Work(
             film,
             film_clip,
             folder,
             blocks,
             record,
-            told,
+            tuple(told),
             timeline,
             blocks_here,
             second if settings.smooth else None,
         )
+
+    def _folder(
+        self, key: Mapping[str, str], blocks: Sequence[Block], settings: VideoSettings
+    ) -> WorkFolder:
+        """Returns the work folder, held."""
+        run = self._setup.run
+        return WorkFolder(
+            self.out,
+            key,
+            places_of(blocks, settings),
+            resume=self._wants_resume,
+            settings={"threads": run.threads, "gradient": run.gradient},
+            keep_states=settings.smooth > 0,
+        )
+
+    def _pinned(self, gradient: str, dreamer: Dreamer) -> str:
+        """Lets all frames have the tiles of the first, and returns them.
+
+        What is chosen by the memory that is free just then would be others at another
+        time, and change the last bits.
+        """
+        if self._setup.run.gradient != AUTO:
+            return self._setup.run.gradient
+        recorded = _recorded(self.out, resume=self._wants_resume).get("gradient")
+        with contextlib.suppress(SettingError):  # a journal is untrusted
+            gradient = read_gradient(recorded)
+        self._setup = replace(self._setup, run=self._setup.run.but(gradient=gradient))
+        dreamer.run = dreamer.run.but(gradient=gradient)
+        return gradient
 
     def _key(
         self, clip: Clip, recipe: Recipe, record: Record, bits: int
@@ -387,6 +419,7 @@ class VideoRun(Iterator[Event]):
         workers = self._count(work, lanes, seconds)
         channels = 4 if film.has_alpha else 3
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
+        states = 0 if work.second is None else _STATE * math.prod(size)
         return FilmPlanned(
             frames=len(film.clip.stamps),
             ready=work.counts()[1],
@@ -395,7 +428,7 @@ class VideoRun(Iterator[Event]):
             size=work.film_clip.size,
             duration=float(film.clip.seconds),
             seconds=seconds / workers,
-            bytes=int(_PACKED * pixels * len(waiting)),
+            bytes=len(waiting) * (states + int((1 + (states > 0)) * _PACKED * pixels)),
             workers=workers,
             folder=str(work.folder.path),
             path=str(self.out),
@@ -660,16 +693,12 @@ def _check_second(recipe: Recipe, settings: VideoSettings) -> None:
         )
 
 
-def _recorded_threads(out: Path, *, resume: bool) -> int | None:
-    """Returns the threads of a worker of the run that is gone on with, if any."""
-    if resume:
-        with contextlib.suppress(JobsError):
-            for job, _ in read_journal(work_folder(out)):
-                threads = job.settings.get("threads")
-                # A journal is untrusted; another machine's may have more threads.
-                if isinstance(threads, int) and 1 <= threads <= host.cores():
-                    return threads
-    return None
+def _recorded(out: Path, *, resume: bool) -> Mapping[str, Any]:
+    """Returns what was recorded of the run that is gone on with, untrusted."""
+    with contextlib.suppress(JobsError):
+        for job, _ in read_journal(work_folder(out)) if resume else ():
+            return job.settings
+    return {}
 
 
 def _networks(recipe: Recipe) -> list[str]:

@@ -169,11 +169,11 @@ class Tracks:
         self._packets = self._read(source, streams)
         self._next = next(self._packets, None)
 
-    def copy(self, seconds: Fraction | None = None) -> None:
+    def copy(self, *, until: Fraction | None = None) -> None:
         """Copies what begins before a time of the film; None for all that is left."""
         while self._next is not None:
             start, packet = self._next
-            if seconds is not None and start > seconds:
+            if until is not None and start > until:
                 return
             self._target.mux(packet)
             self._next = next(self._packets, None)

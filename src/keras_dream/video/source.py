@@ -328,7 +328,7 @@ class Source:
             received=f"{short_repr(self.name)}, of which none can be decoded"
             if whole
             else f"{short_repr(self.name)} from {float(self._start):g} s to "
-            f"{'its end' if self._end is None else f'{float(self._end):g} s'}",
+            f"{_until(self._end)}",
             hint="copy or download it again" if whole else "select another range",
         )
 
@@ -383,7 +383,7 @@ def open_source(
 
 
 def _until(end: Fraction | None) -> str:
-    return "its end" if end is None else f"{end} s"
+    return "its end" if end is None else f"{float(end):g} s"
 
 
 def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:

@@ -43,7 +43,7 @@ class Timeline:
         files: Files | None = None,
     ):
         starts = [stamp.start for stamp in clip.stamps]
-        self.recipe = recipe.in_seconds(clip.seconds, starts)
+        self.recipe = recipe.in_seconds(clip.seconds, frames=starts)
         self._levels: dict[Sound, Levels] = {}
         sounds = (c.sound for c in self.recipe.keyframes if isinstance(c, Follow))
         by_file: dict[FileRef | None, list[Sound]] = {}
