@@ -109,7 +109,7 @@ class FilmState:
     @property
     def more(self) -> str:
         """The words behind a bar."""
-        pace = self.pace if self._phase != "write" else ""
+        pace = "" if self._phase in ("smooth", "write") else self.pace
         return ", ".join(filter(None, (pace, self.left)))
 
     def sentence(self, event: Event) -> str:
