@@ -125,6 +125,22 @@ def test_settings_of_a_film_have_keyframes_too():
     assert moment.keyframes == ()
 
 
+def test_settings_of_a_film_have_keyframes_before_they_are_in_a_recipe():
+    """As flags have them, over those of a recipe."""
+    settings = VideoSettings(carry={"0s": 0.5, "2s": 1}, lock=False)
+    assert settings.carry == VideoSettings().carry
+    film = Recipe(video=settings)
+    assert texts(film) == ["video.carry: 0s=0.5, 2s=1.0"]
+    assert film.video == VideoSettings(carry=0.5, lock=False)
+    below = Recipe(video={"carry": {"0s": 0.25}, "smooth": 0.5}).video
+    over = VideoSettings(carry="1s: 0.75, 2s: 0").over(below)
+    again = film.but(video=over)
+    assert texts(again) == ["video.carry: 1s=0.75, 2s=0.0"]
+    assert again.video == VideoSettings(carry=0.75, smooth=0.5)
+    with pytest.raises(SettingError, match="`carry` must be"):
+        Recipe(video=VideoSettings(carry="0s: 1, 2s: 5"))
+
+
 @pytest.mark.parametrize(
     ("setting", "text", "says"),
     [
