@@ -156,6 +156,7 @@ def test_settings_of_a_film_have_keyframes_before_they_are_in_a_recipe():
         ("size", "0s: 100, 9s: 200", "change during a film; received keyframes of"),
         ("network", "0s: motif, 9s: vgg16", "change during a film"),
         ("keyframes", ["video.cuts: 0s=auto, 9s=none"], "change during a film"),
+        ("keyframes", ["camera.seam: 0s=5, 9s=9"], "change during a film"),
         ("keyframes", ["jiter: 0s=1"], "one that exists; received 'jiter'"),
         ("keyframes", ["video.cary: 0s=1"], "received 'cary'"),
         ("keyframes", ["jitter: 0s=1", "jitter: 1s=1"], "jitter more than once"),
