@@ -58,7 +58,7 @@ def test_a_second_pass_flickers_less(clip, dreamer, tmp_path):
     assert not np.array_equal(one[-2], two[-2])
 
 
-@pytest.mark.parametrize("frames", [1, 3, 5])
+@pytest.mark.parametrize("frames", [1, 5])
 def test_a_pass_that_is_stopped_goes_on_to_the_same_film(
     clip, dreamer, tmp_path, frames
 ):
