@@ -319,7 +319,9 @@ class VideoRun(Iterator[Event]):
         _, notices = dreamer.octaves(size, recipe)
         dreamer.check_keyframes(size, recipe)
         companions = Companions(recipe, clip, dreamer.files)
-        timeline = Timeline(recipe, clip, source=self._source, files=dreamer.files)
+        timeline = Timeline(
+            recipe, clip, source=self._source, sound=self._sound, files=dreamer.files
+        )
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
