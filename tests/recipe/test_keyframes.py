@@ -151,6 +151,7 @@ def test_settings_of_a_film_have_keyframes_before_they_are_in_a_recipe():
         ("jitter", "1s: 1, 1.0s: 2", "each later"),
         ("jitter", "0s: 1, 50%: 2", "times of one kind"),
         ("jitter", {"0s": 1, "-1s": 2}, "a whole number"),
+        ("regions", "0s: " + 50_000 * "[", "received '\\[\\["),
         ("jitter", "0%: 1, 101%: 2", "seconds, minutes, percent .* '101%'"),
         ("jitter", "0:00: 1, 0:60: 2", "received '0:60'"),
         ("size", "0s: 100, 9s: 200", "change during a film; received keyframes of"),

@@ -511,7 +511,7 @@ def _unlisted(text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a recipe is untrusted
         return text
 
 
