@@ -41,6 +41,9 @@ class StandIn:
     def octaves(self, size, recipe):
         return octaves_of(size, recipe), ()
 
+    def check_keyframes(self, size, recipe):
+        pass
+
     def seconds(self, size, recipe):
         return 1.0
 

@@ -70,6 +70,16 @@ def test_a_film_that_fades_into_a_preset_and_its_recipe(dream, photo):
         "--steps", "0f: 1, 3f: 4", "--strength", 1, "-o", "b.mp4",
     )  # fmt: skip
     assert code == 0, error
+    code, _, error = dream(
+        "zoom", "photo.png", *QUICK, "--steps", 1, "--seconds", 0.12, "--size", 48,
+        "--rate", "0s: 1.02, 1s: 1.05", "--later-steps", "0s: 1, 1s: 0", "-o", "z.mp4",
+    )  # fmt: skip
+    assert code == 0, error
+    zoom = read_recipe("z.mp4")
+    assert [curve.text for curve in zoom.keyframes] == [
+        "camera.rate: 0s=1.02, 1s=1.05",
+        "video.later_steps: 0s=1, 1s=0",
+    ]
     again = read_recipe("b.mp4")
     assert [curve.text for curve in again.keyframes] == ["steps: 0f=1, 3f=4"]
     code, shown, _ = dream("show", "b.mp4", "--json")
@@ -87,6 +97,7 @@ def test_a_film_that_fades_into_a_preset_and_its_recipe(dream, photo):
         (("--fade-to", "reef", "--fade", "5s-3s"), "begin before it ends"),
         (("--fade-to", "reef", "--fade", "1s-50%"), "in the same unit"),
         (("--steps", "0s: 1, 2s: few"), "`steps` must be a whole number"),
+        (("--carry", "0s: 1, 2s: 3"), "`carry` must be a finite number from 0 to 1"),
         (("--keyframe", "size: 0s=32"), "can change during a film"),
         (("--strength", "follow(loudness, 1, 2)"), "must have a film with a track"),
     ],

@@ -207,9 +207,9 @@ def test_networks_have_guides_of_their_own(dreamer, guide):
 # -- guides ---------------------------------------------------------------------------
 def test_the_features_of_a_guide_are_computed_once(dreamer, tmp_path, monkeypatch):
     reads = []
-    read = sources.read_picture
+    read = sources.read_named
     monkeypatch.setattr(
-        sources, "read_picture", lambda path, **_: reads.append(path) or read(path)
+        sources, "read_named", lambda *file: reads.append(file) or read(*file)
     )
     save_picture(tmp_path / "other.png", OTHER)
     objective = f"mixed3 + guide({tmp_path / 'other.png'}, mixed3)"

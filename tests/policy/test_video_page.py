@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "video.md").read_text("utf-8")
 QUICK = {"--size": "64", "--seconds": "0.2", "--workers": "1", "--smooth": "0"}
 """Values of options in the place of those of the page, which take longer."""
+QUICKER = ("--threads", "1", "--steps", "2", "--octaves", "1")
 
 
 def blocks(language):
@@ -52,7 +53,7 @@ def test_its_lines_run(desk, capsys):
         before = ["", *words]
         line = [QUICK.get(a, b) for a, b in zip(before, words, strict=False)]
         is_film = words[0] in ("video", "zoom", "film")
-        code = cli.main([*line, *(["--threads", "1", "--steps", "2"] * is_film)])
+        code = cli.main([*line, *QUICKER * is_film])
         told = capsys.readouterr()
         assert code == 0, (words, told.err)
         results = told.out.splitlines()[-1:] if is_film else []

@@ -125,6 +125,22 @@ def test_settings_of_a_film_have_keyframes_too():
     assert moment.keyframes == ()
 
 
+def test_settings_of_a_film_have_keyframes_before_they_are_in_a_recipe():
+    """As flags have them, over those of a recipe."""
+    settings = VideoSettings(carry={"0s": 0.5, "2s": 1}, lock=False)
+    assert settings.carry == VideoSettings().carry
+    film = Recipe(video=settings)
+    assert texts(film) == ["video.carry: 0s=0.5, 2s=1.0"]
+    assert film.video == VideoSettings(carry=0.5, lock=False)
+    below = Recipe(video={"carry": {"0s": 0.25}, "smooth": 0.5}).video
+    over = VideoSettings(carry="1s: 0.75, 2s: 0").over(below)
+    again = film.but(video=over)
+    assert texts(again) == ["video.carry: 1s=0.75, 2s=0.0"]
+    assert again.video == VideoSettings(carry=0.75, smooth=0.5)
+    with pytest.raises(SettingError, match="`carry` must be"):
+        Recipe(video=VideoSettings(carry="0s: 1, 2s: 5"))
+
+
 @pytest.mark.parametrize(
     ("setting", "text", "says"),
     [
@@ -135,11 +151,13 @@ def test_settings_of_a_film_have_keyframes_too():
         ("jitter", "1s: 1, 1.0s: 2", "each later"),
         ("jitter", "0s: 1, 50%: 2", "times of one kind"),
         ("jitter", {"0s": 1, "-1s": 2}, "a whole number"),
+        ("regions", "0s: " + 50_000 * "[", "received '\\[\\["),
         ("jitter", "0%: 1, 101%: 2", "seconds, minutes, percent .* '101%'"),
         ("jitter", "0:00: 1, 0:60: 2", "received '0:60'"),
         ("size", "0s: 100, 9s: 200", "change during a film; received keyframes of"),
         ("network", "0s: motif, 9s: vgg16", "change during a film"),
         ("keyframes", ["video.cuts: 0s=auto, 9s=none"], "change during a film"),
+        ("keyframes", ["camera.seam: 0s=5, 9s=9"], "change during a film"),
         ("keyframes", ["jiter: 0s=1"], "one that exists; received 'jiter'"),
         ("keyframes", ["video.cary: 0s=1"], "received 'cary'"),
         ("keyframes", ["jitter: 0s=1", "jitter: 1s=1"], "jitter more than once"),

@@ -399,3 +399,10 @@ def test_all_frames_have_the_tiles_of_the_first(folder, tmp_path):
     tiled = replace(setup, run=RunSettings(threads=1, gradient="cells 2x2"))
     with pytest.raises(JobsError, match="begun with another run settings"):
         VideoRun(tiled, tmp_path / "film.mp4", workers=1).finish()
+
+
+def test_channels_that_change_from_frame_to_frame_are_told(begin):
+    recipe = RECIPE.but(objective="mixed0:strongest(2)")
+    events = begin(source="pan.mp4", recipe=recipe)
+    (notice,) = kinds(list(events), Notice)
+    assert "mixed0:strongest(2): name channels" in notice.text

@@ -58,7 +58,7 @@ def test_a_second_pass_flickers_less(clip, dreamer, tmp_path):
     assert not np.array_equal(one[-2], two[-2])
 
 
-@pytest.mark.parametrize("frames", [1, 3, 5])
+@pytest.mark.parametrize("frames", [1, 5])
 def test_a_pass_that_is_stopped_goes_on_to_the_same_film(
     clip, dreamer, tmp_path, frames
 ):
@@ -74,6 +74,20 @@ def test_a_pass_that_is_stopped_goes_on_to_the_same_film(
     run_of(clip, dreamer, out, **settings).finish()
     assert out.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert not work_folder(out).exists()
+
+
+def test_what_the_second_pass_hands_on_may_be_lost(clip, dreamer, tmp_path):
+    run_of(clip, dreamer, tmp_path / "whole.mp4", smooth=1.0).finish()
+    out = tmp_path / "film.mp4"
+    with run_of(clip, dreamer, out, smooth=1.0) as run:
+        for event in run:
+            if getattr(event, "phase", "") == "smooth" and event.share >= 2 / FRAMES:
+                break
+    # Scenes are the parts 0 and 1, and in the second pass 2 and 3.
+    (second,) = work_folder(out).glob("state-0002-*.npz")
+    second.unlink()
+    run_of(clip, dreamer, out, smooth=1.0).finish()
+    assert out.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
 def test_frames_of_the_second_pass_are_finished(clip, dreamer, tmp_path):

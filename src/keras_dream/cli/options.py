@@ -331,7 +331,7 @@ def _flag(name: str, field: FieldInfo, *, group: Group = RECIPE) -> Any:
         ]
     elif not _is_plain(kind):
         parameters.append(_TEXT)
-    elif name in Recipe.model_fields and _is_number(kind):
+    elif _is_number(kind):
         parameters.append(_number(kind))
     if name in _ALIASES:
         parameters.append(Parameter(alias=_ALIASES[name]))

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from keras_dream import isolation
 from keras_dream.errors import DreamError, PictureError, RunError, short_repr
+from keras_dream.pictures.films import STILLS
 from keras_dream.pictures.headers import (
     Bounds,
     Header,
@@ -256,8 +257,8 @@ def is_film(path: Path) -> bool:
     """Tells MP4, MOV, Matroska, WebM and AVI files by their first bytes."""
     with path.open("rb") as file:
         head = file.read(12)
-    if head[4:8] == b"ftyp":  # as AVIF and HEIC, which are pictures
-        return head[8:11] not in (b"avi", b"hei", b"mif")
+    if head[4:8] == b"ftyp":
+        return head[8:] not in STILLS
     return head.startswith(b"\x1a\x45\xdf\xa3") or head[8:] == b"AVI "
 
 

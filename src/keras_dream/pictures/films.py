@@ -48,6 +48,12 @@ class _Box(NamedTuple):
     end: int
 
 
+STILLS = (
+    b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1",
+)  # fmt: skip
+"""Brands of AVIF and HEIC (ISO/IEC 23008-12, annex B), which begin as an MP4 does."""
+
+
 def is_film(path: Path) -> bool:
     """Tells, by the contents, whether a path is a film whose comment can be read."""
     if path.is_dir():
@@ -83,6 +89,8 @@ def _head(path: Path) -> bytes:
 
 def _reader(head: bytes) -> Callable[[_File, int], Iterator[bytes]] | None:
     """Returns what yields the comments of a file that begins so."""
+    if head[4:8] == b"ftyp" and head[8:] in STILLS:
+        return None
     if head[4:8] in (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"):
         return _mp4_comments
     if head.startswith(b"\x1aE\xdf\xa3"):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field
 
 from keras_dream.errors import SettingError, short_repr
-from keras_dream.recipe.settings import FiniteFloat, Settings
+from keras_dream.recipe.nested import NestedSettings
+from keras_dream.recipe.settings import FiniteFloat
 
 MOST_FRAMES = 1_000_000
 
@@ -36,7 +37,7 @@ def _pair(setting: str, example: str) -> Any:
     return BeforeValidator(read, json_schema_input_type=str | list[float])
 
 
-class CameraSettings(Settings):
+class CameraSettings(NestedSettings):
     """How the camera of a zoom moves from each frame to the next; part of a recipe.
 
     `rate`, `rotate` and `shift` are those of one frame, whatever `fps` is: what a dream

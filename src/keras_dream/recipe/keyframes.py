@@ -446,11 +446,9 @@ def _parts(text: Any) -> list[tuple[str, str]]:
     if match is None or len(text) > MOST_TEXT:
         raise _no_curve(text)
     parts: list[tuple[str, str]] = []
-    time, start, depth = match[1], match.end(), 0
+    time, start = match[1], match.end()
     for token in _TOKEN.finditer(text, start):
-        if token["bracket"]:
-            depth += 1 if token["bracket"] == "(" else -1
-        elif token["next"] and depth == 0:
+        if token["next"]:
             parts.append((time, text[start : token.start()]))
             time, start = token["time"], token.end()
     return [*parts, (time, text[start:])]
@@ -513,7 +511,7 @@ def _unlisted(text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a recipe is untrusted
         return text
 
 

@@ -50,6 +50,7 @@ from keras_dream.recipe.keyframes import (
     read_curve,
 )
 from keras_dream.recipe.masks import Mask, Region, as_regions
+from keras_dream.recipe.nested import NestedSettings
 from keras_dream.recipe.objectives import NetworkObjective, Objective, Preprocessing
 from keras_dream.recipe.per_octave import (
     MOST_OVERRIDES,
@@ -171,10 +172,20 @@ def _take_curves(values: dict[str, Any], within: str = "") -> list[Curve]:
     for name, value in tuple(values.items()):
         if isinstance(value, str | Mapping) and is_curve(value):
             curves.append(curve_of(within + name, values.pop(name), _value_of))
-        elif not within and isinstance(value, dict) and name in nested_settings():
-            values[name] = own = dict(cast("dict[str, Any]", value))
-            curves += _take_curves(own, f"{name}.")
+        elif not within and name in nested_settings():
+            own = _nested_values(value)
+            if isinstance(value, dict) or any(map(is_curve, own.values())):
+                values[name] = own
+                curves += _take_curves(own, f"{name}.")
     return curves
+
+
+def _nested_values(value: Any) -> dict[str, Any]:
+    """Returns the values that were set of settings in the recipe's own."""
+    if isinstance(value, NestedSettings):
+        own = {name: getattr(value, name) for name in value.model_fields_set}
+        return {**own, **value.curves}
+    return dict(cast("dict[str, Any]", value)) if isinstance(value, dict) else {}
 
 
 @functools.cache
@@ -193,11 +204,8 @@ def _put_first(values: dict[str, Any], curve: Curve) -> None:
     name, _, part = curve.setting.partition(".")
     settings, key = values, name
     if part:
-        nested = values.get(name)
-        if isinstance(nested, Settings):
-            nested = {n: getattr(nested, n) for n in nested.model_fields_set}
-        settings, key = dict(cast("dict[str, Any]", nested or {})), part
-        values[name] = settings
+        values[name] = settings = _nested_values(values.get(name))
+        key = part
     if key in settings and _value_of(curve.setting, settings[key]) != curve.first:
         raise SettingError(
             "A setting must be given either as one value or by keyframes",
@@ -913,16 +921,17 @@ def _is_set(curve: Curve, changes: Mapping[str, Any]) -> bool:
     if name not in changes:
         return False
     value = changes[name]
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, Any]", value).get(part) != curve.first
-    return getattr(value, part, None) != curve.first
+    if isinstance(value, NestedSettings):
+        return part in value.curves or getattr(value, part) != curve.first
+    return _nested_values(value).get(part) != curve.first
 
 
 def _without(fields: Mapping[str, Any], setting: str) -> dict[str, Any]:
     """Returns settings without one of them."""
     name, _, part = setting.partition(".")
-    if part and isinstance(nested := fields.get(name), Settings):
-        own = {n: getattr(nested, n) for n in nested.model_fields_set - {part}}
+    if part and name in fields:
+        own = _nested_values(fields[name])
+        own.pop(part, None)
         return {**fields, name: own}
     return {key: value for key, value in fields.items() if part or key != name}
 

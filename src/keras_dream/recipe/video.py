@@ -4,12 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from keras_dream.recipe.settings import FiniteFloat, Settings
+from keras_dream.recipe.nested import NestedSettings
+from keras_dream.recipe.settings import FiniteFloat
 
 MOST_FRAME_STEPS = 100_000  # as `steps`
 
 
-class VideoSettings(Settings):
+class VideoSettings(NestedSettings):
     """What decides a dreamed video beside the recipe of each frame; part of a recipe.
 
     A frame is dreamed from its own pixels plus the difference that the frame before it

@@ -32,9 +32,10 @@ from keras_dream.events import (
     Notice,
     Saved,
 )
-from keras_dream.files import check_room
+from keras_dream.files import check_room, sha256_file
 from keras_dream.pictures.picture import Picture, as_picture
 from keras_dream.pictures.sources import is_source, paint
+from keras_dream.recipe.keyframes import Follow
 from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.video.ahead import reported
 from keras_dream.video.folder import Place, State, WorkFolder, frame_name
@@ -308,7 +309,15 @@ class PictureRun(Iterator[Event]):
             "network": canonical_json(weights),
             "run settings": canonical_json({**run, "backend": record.run["backend"]}),
             "depth": str(bits),
+            "sound": self._followed(recipe),
         }
+
+    def _followed(self, recipe: Recipe) -> str:
+        """Returns the sha256 of the film's sound, "" where no setting follows it."""
+        curves = (c for c in recipe.keyframes if isinstance(c, Follow))
+        if self._sound is None or all(curve.sound.file for curve in curves):
+            return ""
+        return sha256_file(Path(self._sound))
 
     def _plan(self, work: Work) -> FilmPlanned:
         done, count = work.folder.done, self._count(work)

@@ -319,7 +319,9 @@ class VideoRun(Iterator[Event]):
         _, notices = dreamer.octaves(size, recipe)
         dreamer.check_keyframes(size, recipe)
         companions = Companions(recipe, clip, dreamer.files)
-        timeline = Timeline(recipe, clip, source=self._source, files=dreamer.files)
+        timeline = Timeline(
+            recipe, clip, source=self._source, sound=self._sound, files=dreamer.files
+        )
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
@@ -347,7 +349,8 @@ class VideoRun(Iterator[Event]):
             files=dreamer.files,
             parts=len(blocks),
         )
-        told = dict.fromkeys((*clip.notices, *companions.notices, *told, *notices))
+        told = (*clip.notices, *companions.notices, *told, *notices, *_chosen(recipe))
+        told = dict.fromkeys(told)
         return _Work(
             film,
             film_clip,
@@ -686,6 +689,16 @@ def as_events(
             yield FilmProgress(phase, share)
     finally:
         shares.close()
+
+
+def _chosen(recipe: Recipe) -> Iterator[str]:
+    """Yields what is to be said of channels that every frame chooses for itself."""
+    for network in recipe.every_network:
+        for target in network.strongest_targets:
+            yield (
+                f"Each frame has its own channels for {target.text}: name channels, so "
+                "that they stay the same."
+            )
 
 
 def _check_second(recipe: Recipe, settings: VideoSettings) -> None:

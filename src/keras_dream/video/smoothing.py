@@ -53,8 +53,8 @@ def smoothed(
     later = flow.warp(following.difference.astype(np.float32), moved.back)
     later -= own
     later *= np.float32(_LATER) * visible[..., None]
-    later = lock.hold(frame, own + later, visible)
     share = np.float32(settings.smooth)
-    mixed = lock.hold(frame, own + share * (later - own), share * visible)
-    later = later.astype(np.float16)
-    return Settled(frame + mixed, Carried(dreamed.frame, later, dreamed.lock))
+    mixed = lock.hold(frame, own + share * later, share * visible)
+    own += later
+    carried = Carried(dreamed.frame, own.astype(np.float16), dreamed.lock)
+    return Settled(frame + mixed, carried)

@@ -206,7 +206,9 @@ class ZoomRun(PictureRun):
 
     def _dreamed(self, work: Work, done: int) -> Iterator[Event]:
         clip = self._clip(work.recipe, work.picture, 0)
-        timeline = Timeline(work.recipe, clip, files=work.dreamer.files)
+        timeline = Timeline(
+            work.recipe, clip, sound=self._sound, files=work.dreamer.files
+        )
         canvas = None
         if done:
             canvas = Canvas.load(work.folder.state_path(work.places[done - 1]))
