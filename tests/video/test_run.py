@@ -342,7 +342,8 @@ def test_a_recipe_that_no_frame_fits_is_refused_before_the_first(begin):
     assert not work_folder(run.out).exists()
 
 
-def test_a_second_pass_needs_the_states_of_all_frames(begin):
+@pytest.mark.parametrize("change", ["lost", "damaged"])
+def test_a_second_pass_needs_the_states_of_all_frames(begin, change):
     video = {"smooth": 0.5}
     first = begin("first.mp4", video=video)
     first.finish()
@@ -350,7 +351,10 @@ def test_a_second_pass_needs_the_states_of_all_frames(begin):
         for event in run:
             if isinstance(event, FrameDone) and event.number == 5:
                 break
-    (work_folder(run.out) / "state-0000-000001.npz").unlink()
+    state = work_folder(run.out) / "state-0000-000001.npz"
+    state.unlink()
+    if change == "damaged":
+        state.write_bytes(b"PK")
     again = begin(video=video)
     done = [event.number for event in kinds(list(again), FrameDone)]
     assert done[:2] == [2, 3]

@@ -465,20 +465,16 @@ class VideoRun(Iterator[Event]):
         needs_all = work.second is not None  # of the states
         done = 0
         for place in block.places:
-            is_whole = not needs_all or folder.state_path(place).is_file()
-            if not (is_whole and folder.is_done(place)):
+            if not folder.is_done(place) or (needs_all and not work.has_state(place)):
                 break
             done += 1
         if done == len(block.places):
             return block.last - 1
-        if done:
-            try:
-                Carried.load(folder.state_path(block.places[done - 1]))
-            except InputError:
-                number = block.first + done
-                text = f"What frame {number:,} was to hand on is lost: its scene"
-                work.told.append(Notice(f"{text} is dreamed again."))
-                done = 0
+        if done and not work.has_state(block.places[done - 1]):
+            number = block.first + done
+            text = f"What frame {number:,} was to hand on is lost: its scene"
+            work.told.append(Notice(f"{text} is dreamed again."))
+            done = 0
         folder.forget(place for place in block.places[done:] if folder.is_done(place))
         return block.first + done - 1 if done else None
 
@@ -653,6 +649,15 @@ class _Work:
             if all(self.folder.is_done(place) for place, _ in frame)
         ]
         return sum(done), len(done) - sum(done)
+
+    def has_state(self, place: Place) -> bool:
+        """Tells whether what a frame hands on is there and whole."""
+        try:
+            state = Carried.load(self.folder.state_path(place))
+        except InputError:
+            return False
+        size = fitted(self.film.clip.size, self.film.recipe.size)
+        return state.frame.shape[:2] == size
 
     def close_here(self) -> None:
         """Ends the threads of this process."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.errors import DreamError
+from keras_dream.errors import DreamError, SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
@@ -70,6 +70,9 @@ class Setup:
         files: Files that the recipe may name, such as guides.
         folders: Where else those are looked for.
         limits: What files may have and take.
+
+    Raises:
+        SettingError: If the run settings have a depth, which a film has of its own.
     """
 
     source: str
@@ -80,6 +83,14 @@ class Setup:
     files: Sequence[str] = ()
     folders: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.run.depth != "auto":
+            raise SettingError(
+                "The depth of a film must be given by the bits of its encoding",
+                received=f"depth={self.run.depth}",
+                hint="try --bits 10, or --bits 16 for a folder, in place of --depth",
+            )
 
     def open(self, *, clip: Clip | None = None) -> Source:
         """Opens the source.
