@@ -125,8 +125,8 @@ def test_frames_have_the_loudest_value_while_they_are_shown():
 
 
 def test_a_gap_in_the_track_is_silent():
-    meter = levels._Meter(8000, [None])
-    loud = np.full(4000, 0.5, np.float32)
+    meter = levels._Meter(8000, [None], channels=1)
+    loud = np.full((1, 4000), 0.5, np.float32)
     meter.add(loud, 0)
     meter.add(loud, 8000)
     values = meter.finish()[None]
