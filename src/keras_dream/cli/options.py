@@ -10,6 +10,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from keras_dream import logs
+from keras_dream.errors import SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
@@ -210,13 +211,14 @@ class FadeFlags:
         ),
     ] = None
     fade: Annotated[
-        str,
+        str | None,
         Parameter(
             group=VIDEO,
             metavar="TIME-TIME",
-            help="when it fades: 5s-8s, 1:12-1:20 or 40%-60% of the film",
+            help="when it fades: 5s-8s, 1:12-1:20 or 40%-60% of the film [default: "
+            "0%-100%]",
         ),
-    ] = "0%-100%"
+    ] = None
 
     @property
     def path(self) -> str:
@@ -241,10 +243,16 @@ class FadeFlags:
         from keras_dream.replay import read_recipe
 
         if self.fade_to is None:
-            return recipe
+            if self.fade is None:
+                return recipe
+            raise SettingError(
+                "--fade must stand beside --fade-to",
+                received=f"--fade {self.fade} alone",
+                hint="name the recipe into which the film fades with --fade-to",
+            )
         last = read_recipe(self.path).over(base) if self.path else preset(self.fade_to)
         nested = {name: getattr(recipe, name) for name in ("video", "camera")}
-        start, dash, end = self.fade.partition("-")
+        start, dash, end = (self.fade or "0%-100%").partition("-")
         return crossfade(
             recipe, flags.over(last).but(**nested), start=start, end=end if dash else ""
         )
