@@ -11,6 +11,7 @@ from keras_dream.errors import DreamError, SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.times import seconds_of
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.frames import Clip
 from keras_dream.video.source import Source, open_source
@@ -35,18 +36,25 @@ class Selection:
 
     @classmethod
     def of(
-        cls,
-        start: Fraction | float,
-        end: Fraction | float | None,
-        every: int,
-        rate: Fraction | float | None,
+        cls, start: object, end: object, every: int, rate: Fraction | float | None
     ) -> "Selection":
-        """Returns the selection of numbers as they are written: 0.04 is 1/25."""
+        """Returns the selection of times as they are written: 0.04 is 1/25.
 
-        def exact(number: Fraction | float | None) -> Fraction | None:
-            return None if number is None else Fraction(str(number))
+        Args:
+            start: Seconds, or text as in "0:12".
+            end: The same, or None.
+            every: As above.
+            rate: As above.
 
-        return cls(Fraction(str(start)), exact(end), every, exact(rate))
+        Raises:
+            SettingError: If a time is none.
+        """
+        return cls(
+            seconds_of(start, "start"),
+            None if end is None else seconds_of(end, "end"),
+            every,
+            None if rate is None else Fraction(str(rate)),
+        )
 
     def data(self) -> dict[str, str]:
         """Returns it as a record has it."""

@@ -202,9 +202,9 @@ class Source:
                 elif is_careful:
                     raise InputError(
                         "a film must stay as it is while it is dreamed",
-                        received=f"{short_repr(self.name)}, of which frame {number} "
-                        "has changed, or is damaged and decodes to something else "
-                        "each time",
+                        received=f"{short_repr(self.name)}, of which frame "
+                        f"{number + 1:,} has changed, or is damaged and decodes to "
+                        "something else each time",
                         hint="put the earlier file back, or convert it first",
                     ) from None
 
