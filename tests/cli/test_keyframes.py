@@ -88,7 +88,8 @@ def test_a_film_that_fades_into_a_preset_and_its_recipe(dream, photo):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--fade-to", "nobody"), "'nobody'"),
+        (("--fade-to", "reeef"), "A preset must be one that exists; received 'reeef'"),
+        (("--fade-to", "no.json"), "'no.json'"),
         (("--fade-to", "eyes"), "from a network with a dense classifier"),
         (("--border", "0s: 0, 9s: 900"), "900"),
         (("--fade-to", "reef", "--fade", "soon"), "A keyframe's time must be"),

@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -250,7 +251,10 @@ class FadeFlags:
                 received=f"--fade {self.fade} alone",
                 hint="name the recipe into which the film fades with --fade-to",
             )
-        last = read_recipe(self.path).over(base) if self.path else preset(self.fade_to)
+        # A name without a suffix that is no file's is a preset's, misspelt.
+        path = Path(self.path or self.fade_to)
+        is_file = bool(self.path) and (path.suffix != "" or path.exists())
+        last = read_recipe(path).over(base) if is_file else preset(self.fade_to)
         nested = {name: getattr(recipe, name) for name in ("video", "camera")}
         start, dash, end = (self.fade or "0%-100%").partition("-")
         return crossfade(

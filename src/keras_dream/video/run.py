@@ -122,6 +122,7 @@ class VideoRun(Iterator[Event]):
     Raises:
         InputError: If the source cannot be read.
         OutputError: If the film cannot be written so.
+        SettingError: If there cannot be so many workers.
     """
 
     def __init__(
@@ -144,6 +145,12 @@ class VideoRun(Iterator[Event]):
         self._workers = workers
         self._wants_resume, self._wants_notes = resume, notes
         self._dreamer = dreamer
+        if workers is not None and not 1 <= workers <= MOST_WORKERS:
+            raise SettingError(
+                f"The workers of a film must be 1 to {MOST_WORKERS}",
+                received=str(workers),
+                hint="leave them out, for as many as the machine has room for",
+            )
         check_film(self.out, encoding)
         self._source = setup.open()
         self._began = time.monotonic()
@@ -272,12 +279,6 @@ class VideoRun(Iterator[Event]):
         wanted = self._workers
         if wanted is None:
             return max(1, min(lanes, left)) if seconds > SHORT_SECONDS else 1
-        if not 1 <= wanted <= MOST_WORKERS:
-            raise SettingError(
-                f"The workers of a film must be 1 to {MOST_WORKERS}",
-                received=str(wanted),
-                hint="leave them out, for as many as the machine has room for",
-            )
         if isinstance(self._dreamer, Dreamer):
             return 1
         if wanted > 1:

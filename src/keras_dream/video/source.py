@@ -365,8 +365,8 @@ def open_source(
     extra.require()
     if every < 1 or start < 0 or (end is not None and end <= start):
         raise SettingError(
-            "a selection must begin at 0 or later and end after it, of every first "
-            "frame or more",
+            "a selection must begin at 0 or later, end after that, and take every "
+            "frame (1), every second one (2) or fewer",
             received=f"from {start} s to {_until(end)}, every {every}",
             hint="try --from 0 --every 1",
         )
