@@ -104,6 +104,18 @@ def test_no_dream_at_all():
         assert not carried.difference.any()
 
 
+def test_a_dream_without_any_texture_does_not_add_up():
+    """As of a flat frame, which becomes brighter everywhere alike."""
+
+    def brightened(image, steps):
+        return image + np.float32(0.004) * steps
+
+    white, lit = image(low=1.0, high=1.0), image(low=0.2, high=0.7)
+    shown = [s for s, _ in film([white] * 6 + [lit] * 2, brightened, moved=STILL)]
+    assert np.allclose(shown[-1], lit + np.float32(0.016), atol=1e-6)
+    assert np.allclose(shown[-2], shown[-1])
+
+
 def test_a_scene_that_fades_to_black_takes_its_dream_along():
     frames = fade(8, SIZE).astype(np.float32) / 255
     frames = [*frames, *(share * frames[-1] for share in (0.6, 0.3, 0.1, 0.0))]

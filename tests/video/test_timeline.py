@@ -94,6 +94,15 @@ def test_a_file_of_sound_begins_with_the_film(tmp_path):
         Timeline(recipe, clip, source=source, files=files)
 
 
+def test_a_sound_in_place_of_the_source_s_own_is_followed(tmp_path):
+    source = open_source(clicks(tmp_path / "a.mp4", 0.5))
+    clip = source.survey(cuts=False)
+    other = clicks(tmp_path / "b.mp4", 2.0)
+    timeline = Timeline(FOLLOW, clip, source=source, sound=other)
+    loud = [s for s in clip.stamps if timeline.at(s).strength > 1]
+    assert loud[0].start == 2
+
+
 def test_the_same_sound_has_the_same_levels(tmp_path):
     path = clicks(tmp_path / "click.mp4", 0.5, 1.5)
     source = open_source(path)

@@ -352,9 +352,12 @@ class Dreamer:
         """
         if isinstance(start, str | Part):
             settings["start"], start = start, None
-        chosen, notices = self._completed(recipe, settings)
-        task = self._task(photo, chosen, start, notices)
-        return self._run(replace(task, adjust=adjust), keep_octaves=keep_octaves)
+        chosen = self._chosen(recipe, settings)
+        task = self._task(photo, self.complete(chosen.still), start)
+        run = self._run(replace(task, adjust=adjust), keep_octaves=keep_octaves)
+        if chosen.keyframes:  # which the recorded recipe has no more
+            run.plan.note(FIRST_MOMENT)
+        return run
 
     def _run(self, task: "_Task", *, keep_octaves: bool) -> Run:
         recipe, places = task.recipe, task.places
@@ -411,26 +414,19 @@ class Dreamer:
         """Dreams a picture to its end; arguments and errors as for `steps`."""
         return self.steps(photo, recipe, **options).finish()
 
-    def _completed(
-        self, recipe: Recipe | str, settings: Mapping[str, Any]
-    ) -> tuple[Recipe, tuple[str, ...]]:
-        """Returns a recipe, a preset or either with other settings, filled in.
-
-        With it are notices on what of it is for films.
-        """
+    def _chosen(self, recipe: Recipe | str, settings: Mapping[str, Any]) -> Recipe:
+        """Returns a recipe, or a preset, with other settings."""
         check_settings(settings)
         recipe, name = as_recipe(recipe).but(**settings), recipe
         if isinstance(name, str):
             check_preset(name, recipe.but(network=self.network))
-        notices = (FIRST_MOMENT,) if recipe.keyframes else ()
-        return self.complete(recipe.still), notices
+        return recipe
 
     def _task(
         self,
         photo: "Photo",
         recipe: Recipe,
         start: np.ndarray | Dream | Checkpoint | None,
-        notices: tuple[str, ...],
     ) -> "_Task":
         """Reads and checks all that a dream needs before its first step."""
         source = photo_read = _own(self._source(photo, recipe), photo)
@@ -457,7 +453,7 @@ class Dreamer:
             recipe=recipe,
             octaves=octaves,
             places=self._places(recipe, source, size),
-            notices=(*notices, *source.notices, *blended, *left_out),
+            notices=(*source.notices, *blended, *left_out),
             resumed=resumed,
             is_start_given=given is not None,
         )

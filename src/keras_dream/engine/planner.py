@@ -400,7 +400,7 @@ class Plan:
         for key in later:
             del self._entries[key]
         self._entries[entry[:3]] = entry
-        self._notices.append(
+        self.note(
             f"Memory was out in step {entry.step} of octave {entry.octave}, which goes "
             f"on as {entry.scheme.text}."
         )
@@ -416,6 +416,10 @@ class Plan:
         if until is not None:
             entries = [e for e in entries if (e.octave, e.step) <= until]
         return entries_text(entries)
+
+    def note(self, *notices: str) -> None:
+        """Adds what the user should know, and no record holds."""
+        self._notices += notices
 
     def take_notices(self) -> list[str]:
         """Returns what the user should know, since it was asked last."""

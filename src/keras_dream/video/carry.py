@@ -182,7 +182,8 @@ def begin(
         released = 1 - float(seen.sum() / within.sum()) if within.any() else 0.0
     warped = flow.warp(carried.difference.astype(np.float32), back)
     if carried.lock.is_empty:
-        released = 1.0
+        # What moved no texture, such as a white frame's dream, is held by nothing.
+        seen, released = np.zeros_like(seen), 1.0
     elif settings.lock and carried.lock.is_outshone(frame, within):
         seen, released = _FAINTLY * seen, max(released, 1 - float(_FAINTLY))
     taken = np.float32(settings.carry) * seen[..., None]

@@ -20,7 +20,8 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.checkpoint import Checkpoint
 from keras_dream.engine.finish import result_size
 from keras_dream.engine.growth import Octave
-from keras_dream.engine.result import Dream
+from keras_dream.engine.loop import Run
+from keras_dream.engine.result import Step
 from keras_dream.errors import SettingError
 from keras_dream.events import Event
 from keras_dream.pictures.picture import Picture, to_depth
@@ -139,23 +140,24 @@ class FilmRun(PictureRun):
             start = Checkpoint.read(work.folder.state_path(work.places[done - 1]))
         run = work.dreamer.steps(self._photo, work.recipe, start=start)
         if not done:
-            yield self._kept(work, 0, run.dream, None, time.perf_counter())
+            yield self._kept(work, 0, run, None, time.perf_counter())
         began = time.perf_counter()
         for number, step in enumerate(run, start=max(done, 1)):
             work.folder.begin(work.places[number])
             yield self._step(work, number, 1, 1)
-            yield self._kept(work, number, step.dream, step.checkpoint, began)
+            yield self._kept(work, number, run, step, began)
             began = time.perf_counter()
 
     def _kept(
         self,
         work: Work,
         number: int,
-        dream: Dream,
-        checkpoint: Checkpoint | None,
+        run: Run,
+        step: Step | None,
         began: float,
     ) -> Event:
-        """Keeps a frame and returns its event."""
+        """Keeps a frame, that of the photo or of a step, and returns its event."""
+        dream = run.dream if step is None else step.dream
         pixels = to_depth(dream.image, str(work.bits))
         if _has_alpha(work.recipe, work.picture):
             alpha = np.float32(1) if dream.alpha is None else dream.alpha
@@ -165,9 +167,9 @@ class FilmRun(PictureRun):
             work,
             number,
             pixels,
-            checkpoint,
+            None if step is None else step.checkpoint,
             steps=min(number, 1),
-            notices=dream.record.notices,
+            notices=(*dream.record.notices, *run.plan.take_notices()),
             began=began,
         )
 

@@ -32,9 +32,10 @@ from keras_dream.events import (
     Notice,
     Saved,
 )
-from keras_dream.files import check_room
+from keras_dream.files import check_room, sha256_file
 from keras_dream.pictures.picture import Picture, as_picture
 from keras_dream.pictures.sources import is_source, paint
+from keras_dream.recipe.keyframes import Follow
 from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.video.ahead import reported
 from keras_dream.video.folder import Place, State, WorkFolder, frame_name
@@ -212,10 +213,6 @@ class PictureRun(Iterator[Event]):
         """Returns what is known of the film's frames, of which there are `count`."""
         raise NotImplementedError
 
-    def _count(self, work: Work) -> int:
-        """Returns how many frames the film has, at most, before it is made."""
-        return len(work.places)
-
     def _seconds(self, work: Work, waiting: Sequence[Place]) -> float:
         """Returns about how long frames take on two cores."""
         raise NotImplementedError
@@ -308,10 +305,18 @@ class PictureRun(Iterator[Event]):
             "network": canonical_json(weights),
             "run settings": canonical_json({**run, "backend": record.run["backend"]}),
             "depth": str(bits),
+            "sound": self._followed(recipe),
         }
 
+    def _followed(self, recipe: Recipe) -> str:
+        """Returns the sha256 of the film's sound, "" where no setting follows it."""
+        curves = (c for c in recipe.keyframes if isinstance(c, Follow))
+        if self._sound is None or all(curve.sound.file for curve in curves):
+            return ""
+        return sha256_file(Path(self._sound))
+
     def _plan(self, work: Work) -> FilmPlanned:
-        done, count = work.folder.done, self._count(work)
+        done, count = work.folder.done, len(work.places)
         waiting = [place for place in work.places if place not in done]
         self._frames = len(work.places)
         clip = self._clip(work.recipe, work.picture, count)
@@ -378,7 +383,7 @@ class PictureRun(Iterator[Event]):
             number=number + 1,
             frames=len(work.places),
             steps=steps,
-            released=1.0 if number == 0 else 0.0,
+            released=None,
             seconds=time.perf_counter() - began,
             share=(number + 1) / len(work.places),
             path=str(folder.path / frame_name(place)),

@@ -122,6 +122,7 @@ class VideoRun(Iterator[Event]):
     Raises:
         InputError: If the source cannot be read.
         OutputError: If the film cannot be written so.
+        SettingError: If there cannot be so many workers.
     """
 
     def __init__(
@@ -144,6 +145,12 @@ class VideoRun(Iterator[Event]):
         self._workers = workers
         self._wants_resume, self._wants_notes = resume, notes
         self._dreamer = dreamer
+        if workers is not None and not 1 <= workers <= MOST_WORKERS:
+            raise SettingError(
+                f"The workers of a film must be 1 to {MOST_WORKERS}",
+                received=str(workers),
+                hint="leave them out, for as many as the machine has room for",
+            )
         check_film(self.out, encoding)
         self._source = setup.open()
         self._began = time.monotonic()
@@ -272,12 +279,6 @@ class VideoRun(Iterator[Event]):
         wanted = self._workers
         if wanted is None:
             return max(1, min(lanes, left)) if seconds > SHORT_SECONDS else 1
-        if not 1 <= wanted <= MOST_WORKERS:
-            raise SettingError(
-                f"The workers of a film must be 1 to {MOST_WORKERS}",
-                received=str(wanted),
-                hint="leave them out, for as many as the machine has room for",
-            )
         if isinstance(self._dreamer, Dreamer):
             return 1
         if wanted > 1:
@@ -319,7 +320,9 @@ class VideoRun(Iterator[Event]):
         _, notices = dreamer.octaves(size, recipe)
         dreamer.check_keyframes(size, recipe)
         companions = Companions(recipe, clip, dreamer.files)
-        timeline = Timeline(recipe, clip, source=self._source, files=dreamer.files)
+        timeline = Timeline(
+            recipe, clip, source=self._source, sound=self._sound, files=dreamer.files
+        )
         film_clip = replace(
             clip,
             size=result_size(clip.size, recipe),
@@ -463,20 +466,16 @@ class VideoRun(Iterator[Event]):
         needs_all = work.second is not None  # of the states
         done = 0
         for place in block.places:
-            is_whole = not needs_all or folder.state_path(place).is_file()
-            if not (is_whole and folder.is_done(place)):
+            if not folder.is_done(place) or (needs_all and not work.has_state(place)):
                 break
             done += 1
         if done == len(block.places):
             return block.last - 1
-        if done:
-            try:
-                Carried.load(folder.state_path(block.places[done - 1]))
-            except InputError:
-                number = block.first + done
-                text = f"What frame {number:,} was to hand on is lost: its scene"
-                work.told.append(Notice(f"{text} is dreamed again."))
-                done = 0
+        if done and not work.has_state(block.places[done - 1]):
+            number = block.first + done
+            text = f"What frame {number:,} was to hand on is lost: its scene"
+            work.told.append(Notice(f"{text} is dreamed again."))
+            done = 0
         folder.forget(place for place in block.places[done:] if folder.is_done(place))
         return block.first + done - 1 if done else None
 
@@ -651,6 +650,15 @@ class _Work:
             if all(self.folder.is_done(place) for place, _ in frame)
         ]
         return sum(done), len(done) - sum(done)
+
+    def has_state(self, place: Place) -> bool:
+        """Tells whether what a frame hands on is there and whole."""
+        try:
+            state = Carried.load(self.folder.state_path(place))
+        except InputError:
+            return False
+        size = fitted(self.film.clip.size, self.film.recipe.size)
+        return state.frame.shape[:2] == size
 
     def close_here(self) -> None:
         """Ends the threads of this process."""

@@ -24,6 +24,7 @@ class Timeline:
             another and one of them is the network's own.
         clip: The film's frames.
         source: The film's source, or its path, for the sound of its own.
+        sound: A file whose sound the film has, in place of the source's own.
         files: Finds the files of sounds.
 
     Attributes:
@@ -40,6 +41,7 @@ class Timeline:
         clip: Clip,
         *,
         source: Source | str | os.PathLike[str] | None = None,
+        sound: str | os.PathLike[str] | None = None,
         files: Files | None = None,
     ):
         starts = [stamp.start for stamp in clip.stamps]
@@ -47,13 +49,14 @@ class Timeline:
         self._levels: dict[Sound, Levels] = {}
         sounds = (c.sound for c in self.recipe.keyframes if isinstance(c, Follow))
         by_file: dict[FileRef | None, list[Sound]] = {}
-        for sound in dict.fromkeys(sounds):
-            by_file.setdefault(sound.file, []).append(sound)
+        for followed in dict.fromkeys(sounds):
+            by_file.setdefault(followed.file, []).append(followed)
         for file, several in by_file.items():
-            if file is None:
+            path, origin = sound, None
+            if file is not None:
+                path = (files or Files()).find(file)
+            elif path is None:
                 path, origin = _own_track(clip, source), clip.origin
-            else:
-                path, origin = (files or Files()).find(file), None
             self._levels.update(levels_of(path, several, origin=origin))
 
     @property
