@@ -44,8 +44,7 @@ def dream_video(
         source: A video file, a folder of numbered pictures, a GIF or a WebP.
         out: The film; its suffix decides the format.
         recipe: A recipe or the name of a preset.
-        start: Where the selection begins, in seconds from the source's first frame, or
-            text as in "0:12".
+        start: Where the selection begins: seconds from the first frame, or "0:12".
         end: Where it ends, likewise; None for the source's end.
         every: 2 for every second frame, and so on.
         rate: Frames a second of a folder of pictures; None for 25.
@@ -61,8 +60,7 @@ def dream_video(
             one: a `Network`, a name or a model.
 
     Returns:
-        An iterator of events, with `summary` and `close()`; `finish()` runs it to its
-        end.
+        An iterator of events, with `summary`, `close()`, and `finish()`, its end.
 
     Raises:
         InputError: If an argument is wrong, or the source cannot be read.
@@ -72,13 +70,9 @@ def dream_video(
     film = pop_keys(settings, VideoSettings.model_fields)
     chosen = choices(recipe, settings, more=[*VideoSettings.model_fields, "workers"])
     own: Recipe = chosen.pop("recipe")
-    setup = Setup(
-        os.fspath(source),
-        own.but(video=(own.video or VideoSettings()).but(**film)),
-        selection,
-        files=tuple(os.fspath(path) for path in files),
-        limits=limits or default_limits(),
-        **chosen,
-    )
+    own = own.but(video=(own.video or VideoSettings()).but(**film))
+    paths = tuple(os.fspath(path) for path in files)
+    chosen |= {"files": paths, "limits": limits or default_limits()}
+    setup = Setup(os.fspath(source), own, selection, **chosen)
     how = {"encoding": encoding or Encoding(), "sound": sound, "workers": workers}
     return VideoRun(setup, out, resume=resume, notes=notes, **how)

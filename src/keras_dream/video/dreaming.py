@@ -272,17 +272,13 @@ class BlockDreamer:
             yield from self.finish(most=_MOST_BEHIND)
             steps = earlier + step.octaves * (step.iterations + later)
             yield FrameStep(str(block.part), number, made, steps)
-        dream = run.dream
+        dream, told = run.dream, before.notices if before else ()
         return _Round(
             dream,
             settled[0],
             before.released if before else start.released,
             made,
-            (
-                *(before.notices if before else ()),
-                *dream.record.notices,
-                *run.plan.take_notices(),
-            ),
+            (*told, *dream.record.notices, *run.plan.take_notices()),
         )
 
     def _within(self, prepared: _Prepared) -> np.ndarray | None:
