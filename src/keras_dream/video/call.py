@@ -44,8 +44,7 @@ def dream_video(
         source: A video file, a folder of numbered pictures, a GIF or a WebP.
         out: The film; its suffix decides the format.
         recipe: A recipe or the name of a preset.
-        start: Where the selection begins, in seconds from the source's first frame, or
-            text as in "0:12".
+        start: Where it begins in the source: seconds, or text as in "0:12".
         end: Where it ends, likewise; None for the source's end.
         every: 2 for every second frame, and so on.
         rate: Frames a second of a folder of pictures; None for 25.
@@ -68,17 +67,21 @@ def dream_video(
         InputError: If an argument is wrong, or the source cannot be read.
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
-    selection = Selection.of(start, end, every, rate)
-    film = pop_keys(settings, VideoSettings.model_fields)
-    chosen = choices(recipe, settings, more=[*VideoSettings.model_fields, "workers"])
-    own: Recipe = chosen.pop("recipe")
     setup = Setup(
         os.fspath(source),
-        own.but(video=(own.video or VideoSettings()).but(**film)),
-        selection,
+        selection=Selection.of(start, end, every, rate),
         files=tuple(os.fspath(path) for path in files),
         limits=limits or default_limits(),
-        **chosen,
+        **_choices(recipe, settings),
     )
     how = {"encoding": encoding or Encoding(), "sound": sound, "workers": workers}
     return VideoRun(setup, out, resume=resume, notes=notes, **how)
+
+
+def _choices(recipe: Recipe | str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns what keywords choose, as `choices`, with the settings of a film."""
+    film = pop_keys(settings, VideoSettings.model_fields)
+    chosen = choices(recipe, settings, more=[*VideoSettings.model_fields, "workers"])
+    own: Recipe = chosen["recipe"]
+    chosen["recipe"] = own.but(video=(own.video or VideoSettings()).but(**film))
+    return chosen
