@@ -238,8 +238,8 @@ class VideoRun(BaseRun[Setup, "_Work"]):
             has_alpha=clip.has_alpha or recipe.transparency,
         )
         told = check_film(self.out, self._encoding, film_clip, sound=self._track)
-        folder, has_alpha = work_folder(self.out), film_clip.has_alpha
-        film = Film(folder, clip, recipe, self._bits, has_alpha)
+        own, has_alpha = work_folder(self.out), film_clip.has_alpha
+        film = Film(own, clip, recipe, self._bits, has_alpha)
         blocks_here = BlockDreamer(
             film, self._source, dreamer, timeline=timeline, companions=companions
         )
