@@ -346,6 +346,16 @@ def test_default_output_never_overwrites(tmp_path: Path):
     assert files.default_output(photo, suffix=".jpg") == tmp_path / "sky-dream.jpg"
 
 
+def test_default_output_of_the_current_folder_is_beside_it(tmp_path: Path, monkeypatch):
+    (tmp_path / "shots").mkdir()
+    monkeypatch.chdir(tmp_path / "shots")
+    for name in (".", "../shots", "../shots/../shots/"):
+        path = files.default_output(name, suffix=".mp4").resolve()
+        assert path == (tmp_path / "shots-dream.mp4").resolve()
+    assert files.default_output("..").name == f"{tmp_path.name}-dream.png"
+    assert files.default_output("/").name.endswith("-dream.png")
+
+
 @posix
 def test_default_output_counts_a_broken_link_as_taken(tmp_path: Path):
     (tmp_path / "a-dream.png").symlink_to(tmp_path / "gone")

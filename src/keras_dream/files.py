@@ -223,12 +223,14 @@ def default_output(
         takes it: `claims.claim` keeps it.
     """
     photo = Path(photo)
+    if photo.name in ("", ".."):  # a folder: where it is has a name, but for the root
+        photo = photo.resolve()
     stem = photo.stem
     # Room for "-dream-", a number of six digits, the suffix, and that of a checkpoint.
     longest = NAME_BYTES - 8 - len(word) - len(suffix) - len(CHECKPOINT)
     while len(os.fsencode(stem)) > longest:
         stem = stem[:-1]
-    path = photo.with_name(f"{stem}-{word}{suffix}")
+    path = photo.parent / f"{stem}-{word}{suffix}"
     return next(each for each in numbered(path) if not is_taken(each))
 
 

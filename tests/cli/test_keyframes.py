@@ -88,12 +88,15 @@ def test_a_film_that_fades_into_a_preset_and_its_recipe(dream, photo):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--fade-to", "nobody"), "'nobody'"),
+        (("--fade-to", "reeef"), "A preset must be one that exists; received 'reeef'"),
+        (("--fade-to", "no.json"), "'no.json'"),
         (("--fade-to", "eyes"), "from a network with a dense classifier"),
         (("--border", "0s: 0, 9s: 900"), "900"),
         (("--fade-to", "reef", "--fade", "soon"), "A keyframe's time must be"),
         (("--fade-to", "reef", "--fade", "5s-3s"), "begin before it ends"),
         (("--fade-to", "reef", "--fade", "1s-50%"), "in the same unit"),
+        (("--fade", "1s-2s"), "--fade must stand beside --fade-to"),
+        (("--depth", "16"), "by the bits of its encoding"),
         (("--steps", "0s: 1, 2s: few"), "`steps` must be a whole number"),
         (("--carry", "0s: 1, 2s: 3"), "`carry` must be a finite number from 0 to 1"),
         (("--keyframe", "size: 0s=32"), "can change during a film"),

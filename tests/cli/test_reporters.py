@@ -133,6 +133,20 @@ def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_one_frame_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for ready, frames in ((1, 20), (19, 20), (0, 1)):
+        Lines().report(dataclasses.replace(PLANNED, ready=ready, frames=frames))
+    Lines().report(_film(2, released=0.0))
+    Lines().report(events.FilmFinished("a.mp4", 2, 1, 1, True, 6.0, None, None))
+    first, last, alone, still, done = capsys.readouterr().err.splitlines()
+    assert "; 1 of them is dreamed already, the others take about" in first
+    assert "; 19 of them are dreamed already, the last one takes about" in last
+    assert "; it takes about" in alone
+    assert "20 frames done" in still
+    assert "new" not in still
+    assert done.endswith("; 1 was there before.")
+
+
 @pytest.mark.parametrize("columns", [60, 120])
 def test_the_bar_of_a_film_fits(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

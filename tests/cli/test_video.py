@@ -180,6 +180,7 @@ def test_what_cannot_be_is_refused_at_once(dream, clip, monkeypatch):
     assert "codec of a" in refused(clip, "-o", "a.webm", "--codec", "h264")
     assert "must be from 0" in refused(clip, "--crf", 99)
     assert "`carry` must be" in refused(clip, "--carry", 2)
+    assert "workers of a film must be 1" in refused(clip, "--workers", 0)
     assert "nothing.wav" in refused(clip, "--sound", "nothing.wav")
     assert "a track that FFmpeg can read" in refused(clip, "--sound", "there.mp4")
     assert "A network" in refused(clip, "--network", "no")

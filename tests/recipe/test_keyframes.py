@@ -154,6 +154,7 @@ def test_settings_of_a_film_have_keyframes_before_they_are_in_a_recipe():
         ("regions", "0s: " + 50_000 * "[", "received '\\[\\["),
         ("jitter", "0%: 1, 101%: 2", "seconds, minutes, percent .* '101%'"),
         ("jitter", "0:00: 1, 0:60: 2", "received '0:60'"),
+        ("jitter", "0s: 1, 10: 2", "seconds, minutes, percent .* received '10'"),
         ("size", "0s: 100, 9s: 200", "change during a film; received keyframes of"),
         ("network", "0s: motif, 9s: vgg16", "change during a film"),
         ("keyframes", ["video.cuts: 0s=auto, 9s=none"], "change during a film"),

@@ -155,3 +155,9 @@ def test_clocks_that_tick_differently_lead_to_the_nearest_frames(tmp_path):
 def test_a_source_of_another_size_is_resized(films):
     flicker = kd.flicker(films / "small.mp4", source=films / "source.mp4")
     assert flicker.film == pytest.approx((25 / 255) ** 2, rel=0.05)
+
+
+def test_a_film_of_other_proportions_is_refused(films, tmp_path):
+    write_clip(tmp_path / "wide.mp4", still(8, (40, 64)))
+    with pytest.raises(InputError, match="64 × 40 pixels beside 64 × 48"):
+        kd.flicker(tmp_path / "wide.mp4", source=films / "source.mp4")

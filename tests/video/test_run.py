@@ -326,13 +326,17 @@ def test_a_closed_run_lets_another_have_the_folder(begin):
 def test_a_call_is_a_film(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"steps": 1, "octaves": 1, "objective": "mixed0", "threads": 1}
-    run = kd.dream_video(folder / "pan.mp4", "out.mp4", end=0.08, carry=0.5, **options)
+    run = kd.dream_video(
+        folder / "pan.mp4", "out.mp4", end="0:00.08", carry=0.5, **options
+    )
     summary = run.finish()
     assert (summary.frames, summary.complete) == (2, True)
     recipe = Recipe.read(read_film_notes(Path("out.mp4"))["recipe"])
     assert (recipe.steps, recipe.video.carry) == (1, 0.5)
     with pytest.raises(SettingError, match="carri"):
         kd.dream_video(folder / "pan.mp4", "out.mp4", carri=1)
+    with pytest.raises(SettingError, match="`start` must be a time"):
+        kd.dream_video(folder / "pan.mp4", "out.mp4", start=float("nan"))
 
 
 def test_a_recipe_that_no_frame_fits_is_refused_before_the_first(begin):

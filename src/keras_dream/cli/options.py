@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -10,6 +11,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from keras_dream import logs
+from keras_dream.errors import SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
@@ -210,13 +212,14 @@ class FadeFlags:
         ),
     ] = None
     fade: Annotated[
-        str,
+        str | None,
         Parameter(
             group=VIDEO,
             metavar="TIME-TIME",
-            help="when it fades: 5s-8s, 1:12-1:20 or 40%-60% of the film",
+            help="when it fades: 5s-8s, 1:12-1:20 or 40%-60% of the film [default: "
+            "0%-100%]",
         ),
-    ] = "0%-100%"
+    ] = None
 
     @property
     def path(self) -> str:
@@ -241,10 +244,19 @@ class FadeFlags:
         from keras_dream.replay import read_recipe
 
         if self.fade_to is None:
-            return recipe
-        last = read_recipe(self.path).over(base) if self.path else preset(self.fade_to)
+            if self.fade is None:
+                return recipe
+            raise SettingError(
+                "--fade must stand beside --fade-to",
+                received=f"--fade {self.fade} alone",
+                hint="name the recipe into which the film fades with --fade-to",
+            )
+        # A name without a suffix that is no file's is a preset's, misspelt.
+        path = Path(self.path or self.fade_to)
+        is_file = bool(self.path) and (path.suffix != "" or path.exists())
+        last = read_recipe(path).over(base) if is_file else preset(self.fade_to)
         nested = {name: getattr(recipe, name) for name in ("video", "camera")}
-        start, dash, end = self.fade.partition("-")
+        start, dash, end = (self.fade or "0%-100%").partition("-")
         return crossfade(
             recipe, flags.over(last).but(**nested), start=start, end=end if dash else ""
         )

@@ -355,8 +355,9 @@ def _discard(run: "FilmRun") -> None:
 def _kept(run: "FilmRun") -> str:
     """Says what of a film is kept, and how it goes on."""
     summary, folder = run.summary, "" if run.planned is None else run.planned.folder
+    kept = summary.done + summary.reused
     return (
-        f"{summary.done + summary.reused} of {summary.frames} frames are kept in "
+        f"{kept} of {summary.frames} frames {'is' if kept == 1 else 'are'} kept in "
         f"{plain(short_repr(folder))}, and the same command goes on from there."
     )
 

@@ -73,6 +73,8 @@ _TIME = (
     rf"(?:{_DECIMAL}\s?s|{_DECIMAL}\s?%|\d{{1,9}}\s?f"
     r"|(?:\d{1,4}:)?\d{1,6}:\d\d(?:\.\d{1,9})?)"
 )
+_BARE = re.compile(rf",\s*({_DECIMAL})\s*[:=]", re.ASCII)
+"""A time without its unit, in the value of the keyframe before it."""
 _MOMENT = re.compile(_TIME, re.ASCII)
 KEYFRAME_TIME = f"^{_TIME}$"
 """The regular expression of a keyframe's time."""
@@ -426,7 +428,13 @@ def _keyframes(setting: str, value: Any, read: Read) -> Keyframes:
             raw, easing = match[1], _WORDS.get(match[2], match[2])
         if isinstance(raw, str):
             raw = _unlisted(raw.strip())
-        keys.append(Keyframe(Moment.of(time), read(setting, raw), easing))
+        try:
+            keys.append(Keyframe(Moment.of(time), read(setting, raw), easing))
+        except SettingError:
+            bare = _BARE.search(raw) if isinstance(raw, str) else None
+            if bare is None:
+                raise
+            raise _no_time(bare[1]) from None
     for one, other in itertools.pairwise(key.moment for key in keys):
         if one.unit != other.unit or one.number >= other.number:
             raise SettingError(

@@ -228,10 +228,10 @@ class BaseRun(Iterator[Event], Generic[S, W]):
 
     def _loaded(self) -> Generator[Event, None, Dreamer]:
         """Returns what dreams."""
-        if isinstance(self._dreamer, Dreamer):
-            return self._dreamer
-        if self._dreamer is not None:
+        if callable(self._dreamer):
             return self._dreamer(self._setup)
+        if self._dreamer is not None:
+            return self._dreamer
         names = (str(n.network) for n in self._setup.recipe.every_network)
         yield Loading(" + ".join(dict.fromkeys(names)))
         return self._setup.dreamer()

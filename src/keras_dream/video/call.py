@@ -24,8 +24,8 @@ def dream_video(
     out: StrPath,
     recipe: Recipe | str = "default",
     *,
-    start: Fraction | float = 0,
-    end: Fraction | float | None = None,
+    start: Fraction | float | str = 0,
+    end: Fraction | float | str | None = None,
     every: int = 1,
     rate: Fraction | float | None = None,
     encoding: Encoding | None = None,
@@ -47,8 +47,9 @@ def dream_video(
         source: A video file, a folder of numbered pictures, a GIF or a WebP.
         out: The film; its suffix decides the format.
         recipe: A recipe or the name of a preset.
-        start: Where the selection begins, in seconds from the source's first frame.
-        end: Where it ends, in seconds; None for the source's end.
+        start: Where the selection begins, in seconds from the source's first frame, or
+            text as in "0:12".
+        end: Where it ends, likewise; None for the source's end.
         every: 2 for every second frame, and so on.
         rate: Frames a second of a folder of pictures; None for 25.
         encoding: How the film is saved, such as `kd.Encoding(quality=18)`.

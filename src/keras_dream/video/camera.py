@@ -1,7 +1,10 @@
 """The move of a camera between two frames: an affine map, resampled once.
 
 A frame is the frame before it, seen by a camera that has come closer, turned and moved.
-What lies beyond the frame's edges is its mirror image, so that nothing is ever black.
+What lies beyond the frame's edges is a mirror image, so that nothing is ever black. A
+camera that goes back or to the side sees a little more of it in each frame, so the
+mirror stays where it was in the picture (`Mirror`): one at the frame's own edge would
+repeat the same few pixels again and again, as streaks.
 """
 
 import functools
@@ -69,13 +72,63 @@ def move(camera: CameraSettings, size: Size) -> Move:
     return Move(matrix, offset, max(1.0, 1 / rate))
 
 
-def moved(image: np.ndarray, by: Move, *, wrap: Wrap = "none") -> np.ndarray:
+@dataclass(frozen=True)
+class Mirror:
+    """Where the picture is mirrored, in pixels of a frame, pixel centres being whole.
+
+    Attributes:
+        down: The first and the last place, (-0.5, height - 0.5) at the frame's edges.
+        across: The same across.
+    """
+
+    down: tuple[float, float]
+    across: tuple[float, float]
+
+    @classmethod
+    def around(cls, size: Size) -> "Mirror":
+        """Returns the mirror at the edges of frames of (height, width) pixels."""
+        return cls((-0.5, size[0] - 0.5), (-0.5, size[1] - 0.5))
+
+    def after(self, by: Move, size: Size) -> "Mirror":
+        """Returns where it is in the next frame.
+
+        It never leaves the frame. Where less than half a side is left between its two
+        edges, or where the camera turns, it begins anew at the frame's edges.
+        """
+        whole = Mirror.around(size)
+        if not by.is_straight:
+            return whole
+        down = _followed(self.down, by.matrix[0][0], by.offset[0], whole.down)
+        across = _followed(self.across, by.matrix[1][1], by.offset[1], whole.across)
+        return Mirror(down, across)
+
+
+def _followed(
+    edges: tuple[float, float], scale: float, offset: float, whole: tuple[float, float]
+) -> tuple[float, float]:
+    first, last = ((edge - offset) / scale for edge in edges)
+    first, last = max(first, whole[0]), min(last, whole[1])
+    return whole if last - first < (whole[1] - whole[0]) / 2 else (first, last)
+
+
+def _mirrored(place: np.ndarray, n: int, edges: tuple[float, float]) -> np.ndarray:
+    """Returns places along an axis; those outside the frame as the mirror has them."""
+    first, length = edges[0], edges[1] - edges[0]
+    inside = (place - first) % (2 * length)
+    inside = first + np.minimum(inside, 2 * length - inside)
+    return np.where((place < -0.5) | (place > n - 0.5), inside, place)
+
+
+def moved(
+    image: np.ndarray, by: Move, *, wrap: Wrap = "none", mirror: Mirror | None = None
+) -> np.ndarray:
     """Returns a frame after the camera's move.
 
     Args:
         image: float32 (height, width, channels).
         by: The move.
         wrap: Which edges belong together; the others are mirrored.
+        mirror: Where; None: at the frame's edges.
 
     Returns:
         The same shape and dtype.
@@ -86,15 +139,18 @@ def moved(image: np.ndarray, by: Move, *, wrap: Wrap = "none") -> np.ndarray:
     columns = np.arange(width, dtype=np.float64)
     result = np.empty(image.shape, np.float32)
     table = _table(by.scale)
+    mirror = mirror or Mirror.around((height, width))
     for rows in bands(image.shape):
         row = np.arange(height, dtype=np.float64)[rows, None]
-        if by.is_straight:
-            ys = _taps(a * row + down, height, table, by.scale, wraps=wraps[0])
-            xs = _taps(d * columns + across, width, table, by.scale, wraps=wraps[1])
-        else:
-            y, x = a * row + b * columns + down, c * row + d * columns + across
-            ys = _taps(y, height, table, by.scale, wraps=wraps[0])
-            xs = _taps(x, width, table, by.scale, wraps=wraps[1])
+        y, x = a * row + down, d * columns + across
+        if not by.is_straight:
+            y, x = y + b * columns, x + c * row
+        if not wraps[0]:
+            y = _mirrored(y, height, mirror.down)
+        if not wraps[1]:
+            x = _mirrored(x, width, mirror.across)
+        ys = _taps(y, height, table, by.scale, wraps=wraps[0])
+        xs = _taps(x, width, table, by.scale, wraps=wraps[1])
         result[rows] = _gathered(image, ys, xs, straight=by.is_straight)
     return result
 

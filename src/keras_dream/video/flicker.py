@@ -328,10 +328,21 @@ def _alike(film: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Returns both frames in one size.
 
     Codecs that need even sides repeat a row or a column, which is cut off.
+
+    Raises:
+        InputError: If their sides are not in proportion.
     """
     (height, width), (own_height, own_width) = film.shape[:2], source.shape[:2]
     if 0 <= height - own_height <= 1 and 0 <= width - own_width <= 1:
         return film[:own_height, :own_width], source
+    scaled = height * own_width / own_height, width * own_height / own_width
+    # A pixel by which a smaller film was rounded, and a repeated one.
+    if abs(width - scaled[0]) > 2 and abs(height - scaled[1]) > 2:
+        raise InputError(
+            "A film must have the proportions of its source",
+            received=f"{width} × {height} pixels beside {own_width} × {own_height}",
+            hint="name the source that it was dreamed from",
+        )
     return film, resample(source, (height, width)).clip(0, 1)
 
 

@@ -131,8 +131,11 @@ def _measured(
         for time, rate, samples in _decoded(container, stream):
             if meter is None:
                 start = time or Fraction(0)
-                meter = _Meter(rate, bands)
+                meter = _Meter(rate, bands, channels=len(samples))
             place = None if time is None else round((time - start) * meter.rate)
+            if len(samples) != meter.channels:  # a track may change its layout
+                mean = samples.mean(0, keepdims=True)
+                samples = mean.repeat(meter.channels, 0)  # noqa: PLW2901
             meter.add(_resampled(samples, rate, meter.rate), place)
             if meter.count > MOST_SECONDS * meter.rate:
                 raise InputError(
@@ -155,20 +158,23 @@ class _Meter:
     Args:
         rate: Samples a second.
         bands: What is measured: bands of frequencies, or None for all of them.
+        channels: How many channels; their powers are averaged, since their sum would be
+            silent where they are opposite.
 
     Attributes:
         rate: As above.
+        channels: As above.
         count: Samples so far.
     """
 
-    def __init__(self, rate: int, bands: Sequence[Band]):
-        self.rate, self.count = rate, 0
+    def __init__(self, rate: int, bands: Sequence[Band], *, channels: int):
+        self.rate, self.channels, self.count = rate, channels, 0
         self._length = max(2, round(WINDOW * rate))
         self._hann = np.hanning(self._length + 1)[:-1].astype(np.float32)
         self._bins = {band: self._bins_of(band) for band in bands}
         self._values: dict[Band, list[np.ndarray]] = {band: [] for band in bands}
         # A window ends where its value is: nothing is followed before it is heard.
-        self._buffer = np.zeros(self._length, np.float32)
+        self._buffer = np.zeros((channels, self._length), np.float32)
         self._base, self._done = -self._length, 0
 
     def _bins_of(self, band: Band) -> slice | None:
@@ -184,34 +190,34 @@ class _Meter:
         """Adds samples; those before a place where there is nothing are silent.
 
         Args:
-            samples: float32 (samples,).
+            samples: float32 (channels, samples).
             place: Of the first of them; None for behind the last.
         """
         missing = 0 if place is None else place - self.count
         if missing > GAP * self.rate:
             self._silence(min(missing, MOST_SECONDS * self.rate))
         elif missing < -GAP * self.rate:
-            samples = samples[-missing:]
+            samples = samples[:, -missing:]
         self._put(samples)
 
     def _silence(self, count: int) -> None:
         while count > 0:
             part = min(count, self.rate)
-            self._put(np.zeros(part, np.float32))
+            self._put(np.zeros((self.channels, part), np.float32))
             count -= part
 
     def _put(self, samples: np.ndarray) -> None:
-        self.count += len(samples)
-        self._buffer = np.concatenate((self._buffer, samples))
+        self.count += samples.shape[1]
+        self._buffer = np.concatenate((self._buffer, samples), axis=1)
         step = _BLOCK * self.rate // RATE
-        while len(self._buffer) >= self._length + step:
+        while self._buffer.shape[1] >= self._length + step:
             self._measure(_BLOCK)
 
     def finish(self) -> dict[Band, np.ndarray]:
         """Returns what was measured, by band."""
-        rest = np.zeros(2 * self._length, np.float32)
+        rest = np.zeros((self.channels, 2 * self._length), np.float32)
         total = -(-(self.count + self._length) * RATE // self.rate)
-        self._buffer = np.concatenate((self._buffer, rest))
+        self._buffer = np.concatenate((self._buffer, rest), axis=1)
         while self._done < total:
             self._measure(min(_BLOCK, total - self._done))
         return {band: np.concatenate(parts) for band, parts in self._values.items()}
@@ -220,21 +226,23 @@ class _Meter:
         """Measures the next windows, and lets go of the samples before them."""
         numbers = np.arange(self._done, self._done + count)
         starts = numbers * self.rate // RATE - self._length - self._base
-        windows = np.lib.stride_tricks.sliding_window_view(self._buffer, self._length)
-        windows = windows[starts] * self._hann
+        windows = np.lib.stride_tricks.sliding_window_view(
+            self._buffer, self._length, axis=1
+        )
+        windows = windows[:, starts] * self._hann
         power = float(np.square(self._hann).sum())
         spectrum: np.ndarray | None = None
         for band, bins in self._bins.items():
             if bins is None:
-                squares = np.square(windows).sum(1) / power
+                squares = np.square(windows).sum(2) / power
             else:
                 if spectrum is None:
                     spectrum = np.square(np.abs(np.fft.rfft(windows)))
-                squares = 2 * spectrum[:, bins].sum(1) / (power * self._length)
-            self._values[band].append(np.sqrt(squares).astype(np.float32))
+                squares = 2 * spectrum[..., bins].sum(2) / (power * self._length)
+            self._values[band].append(np.sqrt(squares.mean(0)).astype(np.float32))
         self._done += count
         cut = self._done * self.rate // RATE - self._length - self._base
-        self._buffer = self._buffer[cut:]
+        self._buffer = self._buffer[:, cut:]
         self._base += cut
 
 
@@ -242,7 +250,7 @@ class _Meter:
 def _decoded(
     container: Any, stream: Any
 ) -> Iterator[tuple[Fraction | None, int, np.ndarray]]:
-    """Yields the time, the rate and the samples, float32 (samples,), of each frame."""
+    """Yields time, rate and samples, float32 (channels, samples), of each frame."""
     import av.error
 
     packets = container.demux(stream)
@@ -263,11 +271,11 @@ def _decoded(
                     hint="convert it to 48,000",
                 )
             time = None if frame.pts is None else frame.pts * frame.time_base
-            yield time, rate, _mono(frame)
+            yield time, rate, _samples(frame)
 
 
-def _mono(frame: Any) -> np.ndarray:
-    """Returns the mean of a frame's channels, float32 in about [-1, 1]."""
+def _samples(frame: Any) -> np.ndarray:
+    """Returns a frame's samples, float32 (channels, samples) in about [-1, 1]."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
@@ -276,13 +284,14 @@ def _mono(frame: Any) -> np.ndarray:
         values /= 128
     elif values.dtype.kind == "i":
         values = values / float(-np.iinfo(values.dtype).min)
-    mono = values.mean(0, dtype=np.float64)
-    return np.clip(np.nan_to_num(mono), -8, 8).astype(np.float32)
+    return np.clip(np.nan_to_num(values), -8, 8).astype(np.float32)
 
 
 def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     """Returns samples at another rate, where a track changes its own."""
-    if rate == wanted or not len(samples):
+    count = samples.shape[1]
+    if rate == wanted or not count:
         return samples
-    places = np.arange(len(samples) * wanted // rate) * (rate / wanted)
-    return np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    places = np.arange(count * wanted // rate) * (rate / wanted)
+    each = [np.interp(places, np.arange(count), channel) for channel in samples]
+    return np.array(each, np.float32)

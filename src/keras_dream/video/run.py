@@ -110,6 +110,7 @@ class VideoRun(BaseRun[Setup, "_Work"]):
     Raises:
         InputError: If the source cannot be read.
         OutputError: If the film cannot be written so.
+        SettingError: If there cannot be so many workers.
     """
 
     def __init__(
@@ -124,6 +125,13 @@ class VideoRun(BaseRun[Setup, "_Work"]):
         notes: bool = True,
         dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
+        if workers is not None and not 1 <= workers <= MOST_WORKERS:
+            raise SettingError(
+                f"The workers of a film must be 1 to {MOST_WORKERS}",
+                received=str(workers),
+                hint="leave them out, for as many as the machine has room for",
+            )
+        self._workers = workers
         super().__init__(
             setup,
             out,
@@ -133,7 +141,6 @@ class VideoRun(BaseRun[Setup, "_Work"]):
             notes=notes,
             dreamer=dreamer,
         )
-        self._workers = workers
 
     def _open(self) -> None:
         self._source = self._setup.open()
@@ -192,12 +199,6 @@ class VideoRun(BaseRun[Setup, "_Work"]):
         wanted = self._workers
         if wanted is None:
             return max(1, min(self._lanes, left)) if seconds > SHORT_SECONDS else 1
-        if not 1 <= wanted <= MOST_WORKERS:
-            raise SettingError(
-                f"The workers of a film must be 1 to {MOST_WORKERS}",
-                received=str(wanted),
-                hint="leave them out, for as many as the machine has room for",
-            )
         if isinstance(self._dreamer, Dreamer):
             return 1
         if wanted > 1:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_dream.dreamer.dreamer import Dreamer
-from keras_dream.errors import DreamError
+from keras_dream.errors import DreamError, SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.times import seconds_of
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.frames import Clip
 from keras_dream.video.source import Source, open_source
@@ -35,18 +36,25 @@ class Selection:
 
     @classmethod
     def of(
-        cls,
-        start: Fraction | float,
-        end: Fraction | float | None,
-        every: int,
-        rate: Fraction | float | None,
+        cls, start: object, end: object, every: int, rate: Fraction | float | None
     ) -> "Selection":
-        """Returns the selection of numbers as they are written: 0.04 is 1/25."""
+        """Returns the selection of times as they are written: 0.04 is 1/25.
 
-        def exact(number: Fraction | float | None) -> Fraction | None:
-            return None if number is None else Fraction(str(number))
+        Args:
+            start: Seconds, or text as in "0:12".
+            end: The same, or None.
+            every: As above.
+            rate: As above.
 
-        return cls(Fraction(str(start)), exact(end), every, exact(rate))
+        Raises:
+            SettingError: If a time is none.
+        """
+        return cls(
+            seconds_of(start, "start"),
+            None if end is None else seconds_of(end, "end"),
+            every,
+            None if rate is None else Fraction(str(rate)),
+        )
 
     def data(self) -> dict[str, str]:
         """Returns it as a record has it."""
@@ -70,6 +78,9 @@ class Setup:
         files: Files that the recipe may name, such as guides.
         folders: Where else those are looked for.
         limits: What files may have and take.
+
+    Raises:
+        SettingError: If the run settings have a depth, which a film has of its own.
     """
 
     source: str
@@ -80,6 +91,14 @@ class Setup:
     files: Sequence[str] = ()
     folders: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.run.depth != "auto":
+            raise SettingError(
+                "The depth of a film must be given by the bits of its encoding",
+                received=f"depth={self.run.depth}",
+                hint="try --bits 10, or --bits 16 for a folder, in place of --depth",
+            )
 
     def open(self, *, clip: Clip | None = None) -> Source:
         """Opens the source.

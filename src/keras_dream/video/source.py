@@ -202,9 +202,9 @@ class Source:
                 elif is_careful:
                     raise InputError(
                         "a film must stay as it is while it is dreamed",
-                        received=f"{short_repr(self.name)}, of which frame {number} "
-                        "has changed, or is damaged and decodes to something else "
-                        "each time",
+                        received=f"{short_repr(self.name)}, of which frame "
+                        f"{number + 1:,} has changed, or is damaged and decodes to "
+                        "something else each time",
                         hint="put the earlier file back, or convert it first",
                     ) from None
 
@@ -365,8 +365,8 @@ def open_source(
     extra.require()
     if every < 1 or start < 0 or (end is not None and end <= start):
         raise SettingError(
-            "a selection must begin at 0 or later and end after it, of every first "
-            "frame or more",
+            "a selection must begin at 0 or later, end after that, and take every "
+            "frame (1), every second one (2) or fewer",
             received=f"from {start} s to {_until(end)}, every {every}",
             hint="try --from 0 --every 1",
         )

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from keras_dream.pictures.picture import Picture, to_depth
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
-from keras_dream.video.camera import move, moved
+from keras_dream.video.camera import Mirror, move, moved
 from keras_dream.video.folder import Place
 from keras_dream.video.frames import Clip
 from keras_dream.video.from_picture import PictureRun, Work, even_stamps
@@ -209,13 +209,20 @@ class ZoomRun(PictureRun):
         timeline = Timeline(
             work.recipe, clip, sound=self._sound, files=work.dreamer.files
         )
-        canvas = None
+        canvas, size = None, clip.size
+        mirror = Mirror.around(size)
         if done:
             canvas = Canvas.load(work.folder.state_path(work.places[done - 1]))
-        for number in range(done, len(work.places)):
+        for number in range(len(work.places)):
             began = time.perf_counter()
             recipe = timeline.at(clip.stamps[number % self._camera.frames])
-            image, photo = self._begun(work, number, canvas, recipe)
+            before = mirror
+            if number:
+                step = move(recipe.camera or CameraSettings(), size)
+                mirror = mirror.after(step, size)
+            if number < done:
+                continue
+            image, photo = self._begun(work, number, canvas, recipe, before)
             start = Picture(image.clip(0, 1), None, work.picture.name)
             work.folder.begin(work.places[number])
             run = work.dreamer.steps(start, self._stepped(recipe, number))
@@ -237,7 +244,12 @@ class ZoomRun(PictureRun):
             )
 
     def _begun(
-        self, work: Work, number: int, canvas: Canvas | None, recipe: Recipe
+        self,
+        work: Work,
+        number: int,
+        canvas: Canvas | None,
+        recipe: Recipe,
+        mirror: Mirror,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns what a frame is dreamed from, and the photo as the camera sees it."""
         if canvas is None:
@@ -252,8 +264,8 @@ class ZoomRun(PictureRun):
                 photo = photo + np.float32(way) * (before.photo - photo)
         size = (image.shape[0], image.shape[1])
         step = move(recipe.camera or CameraSettings(), size)
-        seen = None if photo is None else moved(photo, step, wrap=recipe.wrap)
-        return moved(image, step, wrap=recipe.wrap), seen
+        see = partial(moved, by=step, wrap=recipe.wrap, mirror=mirror)
+        return see(image), None if photo is None else see(photo)
 
 
 _OPAQUE = "The film is opaque: a zoom has no transparency."

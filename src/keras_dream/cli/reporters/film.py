@@ -123,10 +123,9 @@ class FilmState:
                 return _planned(event)
             case FrameDone():
                 pace = f", {self.pace}" if self.pace else ""
-                return (
-                    f"{self._done} of {event.frames} frames done; "
-                    f"{event.released:.0%} of frame {event.number} is new{pace}{left}."
-                )
+                new = f"; {event.released:.0%} of frame {event.number} is new"
+                new = new if event.released else ""  # never in a zoom
+                return f"{self._done} of {event.frames} frames done{new}{pace}{left}."
             case FilmFinished():
                 return "\n".join(_summary(event, self._planned))
             case _:
@@ -141,8 +140,11 @@ def _planned(event: FilmPlanned) -> str:
     )
     if event.ready == event.frames:
         return f"{text}; all of them are dreamed already."
-    ready = f"{event.ready} of them are dreamed already, " if event.ready else ""
-    what = "the others take" if event.ready else "they take"
+    ready, what = "", "they take" if event.frames > 1 else "it takes"
+    if event.ready:
+        ready = f"{event.ready} of them {_are(event.ready)} dreamed already, "
+        is_last = event.frames - event.ready == 1
+        what = "the last one takes" if is_last else "the others take"
     by = f" with {event.workers} processes" if event.workers > 1 else ""
     took = f"{what} about {in_words(event.seconds)} on this machine{by}"
     return f"{text}; {ready}{took}."
@@ -155,11 +157,21 @@ def _summary(event: FilmFinished, planned: FilmPlanned | None) -> Iterator[str]:
     pace = f", {_pace(event.seconds / event.done)}" if event.done else ""
     text = f"Dreamed {_count(event.done, 'frame')}{scenes} in "
     text += f"{in_words(event.seconds)}{pace}"
-    yield text + (f"; {event.reused} were there before." if event.reused else ".")
+    yield text + (
+        f"; {event.reused} {_were(event.reused)} there before." if event.reused else "."
+    )
     flicker, own = event.flicker, event.source_flicker
     if flicker is not None and own is not None:
         times = f"{_times(flicker / own)} the source's own" if own else "from none"
         yield f"Flicker: {times} (warping error {flicker:.2g} beside {own:.2g})."
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _times(ratio: float) -> str:
