@@ -474,7 +474,7 @@ class FilmPlanned(Event, kind="film_planned"):
     """What a film costs, before its first frame is dreamed.
 
     Attributes:
-        frames: How many frames it has.
+        frames: How many frames are dreamed for it: some of a loop are dreamed twice.
         ready: How many of them an earlier run has dreamed.
         scenes: How many scenes.
         blocks: Into how many blocks they are divided, which are dreamed by themselves.
@@ -525,10 +525,11 @@ class FrameDone(Event, kind="frame"):
 
     Attributes:
         number: Its number in the film, from 1.
-        frames: How many frames the film has.
+        frames: How many frames are dreamed for the film.
         steps: How many steps were made.
         released: The share of its pixels that took nothing over from the frame before
-            it: 1 for the first frame of a scene.
+            it: 1 for the first frame of a scene; None in a film of a picture, which has
+            no flow.
         seconds: How long it took.
         share: The share of the film's frames that is dreamed, from 0 to 1.
         path: Its file in the work folder, a PNG.
@@ -539,7 +540,7 @@ class FrameDone(Event, kind="frame"):
     number: int
     frames: int
     steps: int
-    released: float
+    released: float | None
     seconds: float
     share: float
     path: str

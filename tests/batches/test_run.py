@@ -545,7 +545,7 @@ def test_the_time_of_a_batch_is_that_of_its_largest_picture(tmp_path, monkeypatc
     out = tmp_path / "out"
     tasks = [Task(p, recipe, out / f"{n}.png") for n, p in enumerate(photos)]
     BatchRun(tasks, out, team=lambda s, _: Here(s, standin.StandIn)).close()
-    assert seen == [(2, 800, 2 * cost.seconds((20, 40), recipe))]
+    assert seen == [([1, 1], 800, 2 * cost.seconds((20, 40), recipe))]
 
 
 def test_processes_make_the_same_and_print_nothing(folder, capfd):

@@ -83,7 +83,8 @@ NO_FOLDER = ("-o must name the folder", "none; try `dream batch photos -o dreams
         (("https://there.example/cat.jpg",), ("an address", "download it first")),
         (("photo.png", "-"), ("only photo",)),
         (("run", "photo.png"), ("'run'", "`dream PHOTO`")),
-        (("video", "photo.png"), ("'video'", "frames")),
+        (("video", "photo.png"), ("'photo.png', a picture", "`dream`")),
+        (("flicker", "photo.png"), ("--source VIDEO",)),
         (
             ("photo.png", "--objective", "-1*far", "--steps", "1"),
             ("'--objective=-1*far'",),

@@ -100,7 +100,9 @@ PLANNED = events.FilmPlanned(
 )
 
 
-def _film(number: int, *, frames: int = 20, released: float = 0.25) -> events.FrameDone:
+def _film(
+    number: int, *, frames: int = 20, released: float | None = 0.25
+) -> events.FrameDone:
     share = number / frames
     return events.FrameDone(number, frames, 2, released, 6.0, share, f"{number}.png")
 
@@ -136,7 +138,7 @@ def test_a_film_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_frame_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     for ready, frames in ((1, 20), (19, 20), (0, 1)):
         Lines().report(dataclasses.replace(PLANNED, ready=ready, frames=frames))
-    Lines().report(_film(2, released=0.0))
+    Lines().report(_film(2, released=None))
     Lines().report(events.FilmFinished("a.mp4", 2, 1, 1, True, 6.0, None, None))
     first, last, alone, still, done = capsys.readouterr().err.splitlines()
     assert "; 1 of them is dreamed already, the others take about" in first

@@ -201,6 +201,7 @@ def test_carry_0_is_frame_by_frame():
     for frame in frames:
         start = begin(frame, carried, settings)
         assert np.array_equal(start.image, frame)
+        assert start.released == 1
         shown, carried = settle(frame, start, added(frame, 16), carried, settings)
         assert np.array_equal(shown, added(frame, 16))
 
@@ -208,11 +209,13 @@ def test_carry_0_is_frame_by_frame():
 def test_less_carry_takes_less_over():
     frame = image()
     _, carried = settle(frame, begin(frame, None, SETTINGS), frame / 2, None, SETTINGS)
-    whole, half = (
-        begin(frame, carried, VideoSettings(carry=carry), moved=STILL).image - frame
-        for carry in (1, 0.5)
+    whole, half, little = (
+        begin(frame, carried, VideoSettings(carry=carry), moved=STILL)
+        for carry in (1, 0.5, 0.1)
     )
-    assert np.allclose(half, whole / 2, atol=1e-6)
+    assert np.allclose(half.image, (whole.image + frame) / 2, atol=1e-6)
+    released = [start.released for start in (whole, half, little)]
+    assert released == pytest.approx([0, 0.5, 0.9])
 
 
 def test_the_lock_follows_a_recipe_that_becomes_stronger():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from clips import hard_cut, pan, texture, tone, write_clip
 from PIL import Image
+from standin_film import StandIn
 
 import keras_dream as kd
 from keras_dream.dreamer.dreamer import Dreamer
@@ -26,6 +27,7 @@ from keras_dream.video.sink import Encoding, read_film_notes
 from keras_dream.video.source import open_source
 
 RECIPE = Recipe(objective="mixed0", octaves=1, steps=2, step_size=0.02)
+COLD = {"warm_up": 0}  # for less time
 FRAMES, CUT = 6, 3
 
 
@@ -48,7 +50,7 @@ def begin(folder, dreamer, tmp_path):
     runs = []
 
     def begin(name="film.mp4", *, source="cut.mp4", recipe=RECIPE, video=None, **how):
-        settings = VideoSettings(**video or {})
+        settings = VideoSettings(**COLD | (video or {}))
         setup = Setup(
             str(folder / source),
             recipe.but(video=settings),
@@ -67,7 +69,7 @@ def begin(folder, dreamer, tmp_path):
 @pytest.fixture(scope="module")
 def whole(folder, dreamer):
     """The bytes of the film of an undisturbed run."""
-    setup = Setup(str(folder / "cut.mp4"), RECIPE.but(video=VideoSettings()))
+    setup = Setup(str(folder / "cut.mp4"), RECIPE.but(video=VideoSettings(**COLD)))
     VideoRun(setup, folder / "whole.mp4", dreamer=dreamer).finish()
     return (folder / "whole.mp4").read_bytes()
 
@@ -113,6 +115,50 @@ def test_the_first_frame_of_a_scene_is_a_still_and_the_others_are_carried(
         assert np.array_equal(still, picture) == is_still
 
 
+def standing_still(tmp_path, begin, *, frame=None, name="still", count=4, **video):
+    """The events and the pictures of a film of one frame, with a stand-in's dream."""
+    source = tmp_path / "source"
+    source.mkdir(exist_ok=True)
+    frame = texture((24, 32), seed=1) if frame is None else frame
+    for number in range(count):
+        Image.fromarray(frame).save(source / f"{number}.png")
+    how = {"recipe": Recipe(steps=4), "dreamer": lambda _: StandIn()}
+    run = begin(name, source=source, video=video, **how)
+    return list(run), pictures_of(tmp_path / name)
+
+
+def test_a_scene_begins_as_if_it_had_stood_still(begin, tmp_path):
+    _, still = standing_still(tmp_path, begin, warm_up=0)
+    assert not np.array_equal(still[0], still[3])
+    events, warm = standing_still(tmp_path, begin, name="warm", warm_up=3)
+    np.testing.assert_array_equal(warm[0], still[3])
+    (planned,) = kinds(events, FilmPlanned)
+    done = kinds(events, FrameDone)
+    assert [event.steps for event in done] == [4 + 3, 1, 1, 1]
+    assert done[0].released == 1
+    steps = [(e.step, e.steps) for e in kinds(events, FrameProgress) if e.number == 1]
+    assert steps == [(step, 7) for step in range(1, 8)]
+    assert planned.seconds == pytest.approx(sum(e.steps for e in done) / 1000)
+
+
+def test_a_block_within_a_scene_has_its_early_frames_to_warm_up(begin, tmp_path):
+    blocks = {"block": 2, "overlap": 1, "warm_up": 3}
+    events, _ = standing_still(tmp_path, begin, **blocks)
+    assert [event.steps for event in kinds(events, FrameDone)] == [7, 1, 6, 1, 1]
+    (planned,) = kinds(events, FilmPlanned)
+    assert planned.seconds == pytest.approx(16 / 1000)
+
+
+@pytest.mark.parametrize(
+    ("light", "carry", "steps"), [(0, 1, [4, 4]), (1, 0, [4, 4]), (1, 0.5, [13, 3])]
+)
+def test_only_what_is_carried_warms_up(begin, tmp_path, light, carry, steps):
+    frame = light * texture((24, 32), seed=1)  # a stand-in leaves black as it is
+    video = {"carry": carry, "warm_up": 3}
+    events, _ = standing_still(tmp_path, begin, frame=frame, count=2, **video)
+    assert [event.steps for event in kinds(events, FrameDone)] == steps
+
+
 def test_what_is_planned_is_what_is_done(begin, folder):
     run = begin()
     events = list(run)
@@ -143,7 +189,7 @@ def test_two_runs_write_the_same_film_with_a_record_of_it(begin, folder, whole):
     assert record["flicker"]["film"] == first.summary.flicker > 0
     assert record["flicker"]["compared"] == FRAMES - 2
     assert str(folder) not in notes["record"]
-    assert Recipe.read(notes["recipe"]).video == VideoSettings()
+    assert Recipe.read(notes["recipe"]).video == VideoSettings(**COLD)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4])

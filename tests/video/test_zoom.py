@@ -11,7 +11,9 @@ import pytest
 from clips import texture
 from standin_dreamer import StandIn, amplified
 
+from keras_dream.cli.reporters.film import FilmState
 from keras_dream.errors import InputError, JobsError, SettingError
+from keras_dream.events import FrameDone
 from keras_dream.pictures.picture import Picture
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import Recipe
@@ -125,6 +127,25 @@ def test_nothing_drifts_over_200_frames(lock, count):
         assert fine < 0.25
     else:
         assert min(drift, fine) > 0.4
+
+
+def test_all_frames_that_are_dreamed_for_a_loop_are_counted(tmp_path):
+    """Of three frames two are dreamed twice; after three of five there is work left."""
+    steps = {"dreamer": StandIn(), "loop": True, "seam": 2, "seconds": 0.12}
+    shown = FilmState()
+    with zoom(tmp_path / "loop", **steps) as run:
+        for event in run:
+            shown.measure(event)
+            if isinstance(event, FrameDone):
+                said = shown.sentence(event)
+                assert said.startswith(f"{event.number} of 5 frames done")
+                assert "new" not in said
+                assert f"{event.number}/5" in shown.description(event, width=200)
+            if isinstance(event, FrameDone) and event.number == 3:
+                break
+    again = zoom(tmp_path / "loop", **steps)
+    assert again.finish().frames == 3
+    assert (again.planned.ready, again.planned.frames) == (3, 5)
 
 
 def test_a_loop_has_no_seam(tmp_path):

@@ -32,6 +32,14 @@ class VideoSettings(NestedSettings):
         "the one before it dreamed, where it takes over all of it; none for a quarter "
         "of the first ones",
     )
+    warm_up: int = Field(
+        default=8,
+        ge=0,
+        le=1000,
+        description="how often a scene's first frame is dreamed again with the later "
+        "steps, as if it had stood still for so many frames before, so that a scene "
+        "begins as it goes on",
+    )
     carry: FiniteFloat = Field(
         default=1.0,
         ge=0,

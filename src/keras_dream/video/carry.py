@@ -15,6 +15,7 @@ import numpy as np
 from keras_dream.engine.arrays import Kind, encode_arrays, read_arrays
 from keras_dream.errors import InputError, short_repr
 from keras_dream.files import check_file
+from keras_dream.geometry import Size
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video import flow
@@ -87,9 +88,9 @@ class Start(NamedTuple):
 
     Attributes:
         image: float32 (height, width, 3).
-        released: The share of the dreamed pixels that take nothing over, in [0, 1], and
-            more where the dream is measured anew: it is to have so much of the way from
-            the later steps to the first ones.
+        released: The share of a whole dream that the dreamed pixels do not take over,
+            in [0, 1], and more where the dream is measured anew: it is to have so much
+            of the way from the later steps to the first ones.
         visible: Which pixels do, float32 (height, width) in [0, 1]; None where nothing
             is carried.
         back: The flow to the frame before it, float32 (height, width, 2), or None.
@@ -113,6 +114,11 @@ class Motion(NamedTuple):
 
     back: np.ndarray
     visible: np.ndarray
+
+    @classmethod
+    def none(cls, size: Size) -> "Motion":
+        """Returns that of a frame that stands still, of (height, width)."""
+        return cls(np.zeros((*size, 2), np.float32), np.ones(size, np.float32))
 
 
 def motion(before: np.ndarray, frame: np.ndarray, settings: VideoSettings) -> Motion:
@@ -182,6 +188,7 @@ def begin(
         seen, released = _FAINTLY * seen, max(released, 1 - float(_FAINTLY))
     taken = np.float32(settings.carry) * seen[..., None]
     image = frame + taken * warped if settings.carry else frame
+    released = 1 - settings.carry * (1 - released)
     return Start(image, released, seen, back, within)
 
 

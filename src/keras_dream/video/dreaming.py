@@ -18,6 +18,7 @@ import numpy as np
 from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import at_size
 from keras_dream.engine.regions import LEAST, map_of
+from keras_dream.engine.result import Dream
 from keras_dream.errors import DreamError, SaveError
 from keras_dream.files import Staged
 from keras_dream.geometry import Size, resample
@@ -63,6 +64,24 @@ class _Prepared(NamedTuple):
     image: np.ndarray
     moved: Motion | None
     before: np.ndarray | None
+
+
+class _Round(NamedTuple):
+    """A frame that is dreamed once, and perhaps again.
+
+    Attributes:
+        dream: The dream.
+        carried: What the next frame, or the next dream of this one, needs.
+        released: As of the frame's first `Start`.
+        made: How many steps there were, those of the rounds before it, too.
+        notices: What the person should know, of all rounds.
+    """
+
+    dream: Dream
+    carried: Carried
+    released: float
+    made: int
+    notices: tuple[str, ...]
 
 
 class BlockDreamer:
@@ -168,10 +187,63 @@ class BlockDreamer:
         self, block: Block, prepared: _Prepared, carried: Carried | None
     ) -> Generator[Report, None, Carried]:
         """Dreams a frame and hands it to the writer; returns what is carried."""
-        began, film = time.perf_counter(), self._film
+        began, number = time.perf_counter(), prepared.number
+        left = 0
+        if carried is None:
+            left = self._film.warm_up(block, self._moment(number))
+        one = yield from self._round(block, prepared, carried, left=left)
+        size = (prepared.image.shape[0], prepared.image.shape[1])
+        still = prepared._replace(moved=Motion.none(size))
+        while left and not one.carried.lock.is_empty:
+            left -= 1
+            one = yield from self._round(
+                block, still, one.carried, left=left, before=one
+            )
+        pixels = to_depth(one.dream.image, str(self._film.bits))
+        if self._film.has_alpha:
+            alpha = np.float32(1) if one.dream.alpha is None else one.dream.alpha
+            alpha = np.broadcast_to(alpha, pixels.shape[:2])
+            pixels = np.dstack([pixels, to_depth(alpha, str(self._film.bits))])
+        notes = {
+            "steps": one.made,
+            "released": one.released,
+            "notices": list(dict.fromkeys(one.notices)),
+        }
+        seconds = time.perf_counter() - began
+        yield from self.finish(most=_MOST_BEHIND - 1)
+        future = self._writer.submit(
+            self._write,
+            Place(block.part, number),
+            prepared,
+            pixels,
+            one.carried,
+            notes,
+            seconds,
+        )
+        self._written.append(future)
+        return one.carried
+
+    def _round(
+        self,
+        block: Block,
+        prepared: _Prepared,
+        carried: Carried | None,
+        *,
+        left: int,
+        before: _Round | None = None,
+    ) -> Generator[Report, None, _Round]:
+        """Dreams a frame once.
+
+        Args:
+            block: Its block.
+            prepared: The frame.
+            carried: What it begins with; None for nothing.
+            left: How many more rounds follow.
+            before: The round before it, of the same frame.
+        """
         number, image = prepared.number, prepared.image
-        key, moment = str(block.part), self._moment(number)
-        settings = film.settings_at(moment)
+        moment = self._moment(number)
+        settings = self._film.settings_at(moment)
         start = begin(
             image,
             carried,
@@ -179,9 +251,8 @@ class BlockDreamer:
             moved=prepared.moved,
             within=self._within(prepared),
         )
-        released = start.released if settings.carry else 1.0
-        recipe = self.recipe_of(number, released)
-        push = Push.of(recipe, first_steps=film.first_steps(moment))
+        recipe = self.recipe_of(number, start.released)
+        push = Push.of(recipe, first_steps=self._film.first_steps(moment))
         settled: list[Carried] = []
 
         def locked(dreamed: np.ndarray) -> np.ndarray:
@@ -195,34 +266,24 @@ class BlockDreamer:
             start=start.image if carried and settings.carry else None,
             adjust=locked,
         )
-        made = 0
-        for made, step in enumerate(run, start=1):
+        later = left * self.recipe_of(number, 1 - settings.carry).steps
+        earlier = made = before.made if before else 0
+        for made, step in enumerate(run, start=earlier + 1):
             yield from self.finish(most=_MOST_BEHIND)
-            yield FrameStep(key, number, made, step.octaves * step.iterations)
+            steps = earlier + step.octaves * (step.iterations + later)
+            yield FrameStep(str(block.part), number, made, steps)
         dream = run.dream
-        pixels = to_depth(dream.image, str(film.bits))
-        if film.has_alpha:
-            alpha = np.float32(1) if dream.alpha is None else dream.alpha
-            alpha = np.broadcast_to(alpha, pixels.shape[:2])
-            pixels = np.dstack([pixels, to_depth(alpha, str(film.bits))])
-        notes = {
-            "steps": made,
-            "released": released,
-            "notices": [*dream.record.notices, *run.plan.take_notices()],
-        }
-        seconds = time.perf_counter() - began
-        yield from self.finish(most=_MOST_BEHIND - 1)
-        future = self._writer.submit(
-            self._write,
-            Place(block.part, number),
-            prepared,
-            pixels,
+        return _Round(
+            dream,
             settled[0],
-            notes,
-            seconds,
+            before.released if before else start.released,
+            made,
+            (
+                *(before.notices if before else ()),
+                *dream.record.notices,
+                *run.plan.take_notices(),
+            ),
         )
-        self._written.append(future)
-        return settled[0]
 
     def _within(self, prepared: _Prepared) -> np.ndarray | None:
         """Returns which pixels of a frame are dreamed; None for all."""

@@ -112,10 +112,6 @@ class PictureRun(BaseRun[PictureSetup, Work]):
         """Returns what is known of the film's frames, of which there are `count`."""
         raise NotImplementedError
 
-    def _count(self, work: Work) -> int:
-        """Returns how many frames the film has, at most, before it is made."""
-        return len(work.places)
-
     def _seconds(self, work: Work, waiting: Sequence[Place]) -> float:
         """Returns about how long frames take on two cores."""
         raise NotImplementedError
@@ -198,7 +194,7 @@ class PictureRun(BaseRun[PictureSetup, Work]):
         return sha256_file(Path(self._sound))
 
     def _plan(self, work: Work) -> FilmPlanned:
-        done, count = work.folder.done, self._count(work)
+        done, count = work.folder.done, len(work.places)
         waiting = [place for place in work.places if place not in done]
         self._frames = len(work.places)
         clip = self._clip(work.recipe, work.picture, count)
@@ -269,7 +265,7 @@ class PictureRun(BaseRun[PictureSetup, Work]):
             number=number + 1,
             frames=len(work.places),
             steps=steps,
-            released=1.0 if number == 0 else 0.0,
+            released=None,
             seconds=time.perf_counter() - began,
             share=(number + 1) / len(work.places),
             path=str(folder.path / frame_name(place)),

@@ -13,6 +13,7 @@ from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
 from keras_dream.recipe.times import seconds_of
 from keras_dream.recipe.video import VideoSettings
+from keras_dream.video.blocks import Block
 from keras_dream.video.frames import Clip
 from keras_dream.video.source import Source, open_source
 from keras_dream.zoo.network import Network
@@ -173,11 +174,24 @@ class Film:
         own = self.settings_at(recipe).first_steps
         return recipe.steps if own is None else own
 
+    def warm_up(self, block: Block, recipe: Recipe) -> int:
+        """Returns how often the first frame of a block is dreamed again.
+
+        A block that begins within a scene has its early frames for that.
+
+        Args:
+            block: The block.
+            recipe: That of its first frame's moment.
+        """
+        own = self.settings_at(recipe)
+        return max(0, own.warm_up - block.early) if own.carry else 0
+
     def with_frame_steps(self, recipe: Recipe, released: float) -> Recipe:
         """Returns the recipe of a frame, with as many steps as it has.
 
-        A frame that takes nothing over has the steps of a scene's first; one that takes
-        over all has the later steps; between, as many as the share that is released.
+        A frame that takes nothing over has the steps of a scene's first dream; one that
+        takes over all has the later steps; between, as many as the share that is
+        released.
 
         Args:
             recipe: That of the frame's moment.

@@ -163,9 +163,6 @@ class ZoomRun(PictureRun):
         twice, frames = self._seam, self._camera.frames
         return (*work.places[frames:], *work.places[twice:frames])
 
-    def _count(self, work: Work) -> int:
-        return self._camera.frames
-
     def _clip(self, recipe: Recipe, picture: Picture, count: int) -> Clip:
         del count
         rate = self._camera.frame_rate

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from keras_dream.cli.options import Json, Quiet
 from keras_dream.cli.output import table, write_stdout
 from keras_dream.cli.reporters import reporter_for
+from keras_dream.errors import InputError
 from keras_dream.events import FilmProgress, Notice
 from keras_dream.recipe.video import VideoSettings
 
@@ -22,7 +23,7 @@ def flicker(
     film: str,
     /,
     *,
-    source: Annotated[str, Parameter(metavar="VIDEO")],
+    source: Annotated[str | None, Parameter(metavar="VIDEO")] = None,
     start: Annotated[str, Parameter(name="--from", metavar="TIME")] = "0",
     end: Annotated[_Time, Parameter(name="--to")] = None,
     every: int = 1,
@@ -48,6 +49,12 @@ def flicker(
     """
     from keras_dream.video.flicker import flicker as flicker_of
 
+    if source is None:
+        raise InputError(
+            "A film must be measured beside what it was made of",
+            received="no source",
+            hint="add --source VIDEO",
+        )
     with reporter_for(quiet=quiet or json, json=False) as reporter:
         measured = flicker_of(
             film,

@@ -100,8 +100,10 @@ class FilmState:
                 text = f"Frame {self._done}/{frames}"
                 scenes = self._planned.scenes if self._planned else 1
                 if self._last is not None and width >= _WIDE:
-                    of = f"  scene {self._last.scene}/{scenes}" if scenes > 1 else ""
-                    text += f"{of}  {self._last.released:.0%} new"
+                    if scenes > 1:
+                        text += f"  scene {self._last.scene}/{scenes}"
+                    if self._last.released is not None:
+                        text += f"  {self._last.released:.0%} new"
                 return text
             case _:
                 return ""
@@ -122,10 +124,12 @@ class FilmState:
             case FilmPlanned():
                 return _planned(event)
             case FrameDone():
-                pace = f", {self.pace}" if self.pace else ""
-                new = f"; {event.released:.0%} of frame {event.number} is new"
-                new = new if event.released else ""  # never in a zoom
-                return f"{self._done} of {event.frames} frames done{new}{pace}{left}."
+                new = ""
+                if event.released is not None:
+                    new = f"{event.released:.0%} of frame {event.number} is new"
+                more = ", ".join(filter(None, (new, self.pace, self.left)))
+                text = f"{self._done} of {event.frames} frames done"
+                return f"{text}; {more}." if more else f"{text}."
             case FilmFinished():
                 return "\n".join(_summary(event, self._planned))
             case _:
