@@ -53,19 +53,21 @@ def test_a_clip_becomes_a_film_beside_it(dream, clip):
     assert np.abs(pictures(clip) - pictures("clip-dream.mp4")).mean() > 0.005
     # Its recipe is one of films, too; a flag comes before the file, which comes before
     # the preset.
-    again = ("--recipe", "clip-dream.mp4", "--carry", 0.5, "--json", "-o", "b.webm")
-    code, out, error = dream("video", clip, *again, "--no-sound", "--threads", 1)
+    again = ("--recipe", "clip-dream.mp4", "--carry", 0.9, "--warm-up", 1, "--json")
+    more = ("-o", "b.webm", "--no-sound", "--threads", 1)
+    code, out, error = dream("video", clip, *again, *more)
     assert code == 0, error
     events = [json.loads(line) for line in out.splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds[-2:] == ["film", "saved"]
     assert {"film_progress", "film_planned", "frame"} <= {*kinds}
     frames = [event for event in events if event["event"] == "frame"]
-    assert [frame["steps"] for frame in frames] == [2, 1, 1, 1, 2, 1]
+    assert [frame["steps"] for frame in frames] == [3, 1, 1, 1, 3, 1]
     assert [frame["scene"] for frame in frames] == [1, 1, 1, 1, 2, 2]
     recipe = read_recipe("b.webm")
     assert recipe.video is not None
-    assert (recipe.steps, recipe.video.carry) == (2, 0.5)
+    video = recipe.video
+    assert (recipe.steps, video.carry, video.warm_up) == (2, 0.9, 1)
     assert not open_source("b.webm").survey().has_sound
 
 

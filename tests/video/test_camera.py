@@ -70,7 +70,14 @@ def test_what_comes_into_sight_is_the_mirror_image():
     assert np.allclose(around, np.roll(image, (3, 4), (0, 1)), atol=1e-6)
 
 
-@pytest.mark.parametrize("steps", [{"rate": 0.97}, {"rate": 1, "shift": (0.03, 0)}])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"rate": 0.97},
+        {"rate": 1, "shift": (0.03, 0)},
+        {"rate": 0.97, "rotate": 0.4},
+    ],
+)
 def test_a_camera_sees_the_whole_picture_mirrored_and_no_streaks(steps):
     height, width = SIZE
     rows, columns = np.mgrid[:height, :width]
@@ -79,20 +86,31 @@ def test_a_camera_sees_the_whole_picture_mirrored_and_no_streaks(steps):
     for _ in range(10):
         by = move(CameraSettings(**steps), SIZE)
         image, mirror = moved(image, by, mirror=mirror), mirror.after(by, SIZE)
-        y, x = (by.matrix[0][0] * y + by.offset[0], by.matrix[1][1] * x + by.offset[1])
+        (a, b), (c, d) = by.matrix
+        y, x = a * y + b * x + by.offset[0], c * y + d * x + by.offset[1]
     seen = np.abs(y + 0.5) - 0.5, np.abs(x + 0.5) - 0.5  # two of the four edges
     new = (x < -0.5) & (seen[0] < height - 1) & (seen[1] < width - 1)
     assert new.mean() > 0.05
     assert np.abs(image - texture(*seen))[new].mean() < 0.01
 
 
-def test_a_mirror_never_leaves_the_frame():
+def test_a_mirror_stays_exact_through_a_long_zoom():
+    mirror = Mirror.around(SIZE)
+    for _ in range(2000):
+        mirror = mirror.after(move(CameraSettings(rate=1.02), SIZE), SIZE)
+    whole = Mirror.around(SIZE).corners
+    assert np.allclose(mirror.corners, whole, atol=1e-9)
+
+
+@pytest.mark.parametrize("turn", [0, 1.5])
+def test_a_mirror_never_leaves_the_frame(turn):
     mirror = Mirror.around(SIZE)
     for rate in (1.1, 0.9, 0.9, 1.3, 0.8, 0.7, 0.7):
-        mirror = mirror.after(move(CameraSettings(rate=rate), SIZE), SIZE)
-        for (first, last), side in zip((mirror.down, mirror.across), SIZE, strict=True):
-            assert -0.5 <= first < last <= side - 0.5
-            assert last - first >= side / 2
+        by = move(CameraSettings(rate=rate, rotate=turn), SIZE)
+        mirror = mirror.after(by, SIZE)
+        assert (mirror.corners > -0.51).all()
+        assert (mirror.corners < np.array(SIZE) - 0.49).all()
+        assert np.ptp(mirror.corners, axis=0).min() > SIZE[0] / 2 - 0.01
 
 
 def test_a_camera_that_goes_back_does_not_alias():

@@ -270,6 +270,16 @@ def test_what_a_frame_hands_on_may_be_lost(begin):
     assert again.out.read_bytes() == undisturbed.out.read_bytes()
 
 
+def test_edges_that_begin_to_belong_together_within_a_film(begin, tmp_path):
+    begin("whole", recipe=RECIPE.but(wrap="both")).finish()
+    changing = RECIPE.but(wrap="0s: none, 0.08s: both")
+    begin("changing", recipe=changing).finish()
+    whole, others = (pictures_of(tmp_path / name) for name in ("whole", "changing"))
+    assert not np.array_equal(whole[0], others[0])
+    for one, other in zip(whole[CUT:], others[CUT:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_another_film_is_refused_until_it_is_to_begin_anew(begin, folder):
     with begin() as run:
         next(event for event in run if isinstance(event, FrameDone))

@@ -2,19 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from keras_dream.dreamer.dreamer import as_recipe, check_preset, check_settings
 from keras_dream.pictures.limits import Limits, default_limits
-from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.settings import pop_keys
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.run import VideoRun
-from keras_dream.video.setup import Selection, Setup
+from keras_dream.video.setup import Selection, Setup, choices
 from keras_dream.video.sink import Encoding
-from keras_dream.zoo.network import as_networks
 
 StrPath = str | os.PathLike[str]
 
@@ -72,27 +69,16 @@ def dream_video(
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
     selection = Selection.of(start, end, every, rate)
-    setup = _setup(os.fspath(source), recipe, selection, settings)
-    paths = tuple(os.fspath(path) for path in files)
-    setup = replace(setup, files=paths, limits=limits or default_limits())
+    film = pop_keys(settings, VideoSettings.model_fields)
+    chosen = choices(recipe, settings, more=[*VideoSettings.model_fields, "workers"])
+    own: Recipe = chosen.pop("recipe")
+    setup = Setup(
+        os.fspath(source),
+        own.but(video=(own.video or VideoSettings()).but(**film)),
+        selection,
+        files=tuple(os.fspath(path) for path in files),
+        limits=limits or default_limits(),
+        **chosen,
+    )
     how = {"encoding": encoding or Encoding(), "sound": sound, "workers": workers}
     return VideoRun(setup, out, resume=resume, notes=notes, **how)
-
-
-def _setup(
-    source: str, recipe: Recipe | str, selection: Selection, settings: dict[str, Any]
-) -> Setup:
-    """Returns what a film is made from and by, for the settings of a call."""
-    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
-    film = pop_keys(settings, VideoSettings.model_fields)
-    network = settings.get("network")
-    networks = () if network is None else as_networks(network)
-    if networks:
-        settings["network"] = networks[0].name
-    more = [*RunSettings.model_fields, *VideoSettings.model_fields, "workers"]
-    check_settings(settings, more=more)
-    chosen = as_recipe(recipe).but(**settings)
-    if isinstance(recipe, str):
-        check_preset(recipe, chosen)
-    chosen = chosen.but(video=(chosen.video or VideoSettings()).but(**film))
-    return Setup(source, chosen, selection, run, networks)

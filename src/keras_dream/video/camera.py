@@ -74,49 +74,99 @@ def move(camera: CameraSettings, size: Size) -> Move:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where the picture is mirrored, in pixels of a frame, pixel centres being whole.
+    """Where the picture is mirrored, as a frame sees it.
 
     Attributes:
-        down: The first and the last place, (-0.5, height - 0.5) at the frame's edges.
+        matrix: With `offset`, where a frame's place is in the frame in which the mirror
+            began: `matrix` @ place + `offset`, in pixels as of `Move`.
+        offset: (down, across).
+        down: The mirror's first and last place there, (-0.5, height - 0.5) at the
+            frame's edges.
         across: The same across.
     """
 
+    matrix: tuple[tuple[float, float], tuple[float, float]]
+    offset: tuple[float, float]
     down: tuple[float, float]
     across: tuple[float, float]
 
     @classmethod
     def around(cls, size: Size) -> "Mirror":
         """Returns the mirror at the edges of frames of (height, width) pixels."""
-        return cls((-0.5, size[0] - 0.5), (-0.5, size[1] - 0.5))
+        edges = (-0.5, size[0] - 0.5), (-0.5, size[1] - 0.5)
+        return cls(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0), *edges)
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether its edges are rows and columns of the frame."""
+        return self.matrix[0][1] == 0 == self.matrix[1][0]
+
+    @property
+    def corners(self) -> np.ndarray:
+        """The corners of what is mirrored in the frame: (4, 2), down and across."""
+        corners = [(y, x) for y in self.down for x in self.across]
+        return (np.array(corners) - self.offset) @ np.linalg.inv(self.matrix).T
 
     def after(self, by: Move, size: Size) -> "Mirror":
-        """Returns where it is in the next frame.
+        """Returns it as the next frame sees it.
 
-        It never leaves the frame. Where less than half a side is left between its two
-        edges, or where the camera turns, it begins anew at the frame's edges.
+        It never leaves the frame: where the camera comes closer, the frame's edges
+        take the place of its own. Where less than half a side is left between them, or
+        where a corner turns out of the frame, it begins anew at the frame's edges.
         """
-        whole = Mirror.around(size)
-        if not by.is_straight:
-            return whole
-        down = _followed(self.down, by.matrix[0][0], by.offset[0], whole.down)
-        across = _followed(self.across, by.matrix[1][1], by.offset[1], whole.across)
-        return Mirror(down, across)
+        (a, b), (c, d) = np.array(self.matrix) @ by.matrix
+        own = tuple(np.array(self.matrix) @ by.offset + self.offset)
+        next_one = Mirror(((a, b), (c, d)), own, self.down, self.across)
+        if next_one.is_straight:
+            down = _within(self.down, a * -0.5 + own[0], a * size[0])
+            across = _within(self.across, d * -0.5 + own[1], d * size[1])
+            next_one = Mirror(next_one.matrix, own, down, across)
+        corners = next_one.corners
+        is_in = (corners > -0.5 - 1e-6) & (corners < np.array(size) - 0.5 + 1e-6)
+        sides = np.array([np.diff(next_one.down)[0], np.diff(next_one.across)[0]])
+        scale = math.hypot(a, c)
+        is_large = (sides / scale >= np.array(size) / 2).all()
+        # Far closer than where it began, it is the frame's edges: numbers stay exact.
+        if is_in.all() and is_large and scale > 1 / 16:
+            return next_one
+        return Mirror.around(size)
+
+    def mirrored(
+        self, y: np.ndarray, x: np.ndarray, size: Size
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the places (down, across) at which what is outside is seen.
+
+        Where the mirror is straight, they may be a column and a row.
+        """
+        (a, b), (c, d) = self.matrix
+        below = (y < -0.5) | (y > size[0] - 0.5)
+        beside = (x < -0.5) | (x > size[1] - 0.5)
+        if self.is_straight:
+            down = (_folded(a * y + self.offset[0], self.down) - self.offset[0]) / a
+            right = (_folded(d * x + self.offset[1], self.across) - self.offset[1]) / d
+            return np.where(below, down, y), np.where(beside, right, x)
+        down = _folded(a * y + b * x + self.offset[0], self.down) - self.offset[0]
+        right = _folded(c * y + d * x + self.offset[1], self.across) - self.offset[1]
+        (e, f), (g, h) = np.linalg.inv(self.matrix)
+        outside = below | beside
+        y, x = np.broadcast_arrays(y, x)
+        return (
+            np.where(outside, e * down + f * right, y),
+            np.where(outside, g * down + h * right, x),
+        )
 
 
-def _followed(
-    edges: tuple[float, float], scale: float, offset: float, whole: tuple[float, float]
+def _within(
+    edges: tuple[float, float], first: float, length: float
 ) -> tuple[float, float]:
-    first, last = ((edge - offset) / scale for edge in edges)
-    first, last = max(first, whole[0]), min(last, whole[1])
-    return whole if last - first < (whole[1] - whole[0]) / 2 else (first, last)
+    return max(edges[0], first), min(edges[1], first + length)
 
 
-def _mirrored(place: np.ndarray, n: int, edges: tuple[float, float]) -> np.ndarray:
-    """Returns places along an axis; those outside the frame as the mirror has them."""
+def _folded(place: np.ndarray, edges: tuple[float, float]) -> np.ndarray:
+    """Returns places along an axis as mirrors at both edges show them."""
     first, length = edges[0], edges[1] - edges[0]
     inside = (place - first) % (2 * length)
-    inside = first + np.minimum(inside, 2 * length - inside)
-    return np.where((place < -0.5) | (place > n - 0.5), inside, place)
+    return first + np.minimum(inside, 2 * length - inside)
 
 
 def moved(
@@ -140,18 +190,17 @@ def moved(
     result = np.empty(image.shape, np.float32)
     table = _table(by.scale)
     mirror = mirror or Mirror.around((height, width))
+    is_straight = by.is_straight and mirror.is_straight
     for rows in bands(image.shape):
         row = np.arange(height, dtype=np.float64)[rows, None]
         y, x = a * row + down, d * columns + across
         if not by.is_straight:
             y, x = y + b * columns, x + c * row
-        if not wraps[0]:
-            y = _mirrored(y, height, mirror.down)
-        if not wraps[1]:
-            x = _mirrored(x, width, mirror.across)
+        seen = mirror.mirrored(y, x, (height, width))
+        y, x = y if wraps[0] else seen[0], x if wraps[1] else seen[1]
         ys = _taps(y, height, table, by.scale, wraps=wraps[0])
         xs = _taps(x, width, table, by.scale, wraps=wraps[1])
-        result[rows] = _gathered(image, ys, xs, straight=by.is_straight)
+        result[rows] = _gathered(image, ys, xs, straight=is_straight)
     return result
 
 

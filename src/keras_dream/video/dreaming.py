@@ -37,7 +37,7 @@ from keras_dream.video.folder import (
     stage_frame,
     state_name,
 )
-from keras_dream.video.frames import Frame
+from keras_dream.video.frames import Clip, Frame
 from keras_dream.video.messages import FrameMade, FrameStep
 from keras_dream.video.setup import Film
 from keras_dream.video.source import Source
@@ -143,7 +143,7 @@ class BlockDreamer:
             DreamError: As for `Dreamer.steps`.
         """
         (frame,) = self._source.frames(0, 1)
-        picture, _ = pictures_of(frame, self._film)
+        picture, _ = pictures_of(frame, self._film.clip, self._moment(0))
         return self._dreamer.steps(picture, self.recipe_of(0, 1.0)).plan.text()
 
     def dream(self, block: Block, after: int | None) -> Generator[Report, None, None]:
@@ -334,22 +334,28 @@ class BlockDreamer:
         film, before = self._film, None
         first = block.first if after is None else after
         for frame in self._source.frames(first, block.last):
-            picture, image = pictures_of(frame, film)
+            moment = self._moment(frame.number)
+            picture, image = pictures_of(frame, film.clip, moment)
             if after is None or frame.number > after:
                 moved = None
                 if before is not None:
-                    settings = film.settings_at(self._moment(frame.number))
-                    moved = motion(before, image, settings)
+                    moved = motion(before, image, film.settings_at(moment))
                 yield _Prepared(frame.number, picture, image, moved, before)
             before = image
 
 
-def pictures_of(frame: Frame, film: Film) -> tuple[Picture, np.ndarray]:
-    """Returns what the dreamer is given for a frame, and what it makes of it first."""
-    recipe, alpha = film.recipe, frame.alpha
+def pictures_of(frame: Frame, clip: Clip, recipe: Recipe) -> tuple[Picture, np.ndarray]:
+    """Returns what the dreamer is given for a frame, and what it makes of it first.
+
+    Args:
+        frame: The frame.
+        clip: The film's.
+        recipe: Of the frame's moment.
+    """
+    alpha = frame.alpha
     if alpha is not None and not alpha.any():  # as at the beginning of a fade
         alpha = np.full_like(alpha, _FAINT)
-    picture = Picture(frame.image, alpha, film.clip.name, bits=film.clip.bits)
+    picture = Picture(frame.image, alpha, clip.name, bits=clip.bits)
     if recipe.wrap != "none":
         own = replace(picture, pixels=seamless(frame.image, recipe.wrap))
         return picture, at_size(own, recipe).pixels

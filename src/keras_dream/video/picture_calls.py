@@ -5,18 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_dream.dreamer.dreamer import as_recipe, check_preset, check_settings
 from keras_dream.pictures.limits import Limits, default_limits
 from keras_dream.pictures.sources import is_source
 from keras_dream.recipe.camera import CameraSettings
-from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.settings import pop_keys
-from keras_dream.recipe.video import VideoSettings
+from keras_dream.recipe.video import ZOOM_SETTINGS, VideoSettings
 from keras_dream.video.film import FPS, HOLD, FilmRun
 from keras_dream.video.from_picture import PictureSetup
+from keras_dream.video.setup import choices
 from keras_dream.video.sink import DEFAULT, Encoding
 from keras_dream.video.zoom import ZoomRun
-from keras_dream.zoo.network import as_networks
 
 if TYPE_CHECKING:
     from keras_dream.dreamer.dreamer import Photo
@@ -68,14 +67,15 @@ def dream_zoom(
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
     camera = pop_keys(settings, CameraSettings.model_fields)
-    video = pop_keys(settings, VideoSettings.model_fields)
-    setup = _setup(photo, recipe, settings, files=files, limits=limits)
-    own = setup.recipe
-    chosen = own.but(
+    video = pop_keys(settings, ZOOM_SETTINGS)
+    more = [*CameraSettings.model_fields, *ZOOM_SETTINGS]
+    chosen = choices(recipe, settings, more=more)
+    own: Recipe = chosen["recipe"]
+    chosen["recipe"] = own.but(
         camera=(own.camera or CameraSettings()).but(**camera),
         video=(own.video or VideoSettings()).but(**video),
     )
-    setup = PictureSetup(**{**vars(setup), "recipe": chosen})
+    setup = _setup(photo, chosen, files, limits)
     return ZoomRun(
         setup, out, encoding=encoding, sound=sound, resume=resume, notes=notes
     )
@@ -122,7 +122,7 @@ def dream_film(
     Raises:
         InputError, DreamError: As for `dream_zoom`.
     """
-    setup = _setup(photo, recipe, settings, files=files, limits=limits)
+    setup = _setup(photo, choices(recipe, settings), files, limits)
     return FilmRun(
         setup,
         out,
@@ -137,31 +137,18 @@ def dream_film(
 
 def _setup(
     photo: "Photo",
-    recipe: Recipe | str,
-    settings: dict[str, Any],
-    *,
+    chosen: dict[str, Any],
     files: Sequence[StrPath],
     limits: Limits | None,
 ) -> PictureSetup:
     """Returns what a film is made from and by."""
-    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
-    network = settings.get("network")
-    networks = () if network is None else as_networks(network)
-    if networks:
-        settings["network"] = networks[0].name
-    check_settings(settings, more=[*RunSettings.model_fields])
-    chosen = as_recipe(recipe).but(**settings)
-    if isinstance(recipe, str):
-        check_preset(recipe, chosen)
     folders: list[str] = []
     if isinstance(photo, str | os.PathLike) and not is_source(os.fspath(photo)):
         folders = [str(Path(photo).parent)]
     return PictureSetup(
         source=photo,
-        recipe=chosen,
-        run=run,
-        networks=networks,
         files=[os.fspath(path) for path in files],
         folders=folders,
         limits=limits or default_limits(),
+        **chosen,
     )

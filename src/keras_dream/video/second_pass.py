@@ -141,12 +141,16 @@ class SecondPass:
         self, first: int, last: int
     ) -> Iterator[tuple[int, Picture, np.ndarray]]:
         """Yields frames [first, last), the last one first; a few are held at a time."""
-        bytes_each = 4 * 2 * 3 * math.prod(self._film.clip.size)
+        clip = self._film.clip
+        bytes_each = 4 * 2 * 3 * math.prod(clip.size)
         count = max(1, min(_MOST_FRAMES, _MOST_HELD // bytes_each))
         while last > first:
             begin = max(first, last - count)
             held = [
-                (frame.number, *pictures_of(frame, self._film))
+                (
+                    frame.number,
+                    *pictures_of(frame, clip, self._timeline.at(frame.stamp)),
+                )
                 for frame in self._source.frames(begin, last)
             ]
             while held:

@@ -6,17 +6,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from keras_dream.dreamer.dreamer import Dreamer
+from keras_dream.dreamer.dreamer import (
+    Dreamer,
+    as_recipe,
+    check_preset,
+    check_settings,
+)
 from keras_dream.errors import DreamError, SettingError
 from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.files import Files
 from keras_dream.recipe.recipe import Recipe, RunSettings
+from keras_dream.recipe.settings import pop_keys
 from keras_dream.recipe.times import seconds_of
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.blocks import Block
 from keras_dream.video.frames import Clip
 from keras_dream.video.source import Source, open_source
-from keras_dream.zoo.network import Network
+from keras_dream.zoo.network import Network, as_networks
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,31 @@ class Setup:
             limits=self.limits,
             **options,
         )
+
+
+def choices(
+    recipe: Recipe | str, settings: dict[str, Any], *, more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Returns what a call's keywords choose: the setup's recipe, run and networks.
+
+    Args:
+        recipe: A recipe, or a preset's name.
+        settings: Settings of the recipe, which go over it, and run settings.
+        more: Further keywords of the call, for a hint.
+
+    Raises:
+        InputError: If one of them is wrong.
+    """
+    run = RunSettings.of(pop_keys(settings, RunSettings.model_fields))
+    network = settings.get("network")
+    networks = () if network is None else as_networks(network)
+    if networks:
+        settings["network"] = networks[0].name
+    check_settings(settings, more=[*RunSettings.model_fields, *more])
+    chosen = as_recipe(recipe).but(**settings)
+    if isinstance(recipe, str):
+        check_preset(recipe, chosen)
+    return {"recipe": chosen, "run": run, "networks": networks}
 
 
 @dataclass(frozen=True)
