@@ -131,6 +131,8 @@ def test_the_calls(photo):
     assert steps == [1, 0]
     with pytest.raises(SettingError, match="A setting must be one that exists"):
         kd.dream_zoom(photo, "c.gif", zoom=1.1)
+    with pytest.raises(SettingError, match="received 'carry'"):
+        kd.dream_zoom(photo, "c.gif", carry=0.5)
     with pytest.raises(SettingError, match="`rate` must be a finite number"):
         kd.dream_zoom(photo, "c.gif", rate=0)
     with pytest.raises(PictureError):

@@ -16,7 +16,7 @@ from keras_dream.pictures.limits import Limits
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import FINISHING, Recipe, RunSettings
 from keras_dream.recipe.settings import Settings, is_nested
-from keras_dream.recipe.video import VideoSettings
+from keras_dream.recipe.video import ZOOM_SETTINGS, VideoSettings
 
 FILES = Group("Photo and result", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
@@ -282,8 +282,6 @@ _TEXT = Parameter(
 _TEXTS = Parameter(negative=(), show_default=False, metavar="TEXT")
 # Values of their own, read by the recipe.
 _REPEATED = ("regions", "per_octave", "keyframes")
-ZOOM_SETTINGS = ("first_steps", "later_steps", "lock")
-"""The settings of a film that a zoom has, too, whose motion is known."""
 
 _ALIASES = {
     "regions": "--region",

@@ -9,6 +9,9 @@ from keras_dream.recipe.settings import FiniteFloat
 
 MOST_FRAME_STEPS = 100_000  # as `steps`
 
+ZOOM_SETTINGS = ("first_steps", "later_steps", "lock")
+"""The settings of a film that a zoom has, too, whose motion is known."""
+
 
 class VideoSettings(NestedSettings):
     """What decides a dreamed video beside the recipe of each frame; part of a recipe.

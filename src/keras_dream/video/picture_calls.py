@@ -10,7 +10,7 @@ from keras_dream.pictures.sources import is_source
 from keras_dream.recipe.camera import CameraSettings
 from keras_dream.recipe.recipe import Recipe
 from keras_dream.recipe.settings import pop_keys
-from keras_dream.recipe.video import VideoSettings
+from keras_dream.recipe.video import ZOOM_SETTINGS, VideoSettings
 from keras_dream.video.film import FPS, HOLD, FilmRun
 from keras_dream.video.from_picture import PictureSetup
 from keras_dream.video.setup import choices
@@ -67,8 +67,8 @@ def dream_zoom(
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
     camera = pop_keys(settings, CameraSettings.model_fields)
-    video = pop_keys(settings, VideoSettings.model_fields)
-    more = [*CameraSettings.model_fields, *VideoSettings.model_fields]
+    video = pop_keys(settings, ZOOM_SETTINGS)
+    more = [*CameraSettings.model_fields, *ZOOM_SETTINGS]
     chosen = choices(recipe, settings, more=more)
     own: Recipe = chosen["recipe"]
     chosen["recipe"] = own.but(

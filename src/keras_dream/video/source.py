@@ -72,6 +72,7 @@ class Source:
         self._start, self._end, self._every = start, end, every
         self._limits = limits
         self._origin = self._begin = 0
+        self._read_until = Fraction(0)  # in seconds, whether selected or not
         self._seen: tuple[int, ...] | None = None
 
     def survey(self, *, cuts: bool = True, progress: Progress | None = None) -> Clip:
@@ -265,6 +266,7 @@ class Source:
         base, shown = self._reader.time_base, None
         for timed in self._timed():
             start = timed.start * base
+            self._read_until = start + timed.duration * base
             if self._end is not None and start >= self._end:
                 break
             if start >= self._start:
@@ -329,7 +331,11 @@ class Source:
             if whole
             else f"{short_repr(self.name)} from {float(self._start):g} s to "
             f"{_until(self._end)}",
-            hint="copy or download it again" if whole else "select another range",
+            hint="copy or download it again"
+            if whole
+            else f"select another range: it ends at {float(self._read_until):.4g} s"
+            if self._read_until <= self._start
+            else "select another range",
         )
 
 
