@@ -176,6 +176,7 @@ def measured(work):
 
 def cost(folder, dreamer, arguments):
     from keras_dream.recipe.presets import preset
+    from keras_dream.recipe.video import VideoSettings
     from keras_dream.video.sink import write_film
     from keras_dream.video.source import open_source
 
@@ -184,11 +185,12 @@ def cost(folder, dreamer, arguments):
     clip = open_source(written(folder / "in", source)).survey(cuts=False)
     write_film(folder / "in.mp4", clip, source)
     recipe, frames = dreamer.complete(preset("default")), floats(source)
+    filmed = recipe.but(video=VideoSettings(warm_up=0))  # more steps, and nothing else
     steps_alone(dreamer, recipe.but(steps=1), frames[:1], [1])  # warm
     alone, films, parts = [], [], []
     for number in range(arguments.rounds):
         seconds = dict.fromkeys((*PARTS_OF_A_FRAME, *MORE_PARTS), 0.0)
-        run = film(folder / "in.mp4", folder / f"{number}.mp4", recipe, dreamer)
+        run = film(folder / "in.mp4", folder / f"{number}.mp4", filmed, dreamer)
         with timed(seconds):
             films.append(measured(functools.partial(steps_made, run)))
         work = functools.partial(steps_alone, dreamer, recipe, frames, films[-1][2])

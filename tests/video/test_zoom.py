@@ -179,8 +179,9 @@ def test_a_picture_on_its_way_to_another_keeps_its_contrast():
     assert apart == sorted(apart, reverse=True)
 
 
-def test_a_stopped_zoom_goes_on_with_the_same_bytes(tmp_path):
-    steps = {"seconds": 0.4, "loop": True, "seam": 4, "rotate": 2.0}
+@pytest.mark.parametrize("rate", [1.02, 0.9])  # what comes into sight is no state
+def test_a_stopped_zoom_goes_on_with_the_same_bytes(tmp_path, rate):
+    steps = {"seconds": 0.4, "loop": True, "seam": 4, "rotate": 2.0, "rate": rate}
     zoom(tmp_path / "whole.mp4", dreamer=StandIn(), **steps).finish()
     out, made = tmp_path / "film.mp4", 0
     for stop in (1, 3, 9, 12):  # the first, before the end, and twice in the seam

@@ -44,7 +44,7 @@ def dream_video(
         source: A video file, a folder of numbered pictures, a GIF or a WebP.
         out: The film; its suffix decides the format.
         recipe: A recipe or the name of a preset.
-        start: Where the selection begins: seconds from the first frame, or "0:12".
+        start: Where it begins in the source: seconds, or text as in "0:12".
         end: Where it ends, likewise; None for the source's end.
         every: 2 for every second frame, and so on.
         rate: Frames a second of a folder of pictures; None for 25.
@@ -60,19 +60,28 @@ def dream_video(
             one: a `Network`, a name or a model.
 
     Returns:
-        An iterator of events, with `summary`, `close()`, and `finish()`, its end.
+        An iterator of events, with `summary` and `close()`; `finish()` runs it to its
+        end.
 
     Raises:
         InputError: If an argument is wrong, or the source cannot be read.
         DreamError: While it runs, if a frame cannot be dreamed; what is done is kept.
     """
-    selection = Selection.of(start, end, every, rate)
-    film = pop_keys(settings, VideoSettings.model_fields)
-    chosen = choices(recipe, settings, more=[*VideoSettings.model_fields, "workers"])
-    own: Recipe = chosen.pop("recipe")
-    own = own.but(video=(own.video or VideoSettings()).but(**film))
-    paths = tuple(os.fspath(path) for path in files)
-    chosen |= {"files": paths, "limits": limits or default_limits()}
-    setup = Setup(os.fspath(source), own, selection, **chosen)
+    setup = Setup(
+        os.fspath(source),
+        selection=Selection.of(start, end, every, rate),
+        files=tuple(os.fspath(path) for path in files),
+        limits=limits or default_limits(),
+        **_choices(recipe, settings),
+    )
     how = {"encoding": encoding or Encoding(), "sound": sound, "workers": workers}
     return VideoRun(setup, out, resume=resume, notes=notes, **how)
+
+
+def _choices(recipe: Recipe | str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns what keywords choose, as `choices`, with the settings of a film."""
+    film = pop_keys(settings, VideoSettings.model_fields)
+    chosen = choices(recipe, settings, more=[*VideoSettings.model_fields, "workers"])
+    own: Recipe = chosen["recipe"]
+    chosen["recipe"] = own.but(video=(own.video or VideoSettings()).but(**film))
+    return chosen

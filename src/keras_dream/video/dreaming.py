@@ -244,13 +244,8 @@ class BlockDreamer:
         number, image = prepared.number, prepared.image
         moment = self._moment(number)
         settings = self._film.settings_at(moment)
-        start = begin(
-            image,
-            carried,
-            settings,
-            moved=prepared.moved,
-            within=self._within(prepared),
-        )
+        within = self._within(prepared)
+        start = begin(image, carried, settings, moved=prepared.moved, within=within)
         recipe = self.recipe_of(number, start.released)
         push = Push.of(recipe, first_steps=self._film.first_steps(moment))
         settled: list[Carried] = []

@@ -5,15 +5,13 @@ folder beside the film, with what the next one is begun with; so a run goes on f
 wherever it was stopped or killed, and ends with the same film.
 """
 
-import contextlib
 import math
-import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -21,34 +19,25 @@ from keras_dream.dreamer.dreamer import Dreamer
 from keras_dream.engine.finish import at_size
 from keras_dream.engine.growth import Octave
 from keras_dream.engine.result import Record
-from keras_dream.errors import DreamError, InputError
+from keras_dream.errors import InputError
 from keras_dream.events import (
     Event,
-    FilmFinished,
     FilmPlanned,
     FrameDone,
     FrameProgress,
-    Loading,
     Notice,
-    Saved,
 )
-from keras_dream.files import check_room, sha256_file
+from keras_dream.files import sha256_file
 from keras_dream.pictures.picture import Picture, as_picture
 from keras_dream.pictures.sources import is_source, paint
 from keras_dream.recipe.keyframes import Follow
-from keras_dream.recipe.recipe import Recipe, canonical_json
-from keras_dream.video.ahead import reported
+from keras_dream.recipe.recipe import Recipe
+from keras_dream.video.base_run import PACKED, BaseRun, BaseWork
 from keras_dream.video.folder import Place, State, WorkFolder, frame_name
 from keras_dream.video.frames import Clip, Stamp
-from keras_dream.video.run import as_events
+from keras_dream.video.record import film_record
 from keras_dream.video.setup import Setup
-from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
-
-_PACKED = 0.75
-"""Bytes of a frame's file, and of its pixels: dreams are noisy."""
-
-_UNKEYED = {"threads", "offline", "memory", "depth"}
-"""Run settings that another part of the run may have."""
+from keras_dream.video.sink import check_film
 
 
 @dataclass(frozen=True)
@@ -68,54 +57,35 @@ class PictureSetup(Setup):
         return as_picture(self.source, limits=self.limits)
 
 
-@dataclass
-class Work:
-    """What is known of a film when its work begins.
+@dataclass(kw_only=True)
+class Work(BaseWork):
+    """What is known of a film when its work begins; see `BaseWork`, too.
 
     Attributes:
         dreamer: What dreams.
         recipe: Complete, with what the film is made by.
         picture: The photo at the size at which it is dreamed.
-        folder: The work folder, held.
         places: Of all frames that are made, in their order.
-        record: That of a dream before its first step.
-        notices: What a person should know before.
         bits: Of a channel of the frames: 8 or 16.
         reused: How many frames an earlier run has made.
-        is_over: Whether the folder was given up.
+        made: How many frames this run has made.
     """
 
     dreamer: Dreamer
     recipe: Recipe
     picture: Picture
-    folder: WorkFolder
     places: tuple[Place, ...]
-    record: Record
-    notices: tuple[str, ...]
     bits: int
     reused: int
-    is_over: bool = False
+    made: int = 0
+
+    def counts(self) -> tuple[int, int]:
+        """Returns how many frames this run has made, and how many another."""
+        return self.made, self.reused
 
 
-class PictureRun(Iterator[Event]):
-    """A film from one picture that is being made: an iterator of its events.
-
-    Stopping is `break` and `close`, or the end of a `with` block, or Ctrl-C; the same
-    call goes on from there, even after its process was killed. It ends with the bytes
-    of an undisturbed run.
-
-    Args:
-        setup: What the film is made from and by.
-        out: The film.
-        encoding: How it is saved.
-        sound: A file whose sound it has; None for none.
-        resume: Whether frames of an earlier run are kept; False makes them again.
-        notes: Whether recipe and record are saved in the film.
-        dreamer: What dreams, in place of the setup's own; or what loads that.
-
-    Attributes:
-        out: As above.
-        planned: What there is to do; None before its event.
+class PictureRun(BaseRun[PictureSetup, Work]):
+    """A film from one picture that is being made; see `BaseRun`.
 
     Raises:
         PictureError: If the photo cannot be read.
@@ -124,77 +94,6 @@ class PictureRun(Iterator[Event]):
 
     kind = "film"
     """What the job is called in a journal."""
-
-    def __init__(
-        self,
-        setup: PictureSetup,
-        out: str | os.PathLike[str],
-        *,
-        encoding: Encoding = DEFAULT,
-        sound: str | os.PathLike[str] | None = None,
-        resume: bool = True,
-        notes: bool = True,
-        dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
-    ):
-        self.out = Path(out)
-        self.planned: FilmPlanned | None = None
-        self._setup = setup
-        self._encoding, self._sound = encoding, sound
-        self._wants_resume, self._wants_notes = resume, notes
-        self._dreamer = dreamer
-        check_film(self.out, encoding)
-        self._check(setup.recipe)
-        self._photo = setup.picture()
-        self._began = time.monotonic()
-        self._work: Work | None = None
-        self._done = 0
-        self._frames = 0
-        self._is_saved = False
-        self._events = self._run()
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the run: what is made is kept."""
-        self._events.close()
-        self._end()
-
-    def discard(self) -> None:
-        """Ends the run and removes the work folder, with all that is made."""
-        self.close()
-        if self._work is not None:
-            self._work.folder.remove()
-
-    @property
-    def summary(self) -> FilmFinished:
-        """What has been done so far."""
-        return FilmFinished(
-            path=str(self.out),
-            frames=self._frames,
-            done=self._done,
-            reused=0 if self._work is None else self._work.reused,
-            complete=self._is_saved,
-            seconds=time.monotonic() - self._began,
-            flicker=None,
-            source_flicker=None,
-        )
-
-    def finish(self) -> FilmFinished:
-        """Makes all that is left, writes the film and returns the summary.
-
-        Raises:
-            DreamError: What ends the run; what is done is kept.
-        """
-        for _ in self:
-            pass
-        return self.summary
 
     # What a kind of film has of its own
 
@@ -244,32 +143,11 @@ class PictureRun(Iterator[Event]):
 
     # What all have in common
 
-    def _run(self) -> Generator[Event, None, None]:
-        try:
-            dreamer = self._dreamer
-            if dreamer is None:
-                yield Loading(" + ".join(_networks(self._setup.recipe)))
-                dreamer = self._setup.dreamer()
-            elif callable(dreamer):
-                dreamer = dreamer(self._setup)
-            work = self._work = self._prepared(dreamer)
-            self.planned = self._plan(work)
-            yield self.planned
-            yield from map(Notice, work.notices)
-            check_room(work.folder.path, self.planned.bytes)
-            done = yield from self._resumed(work)
-            yield from self._dreamed(work, done)
-            yield from self._written(work)
-            work.folder.remove()
-            self._is_saved = True
-            yield Saved(str(self.out), complete=True)
-            summary = self.summary
-        finally:
-            self._end()
-        yield summary
+    def _open(self) -> None:
+        self._check(self._setup.recipe)
+        self._photo = self._setup.picture()
 
     def _prepared(self, dreamer: Dreamer) -> Work:
-        """Checks all that can be checked before the first frame."""
         photo = self._photo
         recipe = dreamer.complete(self._setup.recipe)
         picture = at_size(photo, recipe)
@@ -281,30 +159,30 @@ class PictureRun(Iterator[Event]):
         clip = self._clip(recipe, picture, len(places))
         told = check_film(self.out, self._encoding, clip, sound=self._sound)
         record = dreamer.record(photo, recipe)
-        bits = 16 if is_deep(self.out, self._encoding) else 8
         folder = WorkFolder(
             self.out,
-            self._key(recipe, record, bits),
+            self._key(recipe, record),
             places,
             resume=self._wants_resume,
             kind=self.kind,
         )
         told = tuple(dict.fromkeys((*photo.notices, *clip.notices, *told, *notices)))
-        reused = len(folder.done)
         return Work(
-            dreamer, recipe, picture, folder, places, record, told, bits, reused
+            dreamer=dreamer,
+            recipe=recipe,
+            picture=picture,
+            folder=folder,
+            places=places,
+            record=record,
+            notices=told,
+            bits=self._bits,
+            reused=len(folder.done),
         )
 
-    def _key(self, recipe: Recipe, record: Record, bits: int) -> dict[str, str]:
-        """Returns what decides the frames, each thing by its name."""
-        run = self._setup.run.model_dump(mode="json", exclude=_UNKEYED)
-        weights = {record.network: record.weights_sha256, **record.also}
+    def _key(self, recipe: Recipe, record: Record) -> dict[str, str]:
         return {
             "photo": record.source_sha256,
-            "recipe": recipe.sha256,
-            "network": canonical_json(weights),
-            "run settings": canonical_json({**run, "backend": record.run["backend"]}),
-            "depth": str(bits),
+            **super()._key(recipe, record),
             "sound": self._followed(recipe),
         }
 
@@ -329,12 +207,16 @@ class PictureRun(Iterator[Event]):
             size=clip.size,
             duration=float(clip.seconds),
             seconds=self._seconds(work, waiting),
-            bytes=int(_PACKED * pixels * work.bits // 8 * len(waiting))
+            bytes=int(PACKED * pixels * work.bits // 8 * len(waiting))
             + self._states(work.recipe) * 12 * math.prod(clip.size),
             workers=1,
             folder=str(work.folder.path),
             path=str(self.out),
         )
+
+    def _made(self, work: Work) -> Iterator[Event]:
+        done = yield from self._resumed(work)
+        yield from self._dreamed(work, done)
 
     def _resumed(self, work: Work) -> Generator[Event, None, int]:
         """Returns how many frames are done; those behind them are forgotten."""
@@ -378,7 +260,7 @@ class PictureRun(Iterator[Event]):
         place, folder = work.places[number], work.folder
         notes = {"steps": steps, "notices": list(notices)}
         folder.save(place, pixels, state=state, notes=notes)
-        self._done += 1
+        work.made += 1
         return FrameDone(
             number=number + 1,
             frames=len(work.places),
@@ -395,77 +277,23 @@ class PictureRun(Iterator[Event]):
         share = (number + step / max(steps, 1)) / len(work.places)
         return FrameProgress(number + 1, step, steps, share=share)
 
-    def _written(self, work: Work) -> Iterator[Event]:
-        """Writes the film from its frames, with the notes of what has happened."""
-        shown, folder = self._shown(work), work.folder
-        made = [place for place in work.places if folder.is_done(place)]
-        notes = [folder.notes(place) for place in made]
-        clip = self._clip(work.recipe, work.picture, len(shown))
-        self._frames = len(shown)
-        notices = dict.fromkeys(str(n) for each in notes for n in each["notices"])
-        record = _record(
+    def _film(self, work: Work) -> tuple[Clip, Recipe, dict[str, Any]]:
+        folder, self._frames = work.folder, len(self._shown(work))
+        notes = [folder.notes(p) for p in work.places if folder.is_done(p)]
+        notices = (str(notice) for each in notes for notice in each["notices"])
+        clip = self._clip(work.recipe, work.picture, self._frames)
+        record = film_record(
             work.record,
             clip,
             steps=sum(int(each["steps"]) for each in notes),
             notices=tuple(dict.fromkeys((*work.notices, *notices))),
         )
-        texts = {"recipe": work.recipe.json_text(), "record": canonical_json(record)}
+        return clip, work.recipe, record
 
-        def write(note: Callable[[float], None]) -> Path:
-            return write_film(
-                self.out,
-                clip,
-                map(folder.picture, shown),
-                encoding=self._encoding,
-                notes=texts if self._wants_notes else None,
-                sound=self._sound,
-                progress=note,
-            )
-
-        yield from as_events(reported(write), "write")
-
-    def _end(self) -> None:
-        """Gives up the folder; what is made is kept."""
-        work = self._work
-        if work is None or work.is_over:
-            return
-        work.is_over = True
-        try:
-            if not self._is_saved:
-                with contextlib.suppress(DreamError):
-                    work.folder.pause()
-        finally:
-            work.folder.close()
+    def _pictures(self, work: Work) -> Iterable[np.ndarray]:
+        return map(work.folder.picture, self._shown(work))
 
 
 def even_stamps(count: int, rate: Fraction) -> tuple[Stamp, ...]:
     """Returns the stamps of so many frames at a constant rate."""
     return tuple(Stamp(number / rate, 1 / rate) for number in range(count))
-
-
-def _record(
-    dreamer: Record, clip: Clip, *, steps: int, notices: Sequence[str]
-) -> dict[str, Any]:
-    """Returns what happened, as JSON types, as a dreamed video's record has it."""
-    own = dreamer.data()
-    kept = ("versions", "processor", "network", "weights_sha256", "also", "run")
-    return {
-        **{name: own[name] for name in kept if name in own},
-        "source": dreamer.source,
-        "source_sha256": dreamer.source_sha256,
-        "size": list(dreamer.size),
-        "frames": len(clip.stamps),
-        "seconds": str(clip.seconds),
-        "rate": str(clip.rate),
-        "steps": steps,
-        "notices": list(notices[:_MOST_NOTICES]),
-        "complete": True,
-    }
-
-
-_MOST_NOTICES = 100  # a record stays under 64 KiB, as a picture's does
-
-
-def _networks(recipe: Recipe) -> list[str]:
-    names = (str(network.network) for network in recipe.every_network)
-    return list(dict.fromkeys(names))

@@ -3,8 +3,7 @@
 It has no times and no absolute paths, so that films can be equal.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_dream.engine.result import Record
@@ -15,51 +14,47 @@ _MOST_CUTS = 1_000  # a record stays under 64 KiB, as a picture's does
 _MOST_NOTICES = 100
 
 
-@dataclass(frozen=True)
-class FilmRecord:
-    """What happened in a film.
+_KEPT = {
+    *("versions", "processor", "network", "weights_sha256", "also", "run"),
+    *("source", "source_sha256", "size"),
+}
+"""What a film's record has of a dream's."""
 
-    Attributes:
-        dreamer: The record of a dream before its first step: versions, networks and how
-            it was computed.
-        clip: The source's frames.
-        selection: Which of them were selected: "from", "to" in seconds, "every".
-        film: What else was decided, such as the blocks' number.
+
+def film_record(
+    dreamer: Record, clip: Clip, *, steps: int, notices: Sequence[str]
+) -> dict[str, Any]:
+    """Returns what happened in a film, as JSON types.
+
+    Args:
+        dreamer: The record of a dream before its first step: versions, networks, source
+            and how it was computed.
+        clip: The frames.
         steps: How many steps were made in all.
-        flicker: Of the film and of its source.
         notices: What a person should know.
     """
+    return {
+        **{name: value for name, value in dreamer.data().items() if name in _KEPT},
+        "size": list(dreamer.size),
+        "frames": len(clip.stamps),
+        "seconds": str(clip.seconds),
+        "rate": str(clip.rate),
+        "steps": steps,
+        "notices": list(notices[:_MOST_NOTICES]),
+        "complete": True,
+    }
 
-    dreamer: Record
-    clip: Clip
-    selection: Mapping[str, str]
-    film: Mapping[str, Any]
-    steps: int
-    flicker: Flicker
-    notices: tuple[str, ...] = ()
 
-    def data(self) -> dict[str, Any]:
-        """Returns it as JSON types."""
-        clip, own = self.clip, self.dreamer.data()
-        kept = ("versions", "processor", "network", "weights_sha256", "also", "run")
-        return {
-            **{name: own[name] for name in kept if name in own},
-            "source": clip.name,
-            "source_sha256": clip.sha256,
-            "size": list(clip.size),
-            "selection": dict(self.selection),
-            "frames": len(clip.stamps),
-            "seconds": str(clip.seconds),
-            "rate": str(clip.rate),
-            "constant_rate": len({s.duration for s in clip.stamps[:-1]}) < 2,
-            "cuts": list(clip.cuts[:_MOST_CUTS]),
-            "scenes": len(clip.cuts),
-            **self.film,
-            "steps": self.steps,
-            "flicker": self.flicker.data(),
-            "notices": list(self.notices[:_MOST_NOTICES]),
-            "complete": True,
-        }
+def source_record(clip: Clip) -> dict[str, Any]:
+    """Returns what the record of a dreamed video has of its source, as JSON types."""
+    return {
+        "source": clip.name,
+        "source_sha256": clip.sha256,
+        "size": list(clip.size),
+        "constant_rate": len({s.duration for s in clip.stamps[:-1]}) < 2,
+        "cuts": list(clip.cuts[:_MOST_CUTS]),
+        "scenes": len(clip.cuts),
+    }
 
 
 def recorded_film(

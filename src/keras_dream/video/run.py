@@ -6,16 +6,14 @@ that a run goes on from wherever it was stopped or killed, and ends with the sam
 
 import bisect
 import contextlib
-import logging
 import math
 import os
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -28,21 +26,18 @@ from keras_dream.errors import (
     InputError,
     JobsError,
     RunError,
-    SaveError,
     SettingError,
 )
 from keras_dream.events import (
     Event,
-    FilmFinished,
     FilmPlanned,
     FilmProgress,
     FrameDone,
     FrameProgress,
     Loading,
     Notice,
-    Saved,
 )
-from keras_dream.files import check_room, remove_leftovers
+from keras_dream.files import remove_leftovers
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture
@@ -50,18 +45,19 @@ from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.recipe.scheme_plans import AUTO, read_gradient
 from keras_dream.recipe.video import VideoSettings
 from keras_dream.video.ahead import reported
+from keras_dream.video.base_run import PACKED, BaseRun, BaseWork, as_events
 from keras_dream.video.blocks import Block, blocks_of, mixed, shares_of
 from keras_dream.video.carry import Carried
 from keras_dream.video.companions import Companions
 from keras_dream.video.dreaming import BlockDreamer
-from keras_dream.video.flicker import Flicker
 from keras_dream.video.folder import Place, WorkFolder, frame_name, work_folder
 from keras_dream.video.frames import Clip
 from keras_dream.video.messages import BlockOrder, FilmSetup, FrameMade, FrameStep
-from keras_dream.video.record import FilmRecord, recorded_film
-from keras_dream.video.second_pass import SecondPass, places_of
+from keras_dream.video.record import film_record, recorded_film, source_record
+from keras_dream.video.second_pass import SecondPass, Shares, places_of
 from keras_dream.video.setup import Film, Setup
-from keras_dream.video.sink import DEFAULT, Encoding, check_film, is_deep, write_film
+from keras_dream.video.sink import DEFAULT, Encoding, check_film
+from keras_dream.video.source import Source
 from keras_dream.video.timeline import Timeline
 from keras_dream.video.workers import FilmWorker
 from keras_dream.workers.fetch import fetch
@@ -77,15 +73,8 @@ from keras_dream.workers.pool import (
 )
 from keras_dream.workers.sendable import check_sendable, only_here
 
-_log = logging.getLogger(__name__)
-
-_PACKED = 0.75
-"""Bytes of a frame's file, and of its pixels: dreams are noisy."""
-
 _STATE = 9
 """Bytes of a pixel in a state: its colours, and its difference as half floats."""
-
-_UNKEYED = {"threads", "offline", "memory", "depth"}
 
 MOST_ATTEMPTS = 3
 """How often a frame is begun in one run, where its worker process dies each time."""
@@ -96,7 +85,7 @@ COMMAND = command_of("keras_dream.video.workers")
 """The command line of a worker process."""
 
 
-class VideoRun(Iterator[Event]):
+class VideoRun(BaseRun[Setup, "_Work"]):
     """A film that is being dreamed: an iterator of its events.
 
     Stopping is `break` and `close`, or the end of a `with` block, or Ctrl-C; the same
@@ -116,7 +105,6 @@ class VideoRun(Iterator[Event]):
 
     Attributes:
         out: As above.
-        folder: The work folder.
         planned: What there is to do; None before its event.
 
     Raises:
@@ -137,110 +125,42 @@ class VideoRun(Iterator[Event]):
         notes: bool = True,
         dreamer: Dreamer | Callable[[Setup], Dreamer] | None = None,
     ):
-        self.out = Path(out)
-        self.planned: FilmPlanned | None = None
-        self._setup = setup
-        self._encoding = encoding
-        self._sound = sound
-        self._workers = workers
-        self._wants_resume, self._wants_notes = resume, notes
-        self._dreamer = dreamer
         if workers is not None and not 1 <= workers <= MOST_WORKERS:
             raise SettingError(
                 f"The workers of a film must be 1 to {MOST_WORKERS}",
                 received=str(workers),
                 hint="leave them out, for as many as the machine has room for",
             )
-        check_film(self.out, encoding)
-        self._source = setup.open()
-        self._began = time.monotonic()
-        self._work: _Work | None = None
-        self._flicker = Flicker(())
-        self._is_saved = False
-        self._events = self._run()
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the run: what is dreamed is kept."""
-        self._events.close()
-        self._end()
-
-    def discard(self) -> None:
-        """Ends the run and removes the work folder, with all that is dreamed."""
-        self.close()
-        if self._work is not None:
-            self._work.folder.remove()
-
-    @property
-    def summary(self) -> FilmFinished:
-        """What has been done so far."""
-        done, reused = (0, 0) if self._work is None else self._work.counts()
-        return FilmFinished(
-            path=str(self.out),
-            frames=0 if self.planned is None else self.planned.frames,
-            done=done,
-            reused=reused,
-            complete=self._is_saved,
-            seconds=time.monotonic() - self._began,
-            flicker=self._flicker.film,
-            source_flicker=self._flicker.source,
+        self._workers = workers
+        super().__init__(
+            setup,
+            out,
+            encoding=encoding,
+            sound=sound,
+            resume=resume,
+            notes=notes,
+            dreamer=dreamer,
         )
 
-    def finish(self) -> FilmFinished:
-        """Dreams all that is left, writes the film and returns the summary.
+    def _open(self) -> None:
+        self._source = self._setup.open()
 
-        Raises:
-            DreamError: What ends the run; what is done is kept.
-        """
-        for _ in self:
-            pass
-        return self.summary
-
-    def _run(self) -> Generator[Event, None, None]:
-        try:
-            settings = self._setup.recipe.video or VideoSettings()
-            clip = yield from self._surveyed(settings)
-            blocks = blocks_of(clip.cuts, len(clip.stamps), settings)
-            self._setup, lanes = self._shared(clip, blocks)
-            dreamer = yield from self._loaded()
-            work = self._work = self._prepared(clip, blocks, settings, dreamer)
-            self.planned = self._plan(work, dreamer, lanes)
-            yield self.planned
-            yield from map(Notice, work.notices)
-            check_room(work.folder.path, self.planned.bytes)
-            work.team = self._hired(work, dreamer, self.planned.workers)
-            del dreamer
-            yield from self._dreamed(work)
-            yield from self._smoothed(work)
-            yield from self._written(work)
-            work.folder.remove()
-            self._is_saved = True
-            yield Saved(str(self.out), complete=True)
-            summary = self.summary
-        finally:
-            self._end()
-        yield summary
+    @property
+    def _track(self) -> Source | str | os.PathLike[str]:
+        return self._sound or self._source
 
     # What there is to do
 
-    def _loaded(self) -> Generator[Event, None, Dreamer]:
-        """Returns what dreams."""
-        if isinstance(self._dreamer, Dreamer):
-            return self._dreamer
-        if self._dreamer is not None:
-            return self._dreamer(self._setup)
-        own = self._setup
-        yield from fetch([own.recipe], own.networks, offline=own.run.offline)
-        yield Loading(" + ".join(_networks(own.recipe)))
-        return own.dreamer()
+    def _surveyed(self) -> Iterator[Event]:
+        settings = self._setup.recipe.video or VideoSettings()
+        survey = partial(self._source.survey, cuts=settings.cuts == "auto")
+        shares = reported(lambda note: survey(progress=note))
+        self._clip: Clip = yield from as_events(shares, "survey")
+        self._blocks = blocks_of(self._clip.cuts, len(self._clip.stamps), settings)
+        self._setup, self._lanes = self._shared(self._clip, self._blocks)
+        if self._dreamer is None:
+            own = self._setup
+            yield from fetch([own.recipe], own.networks, offline=own.run.offline)
 
     def _shared(self, clip: Clip, blocks: Sequence[Block]) -> tuple[Setup, int]:
         """Returns the setup of a worker, and for how many workers there is room.
@@ -267,7 +187,7 @@ class VideoRun(Iterator[Event]):
         memory = None if run.memory is None else run.memory // lanes
         return replace(setup, run=run.but(threads=threads, memory=memory)), lanes
 
-    def _count(self, work: "_Work", lanes: int, seconds: float) -> int:
+    def _count(self, work: "_Work", seconds: float) -> int:
         """Returns how many workers there are for frames of so many seconds.
 
         Raises:
@@ -278,40 +198,30 @@ class VideoRun(Iterator[Event]):
         )
         wanted = self._workers
         if wanted is None:
-            return max(1, min(lanes, left)) if seconds > SHORT_SECONDS else 1
+            return max(1, min(self._lanes, left)) if seconds > SHORT_SECONDS else 1
         if isinstance(self._dreamer, Dreamer):
             return 1
         if wanted > 1:
             check_sendable([work.film.recipe], self._setup.networks)
         return min(wanted, max(1, left))
 
-    def _hired(self, work: "_Work", dreamer: Dreamer, count: int) -> Team:
+    def _hired(self, work: "_Work", count: int) -> Team:
         """Returns the workers; alone, what has been loaded already dreams."""
         # Its files by their paths: the recipe has their names and hashes only.
-        found = [dreamer.files.find(file) for file in work.film.recipe.files]
+        found = [work.dreamer.files.find(file) for file in work.film.recipe.files]
         files = dict.fromkeys([*self._setup.files, *(str(p.absolute()) for p in found)])
         own = replace(self._setup, files=tuple(files))
         setup = FilmSetup(own, work.film)
         if count > 1:
             self._dreamer = None
             work.close_here()
+            del work.dreamer
             return Pool(setup, count, command=COMMAND)
         worker = FilmWorker(setup, blocks=work.blocks_here)
         return Here(setup, lambda _: worker)
 
-    def _surveyed(self, settings: VideoSettings) -> Generator[Event, None, Clip]:
-        survey = partial(self._source.survey, cuts=settings.cuts == "auto")
-        shares = reported(lambda note: survey(progress=note))
-        return (yield from as_events(shares, "survey"))
-
-    def _prepared(
-        self,
-        clip: Clip,
-        blocks: tuple[Block, ...],
-        settings: VideoSettings,
-        dreamer: Dreamer,
-    ) -> "_Work":
-        """Checks all that can be checked before the first frame."""
+    def _prepared(self, dreamer: Dreamer) -> "_Work":
+        clip, settings = self._clip, self._setup.recipe.video or VideoSettings()
         remove_leftovers(self.out.absolute().parent)  # of a run that was killed
         dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
@@ -328,19 +238,18 @@ class VideoRun(Iterator[Event]):
             size=result_size(clip.size, recipe),
             has_alpha=clip.has_alpha or recipe.transparency,
         )
-        sound = self._sound or self._source
-        told = check_film(self.out, self._encoding, film_clip, sound=sound)
-        bits = 16 if is_deep(self.out, self._encoding) else 8
-        film = Film(work_folder(self.out), clip, recipe, bits, film_clip.has_alpha)
+        told = check_film(self.out, self._encoding, film_clip, sound=self._track)
+        own, has_alpha = work_folder(self.out), film_clip.has_alpha
+        film = Film(own, clip, recipe, self._bits, has_alpha)
         blocks_here = BlockDreamer(
             film, self._source, dreamer, timeline=timeline, companions=companions
         )
         gradient = blocks_here.check()
         record = dreamer.record(Picture(np.zeros((1, 1, 3), np.float32)), recipe)
-        key = self._key(clip, recipe, record, bits) | {"levels": timeline.sha256}
+        key = self._key(recipe, record) | {"levels": timeline.sha256}
         gradient = self._pinned(gradient, dreamer)
         record = replace(record, run={**record.run, "gradient": gradient})
-        folder = self._folder(key, blocks, settings)
+        folder = self._folder(key, settings)
         second = SecondPass(
             film,
             folder,
@@ -348,31 +257,29 @@ class VideoRun(Iterator[Event]):
             timeline=timeline,
             companions=companions,
             files=dreamer.files,
-            parts=len(blocks),
+            parts=len(self._blocks),
         )
         told = (*clip.notices, *companions.notices, *told, *notices, *_chosen(recipe))
-        told = dict.fromkeys(told)
         return _Work(
-            film,
-            film_clip,
-            folder,
-            blocks,
-            record,
-            tuple(told),
-            timeline,
-            blocks_here,
-            second if settings.smooth else None,
+            folder=folder,
+            record=record,
+            notices=tuple(dict.fromkeys(told)),
+            film=film,
+            film_clip=film_clip,
+            blocks=self._blocks,
+            timeline=timeline,
+            dreamer=dreamer,
+            blocks_here=blocks_here,
+            second=second if settings.smooth else None,
         )
 
-    def _folder(
-        self, key: Mapping[str, str], blocks: Sequence[Block], settings: VideoSettings
-    ) -> WorkFolder:
+    def _folder(self, key: Mapping[str, str], settings: VideoSettings) -> WorkFolder:
         """Returns the work folder, held."""
         run = self._setup.run
         return WorkFolder(
             self.out,
             key,
-            places_of(blocks, settings),
+            places_of(self._blocks, settings),
             resume=self._wants_resume,
             settings={"threads": run.threads, "gradient": run.gradient},
             keep_states=settings.smooth > 0,
@@ -393,24 +300,16 @@ class VideoRun(Iterator[Event]):
         dreamer.run = dreamer.run.but(gradient=gradient)
         return gradient
 
-    def _key(
-        self, clip: Clip, recipe: Recipe, record: Record, bits: int
-    ) -> dict[str, str]:
-        """Returns what decides the frames, each thing by its name."""
-        run = self._setup.run.model_dump(mode="json", exclude=_UNKEYED)
-        weights = {record.network: record.weights_sha256, **record.also}
+    def _key(self, recipe: Recipe, record: Record) -> dict[str, str]:
         return {
-            "source": clip.sha256,
+            "source": self._clip.sha256,
             "selection": canonical_json(self._setup.selection.data()),
-            "cuts": canonical_json(list(clip.cuts)),
-            "recipe": recipe.sha256,
-            "network": canonical_json(weights),
-            "run settings": canonical_json({**run, "backend": record.run["backend"]}),
-            "depth": str(bits),
+            "cuts": canonical_json(list(self._clip.cuts)),
+            **super()._key(recipe, record),
         }
 
-    def _plan(self, work: "_Work", dreamer: Dreamer, lanes: int) -> FilmPlanned:
-        film, done = work.film, work.folder.done
+    def _plan(self, work: "_Work") -> FilmPlanned:
+        film, done, dreamer = work.film, work.folder.done, work.dreamer
         size = fitted(film.clip.size, film.recipe.size)
         waiting = [p for block in work.blocks for p in block.places if p not in done]
         own = work.timeline.at(film.clip.stamps[0])
@@ -420,19 +319,20 @@ class VideoRun(Iterator[Event]):
         later = film.with_frame_steps(own, 1 - film.settings_at(own).carry)
         seconds = first * dreamer.seconds(size, film.with_frame_steps(own, 1.0))
         seconds += (len(waiting) - first + sum(warm_ups)) * dreamer.seconds(size, later)
-        workers = self._count(work, lanes, seconds)
+        workers = self._count(work, seconds)
         channels = 4 if film.has_alpha else 3
         pixels = math.prod(work.film_clip.size) * channels * film.bits // 8
         states = 0 if work.second is None else _STATE * math.prod(size)
+        self._frames = len(film.clip.stamps)
         return FilmPlanned(
-            frames=len(film.clip.stamps),
+            frames=self._frames,
             ready=work.counts()[1],
             scenes=len(film.clip.cuts),
             blocks=len(work.blocks),
             size=work.film_clip.size,
             duration=float(film.clip.seconds),
             seconds=seconds / workers,
-            bytes=len(waiting) * (states + int((1 + (states > 0)) * _PACKED * pixels)),
+            bytes=len(waiting) * (states + int((1 + (states > 0)) * PACKED * pixels)),
             workers=workers,
             folder=str(work.folder.path),
             path=str(self.out),
@@ -440,7 +340,13 @@ class VideoRun(Iterator[Event]):
 
     # What happens
 
-    def _dreamed(self, work: "_Work") -> Iterator[Event]:
+    def _made(self, work: "_Work") -> Iterator[Event]:
+        count = 1 if self.planned is None else self.planned.workers
+        work.team = team = self._hired(work, count)
+        yield from self._dreamed(work, team)
+        yield from self._smoothed(work)
+
+    def _dreamed(self, work: "_Work", team: Team) -> Iterator[Event]:
         """Lets the workers dream all frames that are left."""
         waiting = deque(work.blocks)
 
@@ -452,13 +358,12 @@ class VideoRun(Iterator[Event]):
                     return BlockOrder(block, after)
             return None
 
-        if work.team is not None:
-            for worker, report in work.team.run(take):
-                if isinstance(report, Died):
-                    waiting.appendleft(work.blocks[int(report.key)])
-                yield from work.told
-                work.told.clear()
-                yield from self._heard(work, worker + 1, report)
+        for worker, report in team.run(take):
+            if isinstance(report, Died):
+                waiting.appendleft(work.blocks[int(report.key)])
+            yield from work.told
+            work.told.clear()
+            yield from self._heard(work, worker + 1, report)
 
     def _resumed(self, work: "_Work", block: Block) -> int | None:
         """Returns the last of a block's frames that is done; those before it are."""
@@ -539,80 +444,43 @@ class VideoRun(Iterator[Event]):
                 made += 1
                 yield FilmProgress("smooth", made / work.count)
 
-    def _written(self, work: "_Work") -> Iterator[Event]:
-        """Writes the film from its frames, with the notes of what has happened."""
-        folder, clip = work.folder, work.film_clip
-        shares = work.shares
-        if work.second is not None:
-            shares = work.second.shares(shares)
+    def _film(self, work: "_Work") -> tuple[Clip, Recipe, dict[str, Any]]:
+        clip, folder = work.film.clip, work.folder
         steps, self._flicker, notices = recorded_film(
-            [(folder.notes(place), share) for place, share in frame] for frame in shares
+            [(folder.notes(place), share) for place, share in frame]
+            for frame in work.film_shares
         )
-        record = FilmRecord(
-            dreamer=work.record,
-            clip=work.film.clip,
-            selection=self._setup.selection.data(),
-            film={"blocks": len(work.blocks)},
-            steps=steps,
-            flicker=self._flicker,
-            notices=tuple(dict.fromkeys((*work.notices, *notices))),
-        )
-        notes = {
-            "recipe": work.film.recipe.json_text(),
-            "record": canonical_json(record.data()),
+        notices = tuple(dict.fromkeys((*work.notices, *notices)))
+        record = {
+            **film_record(work.record, clip, steps=steps, notices=notices),
+            **source_record(clip),
+            "selection": self._setup.selection.data(),
+            "blocks": len(work.blocks),
+            "flicker": self._flicker.data(),
         }
+        return work.film_clip, work.film.recipe, record
 
-        def write(note: Any) -> Path:
-            return write_film(
-                self.out,
-                clip,
-                (mixed([(folder.picture(p), s) for p, s in frame]) for frame in shares),
-                encoding=self._encoding,
-                notes=notes if self._wants_notes else None,
-                sound=(self._sound or self._source) if self._encoding.sound else None,
-                progress=note,
-            )
-
-        yield from as_events(reported(write), "write")
-
-    def _end(self) -> None:
-        """Saves what is dreamed, ends the workers, and gives up the folder."""
-        work = self._work
-        if work is None or work.is_over:
-            return
-        work.is_over = True
-        try:
-            self._stop(work)
-            if not self._is_saved:
-                work.folder.pause()
-        except (SaveError, JobsError) as failure:  # the disk: what ended the run
-            _log.debug("At the end of a film: %s", failure)
-        finally:
-            if work.team is not None:
-                work.team.close()
-            work.close_here()
-            work.folder.close()
+    def _pictures(self, work: "_Work") -> Iterable[np.ndarray]:
+        for frame in work.film_shares:
+            yield mixed([(work.folder.picture(p), share) for p, share in frame])
 
     def _stop(self, work: "_Work") -> None:
-        """Gives their names to frames that are dreamed but not yet reported."""
         for _, report in work.team.stop() if work.team is not None else ():
             if isinstance(report, FrameMade):
                 work.folder.commit(report.made(work.folder.path))
                 work.made.add(Place(int(report.key), report.number))
 
 
-@dataclass
-class _Work:
-    """What is known of a film when its work begins.
+@dataclass(kw_only=True)
+class _Work(BaseWork):
+    """What is known of a film when its work begins; see `BaseWork`, too.
 
     Attributes:
         film: What its frames have in common.
         film_clip: Its frames, as the film will have them.
-        folder: The work folder, held.
         blocks: What is dreamed by itself.
-        record: That of a dream before its first step.
-        notices: What a person should know before.
         timeline: The recipe of each frame.
+        dreamer: What dreams in this process; gone where others do.
         blocks_here: What dreams in this process; None where others do.
         second: The second pass, if there is one.
         team: The workers.
@@ -620,16 +488,13 @@ class _Work:
         made: The frames that this run has dreamed.
         deaths: How many worker processes have died at a frame.
         told: What is said next.
-        is_over: Whether the folder was given up.
     """
 
     film: Film
     film_clip: Clip
-    folder: WorkFolder
     blocks: tuple[Block, ...]
-    record: Record
-    notices: tuple[str, ...]
     timeline: Timeline
+    dreamer: Dreamer
     blocks_here: BlockDreamer | None
     second: SecondPass | None
     team: Team | None = None
@@ -637,10 +502,14 @@ class _Work:
     made: set[Place] = field(default_factory=set[Place])
     deaths: dict[int, int] = field(default_factory=dict[int, int])
     told: list[Event] = field(default_factory=list[Event])
-    is_over: bool = False
 
     def __post_init__(self) -> None:
         self.shares = shares_of(self.blocks, len(self.film.clip.stamps))
+
+    @property
+    def film_shares(self) -> Shares:
+        """What each frame of the film is mixed of, after the second pass, if any."""
+        return self.shares if self.second is None else self.second.shares(self.shares)
 
     def counts(self) -> tuple[int, int]:
         """Returns how many frames this run has dreamed, and how many another."""
@@ -666,30 +535,17 @@ class _Work:
             self.blocks_here.close()
             self.blocks_here = None
 
+    def close(self) -> None:
+        """Ends the workers, and gives up the folder; what is dreamed is kept."""
+        if self.team is not None:
+            self.team.close()
+        self.close_here()
+        super().close()
+
     @property
     def count(self) -> int:
         """How many frames are dreamed, those of two blocks twice."""
         return sum(len(block.places) for block in self.blocks)
-
-
-def as_events(
-    shares: Generator[float, None, Any], phase: str
-) -> Generator[Event, None, Any]:
-    """Yields shares as events, and returns the result of the work.
-
-    Args:
-        shares: Yields how much is done, and returns the result.
-        phase: As of `FilmProgress`.
-    """
-    try:
-        while True:
-            try:
-                share = next(shares)
-            except StopIteration as end:
-                return end.value
-            yield FilmProgress(phase, share)
-    finally:
-        shares.close()
 
 
 def _chosen(recipe: Recipe) -> Iterator[str]:
@@ -718,8 +574,3 @@ def _recorded(out: Path, *, resume: bool) -> Mapping[str, Any]:
         for job, _ in read_journal(work_folder(out)) if resume else ():
             return job.settings
     return {}
-
-
-def _networks(recipe: Recipe) -> list[str]:
-    names = (str(network.network) for network in recipe.every_network)
-    return list(dict.fromkeys(names))
