@@ -221,8 +221,9 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def is_nested(field: FieldInfo) -> bool:
     """Tells whether a setting is a model of settings itself."""
     kind = _bare(field)
-    is_model = isinstance(kind, type) and issubclass(kind, Settings)
-    return is_model and "name" not in kind.model_fields  # which a part has
+    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+        return False
+    return "name" not in kind.model_fields  # which a part has
 
 
 def _is_optional(field: FieldInfo) -> bool:

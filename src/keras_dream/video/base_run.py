@@ -26,7 +26,7 @@ from keras_dream.events import (
     Notice,
     Saved,
 )
-from keras_dream.files import check_room
+from keras_dream.files import check_room, remove_leftovers
 from keras_dream.recipe.recipe import Recipe, canonical_json
 from keras_dream.video.ahead import reported
 from keras_dream.video.flicker import Flicker
@@ -211,6 +211,7 @@ class BaseRun(Iterator[Event], Generic[S, W]):
     def _run(self) -> Generator[Event, None, None]:
         try:
             yield from self._surveyed()
+            remove_leftovers(self.out.absolute().parent)  # of a run that was killed
             work = self._work = self._prepared((yield from self._loaded()))
             self.planned = self._plan(work)
             yield self.planned
@@ -246,6 +247,7 @@ class BaseRun(Iterator[Event], Generic[S, W]):
         run = self._setup.run.model_dump(mode="json", exclude=_UNKEYED)
         weights = {record.network: record.weights_sha256, **record.also}
         return {
+            "version": canonical_json(dict(record.versions)),
             "recipe": recipe.sha256,
             "network": canonical_json(weights),
             "run settings": canonical_json({**run, "backend": record.run["backend"]}),

@@ -37,7 +37,6 @@ from keras_dream.events import (
     Loading,
     Notice,
 )
-from keras_dream.files import remove_leftovers
 from keras_dream.geometry import fitted
 from keras_dream.jobs.journal import read_journal
 from keras_dream.pictures.picture import Picture
@@ -222,7 +221,6 @@ class VideoRun(BaseRun[Setup, "_Work"]):
 
     def _prepared(self, dreamer: Dreamer) -> "_Work":
         clip, settings = self._clip, self._setup.recipe.video or VideoSettings()
-        remove_leftovers(self.out.absolute().parent)  # of a run that was killed
         dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
         _check_second(recipe, settings)
