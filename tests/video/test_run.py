@@ -333,7 +333,8 @@ REFINED = {
 @pytest.mark.parametrize("setting", REFINED)
 def test_settings_of_stills_hold_in_films(begin, dreamer, folder, tmp_path, setting):
     recipe = RECIPE.but(**REFINED[setting])
-    run = begin("frames", source="pan.mp4", recipe=recipe)
+    video = {"carry": 0} if recipe.octave_strengths else None
+    run = begin("frames", source="pan.mp4", recipe=recipe, video=video)
     run.finish()
     pictures = pictures_of(tmp_path / "frames")
     assert len(pictures) == 3
@@ -396,7 +397,7 @@ def test_a_call_is_a_film(folder, tmp_path, monkeypatch):
 
 
 def test_a_recipe_that_no_frame_fits_is_refused_before_the_first(begin):
-    run = begin(recipe=RECIPE.but(octave_strengths=(1, 1, 1)))
+    run = begin(recipe=RECIPE.but(octave_strengths=(1, 1, 1)), video={"carry": 0})
     with pytest.raises(SettingError, match="at most one number for each octave"):
         run.finish()
     assert not work_folder(run.out).exists()
@@ -421,10 +422,11 @@ def test_a_second_pass_needs_the_states_of_all_frames(begin, change):
     assert again.out.read_bytes() == first.out.read_bytes()
 
 
-def test_a_second_pass_refuses_strengths_of_octaves(begin):
+@pytest.mark.parametrize("video", [{"carry": 0.5}, {"carry": 0, "smooth": 0.5}])
+def test_strengths_of_octaves_are_those_of_single_frames(begin, video):
     recipe = RECIPE.but(octave_strengths=(0.5,))
-    with pytest.raises(SettingError, match="octave_strengths with smooth"):
-        begin(recipe=recipe, video={"smooth": 0.5}).finish()
+    with pytest.raises(SettingError, match=r"octave_strengths with \w+=0.5"):
+        begin(recipe=recipe, video=video).finish()
 
 
 def test_ctrl_c_within_a_step_keeps_what_is_done(begin, dreamer, whole, monkeypatch):

@@ -223,7 +223,7 @@ class VideoRun(BaseRun[Setup, "_Work"]):
         clip, settings = self._clip, self._setup.recipe.video or VideoSettings()
         dreamer.files.look_in(self._source.path.parent)
         recipe = dreamer.complete(self._setup.recipe).but(video=settings)
-        _check_second(recipe, settings)
+        _check_strengths(recipe, settings)
         size = fitted(clip.size, recipe.size)
         _, notices = dreamer.octaves(size, recipe)
         dreamer.check_keyframes(size, recipe)
@@ -556,13 +556,15 @@ def _chosen(recipe: Recipe) -> Iterator[str]:
             )
 
 
-def _check_second(recipe: Recipe, settings: VideoSettings) -> None:
-    """Refuses a second pass of what it knows nothing about."""
-    if settings.smooth and recipe.octave_strengths:
+def _check_strengths(recipe: Recipe, settings: VideoSettings) -> None:
+    """Refuses strengths of octaves where frames take from other frames."""
+    if recipe.octave_strengths and (settings.carry or settings.smooth):
+        name = "carry" if settings.carry else "smooth"
         raise SettingError(
-            "A film with a second pass must leave what its octaves added as it is",
-            received="octave_strengths with smooth",
-            hint="leave one of them out",
+            "A film with strengths of octaves must dream each frame by itself, for "
+            "what is taken from other frames is no octave's",
+            received=f"octave_strengths with {name}={getattr(settings, name):g}",
+            hint="leave octave_strengths out, or set carry and smooth to 0",
         )
 
 
