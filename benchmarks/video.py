@@ -101,7 +101,7 @@ PARTS_OF_A_FRAME = {
     "rounding": ("dreaming", "to_depth"),
     "flicker": ("dreaming", "sample"),
     "PNG and state": ("dreaming", "stage_frame"),
-    "encoding": ("run", "write_film"),
+    "encoding": ("base_run", "write_film"),
     "survey": ("source.Source", "survey"),
 }
 
