@@ -59,6 +59,7 @@ from keras_dream.recipe.per_octave import (
 )
 from keras_dream.recipe.scheme_plans import AUTO, read_gradient
 from keras_dream.recipe.settings import (
+    MOST_STEPS,
     FiniteFloat,
     Settings,
     canonical_json,
@@ -69,7 +70,6 @@ from keras_dream.recipe.video import VideoSettings
 # Bounds that keep a forged recipe from asking for the impossible; none of the
 # published algorithms comes near them. What is possible but long is the budget's
 # affair (`keras_dream.engine.cost`).
-MOST_STEPS = 100_000
 MOST_OCTAVES = 64
 MOST_OCTAVES_ABOVE = 8
 FINISHING = (

@@ -28,6 +28,7 @@ from keras_dream.recipe.synonyms import setting_advice
 LONGEST_TEXT = 10_000
 LONGEST_JSON = 1_000_000  # characters; a long recipe has some thousands
 MOST_NESTING = 32
+MOST_STEPS = 100_000  # in an octave: no published algorithm comes near
 """How deep JSON may be nested: a record has six levels. Python's own limit is about
 1,000, less what is called at the time."""
 

@@ -5,9 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from keras_dream.recipe.nested import NestedSettings
-from keras_dream.recipe.settings import FiniteFloat
-
-MOST_FRAME_STEPS = 100_000  # as `steps`
+from keras_dream.recipe.settings import MOST_STEPS, FiniteFloat
 
 ZOOM_SETTINGS = ("first_steps", "later_steps", "lock")
 """The settings of a film that a zoom has, too, whose motion is known."""
@@ -23,14 +21,14 @@ class VideoSettings(NestedSettings):
     first_steps: int | None = Field(
         default=None,
         ge=0,
-        le=MOST_FRAME_STEPS,
+        le=MOST_STEPS,
         description="steps in each octave of a scene's first frame, which nothing is "
         "carried to; none for the recipe's steps",
     )
     later_steps: int | None = Field(
         default=None,
         ge=0,
-        le=MOST_FRAME_STEPS,
+        le=MOST_STEPS,
         description="steps in each octave of every later frame, which begins with what "
         "the one before it dreamed, where it takes over all of it; none for a quarter "
         "of the first ones",
@@ -88,3 +86,15 @@ class VideoSettings(NestedSettings):
         le=1000,
         description="frames over which a block fades into the next",
     )
+
+    def frame_steps(self, steps: int) -> tuple[int, int]:
+        """Returns the steps in each octave of a scene's first and of a later frame.
+
+        Args:
+            steps: Those of the recipe.
+        """
+        first = steps if self.first_steps is None else self.first_steps
+        later = self.later_steps
+        if later is None:
+            later = max(1, round(first / 4)) if first else 0
+        return first, later

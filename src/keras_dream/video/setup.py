@@ -202,8 +202,8 @@ class Film:
         Args:
             recipe: That of the frame's moment.
         """
-        own = self.settings_at(recipe).first_steps
-        return recipe.steps if own is None else own
+        first, _ = self.settings_at(recipe).frame_steps(recipe.steps)
+        return first
 
     def warm_up(self, block: Block, recipe: Recipe) -> int:
         """Returns how often the first frame of a block is dreamed again.
@@ -228,10 +228,7 @@ class Film:
             recipe: That of the frame's moment.
             released: The share of its pixels that take nothing over.
         """
-        first = self.first_steps(recipe)
-        later = self.settings_at(recipe).later_steps
-        if later is None:
-            later = max(1, round(first / 4)) if first else 0
+        first, later = self.settings_at(recipe).frame_steps(recipe.steps)
         wanted = later + round((first - later) * released)
         return with_steps(recipe, wanted).but(video=None)
 

@@ -188,15 +188,11 @@ class ZoomRun(PictureRun):
 
     def _stepped(self, recipe: Recipe, number: int) -> Recipe:
         """Returns the recipe of a frame in the order of work, with its steps."""
-        video = recipe.video or self._video
-        first = recipe.steps if video.first_steps is None else video.first_steps
+        first, later = (recipe.video or self._video).frame_steps(recipe.steps)
         if number == 0:
             return with_steps(recipe, first).but(video=None, camera=None, colors=())
-        later = video.later_steps
-        if later is None:
-            later = max(1, round(first / 4)) if first else 0
-        later = with_steps(recipe, later)
-        return later.but(video=None, camera=None, colors=(), start="photo")
+        own = with_steps(recipe, later)
+        return own.but(video=None, camera=None, colors=(), start="photo")
 
     def _check_state(self, path: Path, number: int) -> None:
         Canvas.load(path)
