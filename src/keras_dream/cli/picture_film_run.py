@@ -54,15 +54,8 @@ class ZoomRequest(Request):
         from keras_dream.video.from_picture import PictureSetup
         from keras_dream.video.zoom import ZoomRun
 
-        return ZoomRun(
-            PictureSetup(**vars(setup)),
-            path,
-            encoding=self.encoding,
-            sound=self.sound,
-            resume=not self.fresh,
-            notes=self.notes,
-            dreamer=dreamer,
-        )
+        own = PictureSetup(**vars(setup))
+        return ZoomRun(own, path, dreamer=dreamer, **self.run_options)
 
     def previewed(self, setup: "Setup", side: int) -> "Setup":
         """Returns what the preview is made from and by: as small, and so short."""
@@ -97,14 +90,5 @@ class FilmRequest(ZoomRequest):
         from keras_dream.video.film import FilmRun
         from keras_dream.video.from_picture import PictureSetup
 
-        return FilmRun(
-            PictureSetup(**vars(setup)),
-            path,
-            fps=self.rate,
-            hold=self.hold,
-            encoding=self.encoding,
-            sound=self.sound,
-            resume=not self.fresh,
-            notes=self.notes,
-            dreamer=dreamer,
-        )
+        own, how = PictureSetup(**vars(setup)), self.run_options
+        return FilmRun(own, path, fps=self.rate, hold=self.hold, dreamer=dreamer, **how)

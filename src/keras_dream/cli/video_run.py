@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_dream.cli.command_line import forget, remember
 from keras_dream.cli.dream_run import check_seconds
@@ -153,16 +153,18 @@ class Request:
         """
         from keras_dream.video.run import VideoRun
 
-        return VideoRun(
-            setup,
-            path,
-            encoding=self.encoding,
-            sound=self.sound,
-            workers=self.workers,
-            resume=not self.fresh,
-            notes=self.notes,
-            dreamer=dreamer,
-        )
+        how = {**self.run_options, "workers": self.workers}
+        return VideoRun(setup, path, dreamer=dreamer, **how)
+
+    @property
+    def run_options(self) -> dict[str, Any]:
+        """What every run of a film is told of how it is saved and gone on with."""
+        return {
+            "encoding": self.encoding,
+            "sound": self.sound,
+            "resume": not self.fresh,
+            "notes": self.notes,
+        }
 
     def previewed(self, setup: "Setup", side: int) -> "Setup":
         """Returns what the preview is made from and by.

@@ -173,21 +173,24 @@ def begin(
             received=f"{carried.frame.shape[:2]} for {frame.shape[:2]}",
             hint="remove it, to begin anew",
         )
-    before = carried.frame.astype(np.float32) / np.float32(255)
-    back, seen = moved or motion(before, frame, settings)
+    if moved is None:
+        before = carried.frame.astype(np.float32) / np.float32(255)
+        moved = motion(before, frame, settings)
+    back, seen = moved
     released = float(1 - seen.mean())
     if within is not None:
         dreamed = np.any(carried.difference, axis=-1).astype(np.float32)
         seen = seen * (within & (flow.warp(dreamed, back) > 0.5))
         released = 1 - float(seen.sum() / within.sum()) if within.any() else 0.0
-    warped = flow.warp(carried.difference.astype(np.float32), back)
     if carried.lock.is_empty:
         # What moved no texture, such as a white frame's dream, is held by nothing.
         seen, released = np.zeros_like(seen), 1.0
     elif settings.lock and carried.lock.is_outshone(frame, within):
         seen, released = _FAINTLY * seen, max(released, 1 - float(_FAINTLY))
-    taken = np.float32(settings.carry) * seen[..., None]
-    image = frame + taken * warped if settings.carry else frame
+    image = frame
+    if settings.carry:
+        warped = flow.warp(carried.difference.astype(np.float32), back)
+        image = frame + np.float32(settings.carry) * seen[..., None] * warped
     released = 1 - settings.carry * (1 - released)
     return Start(image, released, seen, back, within)
 

@@ -191,13 +191,14 @@ class BlockDreamer:
         left = 0
         if carried is None:
             left = self._film.warm_up(block, self._moment(number))
-        one = yield from self._round(block, prepared, carried, left=left)
+        within = self._within(prepared)
+        one = yield from self._round(block, prepared, carried, within=within, left=left)
         size = (prepared.image.shape[0], prepared.image.shape[1])
         still = prepared._replace(moved=Motion.none(size))
         while left and not one.carried.lock.is_empty:
             left -= 1
             one = yield from self._round(
-                block, still, one.carried, left=left, before=one
+                block, still, one.carried, within=within, left=left, before=one
             )
         pixels = to_depth(one.dream.image, str(self._film.bits))
         if self._film.has_alpha:
@@ -229,6 +230,7 @@ class BlockDreamer:
         prepared: _Prepared,
         carried: Carried | None,
         *,
+        within: np.ndarray | None,
         left: int,
         before: _Round | None = None,
     ) -> Generator[Report, None, _Round]:
@@ -238,13 +240,13 @@ class BlockDreamer:
             block: Its block.
             prepared: The frame.
             carried: What it begins with; None for nothing.
+            within: Which of its pixels are dreamed; None for all.
             left: How many more rounds follow.
             before: The round before it, of the same frame.
         """
         number, image = prepared.number, prepared.image
         moment = self._moment(number)
         settings = self._film.settings_at(moment)
-        within = self._within(prepared)
         start = begin(image, carried, settings, moved=prepared.moved, within=within)
         recipe = self.recipe_of(number, start.released)
         push = Push.of(recipe, first_steps=self._film.first_steps(moment))
@@ -261,7 +263,7 @@ class BlockDreamer:
             start=start.image if carried and settings.carry else None,
             adjust=locked,
         )
-        later = left * self.recipe_of(number, 1 - settings.carry).steps
+        later = left and left * self.recipe_of(number, 1 - settings.carry).steps
         earlier = made = before.made if before else 0
         for made, step in enumerate(run, start=earlier + 1):
             yield from self.finish(most=_MOST_BEHIND)

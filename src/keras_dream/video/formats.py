@@ -184,17 +184,20 @@ class Format:
 THREADS = 4
 """Of every encoder, on every machine, so that the bytes do not depend on it."""
 
+_PLANAR: Mapping[_Pixels, str] = {
+    ("420", 8, False): "yuv420p",
+    ("444", 8, False): "yuv444p",
+    ("420", 10, False): "yuv420p10le",
+    ("444", 10, False): "yuv444p10le",
+}
+"""Pixel formats of H.264 and HEVC."""
+
 # Of a pan over a dreamed photo of 640 × 360 the default qualities give a PSNR of 36 to
 # 37 dB, and at full size no difference is seen; `benchmarks/README.md` has the sizes.
 CODECS: dict[str, Codec] = {
     "h264": Codec(
         "libx264",
-        {
-            ("420", 8, False): "yuv420p",
-            ("444", 8, False): "yuv444p",
-            ("420", 10, False): "yuv420p10le",
-            ("444", 10, False): "yuv444p10le",
-        },
+        _PLANAR,
         (18, 0, 51),
         # x264's macroblock tree is not deterministic with AVX-512: of 150 small films a
         # few had other bytes, and none without it. It saves a tenth of the bytes.
@@ -206,12 +209,7 @@ CODECS: dict[str, Codec] = {
     ),
     "hevc": Codec(
         "libx265",
-        {
-            ("420", 8, False): "yuv420p",
-            ("444", 8, False): "yuv444p",
-            ("420", 10, False): "yuv420p10le",
-            ("444", 10, False): "yuv444p10le",
-        },
+        _PLANAR,
         (20, 0, 51),
         {"x265-params": "info=0:log-level=none:pools=4:frame-threads=2"},
         even=True,
