@@ -87,7 +87,7 @@ def test_clocks_that_tick_differently_show_the_same_frames(folder, dreamer):
     shown = []
     for stamp in clip.stamps:
         (file,) = companions.at(stamp, recipe).files
-        shown.append(round(255 * dreamer.files.held(file).pixels[0, 0, 0]))
+        shown.append(round(255 * dreamer.files.picture_of(file).pixels[0, 0, 0]))
     assert shown == [0, 60, 120, 180]
 
 
@@ -102,7 +102,7 @@ def test_frames_are_the_same_in_any_order(folder, dreamer, monkeypatch):
     )
     for number in (0, 1, 4, 3, 2, 1, 0, 0, 3, 4, 1):
         (file,) = companions.at(clip.stamps[number], recipe).files
-        shown = dreamer.files.held(file).pixels
+        shown = dreamer.files.picture_of(file).pixels
         assert np.array_equal(shown > 0, boxes(5)[number] > 0)
     assert begun == [0, 0, 0]  # once, once backwards, and backwards again
 
@@ -117,8 +117,9 @@ def test_every_kind_of_mask_and_palette_moves(folder, dreamer):
     for recipe in recipes:
         images = [dream.image for _, dream in dreamed(folder, dreamer, recipe)]
         assert all(np.isfinite(image).all() for image in images)
-        held = dreamer.files.held
-        assert sum(held(f) is not None for f in dreamer.complete(recipe).files) == 0
+        picture_of = dreamer.files.picture_of
+        named = dreamer.complete(recipe).files
+        assert sum(picture_of(file) is not None for file in named) == 0
 
 
 def test_a_guide_is_the_frame_of_its_time_and_the_last_is_held(folder, dreamer):
@@ -137,7 +138,7 @@ def test_a_guide_is_the_frame_of_its_time_and_the_last_is_held(folder, dreamer):
         names += [file for file in own.files if file not in names]
         assert [file.name for file in own.files] == ["guide.mp4"]
         gradients.append(dreamer.gradient(image, own)[1])
-        held = [f for f in names if dreamer.files.held(f) is not None]
+        held = [f for f in names if dreamer.files.picture_of(f) is not None]
         assert held == [*own.files]  # and nothing of the frames before
     same = [np.array_equal(a, b) for a, b in itertools.pairwise(gradients)]
     # The first two frames of the guide are alike, but for the codec.

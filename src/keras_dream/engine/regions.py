@@ -129,7 +129,7 @@ def _own_map(mask: Mask, photo: Picture, files: Files, seed: int) -> np.ndarray:
     values = feathered(values, mask.feather)
     values = 1 - values if mask.invert else values
     # A frame of a film may be black: nothing is dreamed then.
-    is_frame = mask.file is not None and files.held(mask.file) is not None
+    is_frame = mask.file is not None and files.picture_of(mask.file) is not None
     if values.max() <= LEAST and not is_frame:
         raise PictureError(
             "A mask must be above 0 somewhere",

@@ -166,7 +166,7 @@ def read_named(file: FileRef, files: Files) -> Picture:
         InputError: If there is no such file.
         PictureError: As for `read_picture`.
     """
-    held = files.held(file)
+    held = files.picture_of(file)
     return held or read_picture(files.find(file), limits=files.limits)
 
 

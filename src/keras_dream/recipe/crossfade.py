@@ -90,7 +90,7 @@ def _curve(
         raise SettingError(
             "A cross-fade must be between recipes that are alike in what holds for a "
             "whole film",
-            received=f"{setting} {' and '.join(map(_shown, (one, other)))}",
+            received=f"{setting} {' and '.join(map(_value_repr, (one, other)))}",
             hint="name the other network in the objective, behind a semicolon"
             if setting == "network"
             else f"give both the same {setting}",
@@ -104,7 +104,7 @@ def _curve(
     return checked(Keyframes(setting, keys))
 
 
-def _shown(value: Any) -> str:
+def _value_repr(value: Any) -> str:
     return short_repr(value_text(value))
 
 

@@ -236,7 +236,7 @@ class Files:
         """
         self._held = dict(pictures)
 
-    def held(self, file: FileRef) -> "Picture | None":
+    def picture_of(self, file: FileRef) -> "Picture | None":
         """Returns a picture that is held; None where a file has to be read."""
         return self._held.get(file)
 

@@ -104,7 +104,7 @@ class FilmRun(PictureRun):
         steps = sum(recipe.at(octave.number).steps for octave in octaves)
         return tuple(Place(0, number) for number in range(steps + 1))
 
-    def _shown(self, work: Work) -> Sequence[Place]:
+    def _film_places(self, work: Work) -> Sequence[Place]:
         # Fewer than were planned, where an octave has ended early.
         return [place for place in work.places if work.folder.is_done(place)]
 

@@ -125,7 +125,7 @@ class PictureRun(BaseRun[PictureSetup, Work]):
         """Makes the frames behind the first ones, which are done."""
         raise NotImplementedError
 
-    def _shown(self, work: Work) -> Sequence[Place]:
+    def _film_places(self, work: Work) -> Sequence[Place]:
         """Returns the frames that the film shows, in their order, when all are made."""
         raise NotImplementedError
 
@@ -278,7 +278,7 @@ class PictureRun(BaseRun[PictureSetup, Work]):
         return FrameProgress(number + 1, step, steps, share=share)
 
     def _film(self, work: Work) -> tuple[Clip, Recipe, dict[str, Any]]:
-        folder, self._frames = work.folder, len(self._shown(work))
+        folder, self._frames = work.folder, len(self._film_places(work))
         notes = [folder.notes(p) for p in work.places if folder.is_done(p)]
         notices = (str(notice) for each in notes for notice in each["notices"])
         clip = self._clip(work.recipe, work.picture, self._frames)
@@ -291,7 +291,7 @@ class PictureRun(BaseRun[PictureSetup, Work]):
         return clip, work.recipe, record
 
     def _pictures(self, work: Work) -> Iterable[np.ndarray]:
-        return map(work.folder.picture, self._shown(work))
+        return map(work.folder.picture, self._film_places(work))
 
 
 def even_stamps(count: int, rate: Fraction) -> tuple[Stamp, ...]:

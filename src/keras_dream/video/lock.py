@@ -81,7 +81,7 @@ class Lock(NamedTuple):
             weights = within.astype(np.float32)
         elif within is not None:
             push = 0.0
-        lock = _Measured(frame, _shown(frame, difference), weights).lock
+        lock = _Measured(frame, _clipped(frame, difference), weights).lock
         return lock._replace(push=push).rounded()
 
     @property
@@ -150,7 +150,7 @@ class Lock(NamedTuple):
         wanted = target = self._at(measured.lock.level, growth)
         held = measured.brought_to(target)
         for _ in range(_TRIES):  # what is clipped when it is shown is made up for
-            own = _Measured(frame, _shown(frame, held), weights).lock
+            own = _Measured(frame, _clipped(frame, held), weights).lock
             if own.is_near(wanted):
                 break
             target = target._beyond(own, wanted)
@@ -290,7 +290,7 @@ def _strength(push: float) -> float:
     return push / (1 + push / _LINEAR) ** _BENT
 
 
-def _shown(frame: np.ndarray, difference: np.ndarray) -> np.ndarray:
+def _clipped(frame: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """Returns what of a difference is seen, in a picture in [0, 1]."""
     image = frame + difference
     np.clip(image, 0, 1, out=image)

@@ -189,10 +189,10 @@ class Source:
                         return
                 if self.clip is None or number >= len(self.clip.stamps):
                     return
-                raise _LostError
+                raise _FrameMissingError
             except Restart:
                 self._reader.be_careful()
-            except _LostError:
+            except _FrameMissingError:
                 is_careful = not near and not self._reader.be_careful()
                 near = False
                 same = self._seen is not None and self._seen == _state(self.path)
@@ -221,7 +221,7 @@ class Source:
         for decoded in self._reader.read_near(_ticks(origin, clip, first, base)):
             wanted = _ticks(origin, clip, number, base)
             if decoded.ticks is None or decoded.ticks > wanted:
-                raise _LostError
+                raise _FrameMissingError
             if decoded.ticks == wanted:
                 stamp = clip.stamps[number]
                 yield self._frame(number, stamp, decoded, checked=checked)
@@ -236,7 +236,7 @@ class Source:
         if checks and (
             number >= len(checks) or _check(_sha256(decoded)) != checks[number]
         ):
-            raise _LostError
+            raise _FrameMissingError
         image, alpha = decoded.pixels()
         return Frame(number, stamp, image, alpha)
 
@@ -421,7 +421,7 @@ def _reader(path: Path, rate: Fraction | None, limits: Limits) -> Reader:
     return ContainerReader(path, limits)
 
 
-class _LostError(Exception):
+class _FrameMissingError(Exception):
     """A frame is not the one that was seen by the survey."""
 
 

@@ -73,11 +73,11 @@ class Spectrum:
         """
         mean = image.mean((0, 1), dtype=np.float64).astype(np.float32)
         pairs = zip(_bands(image - mean), self.bands, strict=True)
-        *finer, held = (_held(band, wanted, most) for band, wanted in pairs)
+        *finer, held = (_with_strengths(band, wanted, most) for band, wanted in pairs)
         for band in reversed(finer):
             held = band + _grown(held, band.shape)
         held -= held.mean((0, 1), dtype=np.float64).astype(np.float32)
-        held = _held(held, self.whole, np.inf)
+        held = _with_strengths(held, self.whole, np.inf)
         return held + self.mean.astype(np.float32)
 
 
@@ -108,7 +108,7 @@ def _strengths(image: np.ndarray) -> np.ndarray:
     return np.sqrt([np.square(part).mean(dtype=np.float64) for part in (luma, rest)])
 
 
-def _held(image: np.ndarray, wanted: np.ndarray, most: float) -> np.ndarray:
+def _with_strengths(image: np.ndarray, wanted: np.ndarray, most: float) -> np.ndarray:
     """Returns an image whose luma and chroma are as strong as is wanted."""
     gains = (wanted / np.maximum(_strengths(image), _TINY)).clip(1 / most, most)
     luma, rest = gains.astype(np.float32)

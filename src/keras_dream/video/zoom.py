@@ -159,7 +159,7 @@ class ZoomRun(PictureRun):
         again = (Place(twice + 1, number) for number in range(twice))
         return (*first, *again)
 
-    def _shown(self, work: Work) -> Sequence[Place]:
+    def _film_places(self, work: Work) -> Sequence[Place]:
         twice, frames = self._seam, self._camera.frames
         return (*work.places[frames:], *work.places[twice:frames])
 
